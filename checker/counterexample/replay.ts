@@ -1,0 +1,72 @@
+/**
+ * Strict replay by plain re-execution: at every step the named fiber must offer the named label, and at the end the
+ * recorded property must break.
+ */
+import { Execution } from "../engine/execution.ts"
+import { withoutRealWorld } from "../engine/realWorld.ts"
+import { moveOf } from "../engine/system.ts"
+import { endViolations, type ScheduledStep, takeStep } from "../explore/schedule.ts"
+import { labelOf } from "../program/operation.ts"
+import type { Violation } from "../property/violation.ts"
+import type { Program } from "../scenario/program.ts"
+import type { Counterexample } from "./schema.ts"
+
+export type Replayed =
+  /** It behaves as recorded. */
+  | { readonly kind: "reproduced"; readonly steps: ReadonlyArray<ScheduledStep>; readonly violation: Violation }
+  /** The schedule no longer fits the program: at `step` (counted from 1) something else was offered. */
+  | {
+      readonly kind: "stale"
+      readonly step: number
+      readonly expected: string
+      readonly offered: string
+    }
+  /** The schedule fits, and the property does not break where it did. */
+  | { readonly kind: "healed"; readonly steps: ReadonlyArray<ScheduledStep>; readonly message: string }
+
+/** Replays a schedule. Throws what the scenario's setup throws. */
+export const replay = (program: Program, file: Pick<Counterexample, "schedule" | "property">): Replayed =>
+  withoutRealWorld(() => {
+    const execution = new Execution(program)
+    let violations = execution.begin()
+    const steps: Array<ScheduledStep> = []
+    for (const [position, expected] of file.schedule.entries()) {
+      const fiber = execution.instance.fibers.findIndex(({ name }) => name === expected.fiber)
+      const move = moveOf(fiber, expected.choice ?? 0)
+      const operation = fiber < 0 ? undefined : execution.operation(fiber)
+      const fits =
+        operation !== undefined &&
+        labelOf(operation) === expected.label &&
+        (operation.kind === "choice") === (expected.choice !== undefined) &&
+        execution.moves().includes(move)
+      if (!fits) {
+        return {
+          kind: "stale",
+          step: position + 1,
+          expected: `${expected.fiber} at ${expected.label}${expected.choice === undefined ? "" : `, option ${expected.choice}`}`,
+          offered: offers(execution, expected.fiber),
+        }
+      }
+      const [step, found] = takeStep(execution, move)
+      steps.push(step)
+      violations = found
+    }
+    const violation = [...violations, ...endViolations(execution)].find(({ property }) => property === file.property)
+    if (violation !== undefined) return { kind: "reproduced", steps, violation }
+    return { kind: "healed", steps, message: `after the ${steps.length} steps ${file.property} holds` }
+  })
+
+/** What the fiber could do instead, and what the others could. */
+const offers = (execution: Execution, name: string): string => {
+  const moves = execution.moves()
+  const described = execution.instance.fibers.map((fiber, position) => {
+    const operation = execution.operation(position)
+    if (operation === undefined) return `${fiber.name} has ended`
+    const options = operation.kind === "choice" ? `, one of ${operation.options.length} options` : ""
+    const enabled = moves.some((move) => move === moveOf(position, 0))
+    return `${fiber.name} ${enabled ? "at" : "waiting in"} ${labelOf(operation)}${options}`
+  })
+  const own = execution.instance.fibers.findIndex((fiber) => fiber.name === name)
+  if (own < 0) return `there is no fiber ${name}; ${described.join(", ")}`
+  return described[own] ?? ""
+}

@@ -1,0 +1,38 @@
+import { AssertionFailed } from "../program/operation.ts"
+import { NotPlain } from "../program/plain.ts"
+import { RuleBroken } from "../program/runtime.ts"
+import { builtIn, type Violation } from "../property/violation.ts"
+
+/** An error in a few words. */
+export const describeError = (error: unknown): string => {
+  if (error instanceof Error) return error.message === "" ? error.name : `${error.name}: ${error.message}`
+  return typeof error === "object" ? JSON.stringify(error) : String(error)
+}
+
+/** The violation that an error thrown by program code stands for. `where` names the code. */
+export const violationOf = (error: unknown, where: string): Violation => {
+  if (error instanceof RuleBroken) return { property: builtIn.rules, message: `${where}: ${error.message}` }
+  if (error instanceof NotPlain) {
+    return {
+      property: builtIn.rules,
+      message: `${where} returned a value that is not plain data: ${error.message}; a step's result is all its fiber learns`,
+    }
+  }
+  if (error instanceof AssertionFailed) return { property: builtIn.assertion, message: `${where}: ${error.message}` }
+  return { property: builtIn.defect, message: `${where} threw ${describeError(error)}` }
+}
+
+/** Thrown when the engine itself cannot go on within its limits; the exploration is then inconclusive. */
+export class LimitReached extends Error {
+  override readonly name = "LimitReached"
+}
+
+/** Thrown when a fiber that is run again along the same results does something else. */
+export class NotDeterministic extends Error {
+  override readonly name = "NotDeterministic"
+  constructor(fiber: string, first: string, then: string) {
+    super(
+      `fiber ${fiber} is not deterministic: after the same results it reached ${first} once and ${then} another time; it must depend on nothing but the results of its steps`,
+    )
+  }
+}

@@ -1,0 +1,198 @@
+/**
+ * One real Effect fiber under control: it runs until it reaches an operation, parks there, and goes on when it is
+ * told the operation's result.
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import type { Scheduler, SchedulerDispatcher } from "effect/Scheduler"
+import { labelOf, type Operation } from "../program/operation.ts"
+import { canonicalText, type Plain } from "../program/plain.ts"
+import { type Actor, breakRule, runtime } from "../program/runtime.ts"
+import { builtIn, type Violation } from "../property/violation.ts"
+import type { NamedFiber, Rewrite } from "../scenario/program.ts"
+import { describeError } from "./fault.ts"
+
+/** How many Effect operations a fiber may compute between two steps before it is called a runaway. */
+const operationLimit = 1_000_000
+
+/** Queues what Effect wants to run later, and counts what a fiber computes. */
+class ControlledScheduler implements Scheduler, SchedulerDispatcher {
+  readonly executionMode = "sync"
+  private readonly tasks: Array<() => void> = []
+  private operations = 0
+  runaway = false
+
+  makeDispatcher(): SchedulerDispatcher {
+    return this
+  }
+  scheduleTask(task: () => void): void {
+    if (!this.runaway) this.tasks.push(task)
+  }
+  flush(): void {
+    for (let task = this.tasks.shift(); task !== undefined; task = this.tasks.shift()) task()
+  }
+  shouldYield(): boolean {
+    if (++this.operations > operationLimit) this.runaway = true
+    return this.runaway
+  }
+  reset(): void {
+    this.operations = 0
+  }
+}
+
+const realTime = (): never =>
+  breakRule("Effect's Clock is the real world's: model the passing of time with a step or a choice")
+const forbiddenClock: Clock.Clock = {
+  currentTimeMillisUnsafe: realTime,
+  currentTimeNanosUnsafe: realTime,
+  monotonicTimeNanosUnsafe: realTime,
+  currentTimeMillis: Effect.sync(realTime),
+  currentTimeNanos: Effect.sync(realTime),
+  monotonicTimeNanos: Effect.sync(realTime),
+  sleep: () => Effect.sync(realTime),
+}
+
+/** Where a fiber stands: at an operation, at its end, or somewhere it must not be. */
+export type Standing =
+  | { readonly kind: "parked"; readonly operation: Operation }
+  | { readonly kind: "ended" }
+  | { readonly kind: "broken"; readonly violation: Violation }
+
+export class FiberRun implements Actor {
+  readonly name: string
+  standing: Standing = { kind: "ended" }
+  /** The last checkpoint passed and its live values, as a text; empty before the first. */
+  private since = ""
+  /** The results since then. */
+  private results: Array<Plain> = []
+
+  private readonly scheduler = new ControlledScheduler()
+  private readonly rewrite: Rewrite | undefined
+  private readonly root: Fiber.Fiber<unknown, unknown>
+  private rootSeen: Fiber.Fiber<unknown, unknown> | undefined
+  private parked: { readonly operation: Operation; readonly resume: (result: Plain) => void } | undefined
+  /** The first rule that the fiber's code broke, if it broke one. */
+  blamed: string | undefined
+  private lastLabel: string | undefined
+  /** The names of the operations that are being replaced right now: inside, they mean themselves. */
+  private readonly replacing = new Set<string>()
+
+  constructor(fiber: NamedFiber) {
+    this.name = fiber.name
+    this.rewrite = fiber.rewrite()
+    const effect = Effect.withFiber((self) => {
+      this.rootSeen = self
+      return Effect.provideService(fiber.effect, Clock.Clock, forbiddenClock)
+    })
+    this.root = this.running(() => Effect.runFork(effect, { scheduler: this.scheduler }))
+    this.settle()
+  }
+
+  /** Tells the parked fiber its operation's result and lets it run on to the next. */
+  answer(result: Plain): void {
+    const parked = this.parked
+    if (parked === undefined) throw new Error(`fiber ${this.name} is not parked`)
+    this.parked = undefined
+    this.lastLabel = labelOf(parked.operation)
+    this.results.push(result)
+    this.scheduler.reset()
+    this.running(() => parked.resume(result))
+    this.settle()
+  }
+
+  /**
+   * What the fiber's future depends on, as a text: who it is, its last checkpoint, and the results since. All ends are
+   * one, unless `keepEnds`.
+   */
+  history(keepEnds: boolean): string {
+    if (this.standing.kind === "ended" && !keepEnds) return `${this.name}\nended`
+    return `${this.name}\n${this.since}\n${this.results.map(canonicalText).join("\n")}`
+  }
+
+  perform(operation: Operation): Effect.Effect<Plain> {
+    const original = this.park(operation)
+    const { name } = operation
+    if (this.rewrite === undefined || this.replacing.has(name)) return original
+    const replacement = this.rewrite(operation, original)
+    if (replacement === undefined) return original
+    return Effect.suspend(() => {
+      this.replacing.add(name)
+      // A replacement may fail where the original cannot: its errors are the fiber's.
+      return Effect.ensuring(
+        replacement as Effect.Effect<Plain>,
+        Effect.sync(() => this.replacing.delete(name)),
+      )
+    })
+  }
+
+  passCheckpoint(label: string, live: ReadonlyArray<Plain>): void {
+    this.since = `${label}${canonicalText(live)}`
+    this.results = []
+  }
+
+  blame(message: string): void {
+    this.blamed ??= message
+  }
+
+  private park(operation: Operation): Effect.Effect<Plain> {
+    return Effect.withFiber((self) => {
+      if (self !== this.rootSeen) {
+        return breakRule(
+          `a fiber that it forked reached ${labelOf(operation)}; steps belong to the fibers that the scenario names`,
+        )
+      }
+      return Effect.callback<Plain>((resume) => {
+        this.parked = { operation, resume: (result) => resume(Exit.succeed(result)) }
+      })
+    })
+  }
+
+  private running<A>(run: () => A): A {
+    const before = runtime.actor
+    runtime.actor = this
+    try {
+      const result = run()
+      this.scheduler.flush()
+      return result
+    } finally {
+      runtime.actor = before
+    }
+  }
+
+  private settle(): void {
+    this.standing = this.judge()
+    if (this.standing.kind === "broken") this.running(() => this.root.interruptUnsafe())
+  }
+
+  private judge(): Standing {
+    const where = this.lastLabel === undefined ? "before its first step" : `after ${this.lastLabel}`
+    const rules = (message: string): Standing => ({
+      kind: "broken",
+      violation: { property: builtIn.rules, message: `fiber ${this.name}, ${where}: ${message}` },
+    })
+    if (this.blamed !== undefined) return rules(this.blamed)
+    if (this.scheduler.runaway) {
+      return rules(`it computed ${operationLimit} operations without reaching a step`)
+    }
+    const exit = this.root.pollUnsafe()
+    if (exit !== undefined) {
+      if (Exit.isSuccess(exit)) return { kind: "ended" }
+      const failed = Cause.hasFails(exit.cause)
+      const error = Cause.squash(exit.cause)
+      return {
+        kind: "broken",
+        violation: {
+          property: failed ? builtIn.failure : builtIn.defect,
+          message: `fiber ${this.name}, ${where}, ${failed ? "failed with" : "died of"} ${describeError(error)}`,
+        },
+      }
+    }
+    if (this.parked !== undefined) return { kind: "parked", operation: this.parked.operation }
+    return rules(
+      "it waits for something that is not a step (a promise, a timer, or an Effect primitive that no one completes)",
+    )
+  }
+}

@@ -1,0 +1,155 @@
+/**
+ * Strategy `dfs`: every schedule, one after the other, by plain re-execution from the start. No reduction, no matching
+ * of states: slow, and the yardstick for everything else.
+ */
+import { Execution } from "../engine/execution.ts"
+import { fiberOf, type Move } from "../engine/system.ts"
+import type { Program } from "../scenario/program.ts"
+import {
+  decisive,
+  type Ending,
+  emptyStatistics,
+  fingerprint,
+  type Search,
+  type SearchOptions,
+  type Strategy,
+  tooLong,
+} from "./strategy.ts"
+
+/** A place on the present schedule. */
+interface Branch {
+  /** The moves to try there. */
+  readonly moves: ReadonlyArray<Move>
+  /** The position of the move that is being tried. */
+  taken: number
+  /** The fiber that ran last, if it could go on: a move of another one preempts it. */
+  readonly running: number | undefined
+  /** Preemptive switches on the way there. */
+  readonly preemptions: number
+}
+
+class DfsSearch implements Search {
+  readonly statistics = emptyStatistics()
+  readonly exercised: Array<{ readonly id: string; times: number }> = []
+  private readonly program: Program
+  private readonly options: SearchOptions
+  private readonly stack: Array<Branch> = []
+  private execution: Execution
+  private ending: Ending | undefined
+
+  constructor(program: Program, options: SearchOptions) {
+    this.program = program
+    this.options = options
+    this.execution = new Execution(program)
+    const violation = decisive(this.execution.begin(), options)
+    if (violation !== undefined) this.ending = { kind: "violated", violation, moves: [] }
+  }
+
+  advance(steps: number): Ending | undefined {
+    const until = this.statistics.transitions + steps
+    while (this.ending === undefined && this.statistics.transitions < until) {
+      this.runToEnd()
+      if (this.ending === undefined) this.backtrack()
+    }
+    return this.ending
+  }
+
+  /** Continues the present execution to its end, always by the first move, and judges every state on the way. */
+  private runToEnd(): void {
+    const { execution, options, statistics } = this
+    while (this.ending === undefined) {
+      const branch = this.branch()
+      const move = branch.moves[0]
+      if (move === undefined) {
+        this.finish()
+        return
+      }
+      if (this.stack.length >= options.maxSteps) {
+        this.ending = tooLong(options.maxSteps, execution, move)
+        return
+      }
+      this.stack.push(branch)
+      this.step(move)
+      statistics.maxDepth = Math.max(statistics.maxDepth, this.stack.length)
+    }
+  }
+
+  private step(move: Move): void {
+    this.statistics.transitions++
+    const violation = decisive(this.execution.take(move), this.options)
+    if (violation !== undefined) {
+      this.statistics.executions++
+      this.ending = { kind: "violated", violation, moves: this.path() }
+    }
+  }
+
+  /** The present state as a place to branch, within the preemption bound. */
+  private branch(): Branch {
+    const moves = this.execution.moves()
+    const last = this.stack.at(-1)
+    const before = last?.moves[last.taken]
+    if (last === undefined || before === undefined) return { moves, taken: 0, running: undefined, preemptions: 0 }
+    const preempted = last.running !== undefined && last.running !== fiberOf(before)
+    const preemptions = last.preemptions + (preempted ? 1 : 0)
+    const own = moves.filter((move) => fiberOf(move) === fiberOf(before))
+    if (own.length === 0) return { moves, taken: 0, running: undefined, preemptions }
+    const bounded = this.options.preemptions !== undefined && preemptions >= this.options.preemptions
+    return { moves: bounded ? own : moves, taken: 0, running: fiberOf(before), preemptions }
+  }
+
+  private finish(): void {
+    const { execution, options } = this
+    this.statistics.executions++
+    this.countExercised()
+    const violation = decisive(execution.end(), options)
+    const { store } = execution.instance
+    if (execution.rest !== "broken") {
+      options.survey?.final(fingerprint(store.low, store.high), execution.rest === "stuck")
+    }
+    if (violation !== undefined) this.ending = { kind: "violated", violation, moves: this.path() }
+    else if (options.executions !== undefined && this.statistics.executions >= options.executions) {
+      this.ending = { kind: "cut", reason: `${options.executions} executions were run, as asked` }
+    }
+  }
+
+  private countExercised(): void {
+    this.execution.tracker.exercised.forEach(({ id, times }, position) => {
+      const total = this.exercised[position]
+      if (total === undefined) this.exercised.push({ id, times })
+      else total.times += times
+    })
+  }
+
+  /** Turns to the next schedule: a fresh execution, run along the present one up to the last place with a move left. */
+  private backtrack(): void {
+    for (let branch = this.stack.at(-1); branch !== undefined; branch = this.stack.at(-1)) {
+      if (branch.taken + 1 < branch.moves.length) break
+      this.stack.pop()
+    }
+    const branch = this.stack.at(-1)
+    if (branch === undefined) {
+      this.ending = { kind: "exhausted" }
+      return
+    }
+    branch.taken++
+    this.execution = new Execution(this.program)
+    this.execution.begin()
+    const path = this.path()
+    for (const move of path.slice(0, -1)) {
+      this.statistics.transitions++
+      this.execution.take(move)
+    }
+    for (const move of path.slice(-1)) this.step(move)
+  }
+
+  private path(): ReadonlyArray<Move> {
+    return this.stack.flatMap(({ moves, taken }) => moves[taken] ?? [])
+  }
+}
+
+export const dfs: Strategy = {
+  name: "dfs",
+  summary: "every schedule, by plain re-execution; with --preemptions N every schedule of at most N preemptions",
+  exhaustive: true,
+  search: (program, options) => new DfsSearch(program, options),
+}

@@ -1,0 +1,157 @@
+/**
+ * Drives a search to its end or to its budget, and vouches for what it reports: every violation is confirmed by plain
+ * re-execution, and a search that found none is compared with a sample of plain executions.
+ */
+import * as Clock from "effect/Clock"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import seedrandom from "seedrandom"
+import { Execution } from "../engine/execution.ts"
+import { describeError } from "../engine/fault.ts"
+import { withoutRealWorld } from "../engine/realWorld.ts"
+import type { Move } from "../engine/system.ts"
+import { builtIn, type Violation } from "../property/violation.ts"
+import type { Program } from "../scenario/program.ts"
+import { runMoves } from "./schedule.ts"
+import type { Ending, Search, SearchOptions, Statistics, Strategy } from "./strategy.ts"
+
+export interface Budget {
+  /** Wall-clock milliseconds. */
+  readonly milliseconds?: number
+}
+
+export type Outcome = "holds" | "violated" | "inconclusive"
+
+/** What an exploration came to. */
+export interface Result {
+  readonly outcome: Outcome
+  readonly statistics: Statistics
+  /** Wall-clock seconds. */
+  readonly seconds: number
+  readonly exercised: ReadonlyArray<{ readonly id: string; readonly times: number }>
+  readonly violation: Violation | undefined
+  /** The moves from the start to the violation; `undefined` where no one schedule shows it. */
+  readonly moves: ReadonlyArray<Move> | undefined
+  /** Why the exploration is inconclusive. */
+  readonly reason: string | undefined
+}
+
+/** The scenario's setup threw. */
+export class SetupFailed extends Data.TaggedError("SetupFailed")<{ readonly message: string }> {}
+
+/** Steps between two looks at the clock. */
+const slice = 20_000
+
+/** Plain executions that a search that matched states is compared with. */
+const comparedExecutions = 50
+
+/**
+ * Explores a program.
+ *
+ * @param onProgress told of the figures from time to time while the search runs
+ * Fails when the scenario's setup throws; interruption ends the search between two slices.
+ */
+export const explore = Effect.fnUntraced(function* (
+  program: Program,
+  strategy: Strategy,
+  options: SearchOptions,
+  budget: Budget = {},
+  onProgress: (statistics: Statistics, seconds: number) => Effect.Effect<void> = () => Effect.void,
+) {
+  const started = yield* Clock.currentTimeMillis
+  const search = yield* begin(program, strategy, options)
+  let now = started
+  let ending: Ending | undefined
+  while (ending === undefined) {
+    ending = withoutRealWorld(() => search.advance(slice))
+    now = yield* Clock.currentTimeMillis
+    if (ending !== undefined) break
+    if (budget.milliseconds !== undefined && now - started >= budget.milliseconds) {
+      ending = { kind: "cut", reason: `the time of ${budget.milliseconds / 1000} s ran out` }
+      break
+    }
+    yield* onProgress(search.statistics, (now - started) / 1000)
+    yield* letOthersRun
+  }
+  const judged = withoutRealWorld(() => judge(program, search, ending, options))
+  now = yield* Clock.currentTimeMillis
+  return {
+    ...judged,
+    statistics: search.statistics,
+    exercised: search.exercised,
+    seconds: (now - started) / 1000,
+  } satisfies Result
+})
+
+/** Gives signals and timers a turn: a search is one long computation. */
+const letOthersRun = Effect.callback<void>((resume) => {
+  const handle = setImmediate(() => resume(Effect.void))
+  return Effect.sync(() => clearImmediate(handle))
+})
+
+const begin = (program: Program, strategy: Strategy, options: SearchOptions): Effect.Effect<Search, SetupFailed> =>
+  Effect.try({
+    try: () => withoutRealWorld(() => strategy.search(program, options)),
+    catch: (error) =>
+      new SetupFailed({ message: `the setup of scenario ${program.scenario} failed: ${describeError(error)}` }),
+  })
+
+type Judgement = Pick<Result, "outcome" | "violation" | "moves" | "reason">
+
+const judge = (program: Program, search: Search, ending: Ending, options: SearchOptions): Judgement => {
+  switch (ending.kind) {
+    case "exhausted": {
+      const doubt = compare(program, search, options)
+      if (doubt !== undefined) return unsound(doubt)
+      return { outcome: "holds", violation: undefined, moves: undefined, reason: undefined }
+    }
+    case "cut":
+      return { outcome: "inconclusive", violation: undefined, moves: undefined, reason: ending.reason }
+    case "unsound":
+      return unsound(ending.message)
+    case "violated":
+      return confirm(program, ending.violation, ending.moves)
+  }
+}
+
+const unsound = (message: string): Judgement => ({
+  outcome: "violated",
+  violation: { property: builtIn.rules, message },
+  moves: undefined,
+  reason: undefined,
+})
+
+/** Runs the schedule again by plain re-execution, whose words are the ones to report. */
+const confirm = (program: Program, violation: Violation, moves: ReadonlyArray<Move>): Judgement => {
+  const run = runMoves(program, moves)
+  const same = run.violations.find(({ property }) => property === violation.property)
+  if (same !== undefined) return { outcome: "violated", violation: same, moves, reason: undefined }
+  return unsound(
+    `the search found ${violation.property} broken (${violation.message}), and plain re-execution of the same schedule does not: some code of the program depends on more than the results of its steps, such as a variable that two fibers share`,
+  )
+}
+
+/**
+ * Whether plain re-execution reaches a state that the search did not: then the program breaks a rule that the memoised
+ * engine rests on, and what it said means nothing. A sample, so silence is no proof; `dfs` is.
+ */
+const compare = (program: Program, search: Search, options: SearchOptions): string | undefined => {
+  const { visited } = search
+  if (visited === undefined) return undefined
+  const random = seedrandom.alea(`compare ${options.seed}`)
+  for (let i = 0; i < comparedExecutions; i++) {
+    const execution = new Execution(program, options.keepEnds ? { keepEnds: true } : {})
+    execution.begin()
+    for (let depth = 0; depth < options.maxSteps; depth++) {
+      const moves = execution.moves()
+      const move = moves[Math.floor(random() * moves.length)]
+      if (move === undefined) break
+      execution.take(move)
+      if (execution.rest === "broken") break
+      if (!visited.has(execution.low, execution.high)) {
+        return "plain re-execution reaches a state that the search did not visit: some code of the program depends on more than the results of its steps, such as a variable that two fibers share, or a checkpoint does not name a value that is still needed"
+      }
+    }
+  }
+  return undefined
+}

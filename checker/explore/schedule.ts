@@ -1,0 +1,64 @@
+import { Execution } from "../engine/execution.ts"
+import { fiberOf, type Move, optionOf } from "../engine/system.ts"
+import { labelOf } from "../program/operation.ts"
+import type { Plain } from "../program/plain.ts"
+import type { Violation } from "../property/violation.ts"
+import type { Program } from "../scenario/program.ts"
+
+/** A step that was taken: by which fiber, at which operation, and what came of it. */
+export interface ScheduledStep {
+  readonly fiber: string
+  readonly label: string
+  /** The position of the chosen option, for a choice. */
+  readonly choice: number | undefined
+  /** What the step returned, or the option that was chosen. */
+  readonly result: Plain
+}
+
+export interface Run {
+  readonly steps: ReadonlyArray<ScheduledStep>
+  /** The violations of the last step and of the state that it leads to; if nothing can go on there, of the end too. */
+  readonly violations: ReadonlyArray<Violation>
+}
+
+/** Runs a program along the moves by plain re-execution. */
+export const runMoves = (program: Program, moves: ReadonlyArray<Move>): Run => {
+  const execution = new Execution(program)
+  let violations = execution.begin()
+  const steps = moves.map((move) => {
+    const [step, found] = takeStep(execution, move)
+    violations = found
+    return step
+  })
+  return { steps, violations: [...violations, ...endViolations(execution)] }
+}
+
+/** Makes a move and says what it was. */
+export const takeStep = (execution: Execution, move: Move): [ScheduledStep, ReadonlyArray<Violation>] => {
+  const fiber = fiberOf(move)
+  const operation = execution.operation(fiber)
+  const name = execution.instance.fibers[fiber]?.name
+  if (operation === undefined || name === undefined) throw new Error(`move ${move} is not possible`)
+  const choice = operation.kind === "choice" ? optionOf(move) : undefined
+  const violations = execution.take(move)
+  return [{ fiber: name, label: labelOf(operation), choice, result: execution.lastResult }, violations]
+}
+
+/** The violations of the end, if the execution is at one. */
+export const endViolations = (execution: Execution): ReadonlyArray<Violation> =>
+  execution.moves().length === 0 ? execution.end() : []
+
+/** How many times a schedule switches away from a fiber that could have gone on. */
+export const countPreemptions = (program: Program, moves: ReadonlyArray<Move>): number => {
+  const execution = new Execution(program)
+  execution.begin()
+  let count = 0
+  let last: number | undefined
+  for (const move of moves) {
+    if (last !== undefined && fiberOf(move) !== last && execution.moves().some((other) => fiberOf(other) === last))
+      count++
+    last = fiberOf(move)
+    execution.take(move)
+  }
+  return count
+}

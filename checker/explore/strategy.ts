@@ -1,0 +1,112 @@
+/**
+ * What a strategy is: a way to go through the executions of a program, in slices, so that whoever drives it can show
+ * progress, keep to a budget and be interrupted.
+ */
+import { LimitReached, NotDeterministic } from "../engine/fault.ts"
+import { fiberOf, type Move, type System } from "../engine/system.ts"
+import { labelOf } from "../program/operation.ts"
+import type { Violation } from "../property/violation.ts"
+import type { Program } from "../scenario/program.ts"
+
+/** The figures of a search; they grow while it runs. */
+export interface Statistics {
+  /** Distinct states visited; 0 where the strategy does not match states. */
+  states: number
+  /** Executions that came to an end: all fibers done, deadlocked, or stopped by a violation. 0 where not enumerated. */
+  executions: number
+  /** Executions that a reduction cut off before their end: wasted work. */
+  blocked: number
+  /** Steps executed, those of prefixes that were run again included. */
+  transitions: number
+  /** The most steps in one execution so far. */
+  maxDepth: number
+}
+
+/** How a search ended. */
+export type Ending =
+  /** By itself: nothing is left to explore within the bound. */
+  | { readonly kind: "exhausted" }
+  /** A property broke after these moves from the start. */
+  | { readonly kind: "violated"; readonly violation: Violation; readonly moves: ReadonlyArray<Move> }
+  /** The program broke a rule that the search rests on, and not in a way that one schedule could show. */
+  | { readonly kind: "unsound"; readonly message: string }
+  /** At a limit, with more to explore; `reason` says which and what can be done. */
+  | { readonly kind: "cut"; readonly reason: string }
+
+export interface Search {
+  readonly statistics: Statistics
+  /** How often each property was evaluated with its premise true, so far. */
+  readonly exercised: ReadonlyArray<{ readonly id: string; readonly times: number }>
+  /** The states seen, where the strategy matches them: asked afterwards whether plain re-execution reaches another. */
+  readonly visited?: { has(low: number, high: number): boolean }
+  /** Goes on for about this many steps. Returns how the search ended, once it has. */
+  advance(steps: number): Ending | undefined
+}
+
+export interface SearchOptions {
+  /** The longest execution, in steps; a longer one is cut and the search ends inconclusive. */
+  readonly maxSteps: number
+  /** For strategies with randomness. */
+  readonly seed: number
+  /** Stop after this many executions, where the strategy enumerates them. */
+  readonly executions?: number
+  /** Explore only schedules with at most this many preemptive switches, where the strategy can. */
+  readonly preemptions?: number
+  /** Look for this property alone and pass over the others; without it, the first to break ends the search. */
+  readonly target?: string
+  /** Told of everything that is found, instead of the search ending there: for comparing strategies. */
+  readonly survey?: Survey
+  /** Keep apart the histories with which a fiber ended: for comparing numbers of states. */
+  readonly keepEnds?: boolean
+}
+
+/** What a search that does not stop at violations reports. */
+export interface Survey {
+  violation(violation: Violation): void
+  /** A state in which nothing can go on, by the fingerprint of its cells. */
+  final(cells: string, deadlocked: boolean): void
+}
+
+export interface Strategy {
+  readonly name: string
+  /** One line for the help text. */
+  readonly summary: string
+  /** Whether `exhausted` means that every behaviour within the bound was seen. */
+  readonly exhaustive: boolean
+  /** Begins a search. Throws what the scenario's setup throws. */
+  readonly search: (program: Program, options: SearchOptions) => Search
+}
+
+export const emptyStatistics = (): Statistics => ({ states: 0, executions: 0, blocked: 0, transitions: 0, maxDepth: 0 })
+
+/** The violation that ends the search, if one of these does; in a survey, all are reported and none does. */
+export const decisive = (violations: ReadonlyArray<Violation>, options: SearchOptions): Violation | undefined => {
+  if (violations.length === 0) return undefined
+  const { survey, target } = options
+  if (survey !== undefined) {
+    for (const violation of violations) survey.violation(violation)
+    return undefined
+  }
+  return target === undefined ? violations[0] : violations.find(({ property }) => property === target)
+}
+
+/** The ending that an error of the engine stands for; other errors are defects of ours and are thrown on. */
+export const endingOf = (error: unknown): Ending => {
+  if (error instanceof LimitReached) return { kind: "cut", reason: error.message }
+  if (error instanceof NotDeterministic) return { kind: "unsound", message: error.message }
+  throw error
+}
+
+/** What to say when an execution grew longer than `maxSteps`. */
+export const tooLong = (maxSteps: number, system: System, move: Move): Ending => {
+  const operation = system.operation(fiberOf(move))
+  const name = system.instance.fibers[fiberOf(move)]?.name
+  return {
+    kind: "cut",
+    reason: `an execution went on beyond ${maxSteps} steps, at ${operation && labelOf(operation)} of fiber ${name}: a loop that need not end wants a checkpoint at its head (strategy states then closes it), or raise the limit with --steps`,
+  }
+}
+
+/** A fingerprint as text. */
+export const fingerprint = (low: number, high: number): string =>
+  (high >>> 0).toString(16).padStart(8, "0") + (low >>> 0).toString(16).padStart(8, "0")

@@ -1,0 +1,52 @@
+/** Shootdown's public entry: what programs, scenarios, specs and tests are written with. */
+
+export { type Replayed, replay } from "./counterexample/replay.ts"
+export { Counterexample, formatVersion } from "./counterexample/schema.ts"
+export { type Shrunk, shrink } from "./counterexample/shrink.ts"
+export { type Budget, explore, type Outcome, type Result, SetupFailed } from "./explore/explore.ts"
+export { countPreemptions, type Run, runMoves, type ScheduledStep } from "./explore/schedule.ts"
+export { strategies } from "./explore/strategies.ts"
+export type { SearchOptions, Statistics, Strategy, Survey } from "./explore/strategy.ts"
+export { missedStateOdds } from "./explore/visited.ts"
+export * from "./program/index.ts"
+export {
+  type ActionInvariant,
+  type AtEnd,
+  actionInvariant,
+  type Invariant,
+  type Progress,
+  type Property,
+  type Waiting,
+} from "./property/property.ts"
+export { builtIn, type Violation } from "./property/violation.ts"
+export type { Program } from "./scenario/program.ts"
+export {
+  type BugEntry,
+  type Protocol,
+  protocol,
+  protocolOf,
+  type Registry,
+  type ScenarioEntry,
+} from "./scenario/protocol.ts"
+export {
+  BadBound,
+  type Bound,
+  type Monitor,
+  type Parameter,
+  type Parameters,
+  type Scenario,
+  type Setup,
+  scenario,
+  type Taken,
+} from "./scenario/scenario.ts"
+export {
+  changeBody,
+  changeGuard,
+  changeResult,
+  leaveOut,
+  moveBehind,
+  type Replacement,
+  type Replacements,
+  type SeededBug,
+  seededBug,
+} from "./scenario/seededBug.ts"

@@ -1,0 +1,44 @@
+import { type Struct, struct } from "./cell.ts"
+
+/** One place for an object that comes and goes. */
+export type Slot<A> = Struct<A> & { live: boolean; generation: number; readonly index: number }
+
+/** A bounded set of places for objects of one kind. */
+export interface Arena<A> {
+  readonly name: string
+  readonly slots: ReadonlyArray<Slot<A>>
+  /** Takes the lowest free slot, one generation younger than before; `undefined` when all are taken. Within a step. */
+  allocate(): Slot<A> | undefined
+  /** Gives a slot back and its fields their first contents. Its generation stays, so that stale references show. */
+  free(slot: Slot<A>): void
+}
+
+/**
+ * Makes a bounded arena. Lowest free slot first, so that runs that allocated in different orders can meet in one state;
+ * a generation per slot, so that a recycled object is told from the old one.
+ *
+ * @param initial the fields of a fresh object
+ */
+export const arena = <A extends object>(name: string, size: number, initial: A): Arena<A> => {
+  const slots = Array.from({ length: size }, (_, index) => {
+    const fields = struct(`${name}${index}`, initial)
+    const life = struct(`${name}${index}`, { live: false, generation: 0 })
+    const slot = Object.defineProperties(fields, Object.getOwnPropertyDescriptors(life))
+    return Object.defineProperty(slot, "index", { value: index }) as Slot<A> // all its fields were just defined
+  })
+  return {
+    name,
+    slots,
+    allocate: () => {
+      const slot = slots.find((candidate) => !candidate.live)
+      if (slot === undefined) return undefined
+      slot.live = true
+      slot.generation++
+      return slot
+    },
+    free: (slot) => {
+      Object.assign(slot, initial)
+      slot.live = false
+    },
+  }
+}

@@ -1,0 +1,83 @@
+import { hashText, intern, NotPlain, type Plain } from "./plain.ts"
+import { breakRule, runtime } from "./runtime.ts"
+import type { Store, StoredCell } from "./store.ts"
+
+/** A shared variable. Read or written inside steps only; guards and properties may read it. */
+export interface Cell<A> {
+  readonly name: string
+  value: A
+}
+
+class CellOf<A> implements Cell<A>, StoredCell {
+  readonly name: string
+  readonly saltLow: number
+  readonly saltHigh: number
+  readonly readers: Array<number> = []
+  content: Plain
+  private readonly store: Store
+
+  constructor(store: Store, name: string, initial: A) {
+    const salt = hashText(`cell ${name}`)
+    this.store = store
+    this.name = name
+    this.saltLow = salt.low
+    this.saltHigh = salt.high
+    this.content = plain(name, initial)
+    store.add(this)
+  }
+
+  get value(): A {
+    return this.store.read(this) as A // only `value` writes the content, and it takes an A
+  }
+
+  set value(value: A) {
+    this.store.write(this, plain(this.name, value))
+  }
+}
+
+const plain = (name: string, value: unknown): Plain => {
+  try {
+    return intern(value)
+  } catch (error) {
+    if (!(error instanceof NotPlain)) throw error
+    return breakRule(`cell ${name} cannot hold that value: ${error.message}; cells hold plain data`)
+  }
+}
+
+/**
+ * Makes a shared variable of the program that is being set up.
+ *
+ * @param name how traces and messages call it; unique in the program
+ * @param initial its content in the first state; plain data, as everything that it will hold
+ */
+export const cell = <A>(name: string, initial: A): Cell<A> => {
+  const store = runtime.setup
+  if (store === undefined) return breakRule(`cell ${name} is made outside the setup of a scenario`)
+  if (store.cells.some((other) => other.name === name)) return breakRule(`two cells are called ${name}`)
+  return new CellOf(store, name, initial)
+}
+
+/** A record whose fields are cells: read and assigned like those of a C struct. */
+export type Struct<A> = { -readonly [Field in keyof A]: A[Field] }
+
+/**
+ * Makes a record of shared variables, one cell per field, named `name.field`.
+ *
+ * @example
+ * const subs = struct("subs", { seq: 2, active: 0 })
+ * // inside a step: subs.active++; subs.seq |= 1
+ */
+export const struct = <A extends object>(name: string, initial: A): Struct<A> => {
+  const target = {}
+  for (const [field, value] of Object.entries(initial)) {
+    const stored = cell<unknown>(`${name}.${field}`, value)
+    Object.defineProperty(target, field, {
+      enumerable: true,
+      get: () => stored.value,
+      set: (next: unknown) => {
+        stored.value = next
+      },
+    })
+  }
+  return target as Struct<A> // one accessor per field of A was just defined
+}

@@ -1,0 +1,97 @@
+/**
+ * The operations by which a fiber takes part in the program's interleaving. Between two of them it only computes.
+ */
+import * as Effect from "effect/Effect"
+import { intern, type Plain, show } from "./plain.ts"
+import { breakRule, runtime } from "./runtime.ts"
+
+/** An atomic step: its body runs with no other fiber between, once its guard (if any) holds. */
+export interface Step {
+  readonly kind: "step"
+  /** The kernel function it models, or whatever the program's readers know it by. */
+  readonly name: string
+  /** Shown in traces behind the name, and told to monitors and seeded bugs. */
+  readonly args: ReadonlyArray<Plain>
+  readonly guard: (() => boolean) | undefined
+  readonly body: () => unknown
+}
+
+/** A choice between values, every one of which is explored. */
+export interface Choice {
+  readonly kind: "choice"
+  readonly name: string
+  readonly args: ReadonlyArray<Plain>
+  readonly options: ReadonlyArray<Plain>
+}
+
+export type Operation = Step | Choice
+
+/** How an operation is written in traces and schedules: `zap_pte_range(0)`. */
+export const labelOf = (operation: Operation): string =>
+  operation.args.length === 0 ? operation.name : `${operation.name}(${operation.args.map(show).join(", ")})`
+
+const actor = (what: string) => runtime.actor ?? breakRule(`${what} is run outside the checker`)
+
+/**
+ * Performs an operation as the running fiber. Its result is what the body returned, made plain.
+ *
+ * The type says `A` where the engine only knows `Plain`: what it hands back is the body's own result, compared by
+ * content.
+ */
+const perform = <A>(operation: Operation): Effect.Effect<A> =>
+  Effect.suspend(() => actor(labelOf(operation)).perform(operation) as Effect.Effect<A>)
+
+/**
+ * An atomic step. `body` runs with no other fiber between its reads and writes of cells; what it returns (plain data)
+ * is all that its fiber learns from it. An error thrown inside ends the run as a violation.
+ *
+ * @example yield* step("pte_clear", [va], () => { pte[va].value = none })
+ */
+export const step: {
+  <A>(name: string, body: () => A): Effect.Effect<A>
+  <A>(name: string, args: ReadonlyArray<Plain>, body: () => A): Effect.Effect<A>
+} = <A>(name: string, ...rest: [() => A] | [ReadonlyArray<Plain>, () => A]): Effect.Effect<A> => {
+  const [args, body] = rest.length === 1 ? [[], rest[0]] : rest
+  return perform<A>({ kind: "step", name, args: args.map(intern), guard: undefined, body })
+}
+
+/**
+ * A step that waits until `guard`, a pure read of cells, holds; then body runs in the same instant.
+ *
+ * @example yield* guardedStep("spin_lock", () => !lock.value, () => { lock.value = true })
+ */
+export const guardedStep: {
+  <A>(name: string, guard: () => boolean, body: () => A): Effect.Effect<A>
+  <A>(name: string, args: ReadonlyArray<Plain>, guard: () => boolean, body: () => A): Effect.Effect<A>
+} = <A>(
+  name: string,
+  ...rest: [() => boolean, () => A] | [ReadonlyArray<Plain>, () => boolean, () => A]
+): Effect.Effect<A> => {
+  const [args, guard, body] = rest.length === 2 ? [[], ...rest] : rest
+  return perform<A>({ kind: "step", name, args: args.map(intern), guard, body })
+}
+
+/** One of the options, which must be plain data; the explorer tries them all. */
+export const choose = <const A extends Plain>(name: string, options: ReadonlyArray<A>): Effect.Effect<A> =>
+  Effect.suspend(() =>
+    options.length === 0
+      ? breakRule(`choice ${name} has no options`)
+      : perform<A>({ kind: "choice", name, args: [], options: options.map(intern) }),
+  )
+
+/**
+ * Promises that what this fiber does from here on depends on the live values alone, not on how it came here. The head
+ * of a retry loop or a long loop wants one: histories that no longer matter then fall together.
+ */
+export const checkpoint = (label: string, ...live: ReadonlyArray<Plain>): Effect.Effect<void> =>
+  Effect.sync(() => actor(`checkpoint ${label}`).passCheckpoint(label, live.map(intern)))
+
+/** A step found something that must never be. */
+export class AssertionFailed extends Error {
+  override readonly name = "AssertionFailed"
+}
+
+/** Ends the run as a violation of `assertion` unless the condition holds. For use inside steps. */
+export function assert(condition: boolean, message: string): asserts condition {
+  if (!condition) throw new AssertionFailed(message)
+}

@@ -1,0 +1,41 @@
+/**
+ * The one place where a program's code meets the engine that runs it.
+ *
+ * Everything is synchronous on one thread, so "whose code is running" is a variable: the engine sets it around each
+ * piece of program code, and cells, operations and the guards against the real world read it.
+ */
+import type * as Effect from "effect/Effect"
+import type { Operation } from "./operation.ts"
+import type { Plain } from "./plain.ts"
+import type { Store } from "./store.ts"
+
+/** A fiber of the program under check, as the program's code sees it. */
+export interface Actor {
+  readonly name: string
+  /** Performs an operation that this fiber has reached. */
+  perform(operation: Operation): Effect.Effect<Plain>
+  /** The fiber's future depends on nothing older than this checkpoint but the live values. */
+  passCheckpoint(label: string, live: ReadonlyArray<Plain>): void
+  /** Notes that the fiber broke a rule of the language; the first note counts, even if the fiber catches the error. */
+  blame(message: string): void
+}
+
+interface Runtime {
+  /** The fiber whose code is running, if any. */
+  actor: Actor | undefined
+  /** The store of the program whose setup is running, if any. */
+  setup: Store | undefined
+}
+
+export const runtime: Runtime = { actor: undefined, setup: undefined }
+
+/** Program code broke a rule of the language of programs. */
+export class RuleBroken extends Error {
+  override readonly name = "RuleBroken"
+}
+
+/** Blames the running fiber, then throws: there is no sensible way on. */
+export const breakRule = (message: string): never => {
+  runtime.actor?.blame(message)
+  throw new RuleBroken(message)
+}

@@ -1,0 +1,29 @@
+import { guardReads, type System } from "../engine/system.ts"
+import { labelOf } from "../program/operation.ts"
+import { show } from "../program/plain.ts"
+import type { StoredCell } from "../program/store.ts"
+
+/** The step that wrote a cell last. */
+export interface LastWrite {
+  readonly fiber: string
+  readonly label: string
+}
+
+/**
+ * Who waits for what, in a state without moves: for each fiber the step it waits in, the cells its guard reads with
+ * their contents, and, where known, who wrote them last.
+ */
+export const describeDeadlock = (system: System, lastWrites?: ReadonlyMap<StoredCell, LastWrite>): string =>
+  system.instance.fibers
+    .flatMap(({ name }, fiber) => {
+      const operation = system.operation(fiber)
+      if (operation === undefined) return []
+      const reads = guardReads(system, fiber).map((cell) => {
+        const last = lastWrites?.get(cell)
+        const by = last === undefined ? "" : `, last written by ${last.fiber} in ${last.label}`
+        return `${cell.name} (is ${show(cell.content)}${by})`
+      })
+      const on = reads.length === 0 ? "nothing that could change" : reads.join(" and ")
+      return [`${name} waits in ${labelOf(operation)} for ${on}`]
+    })
+    .join("; ")

@@ -1,0 +1,117 @@
+/**
+ * What must be true of a program. A property is data: its id, its statement in one sentence of plain English, its
+ * source, and predicates over the scenario's world, which may only read cells.
+ */
+import type { Plain } from "../program/plain.ts"
+
+interface Stated {
+  readonly id: string
+  /** One sentence that a reader who does not know the code understands. */
+  readonly statement: string
+  /** The kernel file and function, document or mail that it comes from; or why it must hold. */
+  readonly source: string
+}
+
+/** A predicate of states, stated. */
+interface StatePredicate<in World> extends Stated {
+  /** When the property says anything at all; without it, always. States in which it is true count as exercised. */
+  premise?(world: World): boolean
+  holds(world: World): boolean
+  /** What is wrong in a state in which it does not hold. */
+  explain?(world: World): string
+}
+
+/** Must hold in every state that is reached, between any two steps. */
+export interface Invariant<in World> extends StatePredicate<World> {
+  readonly kind: "invariant"
+}
+
+/**
+ * Must hold of every single step: a relation between what is observed before and after it. A step that changes
+ * nothing observed must satisfy it.
+ */
+export interface ActionInvariant<in World, Observed extends Plain = Plain> extends Stated {
+  readonly kind: "action"
+  observe(world: World): Observed
+  premise?(before: Observed, after: Observed): boolean
+  holds(before: Observed, after: Observed): boolean
+  explain?(before: Observed, after: Observed): string
+}
+
+/** Must hold whenever all fibers have ended. */
+export interface AtEnd<in World> extends StatePredicate<World> {
+  readonly kind: "atEnd"
+}
+
+/** A fiber that cannot go on when nothing can: its name, and the name and arguments of the step that it waits in. */
+export interface Waiting {
+  readonly fiber: string
+  readonly step: string
+  readonly args: ReadonlyArray<Plain>
+}
+
+/** Must not be stuck when nothing can go on any more: freedom from deadlock, said of one thing that must come about. */
+export interface Progress<in World> extends Stated {
+  readonly kind: "progress"
+  stuck(world: World, waiting: ReadonlyArray<Waiting>): boolean
+}
+
+export type Property<World> = Invariant<World> | ActionInvariant<World> | AtEnd<World> | Progress<World>
+
+/** A property bound to one world, so that the engine need not know the world's type. */
+export type BoundProperty =
+  | (Stated & {
+      readonly kind: "invariant" | "atEnd"
+      readonly premise: () => boolean
+      readonly holds: () => boolean
+      readonly explain: () => string
+    })
+  | (Stated & {
+      readonly kind: "action"
+      readonly observe: () => Plain
+      readonly premise: (before: Plain, after: Plain) => boolean
+      readonly holds: (before: Plain, after: Plain) => boolean
+      readonly explain: (before: Plain, after: Plain) => string
+    })
+  | (Stated & { readonly kind: "progress"; readonly stuck: (waiting: ReadonlyArray<Waiting>) => boolean })
+
+const always = () => true
+
+/** Binds a property to the world of a program instance. */
+export const bind = <World>(property: Property<World>, world: World): BoundProperty => {
+  const { id, statement, source } = property
+  switch (property.kind) {
+    case "invariant":
+    case "atEnd":
+      return {
+        kind: property.kind,
+        id,
+        statement,
+        source,
+        premise: property.premise ? () => property.premise?.(world) === true : always,
+        holds: () => property.holds(world),
+        explain: () => property.explain?.(world) ?? statement,
+      }
+    case "action":
+      return {
+        kind: "action",
+        id,
+        statement,
+        source,
+        observe: () => property.observe(world),
+        premise: property.premise ? (before, after) => property.premise?.(before, after) === true : always,
+        holds: (before, after) => property.holds(before, after),
+        explain: (before, after) => property.explain?.(before, after) ?? statement,
+      }
+    case "progress":
+      return { kind: "progress", id, statement, source, stuck: (waiting) => property.stuck(world, waiting) }
+  }
+}
+
+/**
+ * States a property of every step. The other kinds are written as plain objects; this one needs a function so that the
+ * type of what is observed is inferred.
+ */
+export const actionInvariant = <World, Observed extends Plain>(
+  stated: Omit<ActionInvariant<World, Observed>, "kind">,
+): ActionInvariant<World, Observed> => ({ kind: "action", ...stated })

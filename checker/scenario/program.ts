@@ -1,0 +1,85 @@
+import type * as Effect from "effect/Effect"
+import type { Operation } from "../program/operation.ts"
+import type { Plain } from "../program/plain.ts"
+import { runtime } from "../program/runtime.ts"
+import { Access, Store } from "../program/store.ts"
+import { type BoundProperty, bind } from "../property/property.ts"
+import type { Bound, Monitor, Scenario } from "./scenario.ts"
+import type { SeededBug } from "./seededBug.ts"
+
+/** A program that can be explored: from `start` on it is the same every time. */
+export interface Program {
+  readonly scenario: string
+  readonly bound: Bound
+  /** The seeded bug that is switched on. */
+  readonly mutant: string | undefined
+  /** The property that the seeded bug is meant to break. */
+  readonly breaks: string | undefined
+  /** A fresh instance, its fibers not yet started. Throws what the scenario's setup throws. */
+  readonly start: () => Instance
+}
+
+/** What a seeded bug does to the operations of a fiber; `undefined` where it does nothing. */
+export type Rewrite = (
+  operation: Operation,
+  original: Effect.Effect<Plain>,
+) => Effect.Effect<Plain, unknown> | undefined
+
+/** A fiber of the program: its name, and the Effect that it runs, as often as the engine needs to. */
+export interface NamedFiber {
+  readonly name: string
+  readonly effect: Effect.Effect<unknown, unknown>
+  /** Made anew for each run of the fiber, so that it may keep state. */
+  readonly rewrite: () => Rewrite | undefined
+}
+
+/** One set of cells, and the fibers and properties over it. */
+export interface Instance {
+  readonly store: Store
+  readonly fibers: ReadonlyArray<NamedFiber>
+  readonly properties: ReadonlyArray<BoundProperty>
+  readonly monitors: ReadonlyArray<Monitor>
+}
+
+export const programOf = <World>(
+  scenario: Scenario<World>,
+  bound: Bound,
+  bug: SeededBug<World> | undefined,
+): Program => ({
+  scenario: scenario.id,
+  bound,
+  mutant: bug?.id,
+  breaks: bug?.breaks,
+  start: () => {
+    const store = new Store()
+    const { world, fibers, monitors } = settingUp(store, () => scenario.setup(bound))
+    return {
+      store,
+      fibers: Object.entries(fibers).map(([name, effect]) => ({
+        name,
+        effect,
+        rewrite: () => (bug === undefined ? undefined : rewriteOf(bug, world)),
+      })),
+      properties: scenario.properties.map((property) => bind(property, world)),
+      monitors: monitors ?? [],
+    }
+  },
+})
+
+const rewriteOf = <World>(bug: SeededBug<World>, world: World): Rewrite => {
+  const replacements = bug.at(world)
+  return (operation, original) => replacements[operation.name]?.(original, operation)
+}
+
+const settingUp = <A>(store: Store, setup: () => A): A => {
+  const before = runtime.setup
+  runtime.setup = store
+  store.access = Access.write
+  try {
+    return setup()
+  } finally {
+    store.access = Access.none
+    store.forget()
+    runtime.setup = before
+  }
+}

@@ -1,0 +1,61 @@
+import type { Property } from "../property/property.ts"
+import { type Program, programOf } from "./program.ts"
+import { type Bound, boundOf, type Parameters, type Scenario } from "./scenario.ts"
+import type { SeededBug } from "./seededBug.ts"
+
+/** A scenario without the type of its world, as the command line deals with it. */
+export interface ScenarioEntry {
+  readonly id: string
+  readonly summary: string
+  readonly parameters: Parameters
+  readonly properties: ReadonlyArray<Pick<Property<never>, "id" | "kind" | "statement" | "source">>
+  readonly bugs: ReadonlyArray<BugEntry>
+  /** The program at a bound, with a seeded bug or without. @throws BadBound */
+  readonly program: (settings?: Bound, bug?: string) => Program
+}
+
+/** A seeded bug without the type of its world. */
+export type BugEntry = Omit<SeededBug<never>, "at">
+
+/** A protocol: the scenarios and seeded bugs that share one world. */
+export interface Protocol {
+  readonly id: string
+  readonly title: string
+  readonly scenarios: ReadonlyArray<ScenarioEntry>
+  readonly bugs: ReadonlyArray<BugEntry>
+}
+
+/** Everything that the command line knows by name. */
+export type Registry = ReadonlyArray<Protocol>
+
+/** Defines a protocol. Each of its bugs can be switched on in each of its scenarios. */
+export const protocol = <World>(definition: {
+  readonly id: string
+  readonly title: string
+  readonly scenarios: ReadonlyArray<Scenario<World>>
+  readonly bugs?: ReadonlyArray<SeededBug<World>>
+}): Protocol => {
+  const bugs = definition.bugs ?? []
+  return {
+    id: definition.id,
+    title: definition.title,
+    bugs,
+    scenarios: definition.scenarios.map((scenario) => ({
+      id: scenario.id,
+      summary: scenario.summary,
+      parameters: scenario.parameters,
+      properties: scenario.properties,
+      bugs,
+      program: (settings, bugId) =>
+        programOf(
+          scenario,
+          boundOf(scenario, settings),
+          bugs.find((bug) => bug.id === bugId),
+        ),
+    })),
+  }
+}
+
+/** A protocol of one scenario and no bugs: what a program of one's own is. */
+export const protocolOf = <World>(scenario: Scenario<World>): Protocol =>
+  protocol({ id: scenario.id, title: scenario.summary, scenarios: [scenario] })
