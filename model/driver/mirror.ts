@@ -1,0 +1,90 @@
+/**
+ * A device that mirrors the CPU's page table in one of its own: the loop of Documentation/mm/hmm.rst, "Address space
+ * mirroring implementation and API".
+ */
+import * as Effect from "effect/Effect"
+import { type Cell, cell, enterLoop, step } from "../../checker/program/index.ts"
+import { hmmRangeFault } from "../hmm/rangeFault.ts"
+import type { Frame } from "../mm/folio.ts"
+import { type Mm, mmapReadLock, mmapReadUnlock } from "../mm/mm.ts"
+import { at, pagesOf, type Range } from "../mm/range.ts"
+import {
+  type IntervalSubscription,
+  intervalSubscription,
+  mmuIntervalReadBegin,
+  mmuIntervalReadRetry,
+  mmuIntervalSetSeq,
+} from "../notifier/interval.ts"
+import { type Mutex, mutex, mutexLock, mutexUnlock } from "../sync/mutex.ts"
+
+export interface MirrorDevice {
+  readonly name: string
+  readonly mm: Mm
+  readonly iv: IntervalSubscription
+  /** The driver's lock, which read_retry is paired with: the "user lock". */
+  readonly lock: Mutex
+  /** The device's page table, by the process's addresses. */
+  readonly pageTable: ReadonlyArray<Cell<Frame | null>>
+}
+
+/** Makes a device with an empty page table and a subscription, not inserted, to the whole address space. */
+export const mirrorDevice = (mm: Mm, name: string): MirrorDevice => {
+  const lock = mutex(`${name}.lock`)
+  const whole: Range = { start: 0, end: mm.pages }
+  const pageTable = pagesOf(whole).map((va) => cell<Frame | null>(`${name}.pte${va}`, null))
+
+  /** `ops->invalidate` */
+  const invalidate = Effect.fnUntraced(function* (range: Range, seq: number) {
+    yield* mutexLock(lock)
+    yield* mmuIntervalSetSeq(iv, seq)
+    yield* deviceUnmap(name, pageTable, range)
+    yield* mutexUnlock(lock)
+  })
+  const iv: IntervalSubscription = intervalSubscription(mm.subscriptions, name, whole, invalidate)
+  return { name, mm, iv, lock, pageTable }
+}
+
+/** Drops the device's translations of a range, its TLB's included. */
+const deviceUnmap = (name: string, pageTable: MirrorDevice["pageTable"], range: Range): Effect.Effect<void> =>
+  step("device_unmap", [name, range.start, range.end], () => {
+    for (const va of pagesOf(range)) at(pageTable, va).value = null
+  })
+
+/**
+ * A device fault on a range: reads the CPU's page table and repeats it in the device's, unless it changed meanwhile.
+ *
+ * @returns false when the process has nothing mapped there
+ */
+export const mirrorFault = Effect.fnUntraced(function* (device: MirrorDevice, range: Range) {
+  const { mm, iv, lock, pageTable } = device
+  const head = yield* enterLoop("mirror_fault")
+  for (;;) {
+    yield* head()
+    const seq = yield* mmuIntervalReadBegin(mm.subscriptions, iv)
+    yield* mmapReadLock(mm)
+    const frames = yield* hmmRangeFault(mm, iv, seq, range)
+    yield* mmapReadUnlock(mm)
+    if (frames === "-EBUSY") continue
+    if (frames === "-EFAULT") return false
+
+    yield* mutexLock(lock)
+    if (yield* mmuIntervalReadRetry(iv, seq)) {
+      yield* mutexUnlock(lock)
+      continue
+    }
+    for (const [position, va] of pagesOf(range).entries()) {
+      yield* step("device_map", [device.name, va], () => {
+        at(pageTable, va).value = frames[position] ?? null
+      })
+    }
+    yield* mutexUnlock(lock)
+    return true
+  }
+})
+
+/** Drops all that the device maps, under the driver's lock: what a driver does before it removes its subscription. */
+export const mirrorTearDown = Effect.fnUntraced(function* (device: MirrorDevice) {
+  yield* mutexLock(device.lock)
+  yield* deviceUnmap(device.name, device.pageTable, { start: 0, end: device.mm.pages })
+  yield* mutexUnlock(device.lock)
+})

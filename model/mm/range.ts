@@ -1,0 +1,16 @@
+import type { Cell } from "../../checker/program/index.ts"
+
+/** A half-open range of pages of an address space. */
+export type Range = { readonly start: number; readonly end: number }
+
+export const pagesOf = (range: Range): ReadonlyArray<number> =>
+  Array.from({ length: range.end - range.start }, (_, i) => range.start + i)
+
+export const overlaps = (a: Range, b: Range): boolean => a.start < b.end && b.start < a.end
+
+/** A page's entry in a table that has one for each page of an address space. */
+export const at = <A>(table: ReadonlyArray<Cell<A>>, va: number): Cell<A> => {
+  const entry = table[va]
+  if (entry === undefined) throw new RangeError(`page ${va} is beyond the address space`)
+  return entry
+}

@@ -1,0 +1,199 @@
+/**
+ * The interval notifier (mm/mmu_notifier.c): subscriptions to the invalidations of an address range, with a sequence
+ * count by which a device finds out that what it read from the page table may be stale.
+ *
+ * Writers are in one of three states: idle (`active` 0, `seq` even), partial (`active` > 0, `seq` even: no subscription
+ * overlaps, the tree may still change) and full (`active` > 0, `seq` odd: the tree is frozen, so that it can be walked
+ * without the lock; inserts and removes go to the deferred list).
+ */
+import * as Effect from "effect/Effect"
+import { assert, type Struct, self, step, struct } from "../../checker/program/index.ts"
+import { overlaps, type Range } from "../mm/range.ts"
+import { isFree, type SpinLock, spinLock, underLock } from "../sync/spinlock.ts"
+import { type WaitQueue, waitEvent, waitQueue, wakeUpAll } from "../sync/waitQueue.ts"
+
+/** `struct mmu_notifier_subscriptions`, the interval side of it. */
+export interface NotifierSubscriptions {
+  readonly lock: SpinLock
+  readonly wq: WaitQueue
+  readonly state: Struct<{
+    /** `invalidate_seq` */
+    seq: number
+    /** `active_invalidate_ranges` */
+    active: number
+    /** `itree`: the names of the subscriptions in it, in tree order. */
+    tree: ReadonlyArray<string>
+    /** `deferred_list`, newest first. */
+    deferred: ReadonlyArray<string>
+  }>
+  /** The objects behind the names: they are static, only their membership changes. */
+  readonly byName: Map<string, IntervalSubscription>
+}
+
+/** `struct mmu_interval_notifier`. */
+export interface IntervalSubscription {
+  readonly name: string
+  readonly range: Range
+  /** `invalidate_seq`: written under the driver's lock. */
+  readonly state: Struct<{ seq: number }>
+  /** `ops->invalidate`: with the sequence number to set; must drop what the device maps in the range. */
+  readonly invalidate: (range: Range, seq: number) => Effect.Effect<void>
+}
+
+export const notifierSubscriptions = (): NotifierSubscriptions => {
+  const tree: ReadonlyArray<string> = []
+  const deferred: ReadonlyArray<string> = []
+  return {
+    lock: spinLock("subs.lock"),
+    wq: waitQueue("subs.wq"),
+    state: struct("subs", { seq: 2, active: 0, tree, deferred }),
+    byName: new Map(),
+  }
+}
+
+/** Makes a subscription that is not inserted yet. */
+export const intervalSubscription = (
+  subs: NotifierSubscriptions,
+  name: string,
+  range: Range,
+  invalidate: IntervalSubscription["invalidate"],
+): IntervalSubscription => {
+  const iv = { name, range, state: struct(`${name}.iv`, { seq: 1 }), invalidate }
+  subs.byName.set(name, iv)
+  return iv
+}
+
+/** `mn_itree_is_invalidating` */
+export const isInvalidating = (subs: NotifierSubscriptions): boolean => subs.state.seq % 2 === 1
+
+/** `interval_tree_insert`: in tree order, which is by start address and here by name among equals. */
+export const treeInsert = (subs: NotifierSubscriptions, name: string): void => {
+  subs.state.tree = [...subs.state.tree, name].sort()
+}
+
+/** `interval_tree_remove` */
+export const treeRemove = (subs: NotifierSubscriptions, name: string): void => {
+  subs.state.tree = subs.state.tree.filter((other) => other !== name)
+}
+
+/** The first subscription in tree order, behind `after` if given, that overlaps the range. */
+const nextOverlapping = (subs: NotifierSubscriptions, range: Range, after?: string): string | null =>
+  subs.state.tree.find((name) => {
+    const iv = subs.byName.get(name)
+    return iv !== undefined && overlaps(iv.range, range) && (after === undefined || name > after)
+  }) ?? null
+
+/** `mmu_interval_notifier_insert`: begins to watch. The first `mmuIntervalReadBegin` waits for invalidations under way. */
+export const mmuIntervalNotifierInsert = (subs: NotifierSubscriptions, iv: IntervalSubscription): Effect.Effect<void> =>
+  underLock(subs.lock, "mmu_interval_notifier_insert", [iv.name], () => {
+    const { state } = subs
+    if (state.active > 0) {
+      if (isInvalidating(subs)) {
+        state.deferred = [iv.name, ...state.deferred]
+      } else {
+        state.seq |= 1
+        treeInsert(subs, iv.name)
+      }
+      iv.state.seq = state.seq
+    } else {
+      assert(!isInvalidating(subs), "no invalidation is active and the sequence is odd")
+      iv.state.seq = state.seq - 1
+      treeInsert(subs, iv.name)
+    }
+  })
+
+/** `mmu_interval_notifier_remove`: when it returns, no callback runs or will run. Sleeps; no lock of a callback's may be held. */
+export const mmuIntervalNotifierRemove = Effect.fnUntraced(function* (
+  subs: NotifierSubscriptions,
+  iv: IntervalSubscription,
+) {
+  const waitFor = yield* underLock(subs.lock, "mmu_interval_notifier_remove", [iv.name], () => {
+    const { state } = subs
+    if (!isInvalidating(subs)) {
+      treeRemove(subs, iv.name)
+      return null
+    }
+    if (!state.tree.includes(iv.name)) {
+      state.deferred = state.deferred.filter((name) => name !== iv.name)
+      return null
+    }
+    state.deferred = [iv.name, ...state.deferred]
+    return state.seq
+  })
+  if (waitFor === null) return
+  // mmu_interval_seq_released: the sequence is read under the lock that covers its bump and the deferred list.
+  yield* waitEvent(
+    subs.wq,
+    "mmu_interval_notifier_remove",
+    [waitFor],
+    () => subs.state.seq !== waitFor,
+    () => isFree(subs.lock),
+  )
+})
+
+/** `mmu_interval_read_begin`: the sequence to give to `mmuIntervalReadRetry`. Sleeps while the range is being invalidated. */
+export const mmuIntervalReadBegin = Effect.fnUntraced(function* (
+  subs: NotifierSubscriptions,
+  iv: IntervalSubscription,
+) {
+  const { seq, invalidating } = yield* underLock(subs.lock, "mmu_interval_read_begin", [iv.name], () => ({
+    seq: iv.state.seq,
+    invalidating: iv.state.seq === subs.state.seq,
+  }))
+  if (invalidating) yield* waitEvent(subs.wq, "mmu_interval_read_begin", [seq], () => subs.state.seq !== seq)
+  return seq
+})
+
+/** `mmu_interval_read_retry`: whether what was read since `seq` may be stale. Under the driver's lock. */
+export const mmuIntervalReadRetry = (iv: IntervalSubscription, seq: number): Effect.Effect<boolean> =>
+  step("mmu_interval_read_retry", [iv.name], () => iv.state.seq !== seq)
+
+/** `mmu_interval_check_retry`: the same without the lock; a hint only. */
+export const mmuIntervalCheckRetry = (iv: IntervalSubscription, seq: number): Effect.Effect<boolean> =>
+  step("mmu_interval_check_retry", [iv.name], () => iv.state.seq !== seq)
+
+/** `mmu_interval_set_seq`: called by the callback, under the driver's lock. */
+export const mmuIntervalSetSeq = (iv: IntervalSubscription, seq: number): Effect.Effect<void> =>
+  step("mmu_interval_set_seq", [iv.name, seq], () => {
+    iv.state.seq = seq
+  })
+
+/** `mmu_notifier_invalidate_range_start`: when it returns, no device that subscribed maps the range or will, until the end. */
+export const mmuNotifierInvalidateRangeStart = Effect.fnUntraced(function* (subs: NotifierSubscriptions, range: Range) {
+  const { seq, first } = yield* underLock(subs.lock, "mn_itree_inv_start_range", [range.start, range.end], () => {
+    const { state } = subs
+    state.active++
+    const overlapping = nextOverlapping(subs, range)
+    if (overlapping !== null) state.seq |= 1
+    return { seq: state.seq, first: overlapping }
+  })
+  for (let name = first; name !== null; ) {
+    const called = name
+    const iv = subs.byName.get(called)
+    if (iv !== undefined) yield* iv.invalidate(range, seq)
+    name = yield* step("mn_itree_inv_next", [called], () => nextOverlapping(subs, range, called))
+  }
+})
+
+/** `mmu_notifier_invalidate_range_end`: the last one wakes the readers and does what was deferred. */
+export const mmuNotifierInvalidateRangeEnd = Effect.fnUntraced(function* (subs: NotifierSubscriptions, range: Range) {
+  const released = yield* underLock(subs.lock, "mn_itree_inv_end", [range.start, range.end], () => {
+    const { state } = subs
+    state.active--
+    if (state.active > 0 || !isInvalidating(subs)) return false
+    state.seq++
+    subs.lock.state.holder = self()
+    return true
+  })
+  if (!released) return
+  yield* step("mn_itree_inv_end: deferred_list", () => {
+    const { state } = subs
+    for (const name of state.deferred) {
+      if (state.tree.includes(name)) treeRemove(subs, name)
+      else treeInsert(subs, name)
+    }
+    state.deferred = []
+    subs.lock.state.holder = ""
+  })
+  yield* wakeUpAll(subs.wq)
+})

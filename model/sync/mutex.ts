@@ -1,0 +1,25 @@
+import type * as Effect from "effect/Effect"
+import { guardedStep, type Struct, self, step, struct } from "../../checker/program/index.ts"
+
+/** A mutex: `holder` is the fiber that holds it, empty when it is free. */
+export interface Mutex {
+  readonly name: string
+  readonly state: Struct<{ holder: string }>
+}
+
+export const mutex = (name: string): Mutex => ({ name, state: struct(name, { holder: "" }) })
+
+export const mutexLock = (lock: Mutex): Effect.Effect<void> =>
+  guardedStep(
+    "mutex_lock",
+    [lock.name],
+    () => lock.state.holder === "",
+    () => {
+      lock.state.holder = self()
+    },
+  )
+
+export const mutexUnlock = (lock: Mutex): Effect.Effect<void> =>
+  step("mutex_unlock", [lock.name], () => {
+    lock.state.holder = ""
+  })

@@ -1,0 +1,53 @@
+import * as Effect from "effect/Effect"
+import { enterLoop, guardedStep, type Plain, type Struct, self, step, struct } from "../../checker/program/index.ts"
+
+/** A wait queue: the fibers that sleep on it, sorted by name. */
+export interface WaitQueue {
+  readonly name: string
+  readonly state: Struct<{ sleepers: ReadonlyArray<string> }>
+}
+
+export const waitQueue = (name: string): WaitQueue => {
+  const sleepers: ReadonlyArray<string> = []
+  return { name, state: struct(name, { sleepers }) }
+}
+
+/**
+ * `wait_event`: queues up and looks at the condition in one step (a wake-up in between would take the sleeper off the
+ * queue again, so nothing is hidden by that), sleeps until woken, and looks again.
+ *
+ * @param caller the function that waits; its steps are `caller: prepare_to_wait` and `caller: schedule`
+ * @param args shown with both steps
+ * @param condition a pure read of cells
+ * @param mayLook when the condition can be evaluated at all, for one that takes a lock
+ */
+export const waitEvent = Effect.fnUntraced(function* (
+  queue: WaitQueue,
+  caller: string,
+  args: ReadonlyArray<Plain>,
+  condition: () => boolean,
+  mayLook: () => boolean = () => true,
+) {
+  const head = yield* enterLoop(`${caller}: wait_event`)
+  for (;;) {
+    yield* head()
+    const done = yield* guardedStep(`${caller}: prepare_to_wait`, args, mayLook, () => {
+      const others = queue.state.sleepers.filter((sleeper) => sleeper !== self())
+      const met = condition()
+      queue.state.sleepers = met ? others : [...others, self()].sort()
+      return met
+    })
+    if (done) return
+    yield* guardedStep(
+      `${caller}: schedule`,
+      args,
+      () => !queue.state.sleepers.includes(self()),
+      () => undefined,
+    )
+  }
+})
+
+export const wakeUpAll = (queue: WaitQueue): Effect.Effect<void> =>
+  step("wake_up_all", [queue.name], () => {
+    queue.state.sleepers = []
+  })

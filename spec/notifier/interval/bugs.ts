@@ -1,0 +1,175 @@
+/** Seeded bugs of the interval notifier and its mirrors. Numbers are those of the list of mutants in the reference. */
+import * as Effect from "effect/Effect"
+import {
+  changeBody,
+  changeGuard,
+  leaveOut,
+  moveBehind,
+  type Replacements,
+  type SeededBug,
+} from "../../../checker/index.ts"
+import type { MirrorDevice } from "../../../model/driver/mirror.ts"
+import { isInvalidating, mmuIntervalNotifierRemove, treeInsert, treeRemove } from "../../../model/notifier/interval.ts"
+import { mutexLock } from "../../../model/sync/mutex.ts"
+import { isFree } from "../../../model/sync/spinlock.ts"
+import { insertRemove, oneFault, overlapping, twoDevices } from "./scenarios.ts"
+import type { IntervalWorld } from "./world.ts"
+
+/** Replacements for the fiber that is a device's own. */
+const inDevice =
+  (replacements: (device: MirrorDevice, world: IntervalWorld) => Replacements) =>
+  (world: IntervalWorld, fiber: string): Replacements => {
+    const device = world.devices.find(({ name }) => name === fiber)
+    return device === undefined ? {} : replacements(device, world)
+  }
+
+const deviceNamed = (world: IntervalWorld, name: unknown) => world.devices.find((device) => device.name === name)
+
+export const intervalBugs: ReadonlyArray<SeededBug<IntervalWorld>> = [
+  {
+    id: "end-without-seq-bump",
+    title: "the end of an invalidation leaves the sequence odd",
+    source: "mutant 1",
+    scenario: oneFault.id,
+    breaks: "L-READBEGIN",
+    at: ({ subs }) => ({
+      mn_itree_inv_end: changeBody((operation) => {
+        const { seq } = subs.state
+        const released = operation.body()
+        subs.state.seq = seq
+        return released
+      }),
+    }),
+  },
+  {
+    id: "read-retry-outside-lock",
+    title: "the driver asks read_retry before it takes its lock",
+    source: "mutant 2",
+    scenario: oneFault.id,
+    breaks: "MIRROR-NO-UAF",
+    at: inDevice(() => moveBehind("mutex_lock", "mmu_interval_read_retry")),
+  },
+  {
+    id: "set-seq-omitted",
+    title: "the callback drops the device's mappings and does not set the sequence",
+    source: "mutant 3; lib/test_hmm.c: dmirror_interval_invalidate, on the driver's own migrations",
+    scenario: oneFault.id,
+    breaks: "MIRROR-NO-UAF",
+    at: () => ({ mmu_interval_set_seq: leaveOut() }),
+  },
+  {
+    id: "insert-idle-seq-equal",
+    title: "a subscription inserted while nothing is invalidated starts with the current sequence",
+    source: "mutant 4, idle form",
+    scenario: insertRemove.id,
+    breaks: "L-READBEGIN",
+    at: (world) => ({
+      mmu_interval_notifier_insert: changeBody((operation) => {
+        operation.body()
+        const device = deviceNamed(world, operation.args[0])
+        if (device !== undefined && world.subs.state.active === 0) device.iv.state.seq = world.subs.state.seq
+      }),
+    }),
+  },
+  {
+    id: "insert-full-seq-minus-one",
+    title: "a subscription inserted during an invalidation starts with the sequence before it",
+    source: "mutant 4, full form",
+    scenario: insertRemove.id,
+    breaks: "MIRROR-NO-UAF",
+    at: (world) => ({
+      mmu_interval_notifier_insert: changeBody((operation) => {
+        operation.body()
+        const device = deviceNamed(world, operation.args[0])
+        if (device !== undefined && isInvalidating(world.subs)) device.iv.state.seq = world.subs.state.seq - 1
+      }),
+    }),
+  },
+  {
+    id: "tree-edited-while-odd",
+    title: "insert and remove change the interval tree while an invalidation walks it",
+    source: "mutant 5",
+    scenario: insertRemove.id,
+    breaks: "SEQ-TREE-FROZEN",
+    at: ({ subs }) => ({
+      mmu_interval_notifier_insert: changeBody((operation) => {
+        operation.body()
+        const name = String(operation.args[0])
+        if (!subs.state.deferred.includes(name)) return
+        subs.state.deferred = subs.state.deferred.filter((other) => other !== name)
+        treeInsert(subs, name)
+      }),
+      mmu_interval_notifier_remove: changeBody((operation) => {
+        treeRemove(subs, String(operation.args[0]))
+        return null
+      }),
+    }),
+  },
+  {
+    id: "check-retry-as-authority",
+    title: "the driver trusts the lockless check inside hmm_range_fault and does not ask read_retry",
+    source: "mutant 45",
+    scenario: oneFault.id,
+    breaks: "MIRROR-NO-UAF",
+    at: inDevice(() => ({ mmu_interval_read_retry: leaveOut(false) })),
+  },
+  {
+    id: "read-begin-under-ulock",
+    title: "the driver calls read_begin, which sleeps, with its lock held",
+    source: "mutant 47",
+    scenario: overlapping.id,
+    breaks: "L-READBEGIN",
+    at: inDevice(({ lock }) => {
+      let early = false
+      return {
+        mmu_interval_read_begin: (original) => {
+          early = true
+          return Effect.andThen(mutexLock(lock), original)
+        },
+        mutex_lock: (original) => {
+          if (!early) return Effect.succeed(undefined)
+          early = false
+          return original
+        },
+      }
+    }),
+  },
+  {
+    id: "remove-from-callback",
+    title: "a callback removes its own subscription",
+    source: "mutant 48",
+    scenario: twoDevices.id,
+    breaks: "L-REMOVE",
+    at: (world) => ({
+      mmu_interval_set_seq: (original, operation) => {
+        const device = deviceNamed(world, operation.args[0])
+        return device === undefined
+          ? original
+          : Effect.tap(original, () => mmuIntervalNotifierRemove(world.subs, device.iv))
+      },
+    }),
+  },
+  {
+    id: "hmm-valid-flag-aba",
+    title: "the retry check asks whether an invalidation is active now, not whether one has been",
+    source: "commit 04ec32fbc2b2: mm/hmm: allow hmm_range to be used with a mmu_interval_notifier or hmm_mirror",
+    scenario: oneFault.id,
+    breaks: "MIRROR-NO-UAF",
+    at: inDevice((_, { subs }) => {
+      const invalid = () => subs.state.active > 0
+      return {
+        mmu_interval_read_begin: changeGuard(() => isFree(subs.lock) && !invalid()),
+        mmu_interval_check_retry: changeBody(invalid),
+        mmu_interval_read_retry: changeBody(invalid),
+      }
+    }),
+  },
+  {
+    id: "interval-remove-unlocked-seq",
+    title: "remove looks at the sequence without the lock under which it is bumped and the deferred list emptied",
+    source: "commit 319561669a59: mm/mmu_notifier.c: fix race in mmu_interval_notifier_remove()",
+    scenario: insertRemove.id,
+    breaks: "NOTIFIER-NO-CB-AFTER-REMOVE",
+    at: inDevice(() => ({ "mmu_interval_notifier_remove: prepare_to_wait": changeGuard() })),
+  },
+]

@@ -1,0 +1,5 @@
+import type { Registry } from "../checker/index.ts"
+import { intervalNotifier } from "./notifier/interval/index.ts"
+
+/** The protocols that the command line knows. */
+export const registry: Registry = [intervalNotifier]
