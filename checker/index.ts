@@ -19,6 +19,8 @@ export {
   type Waiting,
 } from "./property/property.ts"
 export { builtIn, type Violation } from "./property/violation.ts"
+export { Listing, ReplayReport, Report, ScenarioReport } from "./report/report.ts"
+export { traceLines } from "./report/trace.ts"
 export type { Program } from "./scenario/program.ts"
 export {
   type BugEntry,

@@ -1,14 +1,18 @@
 /**
  * Shrinks what breaks to the few steps that matter: first the scenario's bound, then the number of preemptive switches,
- * then the number of steps. Deterministic, and not a heuristic: within its limits the result is a simplest run at the
- * smallest bound.
+ * then the number of steps. Deterministic. Where the program is small enough to search, the result is a simplest run at
+ * the smallest bound; where it is not, what delta debugging makes of the run that was found.
  */
+
+import * as Effect from "effect/Effect"
 import { withoutRealWorld } from "../engine/realWorld.ts"
-import type { Move } from "../engine/system.ts"
+import { fiberOf, type Move, optionOf } from "../engine/system.ts"
+import { letOthersRun } from "../explore/explore.ts"
 import { countPreemptions } from "../explore/schedule.ts"
 import type { Program } from "../scenario/program.ts"
 import type { ScenarioEntry } from "../scenario/protocol.ts"
 import type { Bound } from "../scenario/scenario.ts"
+import { shorten } from "./shorten.ts"
 import { simplestRun } from "./simplest.ts"
 
 /** How many pairs of a state and a fiber are looked at for each bound. */
@@ -28,17 +32,44 @@ export const shrink = (
   program: Program,
   property: string,
   moves: ReadonlyArray<Move>,
-): Shrunk =>
-  withoutRealWorld(() => {
-    let minimal = true
-    for (const bound of boundsUpTo(scenario, program.bound)) {
-      const smaller = scenario.program(bound, program.mutant)
-      const simplest = simplestRun(smaller, property, limit)
-      if (simplest.kind === "found") return { program: smaller, ...simplest, minimal }
-      if (simplest.kind === "tooLarge") minimal = false
-    }
-    return { program, moves, preemptions: countPreemptions(program, moves), minimal: false }
-  })
+): Shrunk => {
+  const shrinking = shrinkInSlices(scenario, program, property, moves)
+  for (;;) {
+    const { done, value } = withoutRealWorld(() => shrinking.next())
+    if (done) return value
+  }
+}
+
+/** As `shrink`, letting others run from time to time: it may take seconds. */
+export const shrinkEffect = Effect.fnUntraced(function* (...args: Parameters<typeof shrink>) {
+  const shrinking = shrinkInSlices(...args)
+  for (;;) {
+    const { done, value } = withoutRealWorld(() => shrinking.next())
+    if (done) return value
+    yield* letOthersRun
+  }
+})
+
+function* shrinkInSlices(
+  scenario: ScenarioEntry,
+  program: Program,
+  property: string,
+  moves: ReadonlyArray<Move>,
+): Generator<void, Shrunk> {
+  const names = program.start().fibers.map(({ name }) => name)
+  const schedule = moves.map((move) => ({ fiber: names[fiberOf(move)] ?? "", option: optionOf(move) }))
+  let minimal = true
+  for (const bound of boundsUpTo(scenario, program.bound)) {
+    const smaller = scenario.program(bound, program.mutant)
+    const simplest = yield* simplestRun(smaller, property, limit)
+    if (simplest.kind === "found") return { program: smaller, ...simplest, minimal }
+    if (simplest.kind === "none") continue
+    minimal = false
+    const shortened = yield* shorten(smaller, property, schedule)
+    if (shortened !== undefined) return { program: smaller, ...shortened, minimal }
+  }
+  return { program, moves, preemptions: countPreemptions(program, moves), minimal: false }
+}
 
 /** All bounds that exceed the given one nowhere: smallest sum first, then by the parameters in their order. */
 const boundsUpTo = (scenario: ScenarioEntry, bound: Bound): ReadonlyArray<Bound> => {
@@ -50,5 +81,5 @@ const boundsUpTo = (scenario: ScenarioEntry, bound: Bound): ReadonlyArray<Bound>
     bounds = bounds.flatMap((partial) => values.map((value) => ({ ...partial, [name]: value })))
   }
   const sum = (of: Bound) => Object.values(of).reduce((total, value) => total + value, 0)
-  return bounds.toSorted((a, b) => sum(a) - sum(b))
+  return bounds.filter((candidate) => scenario.requires(candidate) === undefined).toSorted((a, b) => sum(a) - sum(b))
 }

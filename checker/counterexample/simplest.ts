@@ -28,14 +28,17 @@ type Path = { readonly move: Move; readonly before: Path } | undefined
 /** Runs that wait to be looked at, by their number of steps. */
 type Layer = Array<Array<Path>>
 
+/** Runs between two pauses. */
+const slice = 5_000
+
 /**
- * Searches a program for the simplest run that breaks `property`.
+ * Searches a program for the simplest run that breaks `property`, with a pause from time to time.
  *
  * @param limit how many pairs of a state and a fiber to look at, at most
  */
-export const simplestRun = (program: Program, property: string, limit: number): Simplest => {
+export function* simplestRun(program: Program, property: string, limit: number): Generator<void, Simplest> {
   try {
-    return new SimplestSearch(program, property, limit).run()
+    return yield* new SimplestSearch(program, property, limit).run()
   } catch (error) {
     if (error instanceof LimitReached || error instanceof NotDeterministic) return { kind: "tooLarge" }
     throw error
@@ -56,13 +59,15 @@ class SimplestSearch {
     this.limit = limit
   }
 
-  run(): Simplest {
+  *run(): Generator<void, Simplest> {
+    let sincePause = 0
     const initial = this.engine.begin()
     let layer: Layer = [[undefined]]
     for (let preemptions = 0; layer.length > 0; preemptions++) {
       const next: Layer = []
       for (let steps = 0; steps < layer.length; steps++) {
         for (const path of layer[steps] ?? []) {
+          if (++sincePause % slice === 0) yield
           const violations = path === undefined ? initial : this.stand(path)
           if (this.breaks(violations)) return { kind: "found", moves: movesOf(path), preemptions }
           if (!this.isNew(path)) continue

@@ -4,6 +4,7 @@
  */
 import { labelOf, type Operation } from "../program/operation.ts"
 import { digestText, type Plain } from "../program/plain.ts"
+import type { Actor } from "../program/runtime.ts"
 import type { StoredCell } from "../program/store.ts"
 import { describeDeadlock, type LastWrite } from "../property/deadlock.ts"
 import { PropertyTracker } from "../property/tracker.ts"
@@ -82,6 +83,10 @@ export class Execution implements System {
   operation(fiber: number): Operation | undefined {
     const standing = this.runs[fiber]?.standing
     return standing?.kind === "parked" && !this.failed.has(fiber) ? standing.operation : undefined
+  }
+
+  actor(fiber: number): Actor | undefined {
+    return this.runs[fiber]
   }
 
   get rest(): "ended" | "stuck" | "broken" {

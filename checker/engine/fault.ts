@@ -27,12 +27,12 @@ export class LimitReached extends Error {
   override readonly name = "LimitReached"
 }
 
-/** Thrown when a fiber that is run again along the same results does something else. */
+/** Thrown when a fiber does two things after the same results, as far as its last checkpoint counts them. */
 export class NotDeterministic extends Error {
   override readonly name = "NotDeterministic"
   constructor(fiber: string, first: string, then: string) {
     super(
-      `fiber ${fiber} is not deterministic: after the same results it reached ${first} once and ${then} another time; it must depend on nothing but the results of its steps`,
+      `fiber ${fiber} is not deterministic: after the same results it reached ${first} once and ${then} another time; it must depend on nothing but the results of its steps, and a checkpoint must name every value that is still needed`,
     )
   }
 }

@@ -9,7 +9,7 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type { Scheduler, SchedulerDispatcher } from "effect/Scheduler"
 import { labelOf, type Operation } from "../program/operation.ts"
-import { canonicalText, type Plain } from "../program/plain.ts"
+import { canonicalText, digestText, type Plain } from "../program/plain.ts"
 import { type Actor, breakRule, runtime } from "../program/runtime.ts"
 import { builtIn, type Violation } from "../property/violation.ts"
 import type { NamedFiber, Rewrite } from "../scenario/program.ts"
@@ -131,6 +131,11 @@ export class FiberRun implements Actor {
   passCheckpoint(label: string, live: ReadonlyArray<Plain>): void {
     this.since = `${label}${canonicalText(live)}`
     this.results = []
+  }
+
+  enterLoop(label: string): (live: ReadonlyArray<Plain>) => void {
+    const { low, high } = digestText(this.history(true))
+    return (live) => this.passCheckpoint(`${label} entered at ${low},${high}`, live)
   }
 
   blame(message: string): void {

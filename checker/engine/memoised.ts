@@ -8,7 +8,8 @@
  * assumption, and every exploration is checked against it.
  */
 import { labelOf, type Operation } from "../program/operation.ts"
-import { digestText, type Plain } from "../program/plain.ts"
+import { digestText, type Plain, show } from "../program/plain.ts"
+import type { Actor } from "../program/runtime.ts"
 import { describeDeadlock } from "../property/deadlock.ts"
 import { PropertyTracker } from "../property/tracker.ts"
 import type { Violation } from "../property/violation.ts"
@@ -142,6 +143,10 @@ export class Memoised implements System {
     return this.at[fiber]?.operation
   }
 
+  actor(fiber: number): Actor | undefined {
+    return this.visit(fiber).run
+  }
+
   get rest(): "ended" | "stuck" | "broken" {
     if (this.at.some(({ operation, ended }) => operation === undefined && !ended)) return "broken"
     return this.at.every(({ ended }) => ended) ? "ended" : "stuck"
@@ -203,7 +208,10 @@ export class Memoised implements System {
     const history = run.history(this.keepEnds)
     const { standing } = run
     const known = standing.kind === "broken" ? undefined : this.canonical.get(history)
-    if (known !== undefined) return known
+    if (known !== undefined) {
+      expectSame(run, known)
+      return known
+    }
     if (this.canonical.size >= this.nodeLimit) {
       throw new LimitReached(
         `${this.nodeLimit} different histories of fibers were learnt, the last of ${run.name}; a checkpoint at the head of its loop lets histories that no longer matter fall together`,
@@ -237,13 +245,32 @@ export class Memoised implements System {
     const run = new FiberRun(fiber)
     path.forEach((expected, position) => {
       if (position > 0) run.answer(expected.result)
-      const offered = run.standing.kind === "parked" ? labelOf(run.standing.operation) : "its end"
-      const label = expected.operation === undefined ? "its end" : labelOf(expected.operation)
-      if (offered !== label) throw new NotDeterministic(fiber.name, label, offered)
+      expectSame(run, expected)
     })
     return run
   }
 }
 
+/**
+ * Compares where a fiber stands with the node of its history, as far as labels tell.
+ *
+ * @throws NotDeterministic when they differ
+ */
+const expectSame = (run: FiberRun, node: Node): void => {
+  const reached = (operation: Operation | undefined) => {
+    if (operation === undefined) return "its end"
+    const label = labelOf(operation)
+    return operation.kind === "choice" ? `${label}, a choice of ${show(operation.options)}` : label
+  }
+  const first = reached(node.operation)
+  const then = reached(run.standing.kind === "parked" ? run.standing.operation : undefined)
+  if (first !== then) throw new NotDeterministic(run.name, first, then)
+}
+
 /** The node of a fiber whose last step failed: it has no way on. */
-const failed = (node: Node): Node => ({ ...node, operation: undefined, monitors: [], low: ~node.low, high: ~node.high })
+const failed = (node: Node): Node => ({
+  ...node,
+  operation: undefined,
+  monitors: [],
+  ...digestText(`failed after ${node.low} ${node.high}`),
+})

@@ -1,24 +1,26 @@
 /**
  * Keeps real time, real randomness and timers out of programs under check: while program code runs, the globals that
- * reach them blame the running fiber instead. Code that is not a program's (no fiber is running) gets the real ones.
+ * reach them blame the running fiber instead, or make the setup fail. Code that is not a program's gets the real ones.
  */
 import { breakRule, runtime } from "../program/runtime.ts"
 
+/** Whether the code that is running is a program's: a fiber's, a property's, or a scenario's setup. */
+const ofProgram = (): boolean => runtime.actor !== undefined || runtime.setup !== undefined
+
 const forbid = (name: string, real: (...args: Array<never>) => unknown) =>
   function (this: unknown, ...args: Array<unknown>): unknown {
-    if (runtime.actor !== undefined) return breakRule(`${name} is the real world's: two runs would differ`)
+    if (ofProgram()) return breakRule(`${name} is the real world's: two runs would differ`)
     return Reflect.apply(real, this, args)
   }
 
 const RealDate = Date
 const GuardedDate = new Proxy(RealDate, {
   construct: (target, args, newTarget) => {
-    if (args.length === 0 && runtime.actor !== undefined)
-      return breakRule("new Date() is the real world's: two runs would differ")
+    if (args.length === 0 && ofProgram()) return breakRule("new Date() is the real world's: two runs would differ")
     return Reflect.construct(target, args, newTarget)
   },
   apply: (target, self, args) => {
-    if (runtime.actor !== undefined) return breakRule("Date() is the real world's: two runs would differ")
+    if (ofProgram()) return breakRule("Date() is the real world's: two runs would differ")
     return Reflect.apply(target, self, args)
   },
 })
@@ -34,7 +36,13 @@ const guards: ReadonlyArray<{ readonly holder: object; readonly key: string; rea
   { holder: globalThis, key: "setImmediate", value: forbid("setImmediate", setImmediate) },
   { holder: globalThis, key: "queueMicrotask", value: forbid("queueMicrotask", queueMicrotask) },
   { holder: globalThis, key: "fetch", value: forbid("fetch", fetch) },
-  { holder: process, key: "hrtime", value: forbid("process.hrtime()", process.hrtime) },
+  {
+    holder: process,
+    key: "hrtime",
+    value: Object.assign(forbid("process.hrtime()", process.hrtime), {
+      bigint: forbid("process.hrtime.bigint()", process.hrtime.bigint),
+    }),
+  },
   { holder: process, key: "nextTick", value: forbid("process.nextTick", process.nextTick) },
   { holder: crypto, key: "randomUUID", value: forbid("crypto.randomUUID()", crypto.randomUUID) },
   { holder: crypto, key: "getRandomValues", value: forbid("crypto.getRandomValues()", crypto.getRandomValues) },

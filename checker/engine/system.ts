@@ -4,7 +4,7 @@
  */
 import { labelOf, type Operation } from "../program/operation.ts"
 import { intern, type Plain } from "../program/plain.ts"
-import { runtime } from "../program/runtime.ts"
+import { type Actor, runtime } from "../program/runtime.ts"
 import { Access, type StoredCell } from "../program/store.ts"
 import type { Waiting } from "../property/property.ts"
 import type { PropertyTracker } from "../property/tracker.ts"
@@ -31,6 +31,8 @@ export interface System {
   take(move: Move): ReadonlyArray<Violation>
   /** The operation that a fiber is parked at; `undefined` when it has ended or broken down. */
   operation(fiber: number): Operation | undefined
+  /** The real fiber that is parked there. */
+  actor(fiber: number): Actor | undefined
   /** What a state without moves is: all fibers ended, some wait for ever, or some broke down on the way. */
   readonly rest: "ended" | "stuck" | "broken"
   /** The violations of a state without moves. */
@@ -44,14 +46,16 @@ export interface System {
 export const monitorsOf = (instance: Instance, name: string): ReadonlyArray<Monitor[string]> =>
   instance.monitors.flatMap((monitor) => monitor[name] ?? [])
 
-/** Whether the operation can be performed now. A guard that throws lets its step through, to fail there. */
+/** Whether the operation can be performed now. A guard that throws or breaks a rule lets its step through, to fail there. */
 export const isEnabled = (instance: Instance, run: FiberRun, operation: Operation): boolean => {
   if (operation.kind === "choice" || operation.guard === undefined) return true
   const { store } = instance
+  run.blamed = undefined
   runtime.actor = run
   store.access = Access.read
   try {
-    return operation.guard()
+    const holds = operation.guard()
+    return holds || run.blamed !== undefined
   } catch {
     return true
   } finally {
@@ -68,7 +72,7 @@ export class StepFailed {
   }
 }
 
-/** Performs an enabled operation on the cells and returns its result, or what went wrong. */
+/** Performs an enabled operation on the cells and returns its result, or what went wrong; it has then written nothing. */
 export const perform = (
   instance: Instance,
   run: FiberRun,
@@ -77,19 +81,25 @@ export const perform = (
   monitors: ReadonlyArray<Monitor[string]>,
 ): Plain | StepFailed => {
   const { store } = instance
+  const { mark } = store
+  let thrown: unknown
+  run.blamed = undefined
   runtime.actor = run
   store.access = Access.write
   try {
     const result = operation.kind === "choice" ? operation.options[option] : runBody(instance, operation)
     for (const monitor of monitors) monitor({ fiber: run.name, args: operation.args, result })
     if (run.blamed === undefined) return result
-    return new StepFailed({ property: builtIn.rules, message: `${where(run, operation)}: ${run.blamed}` })
   } catch (error) {
-    return new StepFailed(violationOf(error, where(run, operation)))
+    thrown = error
   } finally {
     store.access = Access.none
     runtime.actor = undefined
   }
+  store.rollback(mark)
+  const place = where(run, operation)
+  if (run.blamed === undefined) return new StepFailed(violationOf(thrown, place))
+  return new StepFailed({ property: builtIn.rules, message: `${place}: ${run.blamed}` })
 }
 
 const runBody = (instance: Instance, operation: Operation & { kind: "step" }): Plain => {
@@ -115,10 +125,12 @@ export const guardReads = (system: System, fiber: number): ReadonlyArray<StoredC
   const { store } = system.instance
   const cells = new Set<StoredCell>()
   store.recorder = (cell) => cells.add(cell)
+  runtime.actor = system.actor(fiber)
   try {
     store.reading(operation.guard)
   } finally {
     store.recorder = undefined
+    runtime.actor = undefined
   }
   return [...cells]
 }

@@ -4,7 +4,9 @@
  */
 import { Execution } from "../engine/execution.ts"
 import { fiberOf, type Move } from "../engine/system.ts"
+import { labelOf } from "../program/operation.ts"
 import type { Program } from "../scenario/program.ts"
+import { notTheSame } from "./schedule.ts"
 import {
   decisive,
   type Ending,
@@ -26,6 +28,19 @@ interface Branch {
   readonly running: number | undefined
   /** Preemptive switches on the way there. */
   readonly preemptions: number
+  /** What the place looked like when it was reached first: the next time it must look the same. */
+  readonly look: string
+}
+
+/** The cells, and what each fiber is parked at. */
+const lookOf = (execution: Execution): string => {
+  const { fibers, store } = execution.instance
+  let look = `${store.low} ${store.high}`
+  for (let fiber = 0; fiber < fibers.length; fiber++) {
+    const operation = execution.operation(fiber)
+    look += operation === undefined ? "\n" : `\n${labelOf(operation)}`
+  }
+  return look
 }
 
 class DfsSearch implements Search {
@@ -86,22 +101,23 @@ class DfsSearch implements Search {
   /** The present state as a place to branch, within the preemption bound. */
   private branch(): Branch {
     const moves = this.execution.moves()
+    const look = lookOf(this.execution)
     const last = this.stack.at(-1)
     const before = last?.moves[last.taken]
-    if (last === undefined || before === undefined) return { moves, taken: 0, running: undefined, preemptions: 0 }
+    if (last === undefined || before === undefined) return { moves, taken: 0, running: undefined, preemptions: 0, look }
     const preempted = last.running !== undefined && last.running !== fiberOf(before)
     const preemptions = last.preemptions + (preempted ? 1 : 0)
     const own = moves.filter((move) => fiberOf(move) === fiberOf(before))
-    if (own.length === 0) return { moves, taken: 0, running: undefined, preemptions }
+    if (own.length === 0) return { moves, taken: 0, running: undefined, preemptions, look }
     const bounded = this.options.preemptions !== undefined && preemptions >= this.options.preemptions
-    return { moves: bounded ? own : moves, taken: 0, running: fiberOf(before), preemptions }
+    return { moves: bounded ? own : moves, taken: 0, running: fiberOf(before), preemptions, look }
   }
 
   private finish(): void {
     const { execution, options } = this
     this.statistics.executions++
-    this.countExercised()
     const violation = decisive(execution.end(), options)
+    this.countExercised()
     const { store } = execution.instance
     if (execution.rest !== "broken") {
       options.survey?.final(fingerprint(store.low, store.high), execution.rest === "stuck")
@@ -134,12 +150,20 @@ class DfsSearch implements Search {
     branch.taken++
     this.execution = new Execution(this.program)
     this.execution.begin()
-    const path = this.path()
-    for (const move of path.slice(0, -1)) {
-      this.statistics.transitions++
-      this.execution.take(move)
+    for (const [depth, { moves, taken, look }] of this.stack.entries()) {
+      if (lookOf(this.execution) !== look) {
+        this.ending = { kind: "unsound", message: notTheSame(depth + 1).message }
+        return
+      }
+      const move = moves[taken]
+      if (move === undefined) throw new Error("a branch is left with no move to try")
+      if (depth === this.stack.length - 1) {
+        this.step(move)
+      } else {
+        this.statistics.transitions++
+        this.execution.take(move)
+      }
     }
-    for (const move of path.slice(-1)) this.step(move)
   }
 
   private path(): ReadonlyArray<Move> {

@@ -9,11 +9,11 @@ import seedrandom from "seedrandom"
 import { Execution } from "../engine/execution.ts"
 import { describeError } from "../engine/fault.ts"
 import { withoutRealWorld } from "../engine/realWorld.ts"
-import type { Move } from "../engine/system.ts"
+import { fiberOf, type Move } from "../engine/system.ts"
 import { builtIn, type Violation } from "../property/violation.ts"
 import type { Program } from "../scenario/program.ts"
 import { runMoves } from "./schedule.ts"
-import type { Ending, Search, SearchOptions, Statistics, Strategy } from "./strategy.ts"
+import { decisive, type Ending, type Search, type SearchOptions, type Statistics, type Strategy } from "./strategy.ts"
 
 export interface Budget {
   /** Wall-clock milliseconds. */
@@ -43,7 +43,10 @@ export class SetupFailed extends Data.TaggedError("SetupFailed")<{ readonly mess
 const slice = 20_000
 
 /** Plain executions that a search that matched states is compared with. */
-const comparedExecutions = 50
+const comparedExecutions = 60
+
+/** How likely a fiber is to go on before another takes over, in turn: even switching and long stretches both find things. */
+const persistence = [0, 0.5, 0.9]
 
 /**
  * Explores a program.
@@ -84,7 +87,7 @@ export const explore = Effect.fnUntraced(function* (
 })
 
 /** Gives signals and timers a turn: a search is one long computation. */
-const letOthersRun = Effect.callback<void>((resume) => {
+export const letOthersRun = Effect.callback<void>((resume) => {
   const handle = setImmediate(() => resume(Effect.void))
   return Effect.sync(() => clearImmediate(handle))
 })
@@ -121,35 +124,47 @@ const unsound = (message: string): Judgement => ({
   reason: undefined,
 })
 
+const hidden =
+  "some code of the program depends on more than the results of its steps, such as a variable that two fibers share"
+
 /** Runs the schedule again by plain re-execution, whose words are the ones to report. */
 const confirm = (program: Program, violation: Violation, moves: ReadonlyArray<Move>): Judgement => {
   const run = runMoves(program, moves)
   const same = run.violations.find(({ property }) => property === violation.property)
   if (same !== undefined) return { outcome: "violated", violation: same, moves, reason: undefined }
   return unsound(
-    `the search found ${violation.property} broken (${violation.message}), and plain re-execution of the same schedule does not: some code of the program depends on more than the results of its steps, such as a variable that two fibers share`,
+    `the search found ${violation.property} broken (${violation.message}), and plain re-execution of the same schedule does not: ${hidden}`,
   )
 }
 
 /**
- * Whether plain re-execution reaches a state that the search did not: then the program breaks a rule that the memoised
- * engine rests on, and what it said means nothing. A sample, so silence is no proof; `dfs` is.
+ * Whether plain re-execution reaches a state, or breaks a property, that the search did not: then the program breaks a
+ * rule that the memoised engine rests on, and what it said means nothing. A sample, so silence is no proof; `dfs` is.
  */
 const compare = (program: Program, search: Search, options: SearchOptions): string | undefined => {
   const { visited } = search
   if (visited === undefined) return undefined
   const random = seedrandom.alea(`compare ${options.seed}`)
+  const judged = (violations: ReadonlyArray<Violation>) =>
+    options.survey === undefined ? decisive(violations, options) : undefined
   for (let i = 0; i < comparedExecutions; i++) {
     const execution = new Execution(program, options.keepEnds ? { keepEnds: true } : {})
     execution.begin()
+    let last: number | undefined
     for (let depth = 0; depth < options.maxSteps; depth++) {
       const moves = execution.moves()
-      const move = moves[Math.floor(random() * moves.length)]
+      const own = random() < (persistence[i % persistence.length] ?? 0) ? moves.filter((m) => fiberOf(m) === last) : []
+      const among = own.length > 0 ? own : moves
+      const move = among[Math.floor(random() * among.length)]
+      last = move === undefined ? undefined : fiberOf(move)
+      const violation = judged(move === undefined ? execution.end() : execution.take(move))
+      if (violation !== undefined) {
+        return `plain re-execution breaks ${violation.property} (${violation.message}) where the search found nothing: ${hidden}`
+      }
       if (move === undefined) break
-      execution.take(move)
       if (execution.rest === "broken") break
       if (!visited.has(execution.low, execution.high)) {
-        return "plain re-execution reaches a state that the search did not visit: some code of the program depends on more than the results of its steps, such as a variable that two fibers share, or a checkpoint does not name a value that is still needed"
+        return `plain re-execution reaches a state that the search did not visit: ${hidden}, or a checkpoint does not name a value that is still needed`
       }
     }
   }

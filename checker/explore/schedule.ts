@@ -1,8 +1,9 @@
 import { Execution } from "../engine/execution.ts"
+import { withoutRealWorld } from "../engine/realWorld.ts"
 import { fiberOf, type Move, optionOf } from "../engine/system.ts"
 import { labelOf } from "../program/operation.ts"
 import type { Plain } from "../program/plain.ts"
-import type { Violation } from "../property/violation.ts"
+import { builtIn, type Violation } from "../property/violation.ts"
 import type { Program } from "../scenario/program.ts"
 
 /** A step that was taken: by which fiber, at which operation, and what came of it. */
@@ -21,17 +22,29 @@ export interface Run {
   readonly violations: ReadonlyArray<Violation>
 }
 
-/** Runs a program along the moves by plain re-execution. */
-export const runMoves = (program: Program, moves: ReadonlyArray<Move>): Run => {
-  const execution = new Execution(program)
-  let violations = execution.begin()
-  const steps = moves.map((move) => {
-    const [step, found] = takeStep(execution, move)
-    violations = found
-    return step
+/**
+ * Runs a program along the moves by plain re-execution. Where a move is not possible, the run ends with a violation of
+ * the rules: moves come from an exploration of the same program, which must be the same every time.
+ */
+export const runMoves = (program: Program, moves: ReadonlyArray<Move>): Run =>
+  withoutRealWorld(() => {
+    const execution = new Execution(program)
+    let violations = execution.begin()
+    const steps: Array<ScheduledStep> = []
+    for (const move of moves) {
+      if (!execution.moves().includes(move)) return { steps, violations: [notTheSame(steps.length + 1)] }
+      const [step, found] = takeStep(execution, move)
+      violations = found
+      steps.push(step)
+    }
+    return { steps, violations: [...violations, ...endViolations(execution)] }
   })
-  return { steps, violations: [...violations, ...endViolations(execution)] }
-}
+
+/** The violation of a program in which a schedule that was run before cannot be run again. */
+export const notTheSame = (step: number): Violation => ({
+  property: builtIn.rules,
+  message: `at step ${step} a schedule that was run before finds another state when it is run again: the program must be the same every time it is set up, and depend on nothing outside`,
+})
 
 /** Makes a move and says what it was. */
 export const takeStep = (execution: Execution, move: Move): [ScheduledStep, ReadonlyArray<Violation>] => {
@@ -49,16 +62,17 @@ export const endViolations = (execution: Execution): ReadonlyArray<Violation> =>
   execution.moves().length === 0 ? execution.end() : []
 
 /** How many times a schedule switches away from a fiber that could have gone on. */
-export const countPreemptions = (program: Program, moves: ReadonlyArray<Move>): number => {
-  const execution = new Execution(program)
-  execution.begin()
-  let count = 0
-  let last: number | undefined
-  for (const move of moves) {
-    if (last !== undefined && fiberOf(move) !== last && execution.moves().some((other) => fiberOf(other) === last))
-      count++
-    last = fiberOf(move)
-    execution.take(move)
-  }
-  return count
-}
+export const countPreemptions = (program: Program, moves: ReadonlyArray<Move>): number =>
+  withoutRealWorld(() => {
+    const execution = new Execution(program)
+    execution.begin()
+    let count = 0
+    let last: number | undefined
+    for (const move of moves) {
+      if (last !== undefined && fiberOf(move) !== last && execution.moves().some((other) => fiberOf(other) === last))
+        count++
+      last = fiberOf(move)
+      execution.take(move)
+    }
+    return count
+  })

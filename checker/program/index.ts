@@ -1,5 +1,5 @@
 /** What programs are written in. Models import this and nothing else of the checker. */
 export { type Arena, arena, type Slot } from "./arena.ts"
 export { type Cell, cell, type Struct, struct } from "./cell.ts"
-export { assert, checkpoint, choose, guardedStep, step } from "./operation.ts"
+export { assert, checkpoint, choose, enterLoop, guardedStep, self, step } from "./operation.ts"
 export type { Plain } from "./plain.ts"

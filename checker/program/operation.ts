@@ -86,6 +86,27 @@ export const choose = <const A extends Plain>(name: string, options: ReadonlyArr
 export const checkpoint = (label: string, ...live: ReadonlyArray<Plain>): Effect.Effect<void> =>
   Effect.sync(() => actor(`checkpoint ${label}`).passCheckpoint(label, live.map(intern)))
 
+/**
+ * Enters a loop, in a function that may be called from many places. What it returns is to be performed at the head of
+ * each round: a checkpoint that promises that the fiber's future depends on how it came to the loop and on the live
+ * values alone, not on the rounds between.
+ *
+ * @example
+ * const head = yield* enterLoop("mirror_fault")
+ * for (;;) {
+ *   yield* head()
+ *   ...
+ * }
+ */
+export const enterLoop = (label: string): Effect.Effect<(...live: ReadonlyArray<Plain>) => Effect.Effect<void>> =>
+  Effect.sync(() => {
+    const passHead = actor(`loop ${label}`).enterLoop(label)
+    return (...live) => Effect.sync(() => passHead(live.map(intern)))
+  })
+
+/** The name of the fiber whose step is being taken: what a lock's holder is called. */
+export const self = (): string => actor("self()").name
+
 /** A step found something that must never be. */
 export class AssertionFailed extends Error {
   override readonly name = "AssertionFailed"

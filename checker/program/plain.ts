@@ -22,9 +22,17 @@ export interface Hash {
   readonly high: number
 }
 
-/** The value cannot be a cell's content or a step's result; `reason` says which part of it and why. */
+/** The value cannot be a cell's content or a step's result; the message says which part of it and why. */
 export class NotPlain extends Error {
   override readonly name = "NotPlain"
+  readonly what: string
+  readonly place: string
+
+  constructor(what: string, place = "it") {
+    super(`${place} is ${what}`)
+    this.what = what
+    this.place = place
+  }
 }
 
 const hashKey = Symbol("content hash")
@@ -32,7 +40,6 @@ interface Interned {
   readonly [hashKey]?: Hash
 }
 
-const interned = new Map<string, object>()
 const textHashes = new Map<string, Hash>()
 
 /** The content hash of a text: the first 64 bits of its SHA-256. */
@@ -65,37 +72,26 @@ export const canonicalText = (value: Plain): string => {
 
 const isTuple = (value: object): value is ReadonlyArray<Plain> => Array.isArray(value)
 
-const copy = (value: unknown, path: string): Plain => {
-  switch (typeof value) {
-    case "number":
-      return value === 0 ? 0 : value
-    case "undefined":
-    case "boolean":
-    case "string":
-      return value
-    case "object":
-      break
-    default:
-      throw new NotPlain(`${path} is a ${typeof value}`)
+/**
+ * A tree of all interned tuples or records: the path from the root spells the elements, or the keys and values in
+ * turn. Keys are sorted, so that records with the same content share a path.
+ */
+class Spelling {
+  private readonly next = new Map<Plain, Spelling>()
+  value: Plain = undefined
+
+  step(by: Plain): Spelling {
+    let node = this.next.get(by)
+    if (node === undefined) {
+      node = new Spelling()
+      this.next.set(by, node)
+    }
+    return node
   }
-  if (value === null || hashKey in value) return value as Plain // interned objects are plain by construction
-  if (Array.isArray(value)) return unify(Array.from(value, (item, index) => copy(item, `${path}[${index}]`)))
-  const prototype = Object.getPrototypeOf(value)
-  if (prototype !== Object.prototype && prototype !== null) {
-    throw new NotPlain(`${path} is an instance of ${prototype.constructor?.name ?? "a class"}`)
-  }
-  const entries = Object.entries(value).map(([key, item]) => [key, copy(item, `${path}.${key}`)] as const)
-  return unify(Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1))))
 }
 
-const unify = (value: { readonly [key: string]: Plain } | ReadonlyArray<Plain>): Plain => {
-  const text = canonicalText(value)
-  const known = interned.get(text)
-  if (known !== undefined) return known as Plain // the map holds what this function put there
-  Object.defineProperty(value, hashKey, { value: hashText(text) })
-  interned.set(text, Object.freeze(value))
-  return value
-}
+const tuples = new Spelling()
+const records = new Spelling()
 
 /**
  * The one frozen value with this content.
@@ -103,9 +99,59 @@ const unify = (value: { readonly [key: string]: Plain } | ReadonlyArray<Plain>):
  * @throws NotPlain for functions, symbols, bigints and class instances, anywhere inside.
  */
 export const intern = (value: unknown): Plain => {
-  if (typeof value === "number") return value === 0 ? 0 : value
-  if (value === undefined || value === null || typeof value === "boolean" || typeof value === "string") return value
-  return copy(value, "it")
+  switch (typeof value) {
+    case "number":
+      return value === 0 ? 0 : value // -0 and 0 are one
+    case "undefined":
+    case "boolean":
+    case "string":
+      return value
+    case "object":
+      return value === null ? null : internObject(value)
+    default:
+      throw new NotPlain(`a ${typeof value}`)
+  }
+}
+
+const internObject = (value: object): Plain => {
+  if (Object.hasOwn(value, hashKey)) return value as Plain // only `unify` sets the key, on plain values
+  if (Array.isArray(value)) return internTuple(value)
+  const prototype = Object.getPrototypeOf(value)
+  if (prototype !== Object.prototype && prototype !== null) {
+    throw new NotPlain(`an instance of ${prototype.constructor?.name ?? "a class"}`)
+  }
+  return internRecord(value)
+}
+
+const internTuple = (value: ReadonlyArray<unknown>): Plain => {
+  let node = tuples
+  for (let i = 0; i < value.length; i++) node = node.step(internInside(value[i], i))
+  node.value ??= unify(Array.from(value, intern))
+  return node.value
+}
+
+const internRecord = (value: object): Plain => {
+  const keys = Object.keys(value).sort()
+  let node = records
+  for (const key of keys) node = node.step(key).step(internInside(Reflect.get(value, key), key))
+  node.value ??= unify(Object.fromEntries(keys.map((key) => [key, intern(Reflect.get(value, key))])))
+  return node.value
+}
+
+/** Interns an element, and says where it stands if it is not plain. */
+const internInside = (value: unknown, key: string | number): Plain => {
+  try {
+    return intern(value)
+  } catch (error) {
+    if (error instanceof NotPlain)
+      throw new NotPlain(error.what, `it[${JSON.stringify(key)}]${error.place.slice("it".length)}`)
+    throw error
+  }
+}
+
+const unify = (value: { readonly [key: string]: Plain } | ReadonlyArray<Plain>): Plain => {
+  Object.defineProperty(value, hashKey, { value: hashText(canonicalText(value)) })
+  return Object.freeze(value)
 }
 
 const undefinedHash = hashText("undefined")

@@ -16,6 +16,8 @@ export interface Actor {
   perform(operation: Operation): Effect.Effect<Plain>
   /** The fiber's future depends on nothing older than this checkpoint but the live values. */
   passCheckpoint(label: string, live: ReadonlyArray<Plain>): void
+  /** Notes where a loop is entered; what it returns is called at the head of each round. */
+  enterLoop(label: string): (live: ReadonlyArray<Plain>) => void
   /** Notes that the fiber broke a rule of the language; the first note counts, even if the fiber catches the error. */
   blame(message: string): void
 }

@@ -84,6 +84,7 @@ export class PropertyTracker {
     const violations: Array<Violation> = []
     this.properties.forEach((property, position) => {
       if (property.kind === "atEnd" && waiting.length === 0) this.evaluate(position, property, violations)
+      if (property.kind === "progress") this.count(position)
       if (property.kind === "progress" && this.guarded(position, () => property.stuck(waiting), false, violations)) {
         const why = waiting.length === 0 ? "all fibers have ended" : deadlock()
         violations.push({ property: property.id, message: `${property.statement} It does not: ${why}` })
@@ -132,7 +133,10 @@ export class PropertyTracker {
       true,
       violations,
     )
-    if (!holds) violations.push({ property: property.id, message: property.explain(before, after) })
+    if (!holds) {
+      const message = this.guarded(position, () => property.explain(before, after), "", violations)
+      violations.push({ property: property.id, message })
+    }
   }
 
   private count(position: number): void {
@@ -170,5 +174,6 @@ const judge: Actor = {
   name: "a property",
   perform: (operation) => breakRule(`${labelOf(operation)} is performed in a property`),
   passCheckpoint: (label) => breakRule(`checkpoint ${label} is passed in a property`),
+  enterLoop: (label) => breakRule(`loop ${label} is entered in a property`),
   blame: () => undefined,
 }

@@ -58,7 +58,7 @@ export const programOf = <World>(
       fibers: Object.entries(fibers).map(([name, effect]) => ({
         name,
         effect,
-        rewrite: () => (bug === undefined ? undefined : rewriteOf(bug, world)),
+        rewrite: () => (bug === undefined ? undefined : rewriteOf(bug, world, name)),
       })),
       properties: scenario.properties.map((property) => bind(property, world)),
       monitors: monitors ?? [],
@@ -66,8 +66,8 @@ export const programOf = <World>(
   },
 })
 
-const rewriteOf = <World>(bug: SeededBug<World>, world: World): Rewrite => {
-  const replacements = bug.at(world)
+const rewriteOf = <World>(bug: SeededBug<World>, world: World, fiber: string): Rewrite => {
+  const replacements = bug.at(world, fiber)
   return (operation, original) => replacements[operation.name]?.(original, operation)
 }
 

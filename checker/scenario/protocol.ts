@@ -8,6 +8,7 @@ export interface ScenarioEntry {
   readonly id: string
   readonly summary: string
   readonly parameters: Parameters
+  readonly requires: (bound: Bound) => string | undefined
   readonly properties: ReadonlyArray<Pick<Property<never>, "id" | "kind" | "statement" | "source">>
   readonly bugs: ReadonlyArray<BugEntry>
   /** The program at a bound, with a seeded bug or without. @throws BadBound */
@@ -44,6 +45,7 @@ export const protocol = <World>(definition: {
       id: scenario.id,
       summary: scenario.summary,
       parameters: scenario.parameters,
+      requires: (bound) => scenario.requires?.(bound),
       properties: scenario.properties,
       bugs,
       program: (settings, bugId) =>

@@ -42,6 +42,8 @@ export interface Scenario<World> {
   readonly id: string
   readonly summary: string
   readonly parameters: Parameters
+  /** A sentence about a bound that cannot be, although each of its numbers can. */
+  readonly requires?: (bound: Bound) => string | undefined
   /** Makes the program: cells and Effects, no effects of its own. Called once for every instance. */
   readonly setup: (bound: Bound) => Setup<World>
   readonly properties: ReadonlyArray<Property<World>>
@@ -66,12 +68,14 @@ export const scenario = <World, const P extends Parameters = Record<never, Param
   readonly id: string
   readonly summary: string
   readonly parameters?: P
+  readonly requires?: (bound: Bound) => string | undefined
   readonly setup: (bound: { readonly [name in keyof P]: number }) => Setup<World>
   readonly properties: ReadonlyArray<Property<World>>
 }): Scenario<World> => ({
   id: definition.id,
   summary: definition.summary,
   parameters: definition.parameters ?? {},
+  ...(definition.requires === undefined ? {} : { requires: definition.requires }),
   // `boundOf` gives every parameter a number, so a Bound has the keys of P.
   setup: (bound) => definition.setup(bound as { readonly [name in keyof P]: number }),
   properties: definition.properties,
@@ -81,7 +85,10 @@ export const scenario = <World, const P extends Parameters = Record<never, Param
 export class BadBound extends Data.TaggedError("BadBound")<{ readonly message: string }> {}
 
 /** Checks a bound against the parameters and fills in the defaults. @throws BadBound with a sentence that says what was expected */
-export const boundOf = (scenario: Pick<Scenario<never>, "id" | "parameters">, settings: Bound = {}): Bound => {
+export const boundOf = (
+  scenario: Pick<Scenario<never>, "id" | "parameters" | "requires">,
+  settings: Bound = {},
+): Bound => {
   for (const [name, value] of Object.entries(settings)) {
     const parameter = scenario.parameters[name]
     if (parameter === undefined) {
@@ -96,7 +103,10 @@ export const boundOf = (scenario: Pick<Scenario<never>, "id" | "parameters">, se
       })
     }
   }
-  return Object.fromEntries(
+  const bound = Object.fromEntries(
     Object.entries(scenario.parameters).map(([name, parameter]) => [name, settings[name] ?? parameter.default]),
   )
+  const objection = scenario.requires?.(bound)
+  if (objection !== undefined) throw new BadBound({ message: `${objection} in ${scenario.id}` })
+  return bound
 }

@@ -3,7 +3,7 @@
  * protocol's own file does not know them.
  */
 import * as Effect from "effect/Effect"
-import { guardedStep, type Operation, step } from "../program/operation.ts"
+import { guardedStep, type Operation, type Step, step } from "../program/operation.ts"
 import type { Plain } from "../program/plain.ts"
 import type { Bound } from "./scenario.ts"
 
@@ -26,8 +26,8 @@ export interface SeededBug<in World> {
   readonly bound?: Bound
   /** The id of the property that it breaks: the bug counts as found when this one does. */
   readonly breaks: string
-  /** What is changed. Called anew for each run of a fiber, so state kept in its closure is the fiber's own. */
-  readonly at: (world: World) => Replacements
+  /** What is changed in a fiber. Called anew for each run of it, so state kept in its closure is the fiber's own. */
+  readonly at: (world: World, fiber: string) => Replacements
 }
 
 /** Defines a seeded bug. */
@@ -53,7 +53,7 @@ export const changeGuard =
 
 /** The step waits as before and does something else. */
 export const changeBody =
-  (body: (operation: Operation) => Plain | undefined): Replacement =>
+  (body: (step: Step) => unknown): Replacement =>
   (original, operation) =>
     operation.kind === "choice"
       ? original

@@ -286,6 +286,26 @@ export const mirrorProperties: ReadonlyArray<Spec> = [
     source: "mm/swap.c: folio_put",
     holds: ({ folios }) => folios.slots.every(({ live, refcount }) => live === refcount > 0),
   },
+  {
+    kind: "atEnd",
+    id: "MIRROR-NO-REF",
+    statement:
+      "When everything has ended, each page of the process is referenced by its page table alone: mirrors hold none.",
+    source: "mm/hmm: add helpers to dma map, LKML 2019; mm/hmm.c: hmm_range_fault takes no reference",
+    holds: ({ folios, mm }) =>
+      folios.slots.every(
+        ({ index, owner, refcount }) =>
+          owner !== mm.name || refcount === mm.pte.filter(({ value }) => value?.pfn === index).length,
+      ),
+  },
+  {
+    kind: "atEnd",
+    id: "UNMAP-VMA-COVERS",
+    statement: "When everything has ended, nothing is mapped where the process has no VMA.",
+    source: "mm/vma.c: vms_complete_munmap_vmas, by inference",
+    premise: ({ mm }) => mm.vma.some(({ value }) => !value),
+    holds: ({ mm }) => mm.vma.every(({ value }, va) => value || mm.pte[va]?.value === null),
+  },
 ]
 
 /** The mappings that the CPU's page table does not have, with no invalidation about to take them away. */

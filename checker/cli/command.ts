@@ -1,0 +1,210 @@
+/** The commands, their flags, and what `--help` says. */
+
+import * as Argument from "effect/cli/Argument"
+import * as CliError from "effect/cli/CliError"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { states } from "../explore/states.ts"
+import { strategies } from "../explore/strategies.ts"
+import type { Registry } from "../scenario/protocol.ts"
+import { checkCommand, defaultSteps } from "./check.ts"
+import { exploreCommand } from "./explore.ts"
+import { listCommand } from "./list.ts"
+import { replayCommand } from "./replay.ts"
+
+const json = Flag.String("json").pipe(
+  Flag.withMetavar("FILE"),
+  Flag.withDescription("Write one JSON document there; - is standard output, and the report goes to standard error"),
+  Flag.optional,
+)
+
+const save = Flag.Boolean("save").pipe(
+  Flag.withDescription("Save each counterexample that is found as a file"),
+  Flag.withDefault(false),
+)
+
+/** A whole number from `min` on. */
+const whole = (name: string, min: number) =>
+  Flag.String(name).pipe(
+    Flag.withMetavar("N"),
+    Flag.mapEffect((text) => {
+      const value = Number(text)
+      if (/^-?\d+$/.test(text) && Number.isSafeInteger(value) && value >= min) return Effect.succeed(value)
+      const from = min === Number.MIN_SAFE_INTEGER ? "" : `, at least ${min}`
+      return Effect.fail(
+        new CliError.InvalidValue({ option: name, value: text, expected: `a whole number${from}`, kind: "flag" }),
+      )
+    }),
+  )
+
+const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+
+/** Wall-clock milliseconds, from `500ms`, `60s`, `5m`, `1h`; a bare number is seconds. */
+const time = Flag.String("time").pipe(
+  Flag.withMetavar("60s"),
+  Flag.withDescription("Stop each exploration after this long: 500ms, 60s, 5m, 1h"),
+  Flag.mapEffect((text) => {
+    const [, value, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text) ?? []
+    const milliseconds = Number(value) * (units[unit ?? "s"] ?? Number.NaN)
+    if (Number.isFinite(milliseconds) && milliseconds > 0) return Effect.succeed(milliseconds)
+    return Effect.fail(
+      new CliError.InvalidValue({
+        option: "time",
+        value: text,
+        expected: "a time such as 60s, 5m or 500ms",
+        kind: "flag",
+      }),
+    )
+  }),
+  Flag.optional,
+)
+
+const strategy = Flag.ChoiceWithValue(
+  "strategy",
+  strategies.map((each) => [each.name, each] as const),
+).pipe(
+  Flag.withMetavar("NAME"),
+  Flag.withDescription(`How to explore (default ${states.name})`),
+  Flag.withDefault(states),
+)
+
+const exitStatuses = `
+  Exit status
+    0    all is as expected
+    1    a property broke, a seeded bug was missed, or a counterexample no longer behaves as recorded
+    2    the command line or a file it names will not do
+    3    a budget ended before the search did, and nothing was found
+    130  interrupted; what was reached is said
+    70   a bug in Shootdown`
+
+const passes = `
+  Strategies, and what a pass means
+    states   every state within the bound was visited once, so every invariant held in all of them; states are matched
+             by 64-bit fingerprints, and the odds that two of them were equal are printed
+    dfs      every schedule within the bound was run, one by one; with --preemptions N, every one of at most N preemptive
+             switches
+    random   nothing is ever proved: --executions N schedules (default 10000) drawn from --seed N showed no violation, and
+             the exit status is 3`
+
+/** The command line over a registry. */
+export const commandLine = (registry: Registry) => {
+  const list = Command.make("list", { json }, (flags) => listCommand(registry, Option.getOrUndefined(flags.json))).pipe(
+    Command.withShortDescription("Protocols, scenarios with their bounds, invariants, mutants"),
+    Command.withDescription(
+      "Prints what there is to check: protocols, scenarios with their bounds, invariants with their sources, mutants.",
+    ),
+    Command.withExamples([
+      { command: "npm run check -- list" },
+      { command: "npm run --silent check -- list --json -", description: "as JSON, without npm's own lines" },
+    ]),
+  )
+
+  const explore = Command.make(
+    "explore",
+    {
+      targets: Argument.String("target").pipe(
+        Argument.withDescription(
+          "A scenario's id, a glob over ids, or a FILE.ts whose default export is a scenario or protocol",
+        ),
+        Argument.variadic(),
+      ),
+      strategy,
+      set: Flag.String("set").pipe(
+        Flag.withMetavar("name=value"),
+        Flag.withDescription("A bound of the scenario, such as devices=3; repeatable"),
+        Flag.atLeast(0),
+      ),
+      mutant: Flag.String("mutant").pipe(
+        Flag.withMetavar("ID"),
+        Flag.withDescription("Switch this seeded bug on and look for the property that it breaks"),
+        Flag.optional,
+      ),
+      seed: whole("seed", Number.MIN_SAFE_INTEGER).pipe(
+        Flag.withDescription("The seed of strategies with randomness (default 1)"),
+        Flag.withDefault(1),
+      ),
+      executions: whole("executions", 1).pipe(
+        Flag.withDescription("Stop after this many executions (dfs and random)"),
+        Flag.optional,
+      ),
+      preemptions: whole("preemptions", 0).pipe(
+        Flag.withDescription("Only schedules with at most this many preemptive switches (dfs)"),
+        Flag.optional,
+      ),
+      steps: whole("steps", 1).pipe(
+        Flag.withDescription(`The longest execution, in steps (default ${defaultSteps})`),
+        Flag.withDefault(defaultSteps),
+      ),
+      time,
+      save,
+      json,
+    },
+    ({ mutant, executions, preemptions, time, json, ...flags }) =>
+      exploreCommand(registry, {
+        ...flags,
+        mutant: Option.getOrUndefined(mutant),
+        executions: Option.getOrUndefined(executions),
+        preemptions: Option.getOrUndefined(preemptions),
+        milliseconds: Option.getOrUndefined(time),
+        json: Option.getOrUndefined(json),
+      }),
+  ).pipe(
+    Command.withShortDescription("Explore scenarios, or a program of your own"),
+    Command.withDescription(
+      `Explores scenarios one after the other and prints the trace of what breaks, cut down to the steps that matter.\n${passes}\n${exitStatuses}`,
+    ),
+    Command.withExamples([
+      { command: "npm run check -- explore '**' --strategy random --executions 1000" },
+      { command: "npm run check -- explore ID --set devices=3 --time 60s" },
+      { command: "npm run check -- explore --mutant ID --save", description: "in the mutant's own scenario" },
+      { command: "npm run check -- explore ~/counter.ts", description: "a program of your own" },
+    ]),
+  )
+
+  const replay = Command.make(
+    "replay",
+    {
+      files: Argument.String("file").pipe(
+        Argument.withDescription("Counterexample files; without any, all of counterexamples/"),
+        Argument.variadic(),
+      ),
+      program: Flag.String("program").pipe(
+        Flag.withMetavar("FILE.ts"),
+        Flag.withDescription("The program of your own that the files are of; a file never causes code to be loaded"),
+        Flag.optional,
+      ),
+      json,
+    },
+    ({ files, program, json }) =>
+      replayCommand(registry, {
+        files,
+        program: Option.getOrUndefined(program),
+        json: Option.getOrUndefined(json),
+      }),
+  ).pipe(
+    Command.withShortDescription("Replay saved counterexamples"),
+    Command.withDescription(
+      "Runs saved counterexamples again, step by step, and prints the trace of those that are named. One whose schedule no longer fits the program is stale.",
+    ),
+    Command.withExamples([
+      { command: "npm run check -- replay" },
+      { command: "npm run check -- replay counter--no-lost-update.json --program counter.ts" },
+    ]),
+  )
+
+  return Command.make("shootdown", { save, json }, (flags) =>
+    checkCommand(registry, { save: flags.save, json: Option.getOrUndefined(flags.json) }),
+  ).pipe(
+    Command.withDescription(
+      `Checks concurrency protocols under every interleaving within a bound. Without a subcommand: every scenario at its\n  default bound, every seeded bug, every saved counterexample.\n${passes}\n${exitStatuses}`,
+    ),
+    Command.withExamples([
+      { command: "npm run check", description: "everything" },
+      { command: "npm run check -- explore ID --set name=value" },
+      { command: "npm run check -- replay FILE" },
+    ]),
+    Command.withSubcommands([list, explore, replay]),
+  )
+}

@@ -1,0 +1,212 @@
+/** `explore`: the scenarios that are named, one after the other. */
+import * as Effect from "effect/Effect"
+import { save } from "../counterexample/files.ts"
+import type { SearchOptions, Strategy } from "../explore/strategy.ts"
+import type { ScenarioReport } from "../report/report.ts"
+import { boundText, boundTexts, indent, odds, printable, seconds, wrap } from "../report/text.ts"
+import { sizeText, violationLines } from "../report/violation.ts"
+import type { BugEntry, Registry } from "../scenario/protocol.ts"
+import { BadUsage, badInput, type ExitStatus, exitStatus } from "./errors.ts"
+import { carryOut, type Explored, type Task } from "./exploring.ts"
+import { figuresText } from "./figures.ts"
+import { Output } from "./output.ts"
+import { shownPath } from "./place.ts"
+import { bugsOf, parseSettings, programAt, type Selected, select, unknownMutant } from "./select.ts"
+import { inSession, Session } from "./session.ts"
+import { isProgramFile } from "./userProgram.ts"
+
+/** The flags of `explore`, parsed. */
+export interface ExploreFlags {
+  readonly targets: ReadonlyArray<string>
+  readonly strategy: Strategy
+  readonly set: ReadonlyArray<string>
+  readonly mutant: string | undefined
+  readonly seed: number
+  readonly executions: number | undefined
+  readonly preemptions: number | undefined
+  readonly steps: number
+  readonly milliseconds: number | undefined
+  readonly save: boolean
+  readonly json: string | undefined
+}
+
+interface Planned extends Selected {
+  readonly task: Task
+  readonly bug: BugEntry | undefined
+}
+
+/** Runs `explore`. Everything that the command line names is looked up before the first exploration begins. */
+export const exploreCommand = Effect.fnUntraced(function* (registry: Registry, flags: ExploreFlags) {
+  yield* checkFlags(flags)
+  const plan = Effect.gen(function* () {
+    const planned = yield* planOf(registry, flags)
+    return yield* carryOutAll(planned, flags)
+  })
+  return yield* inSession(flags.json, plan)
+})
+
+const checkFlags = Effect.fnUntraced(function* ({ strategy, preemptions, executions }: ExploreFlags) {
+  const usage = (message: string) => new BadUsage({ message, command: "explore" })
+  if (preemptions !== undefined && strategy.name !== "dfs") {
+    return yield* usage(`--preemptions bounds strategy dfs only, not ${strategy.name}`)
+  }
+  if (executions !== undefined && strategy.name === "states") {
+    return yield* usage("--executions bounds strategies dfs and random only: states visits states, not executions")
+  }
+})
+
+const planOf = Effect.fnUntraced(function* (registry: Registry, flags: ExploreFlags) {
+  const targets = flags.targets.length > 0 ? flags.targets : yield* homeOf(registry, flags.mutant)
+  const named: Array<Selected> = []
+  for (const target of targets) {
+    for (const selected of yield* select(registry, target)) {
+      if (!named.some(({ scenario }) => scenario === selected.scenario)) named.push(selected)
+    }
+  }
+  const chosen = yield* withMutant(named, flags.mutant)
+  const settings = yield* parseSettings(flags.set)
+  return yield* Effect.forEach(chosen, ({ scenario, directory }) =>
+    Effect.gen(function* () {
+      const bug = scenario.bugs.find(({ id }) => id === flags.mutant)
+      const bugBound = bug?.scenario === scenario.id ? bug.bound : undefined
+      const program = yield* programAt(scenario, settings, bug?.id, bugBound)
+      const options: SearchOptions = {
+        maxSteps: flags.steps,
+        seed: flags.seed,
+        ...(flags.executions === undefined ? {} : { executions: flags.executions }),
+        ...(flags.preemptions === undefined ? {} : { preemptions: flags.preemptions }),
+        ...(bug === undefined ? {} : { target: bug.breaks }),
+      }
+      const budget = flags.milliseconds === undefined ? {} : { milliseconds: flags.milliseconds }
+      const task = { scenario, program, strategy: flags.strategy, options, budget }
+      return { scenario, directory, task, bug } satisfies Planned
+    }),
+  )
+})
+
+/** Without a target, a mutant's own scenario is meant. */
+const homeOf = Effect.fnUntraced(function* (registry: Registry, mutant: string | undefined) {
+  if (mutant === undefined) {
+    return yield* new BadUsage({
+      message: "name what to explore: a scenario's id, a glob over ids such as '**', or a FILE.ts of your own",
+      command: "explore",
+    })
+  }
+  const bugs = bugsOf(registry)
+  const bug = bugs.find(({ id }) => id === mutant)
+  return bug === undefined ? yield* badInput(unknownMutant(mutant, bugs, "")) : [bug.scenario]
+})
+
+/** The scenarios that have the mutant; one at least must. */
+const withMutant = Effect.fnUntraced(function* (named: ReadonlyArray<Selected>, mutant: string | undefined) {
+  if (mutant === undefined) return named
+  const having = named.filter(({ scenario }) => scenario.bugs.some(({ id }) => id === mutant))
+  if (having.length > 0) return having
+  const known = named.flatMap(({ scenario }) => scenario.bugs)
+  const [only] = named.length === 1 ? named : []
+  return yield* badInput(unknownMutant(mutant, known, only === undefined ? "" : ` of ${only.scenario.id}`))
+})
+
+const carryOutAll = Effect.fnUntraced(function* (planned: ReadonlyArray<Planned>, flags: ExploreFlags) {
+  const session = yield* Session
+  const output = yield* Output
+  session.planned = planned.length
+  let status: ExitStatus = exitStatus.well
+  for (const [position, plan] of planned.entries()) {
+    if (position > 0) yield* output.print([""])
+    const explored = yield* carryOut(plan.task)
+    yield* output.print(yield* exploredLines(explored, plan.bug))
+    yield* afterwards(plan, explored, flags)
+    status = worse(status, statusOf(explored, plan.bug))
+  }
+  return status
+})
+
+/** Saves the counterexample, or says how to. */
+const afterwards = Effect.fnUntraced(function* (plan: Planned, { finding, report }: Explored, flags: ExploreFlags) {
+  const output = yield* Output
+  if (finding === undefined) return
+  const program = flags.targets.find(isProgramFile)
+  const own = program === undefined ? "" : ` --program ${printable(program)}`
+  if (!flags.save) {
+    yield* output.print(["", `  --save keeps this schedule as a file that replays.`])
+    return
+  }
+  const file = yield* Effect.mapError(save(plan.directory, finding.counterexample), ({ message }) =>
+    badInput(`the counterexample cannot be saved: ${printable(message)}`),
+  )
+  const shown = yield* shownPath(file)
+  const session = yield* Session
+  session.scenarios[session.scenarios.indexOf(report)] = { ...report, file: shown }
+  yield* output.print(["", `  saved as ${shown}; replay it with`, `    npm run check -- replay ${shown}${own}`])
+})
+
+/** What an exploration came to, for people. */
+const exploredLines = Effect.fnUntraced(function* ({ task, result, finding, report }: Explored, bug?: BugEntry) {
+  const { paint, width } = yield* Output
+  const mutant = bug === undefined ? "" : ` with ${bug.id}`
+  const figures = `${figuresText(result.statistics)}, ${seconds(result.seconds)}`
+  const lines = [[`${paint.strong(task.program.scenario)}${mutant}`, ...boundTexts(report.bound)].join("  ")]
+  if (result.outcome === "holds") {
+    const missed = bug === undefined ? [] : [paint.bad(`  seeded bug missed: ${bug.breaks} did not break`)]
+    return [...lines, ...missed, ...holdsLines(task, report, figures, width, paint.good, paint.warn)]
+  }
+  if (result.outcome === "inconclusive") {
+    const sentence = wrap(`${result.reason}; no violation until then`, width - 16)
+    const [first, ...rest] = sentence
+    return [...lines, `  ${paint.warn("inconclusive")}: ${first}`, ...indent(rest, 16), `  ${figures}`]
+  }
+  const { violation } = result
+  return [
+    ...lines,
+    `  ${paint.bad("violated")}: ${violation?.property} after ${figures}`,
+    "",
+    ...violationLines(
+      task.scenario,
+      {
+        property: violation?.property ?? "",
+        message: report.message ?? "",
+        steps: finding?.steps,
+        fibers: finding?.fibers ?? [],
+      },
+      width,
+      paint,
+    ),
+    "",
+    ...(finding === undefined
+      ? ["  There is no counterexample: no one schedule shows this."]
+      : [
+          `  ${sizeText(finding.steps.length, finding.preemptions, finding.minimal)}${atBound(task, finding.counterexample.bound)}`,
+        ]),
+  ]
+})
+
+const atBound = ({ program }: Task, bound: ScenarioReport["bound"]): string =>
+  boundText(program.bound) === boundText(bound) ? "" : `, at the smaller bound ${boundText(bound)}`
+
+const holdsLines = (
+  { strategy, options, scenario }: Task,
+  report: ScenarioReport,
+  figures: string,
+  width: number,
+  good: (text: string) => string,
+  warn: (text: string) => string,
+): ReadonlyArray<string> => {
+  const within = options.preemptions === undefined ? "" : ` of at most ${options.preemptions} preemptions`
+  const covered = strategy.name === "states" ? "every state within the bound" : `every schedule${within}`
+  const odd =
+    report.states === 0 ? [] : [`  the odds that a state was missed are at most ${odds(report.missedStateOdds)}`]
+  const idle = scenario.properties.filter(({ id, kind }) => kind !== "progress" && report.exercised[id] === 0)
+  const vacuous = idle.length === 0 ? [] : wrap(`never exercised: ${idle.map(({ id }) => id).join(", ")}`, width - 2)
+  return [`  ${good("holds")} in ${covered}: ${figures}`, ...odd, ...indent(vacuous.map(warn), 2)]
+}
+
+const statusOf = ({ result }: Explored, bug: BugEntry | undefined): ExitStatus => {
+  if (result.outcome === "violated") return exitStatus.broken
+  if (result.outcome === "inconclusive") return exitStatus.inconclusive
+  return bug === undefined ? exitStatus.well : exitStatus.broken
+}
+
+/** Of two statuses the one to end with: what broke counts more than what stayed open. */
+export const worse = (a: ExitStatus, b: ExitStatus): ExitStatus =>
+  ([exitStatus.broken, exitStatus.inconclusive, exitStatus.well] as const).find((each) => each === a || each === b) ?? a

@@ -1,0 +1,166 @@
+/** One exploration, from the program to what there is to report: explored, shrunk, and put into words and data. */
+import * as Effect from "effect/Effect"
+import type { Counterexample } from "../counterexample/schema.ts"
+import { formatVersion } from "../counterexample/schema.ts"
+import { shrinkEffect } from "../counterexample/shrink.ts"
+import type { Move } from "../engine/system.ts"
+import { type Budget, explore, type Result } from "../explore/explore.ts"
+import { countPreemptions, runMoves, type ScheduledStep } from "../explore/schedule.ts"
+import { emptyStatistics, type SearchOptions, type Statistics, type Strategy } from "../explore/strategy.ts"
+import { missedStateOdds } from "../explore/visited.ts"
+import type { ScenarioReport } from "../report/report.ts"
+import type { Program } from "../scenario/program.ts"
+import type { ScenarioEntry } from "../scenario/protocol.ts"
+import { statusText } from "./figures.ts"
+import { Output } from "./output.ts"
+import { tool } from "./place.ts"
+import { type Current, Session } from "./session.ts"
+
+/** What to explore, and how. */
+export interface Task {
+  readonly scenario: ScenarioEntry
+  readonly program: Program
+  readonly strategy: Strategy
+  readonly options: SearchOptions
+  readonly budget: Budget
+}
+
+/** A violation as one schedule shows it, after shrinking. */
+export interface Finding {
+  readonly steps: ReadonlyArray<ScheduledStep>
+  readonly preemptions: number
+  /** False when the limits of shrinking ended the search for something simpler. */
+  readonly minimal: boolean
+  /** The names of the program's fibers. */
+  readonly fibers: ReadonlyArray<string>
+  readonly counterexample: Counterexample
+}
+
+export interface Explored {
+  readonly task: Task
+  readonly result: Result
+  /** Where a property broke and a schedule shows it. */
+  readonly finding: Finding | undefined
+  /** The entry in the document; already there. */
+  readonly report: ScenarioReport
+}
+
+/** How a status line calls a task. */
+export const taskName = ({ program }: Task): string =>
+  program.mutant === undefined ? program.scenario : `${program.scenario} with ${program.mutant}`
+
+/** Carries out a task, with its status line, and notes what it comes to. */
+export const carryOut = Effect.fnUntraced(function* (task: Task) {
+  const session = yield* Session
+  const output = yield* Output
+  const current: Current = {
+    what: taskName(task),
+    statistics: emptyStatistics(),
+    seconds: 0,
+    soFar: (statistics, seconds) => ({
+      ...figures(task, statistics, seconds, []),
+      outcome: "inconclusive",
+      reason: "interrupted",
+    }),
+  }
+  session.current = current
+  const { program, strategy, options, budget } = task
+  yield* output.status(() => statusText(current.what, current.statistics, 0))
+  const result = yield* explore(program, strategy, options, budget, (statistics, seconds) => {
+    current.statistics = statistics
+    current.seconds = seconds
+    return output.status(() => statusText(current.what, statistics, seconds))
+  })
+  session.current = undefined
+  const finding = yield* findingOf(task, result)
+  const report = reportOf(task, result, finding)
+  session.scenarios.push(report)
+  return { task, result, finding, report } satisfies Explored
+})
+
+const findingOf = Effect.fnUntraced(function* (task: Task, { violation, moves }: Result) {
+  if (violation === undefined || moves === undefined) return undefined
+  const { property } = violation
+  const shrunk = yield* shrinkEffect(task.scenario, task.program, property, moves)
+  return (
+    confirmed(task, property, shrunk.program, shrunk.moves, shrunk.minimal) ??
+    // Fibers that share a variable can make the memoised engine, which shrinks, find runs that do not exist. The run
+    // that the search found is confirmed already.
+    confirmed(task, property, task.program, moves, false)
+  )
+})
+
+/** The finding, if plain re-execution of the moves breaks the property. */
+const confirmed = (
+  task: Task,
+  property: string,
+  program: Program,
+  moves: ReadonlyArray<Move>,
+  minimal: boolean,
+): Finding | undefined => {
+  const { steps, violations } = runMoves(program, moves)
+  const violation = violations.find((other) => other.property === property)
+  if (violation === undefined || steps.length < moves.length) return undefined
+  return {
+    steps,
+    preemptions: countPreemptions(program, moves),
+    minimal,
+    fibers: program.start().fibers.map(({ name }) => name),
+    counterexample: {
+      formatVersion,
+      scenario: program.scenario,
+      bound: program.bound,
+      ...(program.mutant === undefined ? {} : { mutant: program.mutant }),
+      strategy: task.strategy.name,
+      seed: task.options.seed,
+      property,
+      message: violation.message,
+      schedule: steps.map(({ fiber, label, choice }) => ({
+        fiber,
+        label,
+        ...(choice === undefined ? {} : { choice }),
+      })),
+      tool,
+    },
+  }
+}
+
+const figures = (
+  { program, strategy }: Task,
+  { states, executions, blocked, transitions, maxDepth }: Statistics,
+  seconds: number,
+  exercised: Result["exercised"],
+) => ({
+  id: program.scenario,
+  strategy: strategy.name,
+  bound: program.bound,
+  mutant: program.mutant ?? null,
+  states,
+  executions,
+  blocked,
+  transitions,
+  maxDepth,
+  seconds,
+  missedStateOdds: missedStateOdds(states),
+  exercised: totals(exercised),
+})
+
+/** Times by id: two properties of one id count together. */
+const totals = (exercised: Result["exercised"]): Readonly<Record<string, number>> => {
+  const total = new Map<string, number>()
+  for (const { id, times } of exercised) total.set(id, (total.get(id) ?? 0) + times)
+  return Object.fromEntries(total)
+}
+
+const reportOf = (task: Task, result: Result, finding: Finding | undefined): ScenarioReport => ({
+  ...figures(task, result.statistics, result.seconds, result.exercised),
+  outcome: result.outcome,
+  ...(result.reason === undefined ? {} : { reason: result.reason }),
+  ...(result.violation === undefined
+    ? {}
+    : {
+        property: result.violation.property,
+        message: finding?.counterexample.message ?? result.violation.message,
+      }),
+  ...(finding === undefined ? {} : { counterexample: finding.counterexample, preemptions: finding.preemptions }),
+})

@@ -1,0 +1,69 @@
+/** What a run has come to so far: kept while it runs, so that an interruption can say what was reached. */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type { Statistics } from "../explore/strategy.ts"
+import type { ReplayReport, Report, ScenarioReport } from "../report/report.ts"
+import { seconds } from "../report/text.ts"
+import { type ExitStatus, exitStatus, Unexpected } from "./errors.ts"
+import { figuresText } from "./figures.ts"
+import { makeOutput, Output } from "./output.ts"
+import { tool } from "./place.ts"
+
+/** The state of one run of a command; grows while it runs. */
+export class Session extends Context.Service<
+  Session,
+  {
+    readonly scenarios: Array<ScenarioReport>
+    replays: Array<ReplayReport> | undefined
+    /** How many explorations there are to do. */
+    planned: number
+    /** The exploration that is going on. */
+    current: Current | undefined
+  }
+>()("shootdown/cli/Session") {}
+
+export interface Current {
+  /** What is explored, as the status line calls it. */
+  readonly what: string
+  /** The figures so far, as an entry of the document. */
+  readonly soFar: (statistics: Statistics, seconds: number) => ScenarioReport
+  statistics: Statistics
+  seconds: number
+}
+
+/**
+ * Runs a command's work with an output and a session. Writes the document when the work ends and when it is
+ * interrupted, and then says what was reached. Fails with `Unexpected` unless the work's status is 0.
+ */
+export const inSession = Effect.fnUntraced(function* <E, R>(
+  json: string | undefined,
+  work: Effect.Effect<ExitStatus, E, R | Output | Session>,
+) {
+  const output = yield* makeOutput(json)
+  const session = Session.of({ scenarios: [], replays: undefined, planned: 0, current: undefined })
+  const status = yield* work.pipe(
+    Effect.provideService(Output, output),
+    Effect.provideService(Session, session),
+    // A document that cannot be written does not undo the interruption: it was said why, and the status stays 130.
+    Effect.onInterrupt(() => Effect.ignore(interrupted(session, output))),
+  )
+  yield* output.document(reportOf(session))
+  if (status !== exitStatus.well) return yield* new Unexpected({ status })
+})
+
+const reportOf = ({ scenarios, replays }: Session["Service"]): Report => ({
+  formatVersion: 1,
+  tool,
+  scenarios,
+  ...(replays === undefined ? {} : { replays }),
+})
+
+const interrupted = Effect.fnUntraced(function* (session: Session["Service"], output: Output["Service"]) {
+  const { current, scenarios, planned } = session
+  const done = `${scenarios.length} of ${planned} explorations were done`
+  const reached =
+    current === undefined ? "" : `: ${figuresText(current.statistics)}, ${seconds(current.seconds)}, and no violation`
+  yield* output.print(["", `interrupted${current === undefined ? "" : ` in ${current.what}${reached}`}; ${done}`])
+  if (current !== undefined) scenarios.push(current.soFar(current.statistics, current.seconds))
+  yield* output.document({ ...reportOf(session), interrupted: true })
+})

@@ -1,0 +1,111 @@
+/**
+ * The document that `--json` writes, version 1: what was explored and what it came to. Everything a machine may want to
+ * know of a run is here; the report for people says the same in other words.
+ */
+import * as Schema from "effect/Schema"
+import { Counterexample } from "../counterexample/schema.ts"
+
+const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+const Tool = Schema.Struct({ name: Schema.String, version: Schema.String })
+
+/** One scenario at one bound, explored. */
+export const ScenarioReport = Schema.Struct({
+  id: Schema.String,
+  strategy: Schema.String,
+  bound: Schema.Record(Schema.String, Schema.Int),
+  /** The seeded bug that was switched on. */
+  mutant: Schema.NullOr(Schema.String),
+  outcome: Schema.Literals(["holds", "violated", "inconclusive"]),
+  /** Distinct states, where the strategy matches them. */
+  states: Count,
+  /** Complete executions, where the strategy enumerates them. */
+  executions: Count,
+  /** Executions that a reduction cut off: wasted work. */
+  blocked: Count,
+  /** Steps executed. */
+  transitions: Count,
+  /** The most steps in one execution. */
+  maxDepth: Count,
+  /** Wall-clock seconds. */
+  seconds: Schema.Finite,
+  /** The odds that a state was missed because two fingerprints were equal are at most this. */
+  missedStateOdds: Schema.Finite,
+  /** How often each property was evaluated with its premise true. */
+  exercised: Schema.Record(Schema.String, Count),
+  /** Why the exploration is inconclusive. */
+  reason: Schema.optionalKey(Schema.String),
+  /** The id of the property that broke, and what happened. */
+  property: Schema.optionalKey(Schema.String),
+  message: Schema.optionalKey(Schema.String),
+  /** The shrunk schedule that breaks it; absent where no one schedule shows it. */
+  counterexample: Schema.optionalKey(Counterexample),
+  /** Preemptive switches in that schedule. */
+  preemptions: Schema.optionalKey(Count),
+  /** Where the counterexample was saved. */
+  file: Schema.optionalKey(Schema.String),
+})
+export type ScenarioReport = typeof ScenarioReport.Type
+
+/** One saved counterexample, replayed. */
+export const ReplayReport = Schema.Struct({
+  file: Schema.String,
+  scenario: Schema.String,
+  mutant: Schema.NullOr(Schema.String),
+  property: Schema.String,
+  /** It broke as recorded; the schedule no longer fits the program; or it fits and nothing breaks. */
+  outcome: Schema.Literals(["reproduced", "stale", "healed"]),
+  message: Schema.String,
+})
+export type ReplayReport = typeof ReplayReport.Type
+
+/** What a run of the checker came to. */
+export const Report = Schema.Struct({
+  formatVersion: Schema.Literal(1),
+  tool: Tool,
+  /** True when the run was interrupted: the document then says what was reached. */
+  interrupted: Schema.optionalKey(Schema.Boolean),
+  scenarios: Schema.Array(ScenarioReport),
+  replays: Schema.optionalKey(Schema.Array(ReplayReport)),
+})
+export type Report = typeof Report.Type
+
+/** What there is to check: the document of `list --json`. */
+export const Listing = Schema.Struct({
+  formatVersion: Schema.Literal(1),
+  tool: Tool,
+  protocols: Schema.Array(
+    Schema.Struct({
+      id: Schema.String,
+      title: Schema.String,
+      scenarios: Schema.Array(
+        Schema.Struct({
+          id: Schema.String,
+          summary: Schema.String,
+          parameters: Schema.Record(
+            Schema.String,
+            Schema.Struct({ description: Schema.String, default: Schema.Int, min: Schema.Int, max: Schema.Int }),
+          ),
+          properties: Schema.Array(Schema.String),
+        }),
+      ),
+      properties: Schema.Array(
+        Schema.Struct({
+          id: Schema.String,
+          kind: Schema.Literals(["invariant", "action", "atEnd", "progress"]),
+          statement: Schema.String,
+          source: Schema.String,
+        }),
+      ),
+      mutants: Schema.Array(
+        Schema.Struct({
+          id: Schema.String,
+          title: Schema.String,
+          source: Schema.String,
+          scenario: Schema.String,
+          breaks: Schema.String,
+        }),
+      ),
+    }),
+  ),
+})
+export type Listing = typeof Listing.Type

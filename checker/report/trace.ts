@@ -1,0 +1,91 @@
+/**
+ * The two-column trace: the form in which kernel developers paste an interleaving into a patch description. A column
+ * per fiber, time downwards, each step's label in its fiber's column.
+ */
+import type { ScheduledStep } from "../explore/schedule.ts"
+import { type Plain, show } from "../program/plain.ts"
+
+/** A longer result is left out: it would hide the interleaving. */
+const longestResult = 30
+
+/**
+ * Lays out a schedule.
+ *
+ * Only one label stands on each line, so a column's text may run over the empty space of the next ones: columns stand
+ * as far apart as the longest text needs where the width allows it, and closer where it does not. Where not even the
+ * names fit side by side, each line says `fiber: label`.
+ *
+ * @param width the columns of the terminal or page
+ * @param others fibers that take no step and get a column all the same, such as those that wait in a deadlock
+ */
+export const traceLines = (
+  steps: ReadonlyArray<ScheduledStep>,
+  width: number,
+  others: ReadonlyArray<string> = [],
+): ReadonlyArray<string> => {
+  const names = [...new Set([...steps.map(({ fiber }) => fiber), ...others])]
+  if (names.length === 0) return []
+  const lines = steps.map((step) => ({ fiber: names.indexOf(step.fiber), text: stepText(step) }))
+  const offsets = offsetsOf(
+    names.map((name, fiber) => ({
+      name: name.length,
+      longest: Math.max(name.length, ...lines.filter((line) => line.fiber === fiber).map(({ text }) => text.length)),
+    })),
+    width,
+  )
+  if (offsets === undefined) return lines.map(({ fiber, text }) => `${names[fiber]}: ${text}`)
+  const at = (position: number, text: string) => " ".repeat(offsets[position] ?? 0) + text
+  const header = (texts: ReadonlyArray<string>) =>
+    texts.reduce((line, text, position) => line.padEnd(offsets[position] ?? 0) + text, "")
+  return [
+    header(names),
+    header(names.map((name) => "-".repeat(name.length))),
+    ...lines.map(({ fiber, text }) => at(fiber, text)),
+  ]
+}
+
+/** A step as a line of the trace: its label, the option that was chosen, or what it returned. */
+export const stepText = ({ label, choice, result }: ScheduledStep): string => {
+  if (choice !== undefined) return `${label} = ${show(result)}`
+  const value = result === undefined ? "" : resultText(result)
+  return value === "" || value.length > longestResult ? label : `${label} -> ${value}`
+}
+
+const resultText = (result: Plain): string => (result === "" ? '""' : show(result))
+
+interface Extent {
+  readonly name: number
+  readonly longest: number
+}
+
+/** Where each column starts: with the widest spacing, up to what each needs, at which every text ends in the page. */
+const offsetsOf = (columns: ReadonlyArray<Extent>, width: number): ReadonlyArray<number> | undefined => {
+  const most = Math.max(0, ...columns.map(({ longest }) => longest)) + 2
+  for (let spacing = most; spacing >= 0; spacing--) {
+    let offset = 0
+    const offsets = columns.map(({ name, longest }) => {
+      const start = offset
+      offset += Math.max(name + 2, Math.min(longest + 2, spacing))
+      return start
+    })
+    if (columns.every(({ longest }, position) => (offsets[position] ?? 0) + longest <= width)) return offsets
+  }
+  return undefined
+}
+
+/**
+ * The message of a violation as lines: in a deadlock, one for each fiber that waits.
+ *
+ * @param fibers the names of the program's fibers
+ */
+export const messageLines = (message: string, fibers: ReadonlyArray<string>): ReadonlyArray<string> =>
+  fibers
+    .reduce((text, name) => text.replaceAll(`; ${name} waits in `, `;\n${name} waits in `), message)
+    .replace(/ It does not: /, "\nIt does not: ")
+    .split("\n")
+
+/** The fibers that a message says are waiting. */
+export const waitingFibers = (message: string, fibers: ReadonlyArray<string>): ReadonlyArray<string> =>
+  fibers.filter((name) => new RegExp(`(^|; |: )${escaped(name)} waits in `).test(message))
+
+const escaped = (text: string) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")

@@ -1,0 +1,5 @@
+/** `npm run check`. */
+import { main } from "../checker/cli/main.ts"
+import { registry } from "./registry.ts"
+
+main(registry)

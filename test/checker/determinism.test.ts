@@ -1,0 +1,141 @@
+/** The same program, bound, strategy and seed give the same executions in the same order. */
+import * as Effect from "effect/Effect"
+import fc from "fast-check"
+import { describe, expect, it } from "vitest"
+import { cell, choose, guardedStep, type Program, step } from "../../checker/index.ts"
+import { interpret, randomProgram } from "./randomProgram.ts"
+import { programOf, run, survey, timeless } from "./support.ts"
+
+/** Three fibers that pass a token around and gamble. */
+const gamblers = (limit: number): Program =>
+  programOf(() => {
+    const pot = cell("pot", 0)
+    const turn = cell("turn", 0)
+    const player = (me: number) =>
+      Effect.gen(function* () {
+        for (let round = 0; round < 2; round++) {
+          const stake = yield* choose("stake", [1, 2, 3])
+          yield* guardedStep(
+            "play",
+            [stake],
+            () => turn.value !== me || pot.value > 0,
+            () => {
+              pot.value += stake
+              turn.value = me
+            },
+          )
+        }
+      })
+    return { world: { pot }, fibers: { zero: player(0), one: player(1), two: player(2) } }
+  }, [
+    {
+      kind: "invariant",
+      id: "small",
+      statement: "The pot is small.",
+      source: "test",
+      holds: ({ pot }) => pot.value < limit,
+      explain: ({ pot }) => `the pot is ${pot.value}`,
+    },
+  ])
+
+describe("determinism", () => {
+  it("the same search twice has the same result, moves and figures", async () => {
+    for (const limit of [5, 12, 100]) {
+      for (const strategy of ["states", "dfs", "random"]) {
+        for (const seed of [1, 2]) {
+          const options = { seed, executions: 300 }
+          const first = await run(gamblers(limit), strategy, options)
+          expect(timeless(await run(gamblers(limit), strategy, options))).toEqual(timeless(first))
+          const program = gamblers(limit)
+          await run(program, strategy, { ...options, seed: 99 })
+          expect(timeless(await run(program, strategy, options))).toEqual(timeless(first))
+        }
+      }
+    }
+  })
+
+  it("random takes other schedules with another seed, and only with another seed", async () => {
+    const found = new Map<string, number>()
+    for (let seed = 0; seed < 20; seed++) {
+      const { moves } = await run(gamblers(12), "random", { seed, executions: 500 })
+      expect(moves).toBeDefined()
+      const text = JSON.stringify(moves)
+      found.set(text, (found.get(text) ?? 0) + 1)
+    }
+    expect(found.size).toBeGreaterThan(15)
+  })
+
+  it("random takes the executions it is asked for, and says that it is a sample", async () => {
+    const result = await run(gamblers(100), "random", { seed: 3, executions: 37 })
+    expect(result.outcome).toBe("inconclusive")
+    expect(result.statistics.executions).toBe(37)
+    expect(result.reason).toContain("37 random schedules were taken (seed 3)")
+  })
+
+  it("random chooses evenly among fibers, and then among options", async () => {
+    const first = { walker: 0, jumper: 0 }
+    const options = [0, 0, 0]
+    const program = programOf(() => {
+      const started = cell("started", false)
+      const starting = (name: keyof typeof first) => () => {
+        if (!started.value) first[name]++
+        started.value = true
+      }
+      return {
+        world: undefined,
+        fibers: {
+          walker: step("start", starting("walker")),
+          jumper: Effect.flatMap(choose("far", [0, 1, 2]), (option) =>
+            step("jump", () => {
+              options[option] = (options[option] ?? 0) + 1
+            }),
+          ),
+        },
+      }
+    })
+    await run(program, "random", { seed: 5, executions: 3000 })
+    for (const count of options) expect(Math.abs(count - 1000)).toBeLessThan(120)
+    // The jumper's choice goes first in half of the schedules, and then the walker in half of those.
+    expect(first.walker).toBe(3000)
+  })
+
+  it("a budget of executions cuts dfs short, and never says holds", async () => {
+    const result = await run(gamblers(100), "dfs", { executions: 100 })
+    expect(result.outcome).toBe("inconclusive")
+    expect(result.statistics.executions).toBe(100)
+    expect(result.reason).toContain("100 executions")
+  })
+
+  it("a budget of time cuts every strategy short", async () => {
+    const endless = programOf(() => {
+      const x = cell("x", 0)
+      const adder = Effect.gen(function* () {
+        for (let i = 0; i < 300; i++) yield* step("add", () => x.value++)
+      })
+      return { world: undefined, fibers: Object.fromEntries(["a", "b", "c"].map((name) => [name, adder])) }
+    })
+    for (const strategy of ["states", "dfs", "random"]) {
+      const options = { maxSteps: 100_000, executions: 1_000_000_000 }
+      const result = await run(endless, strategy, options, { milliseconds: 200 })
+      expect(result.outcome, strategy).toBe("inconclusive")
+      expect(result.reason).toContain("0.2 s")
+      expect(result.seconds).toBeLessThan(20)
+    }
+  })
+
+  it("holds of random programs: figures, final states and violations", { timeout: 120_000 }, async () => {
+    await fc.assert(
+      fc.asyncProperty(randomProgram, async (source) => {
+        for (const strategy of ["states", "dfs", "random"]) {
+          const options = { executions: 20, seed: 4 }
+          const { result: first, ...found } = await survey(interpret(source).program(), strategy, options)
+          const { result: second, ...again } = await survey(interpret(source).program(), strategy, options)
+          expect(again).toEqual(found)
+          expect([...again.violations]).toEqual([...found.violations])
+          expect(timeless(second)).toEqual(timeless(first))
+        }
+      }),
+      { seed: 12, numRuns: 100 },
+    )
+  })
+})

@@ -1,0 +1,91 @@
+import fc from "fast-check"
+import { describe, expect, it } from "vitest"
+import { builtIn } from "../../checker/index.ts"
+import {
+  type Contents,
+  expectedViolations,
+  flatten,
+  interpret,
+  type RandomProgram,
+  randomProgram,
+} from "./randomProgram.ts"
+import { run, survey, unconfirmed } from "./support.ts"
+
+/** `SHOOTDOWN_LONG=1 npx vitest run test/checker/randomPrograms.test.ts` compares ten times as many programs. */
+const long = process.env.SHOOTDOWN_LONG !== undefined
+const wanted = long ? 20_000 : 2_000
+
+/** Programs of more schedules than this are passed over, so that enumerating them ends quickly. */
+const schedules = 300
+
+const counts = { compared: 0, broken: 0, deadlocked: 0, progress: 0, held: 0, branched: 0, looped: 0, chosen: 0 }
+
+const kinds = (program: RandomProgram) => new Set(program.fibers.flatMap(flatten).map(({ op }) => op))
+
+const compare = async (source: RandomProgram): Promise<void> => {
+  const program = interpret(source).program()
+  const edges: Array<readonly [Contents, Contents]> = []
+  const watched = interpret(source, (before, after) => edges.push([before, after])).program()
+  const every = await survey(watched, "dfs", { executions: schedules })
+  if (every.result.outcome === "inconclusive") return
+  counts.compared++
+
+  const judged = new Set([...every.violations].filter((text) => /^(sum|selected|premised|grows): /.test(text)))
+  expect(judged).toEqual(expectedViolations(source.limits, edges))
+
+  const states = await survey(program, "states")
+  expect(states.result.outcome).toBe("holds") // a survey passes over violations
+  expect(states.finals).toEqual(every.finals)
+  expect(states.violations).toEqual(every.violations)
+
+  const samples = await survey(program, "random", { executions: 20, seed: counts.compared })
+  for (const final of samples.finals) expect(every.finals).toContain(final)
+  for (const violation of samples.violations) expect(every.violations).toContain(violation)
+
+  const expected = every.broken.size > 0 ? "violated" : "holds"
+  for (const strategy of ["states", "dfs"]) {
+    const plain = await run(program, strategy)
+    expect(plain.outcome).toBe(expected)
+    if (plain.outcome === "violated") {
+      expect(unconfirmed(program, plain)).toBeUndefined()
+      expect(every.broken).toContain(plain.violation?.property)
+    }
+  }
+  for (const target of counts.compared % 2 === 0 ? [...every.broken].slice(0, 1) : ["selected"]) {
+    const aimed = await run(program, "states", { target })
+    expect(aimed.outcome).toBe(every.broken.has(target) ? "violated" : "holds")
+    if (aimed.outcome === "violated") {
+      expect(aimed.violation?.property).toBe(target)
+      expect(unconfirmed(program, aimed)).toBeUndefined()
+    }
+  }
+
+  const used = kinds(source)
+  if (every.broken.size > 0) counts.broken++
+  else counts.held++
+  if (every.broken.has(builtIn.deadlock)) counts.deadlocked++
+  if (every.broken.has("unlocked")) counts.progress++
+  if (used.has("branch")) counts.branched++
+  if (used.has("loop") || used.has("rounds")) counts.looped++
+  if (used.has("choose")) counts.chosen++
+}
+
+describe("random programs", () => {
+  it("mean the same to every strategy", { timeout: 1_800_000 }, async () => {
+    await fc.assert(fc.asyncProperty(randomProgram, compare), { seed: 20_26, numRuns: Math.ceil(wanted * 1.15) })
+    console.log(counts)
+    expect(counts.compared).toBeGreaterThanOrEqual(wanted)
+    for (const [what, atLeast] of Object.entries({
+      broken: 0.4,
+      deadlocked: 0.1,
+      progress: 0.02,
+      held: 0.1,
+      branched: 0.2,
+      looped: 0.2,
+      chosen: 0.15,
+    } satisfies Partial<typeof counts>)) {
+      const share = counts[what as keyof typeof counts] / counts.compared
+      expect(share, what).toBeGreaterThanOrEqual(atLeast)
+    }
+  })
+})

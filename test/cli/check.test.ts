@@ -1,0 +1,128 @@
+/** The bare command, over small registries of the tests' own. */
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import * as Schema from "effect/Schema"
+import { describe, expect, it } from "vitest"
+import { Report } from "../../checker/index.ts"
+import { repository, scratch, shootdown } from "./run.ts"
+
+const put = scratch()
+
+interface Registry {
+  /** What the store of the locked counter adds. */
+  readonly adds?: number
+  /** The property that the seeded bug is said to break. */
+  readonly breaks?: string
+}
+
+/** A script with a registry of one protocol, whose counterexamples are in `saved/` beside it. */
+const script = (name: string, { adds = 1, breaks = "no-lost-update" }: Registry = {}): string =>
+  put(
+    `${name}/check.ts`,
+    `import * as Effect from "${repository}/node_modules/effect/dist/Effect.js"
+     import { main } from "${repository}/checker/cli/main.ts"
+     import * as S from "${repository}/checker/index.ts"
+     const counter = S.scenario({
+       id: "counter/locked",
+       summary: "two fibers increment",
+       setup: () => {
+         const a = S.cell("a", 0)
+         const lock = S.cell("lock", 0)
+         const increment = Effect.gen(function* () {
+           yield* S.guardedStep("lock", () => lock.value === 0, () => { lock.value = 1 })
+           const seen = yield* S.step("load", () => a.value)
+           yield* S.step("store", () => { a.value = seen + ${adds} })
+           yield* S.step("unlock", () => { lock.value = 0 })
+         })
+         return { world: { a }, fibers: { alice: increment, bob: increment } }
+       },
+       properties: [
+         { kind: "atEnd", id: "no-lost-update", statement: "Every increment counts.", source: "arithmetic", holds: ({ a }) => a.value === 2 },
+         { kind: "invariant", id: "idle", statement: "It says nothing.", source: "nowhere", premise: () => false, holds: () => true },
+       ],
+     })
+     const bug = S.seededBug({
+       id: "no-lock", title: "the lock is not taken", source: "the test", scenario: "counter/locked", breaks: "${breaks}",
+       at: () => ({ lock: S.leaveOut() }),
+     })
+     main([S.protocol({ id: "counter", title: "counters", scenarios: [counter], bugs: [bug] })], "${join(put.directory, name, "saved")}")`,
+  )
+
+describe.concurrent("the bare command", () => {
+  it("finds all as expected: 0, with a summary; --save keeps the bug, the same bytes each time", async () => {
+    const good = script("good")
+    const first = await shootdown(["--save"], { script: good })
+    expect(first.stdout).toMatch(/counter\/locked +states +\d+ +\d+ +holds/)
+    expect(first.stdout).toMatch(/no-lock +found +\d+ states +\d+ +1 .*no-lost-update/)
+    expect(first.stdout).toContain("Never exercised in any scenario of counter: idle")
+    expect(first.stdout).toMatch(/1 scenarios hold, 1 of 1 seeded bugs found, 1 counterexamples replayed: \d+\.\d s\n$/)
+    expect(first.stderr).toBe("")
+    expect(first.status).toBe(0)
+    const saved = join(put.directory, "good/saved")
+    expect(readdirSync(saved)).toEqual(["no-lock.json"])
+    const bytes = readFileSync(join(saved, "no-lock.json"), "utf8")
+
+    const second = await shootdown(["--save", "--json", "-"], { script: good })
+    expect(readFileSync(join(saved, "no-lock.json"), "utf8")).toBe(bytes)
+    expect(Schema.decodeUnknownSync(Report, { onExcessProperty: "error" })(JSON.parse(second.stdout))).toMatchObject({
+      scenarios: [
+        { id: "counter/locked", mutant: null, outcome: "holds" },
+        { id: "counter/locked", mutant: "no-lock", outcome: "violated", property: "no-lost-update" },
+      ],
+      replays: [{ outcome: "reproduced", mutant: "no-lock" }],
+    })
+
+    const replayed = await shootdown(["replay"], { script: good })
+    expect(replayed.stdout).toMatch(/^replayed .*no-lock\.json {2}no-lost-update\n$/)
+    expect(replayed.status).toBe(0)
+    const found = await shootdown(["explore", "--mutant", "no-lock"], { script: good })
+    expect(found.stdout).toContain("counter/locked with no-lock")
+    expect(found.status).toBe(1)
+  })
+
+  it("is loud about a seeded bug that is not found: 1", async () => {
+    const missed = script("missed", { breaks: "idle" })
+    const ran = await shootdown([], { script: missed })
+    expect(ran.stdout).toContain("MISSED")
+    expect(ran.stdout).toContain("seeded bug no-lock was missed: idle did not break in counter/locked")
+    expect(ran.stdout).toContain("0 of 1 seeded bugs found")
+    expect(ran.status).toBe(1)
+    const explored = await shootdown(["explore", "counter/*", "--mutant", "no-lock"], { script: missed })
+    expect(explored.stdout).toContain("seeded bug missed")
+    expect(explored.status).toBe(1)
+  })
+
+  it("prints the trace of a scenario that does not hold: 1", async () => {
+    const ran = await shootdown([], { script: script("broken", { adds: 2 }) })
+    expect(ran.stdout).toMatch(/counter\/locked .*violated/)
+    expect(ran.stdout).toContain("no-lost-update is broken")
+    expect(ran.stdout).toContain("0 of 1 scenarios hold")
+    expect(ran.status).toBe(1)
+  })
+
+  it("replays what is saved: 1 when stale, 2 when it cannot be read", async () => {
+    const stale = script("stale")
+    const document = {
+      formatVersion: 1,
+      scenario: "counter/locked",
+      bound: {},
+      strategy: "states",
+      seed: 1,
+      property: "no-lost-update",
+      message: "",
+      schedule: [{ fiber: "alice", label: "trylock" }],
+      tool: { name: "shootdown", version: "0" },
+    }
+    put("stale/saved/old.json", JSON.stringify(document))
+    const ran = await shootdown([], { script: stale })
+    expect(ran.stdout).toContain("step 1 was alice at trylock; now it is offered: alice at lock")
+    expect(ran.stdout).toContain("0 of 1 counterexamples replayed")
+    expect(ran.status).toBe(1)
+
+    put("stale/saved/old.json", "{")
+    const unreadable = await shootdown([], { script: stale })
+    expect(unreadable.stderr).toContain("old.json is truncated")
+    expect(unreadable.stdout).toBe("")
+    expect(unreadable.status).toBe(2)
+  })
+})

@@ -1,0 +1,59 @@
+/** How runs end when somebody else ends them, or when the fault is ours. */
+import * as Schema from "effect/Schema"
+import { describe, expect, it } from "vitest"
+import { Report } from "../../checker/index.ts"
+import * as programs from "./programs.ts"
+import { npmRunCheck, repository, scratch, shootdown } from "./run.ts"
+
+const put = scratch()
+
+describe.concurrent("endings", () => {
+  it.each(["SIGINT", "SIGTERM"] as const)("%s: 130, with what was reached", async (signal) => {
+    const file = put(`${signal}.ts`, programs.big)
+    const ran = await shootdown(["explore", file, "--json", "-"], { signal })
+    expect(ran.stderr).toMatch(/interrupted in big: [\d,]+ states, [\d,]+ transitions, depth \d+, \d+\.\d s/)
+    const document = Schema.decodeUnknownSync(Report)(JSON.parse(ran.stdout))
+    expect(document).toMatchObject({ interrupted: true, scenarios: [{ id: "big", outcome: "inconclusive" }] })
+    expect(document.scenarios[0]?.states).toBeGreaterThan(0)
+    expect(ran.status).toBe(130)
+  })
+
+  it("a closed pipe ends the run in silence", async () => {
+    const files = ["a", "b"].map((name) => put(`pipe/${name}.ts`, programs.lostUpdate.replace("lost-update", name)))
+    const ran = await shootdown(["explore", ...files, put("pipe/big.ts", programs.big)], {
+      closeOutput: true,
+      signal: "SIGINT",
+    })
+    expect(ran.stderr.replaceAll("started\n", "")).toBe("")
+    expect(ran.status).toBe(141)
+  })
+
+  it("npm passes the status on", async () => {
+    const lost = await npmRunCheck(["explore", put("npm/lost.ts", programs.lostUpdate)])
+    expect(lost.status).toBe(1)
+    expect((await npmRunCheck(["explore", "nowhere"])).status).toBe(2)
+  })
+
+  it("a fault of ours is called one: 70", async () => {
+    const script = put(
+      "fault.ts",
+      `import { main } from "${repository}/checker/cli/main.ts"
+       const scenario = { id: "x", summary: "", parameters: {}, requires: () => undefined, properties: [], bugs: [],
+         program: () => { throw new TypeError("unforeseen") } }
+       main([{ id: "p", title: "", scenarios: [scenario], bugs: [] }])`,
+    )
+    const ran = await shootdown(["explore", "x"], { script })
+    expect(ran.stderr).toContain("this is a bug in Shootdown")
+    expect(ran.stderr).toContain("unforeseen")
+    expect(ran.status).toBe(70)
+  })
+
+  it("helps and tells its version", async () => {
+    const help = await shootdown(["--help"])
+    expect(help.stdout).toContain("npm run check -- <subcommand>")
+    expect(help.stdout).toContain("Exit status")
+    expect(help.stdout).not.toContain("--wizard")
+    expect(help.status).toBe(0)
+    expect((await shootdown(["--version"])).stdout).toMatch(/^shootdown v\d+\.\d+\.\d+\n$/)
+  })
+})

@@ -1,0 +1,72 @@
+/** The documents of `--json`, against their exported schemas. */
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import * as Schema from "effect/Schema"
+import { describe, expect, it } from "vitest"
+import { Counterexample, Listing, Report } from "../../checker/index.ts"
+import * as programs from "./programs.ts"
+import { scratch, shootdown } from "./run.ts"
+
+const put = scratch()
+const strict = { onExcessProperty: "error" } as const
+const report = (text: string) => Schema.decodeUnknownSync(Report, strict)(JSON.parse(text))
+
+describe.concurrent("--json", () => {
+  it("- : standard output has the document and nothing else", async () => {
+    const ran = await shootdown(["explore", put("lost.ts", programs.lostUpdate), "--json", "-"])
+    const [scenario, ...others] = report(ran.stdout).scenarios
+    expect(others).toEqual([])
+    expect(scenario).toMatchObject({
+      id: "lost-update",
+      strategy: "states",
+      bound: { fibers: 2 },
+      mutant: null,
+      outcome: "violated",
+      property: "no-lost-update",
+      message: "the counter is 1",
+      preemptions: 1,
+    })
+    expect(scenario?.counterexample?.schedule).toHaveLength(4)
+    expect(ran.stderr).toContain("no-lost-update is broken")
+    expect(ran.status).toBe(1)
+  })
+
+  it("- : what the program prints itself moves to standard error", async () => {
+    const ran = await shootdown(["explore", put("speaks.ts", programs.speaks), "--json", "-"])
+    expect(report(ran.stdout).scenarios[0]?.outcome).toBe("holds")
+    expect(ran.stderr).toContain("loading")
+  })
+
+  it("FILE : a document beside the report, whose counterexample replays", async () => {
+    const program = put("file/lost.ts", programs.lostUpdate)
+    const file = join(put.directory, "file/report.json")
+    const ran = await shootdown(["explore", program, "--json", file, "--save"])
+    expect(ran.stdout).toContain("no-lost-update is broken")
+    const [scenario] = report(readFileSync(file, "utf8")).scenarios
+    expect(scenario?.file).toBe(join(put.directory, "file/lost-update--no-lost-update.json"))
+    const inline = Schema.decodeUnknownSync(Counterexample, strict)(scenario?.counterexample)
+    const saved = put("file/inline.json", JSON.stringify(inline))
+    expect((await shootdown(["replay", saved, "--program", program])).status).toBe(0)
+  })
+
+  it("counts what was exercised, and gives the reason of what is inconclusive", async () => {
+    const program = put("locked.ts", programs.lockedUpdate)
+    const random = ["--strategy", "random", "--executions", "5"]
+    const ran = await shootdown(["explore", program, "--json", "-", ...random])
+    const [scenario] = report(ran.stdout).scenarios
+    expect(scenario).toMatchObject({
+      outcome: "inconclusive",
+      executions: 5,
+      exercised: { "no-lost-update": 5, idle: 0 },
+    })
+    expect(scenario?.reason).toContain("5 random schedules")
+    expect(ran.status).toBe(3)
+  })
+
+  it("lists what there is to check", async () => {
+    const ran = await shootdown(["list", "--json", "-"])
+    expect(Schema.decodeUnknownSync(Listing, strict)(JSON.parse(ran.stdout)).formatVersion).toBe(1)
+    expect(ran.stderr).toBe("")
+    expect(ran.status).toBe(0)
+  })
+})

@@ -1,0 +1,107 @@
+/** Programs as users write them: TypeScript files that import `shootdown` and `effect` and live anywhere. */
+
+const file = (id: string, setup: string, properties = "[]", more = ""): string => `
+import * as Effect from "effect/Effect"
+import { writeSync } from "node:fs"
+import { cell, checkpoint, choose, guardedStep, scenario, step } from "shootdown"
+${more}
+export default scenario({
+  id: "${id}",
+  summary: "a test",
+  parameters: { fibers: { description: "how many fibers", default: 2, min: 1, max: 4 } },
+  setup: ({ fibers }) => {
+    const a = cell("a", 0)
+    const b = cell("b", 0)
+    ${setup}
+  },
+  properties: ${properties},
+})
+`
+
+const one = (body: string) =>
+  `return { world: { a, b }, fibers: { cpu0: Effect.gen(function* () { yield* step("first", () => 1); ${body} }) } }`
+
+/** Increments that are not atomic. */
+export const lostUpdate = file(
+  "lost-update",
+  `const increment = Effect.gen(function* () {
+      const seen = yield* step("load", () => a.value)
+      yield* step("store", () => { a.value = seen + 1 })
+    })
+    const names = ["alice", "bob", "carol", "dave"].slice(0, fibers)
+    return { world: { a, fibers }, fibers: Object.fromEntries(names.map((name) => [name, increment])) }`,
+  `[{ kind: "atEnd", id: "no-lost-update", statement: "Every increment counts.", source: "arithmetic",
+     holds: ({ a, fibers }) => a.value === fibers, explain: ({ a }) => "the counter is " + a.value }]`,
+)
+
+/** The same with the lock that it needs. */
+export const lockedUpdate = file(
+  "locked-update",
+  `const increment = Effect.gen(function* () {
+      yield* guardedStep("lock", () => b.value === 0, () => { b.value = 1 })
+      const seen = yield* step("load", () => a.value)
+      yield* step("store", () => { a.value = seen + 1 })
+      yield* step("unlock", () => { b.value = 0 })
+    })
+    return { world: { a }, fibers: { alice: increment, bob: increment } }`,
+  `[{ kind: "atEnd", id: "no-lost-update", statement: "Every increment counts.", source: "arithmetic",
+     holds: ({ a }) => a.value === 2 },
+    { kind: "invariant", id: "idle", statement: "It says nothing.", source: "nowhere",
+     premise: ({ a }) => a.value > 2, holds: () => false }]`,
+)
+
+/** Two locks in two orders. */
+export const deadlock = file(
+  "deadlock",
+  `const take = (name, lock) => guardedStep(name, () => lock.value === 0, () => { lock.value = 1 })
+    const both = (first, second) => Effect.gen(function* () {
+      yield* take(...first)
+      yield* take(...second)
+      yield* step("unlock", () => { a.value = 0; b.value = 0 })
+    })
+    return { world: {}, fibers: { cpu0: both(["lock_a", a], ["lock_b", b]), cpu1: both(["lock_b", b], ["lock_a", a]) } }`,
+)
+
+/** A choice of which one option breaks. */
+export const choice = file(
+  "choice",
+  `return { world: {}, fibers: { cpu0: Effect.gen(function* () {
+      const page = yield* choose("alloc_page", ["page", "ENOMEM"])
+      yield* step("use", () => { if (page === "ENOMEM") throw new Error("null pointer") })
+    }) } }`,
+)
+
+export const sleeps = file("sleeps", one(`yield* Effect.sleep("1 second")`))
+export const waitsForPromise = file(
+  "waits",
+  one("yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 10)))"),
+)
+export const touchesOutside = file("touches", one("a.value = 2"))
+export const returnsPromise = file("promises", one(`yield* step("load", async () => { throw new Error("late") })`))
+export const endless = file("endless", one(`while (true) yield* step("spin", () => { a.value++ })`))
+export const throwsInSetup = file("throws", `throw new Error("no such device")`)
+export const speaks = file("speaks", one(""), "[]", `console.log("loading")`)
+
+/** Two runs of it differ: the fibers share a variable that the checker does not see. */
+export const hiddenVariable = file(
+  "hidden",
+  `let turns = 0
+    const fiber = Effect.gen(function* () {
+      yield* step("first", () => 0)
+      if (++turns === 2) yield* step("second", () => { throw new Error("boom") })
+    })
+    return { world: {}, fibers: { alice: fiber, bob: fiber } }`,
+)
+
+/** More states than anybody waits for. Says `started` when it is set up. */
+export const big = file(
+  "big",
+  `writeSync(2, "started\\n")
+    const fiber = (n) => Effect.gen(function* () {
+      for (let i = 0; i < 60; i++) {
+        yield* checkpoint("head", i)
+        yield* step("add", () => { a.value = (a.value * 7 + n) % 1000003 })
+      }
+    })
+    return { world: {}, fibers: { a: fiber(1), b: fiber(2), c: fiber(3), d: fiber(5) } }`,
+)

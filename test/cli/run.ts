@@ -1,0 +1,76 @@
+/** The command line as a user meets it: a process with arguments, output and an exit status. */
+import { spawn } from "node:child_process"
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { dirname, join, resolve } from "node:path"
+import { fileURLToPath, pathToFileURL } from "node:url"
+import { afterAll } from "vitest"
+
+export const repository = resolve(dirname(fileURLToPath(import.meta.url)), "../..")
+const loader = pathToFileURL(join(repository, "node_modules/tsx/dist/loader.mjs")).href
+
+export interface Ran {
+  readonly status: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+interface Options {
+  readonly cwd?: string
+  /** The script that calls `main`, if not the repository's own. */
+  readonly script?: string
+  readonly env?: Readonly<Record<string, string>>
+  /** Sent half a second after `started` stands on standard error. */
+  readonly signal?: NodeJS.Signals
+  /** Stop reading standard output at the first byte. */
+  readonly closeOutput?: boolean
+}
+
+/** What npm and vitest put into the environment would make the command line look elsewhere, or paint. */
+const { npm_lifecycle_event: _event, INIT_CWD: _cwd, FORCE_COLOR: _colour, ...environment } = process.env
+
+const collect = (command: string, args: ReadonlyArray<string>, options: Options): Promise<Ran> =>
+  new Promise((done, failed) => {
+    const child = spawn(command, args, {
+      cwd: options.cwd ?? repository,
+      env: { ...environment, ...options.env },
+      stdio: ["ignore", "pipe", "pipe"],
+    })
+    let stdout = ""
+    let stderr = ""
+    child.stdout.on("data", (chunk) => {
+      stdout += chunk
+      if (options.closeOutput) child.stdout.destroy()
+    })
+    child.stderr.on("data", (chunk) => {
+      const before = stderr
+      stderr += chunk
+      const { signal } = options
+      if (signal !== undefined && stderr.includes("started") && !before.includes("started")) {
+        setTimeout(() => child.kill(signal), 500)
+      }
+    })
+    child.on("error", failed)
+    child.on("close", (status) => done({ status, stdout, stderr }))
+  })
+
+/** Runs the command line. */
+export const shootdown = (args: ReadonlyArray<string>, options: Options = {}): Promise<Ran> =>
+  collect(process.execPath, ["--import", loader, options.script ?? join(repository, "spec/check.ts"), ...args], options)
+
+/** Runs it the way the README says. */
+export const npmRunCheck = (args: ReadonlyArray<string>, options: Options = {}): Promise<Ran> =>
+  collect("npm", ["run", "--silent", "check", "--", ...args], options)
+
+/** A directory of this test file's own, outside the repository, gone when its tests are. */
+export const scratch = (): ((path: string, text: string) => string) & { readonly directory: string } => {
+  const directory = mkdtempSync(join(tmpdir(), "shootdown-"))
+  afterAll(() => rmSync(directory, { recursive: true, force: true }))
+  const put = (path: string, text: string): string => {
+    const file = join(directory, path)
+    mkdirSync(dirname(file), { recursive: true })
+    writeFileSync(file, text)
+    return file
+  }
+  return Object.assign(put, { directory })
+}

@@ -1,0 +1,57 @@
+/** The two-column trace at several widths. */
+import { describe, expect, it } from "vitest"
+import { type ScheduledStep, traceLines } from "../../checker/index.ts"
+
+const step = (fiber: string, label: string, more: Partial<ScheduledStep> = {}): ScheduledStep => ({
+  fiber,
+  label,
+  choice: undefined,
+  result: undefined,
+  ...more,
+})
+
+const steps = [
+  step("cpu0", "mmu_interval_read_begin", { result: 2 }),
+  step("gpu", "alloc", { choice: 1, result: "ENOMEM" }),
+  step("cpu0", "zap_pte_range", { result: { page: 1 } }),
+]
+
+describe("the trace", () => {
+  it("keeps columns apart where there is room", () => {
+    expect(traceLines(steps, 80)).toEqual([
+      "cpu0                          gpu",
+      "----                          ---",
+      "mmu_interval_read_begin -> 2",
+      "                              alloc = ENOMEM",
+      "zap_pte_range -> {page: 1}",
+    ])
+  })
+  it("lets a text run over empty columns where there is less", () => {
+    expect(traceLines(steps, 30)).toEqual([
+      "cpu0            gpu",
+      "----            ---",
+      "mmu_interval_read_begin -> 2",
+      "                alloc = ENOMEM",
+      "zap_pte_range -> {page: 1}",
+    ])
+  })
+  it("names the fiber in each line where columns do not fit", () => {
+    expect(traceLines(steps, 20)).toEqual([
+      "cpu0: mmu_interval_read_begin -> 2",
+      "gpu: alloc = ENOMEM",
+      "cpu0: zap_pte_range -> {page: 1}",
+    ])
+  })
+  it("never exceeds a width at which columns fit, however many fibers there are", () => {
+    const many = Array.from({ length: 8 }, (_, i) => step(`cpu${i}`, "flush_tlb_mm_range"))
+    for (const line of traceLines(many, 64)) expect(line.length).toBeLessThanOrEqual(64)
+    expect(traceLines(many, 64)).toHaveLength(10)
+  })
+  it("leaves long results out, and gives a column to fibers that only wait", () => {
+    const long = step("cpu0", "load", { result: "x".repeat(100) })
+    expect(traceLines([long], 80, ["gpu"])).toEqual(["cpu0  gpu", "----  ---", "load"])
+  })
+  it("is empty for an empty schedule", () => {
+    expect(traceLines([], 80)).toEqual([])
+  })
+})

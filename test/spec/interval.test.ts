@@ -1,0 +1,121 @@
+import * as Effect from "effect/Effect"
+import { describe, expect, it } from "vitest"
+import { explore, replay, runMoves, type SearchOptions, shrink, strategies } from "../../checker/index.ts"
+import { intervalNotifier } from "../../spec/notifier/interval/index.ts"
+
+const options: SearchOptions = { maxSteps: 10_000, seed: 1 }
+const strategy = (name: string) => {
+  const found = strategies.find((candidate) => candidate.name === name)
+  if (found === undefined) throw new Error(`no strategy ${name}`)
+  return found
+}
+const scenario = (id: string) => {
+  const found = intervalNotifier.scenarios.find((candidate) => candidate.id === id)
+  if (found === undefined) throw new Error(`no scenario ${id}`)
+  return found
+}
+const smallest = { devices: 1, pages: 1, invalidations: 1 }
+
+describe("the interval notifier", () => {
+  it.each([
+    ["notifier/interval/one-fault", { ...smallest, removals: 0 }],
+    ["notifier/interval/one-fault", { ...smallest, removals: 1 }],
+    ["notifier/interval/one-fault", { devices: 1, pages: 2, invalidations: 2, removals: 0 }],
+    ["notifier/interval/two-devices", { devices: 2, pages: 1, invalidations: 1, removals: 1 }],
+    ["notifier/interval/overlapping", { devices: 1, pages: 1, invalidations: 2, removals: 0 }],
+    ["notifier/interval/insert-remove", { devices: 2, pages: 1, invalidations: 1, removals: 2 }],
+  ] as const)("holds in %s at %o, every state visited", async (id, bound) => {
+    const result = await Effect.runPromise(explore(scenario(id).program(bound), strategy("states"), options))
+    expect(result.violation).toBeUndefined()
+    expect(result.outcome).toBe("holds")
+    expect(result.statistics.states).toBeGreaterThan(500)
+  })
+
+  it("exercises every invariant in some scenario", async () => {
+    const exercised = new Map<string, number>()
+    for (const { id, program } of intervalNotifier.scenarios) {
+      const bound = id.endsWith("insert-remove") ? { devices: 2, removals: 2 } : { invalidations: 2 }
+      const small = id.endsWith("two-devices") ? { invalidations: 1 } : bound
+      const result = await Effect.runPromise(explore(program(small), strategy("states"), options))
+      for (const { id: property, times } of result.exercised) {
+        exercised.set(property, (exercised.get(property) ?? 0) + times)
+      }
+    }
+    expect([...exercised].filter(([, times]) => times === 0)).toEqual([])
+  })
+
+  it("gives each property a sentence and a source", () => {
+    for (const { properties } of intervalNotifier.scenarios) {
+      for (const { id, statement, source } of properties) {
+        expect(statement, id).toMatch(/^\w.* .*\.$/)
+        expect(source, id).not.toBe("")
+      }
+    }
+  })
+
+  it("states the invariants of the reference", () => {
+    const ids = new Set(intervalNotifier.scenarios.flatMap(({ properties }) => properties.map(({ id }) => id)))
+    const wanted = `NOTIFIER-PAIRING NOTIFIER-ALL-CALLED NOTIFIER-NO-CB-AFTER-REMOVE SEQ-ODD-IFF-FULL SEQ-IDLE-EVEN
+      SEQ-SUB-ODD SEQ-MONOTONE SEQ-SUB-NOT-AHEAD SEQ-TREE-FROZEN SEQ-DEFERRED-EMPTY SEQ-DEFERRED-MEANING
+      SEQ-ACTIVE-NONNEG SEQ-WAITERS-WOKEN SEQ-NO-FALSE-VALID SEQ-REMOVE-NOT-FROM-CB SEQ-READBEGIN-NOT-UNDER-ULOCK
+      SEQ-SETSEQ-UNDER-ULOCK SEQ-EVERY-ACCEPT-SETS MIRROR-AGREE MIRROR-NO-INSTALL-IN-WINDOW MIRROR-NO-UAF L-READBEGIN
+      L-REMOVE L-DEFERRED`.split(/\s+/)
+    expect(wanted.filter((id) => !ids.has(id))).toEqual([])
+  })
+
+  describe.each(intervalNotifier.bugs.map((bug) => [bug.id, bug] as const))("with %s", (_, bug) => {
+    const entry = scenario(bug.scenario)
+    const program = entry.program(bug.bound, bug.id)
+
+    it("breaks what it is meant to break, by the default strategy", async () => {
+      const result = await Effect.runPromise(explore(program, strategy("states"), { ...options, target: bug.breaks }))
+      expect(result.violation?.property).toBe(bug.breaks)
+      const shrunk = shrink(entry, program, bug.breaks, result.moves ?? [])
+      expect(shrunk.minimal).toBe(true)
+      const run = runMoves(shrunk.program, shrunk.moves)
+      expect(run.violations.map(({ property }) => property)).toContain(bug.breaks)
+      const schedule = run.steps.map(({ fiber, label, choice }) =>
+        choice === undefined ? { fiber, label } : { fiber, label, choice },
+      )
+      expect(replay(shrunk.program, { schedule, property: bug.breaks }).kind).toBe("reproduced")
+      expect(replay(entry.program(shrunk.program.bound), { schedule, property: bug.breaks }).kind).not.toBe(
+        "reproduced",
+      )
+      const again = shrink(entry, shrunk.program, bug.breaks, shrunk.moves)
+      expect(again.moves).toEqual(shrunk.moves)
+      expect(again.program.bound).toEqual(shrunk.program.bound)
+    })
+  })
+
+  it("shrinks hmm-valid-flag-aba to two fibers, one page and one invalidation, in the order of the report", async () => {
+    const entry = scenario("notifier/interval/one-fault")
+    const program = entry.program({}, "hmm-valid-flag-aba")
+    const found = await Effect.runPromise(explore(program, strategy("states"), { ...options, target: "MIRROR-NO-UAF" }))
+    const shrunk = shrink(entry, program, "MIRROR-NO-UAF", found.moves ?? [])
+    const { steps } = runMoves(shrunk.program, shrunk.moves)
+    expect(shrunk.program.bound).toEqual({ ...smallest, removals: 0 })
+    expect([...new Set(steps.map(({ fiber }) => fiber))].sort()).toEqual(["cpu0", "gpu0"])
+    expect(shrunk.preemptions).toBe(1)
+    const essential = [
+      "gpu0 mmu_interval_read_begin(gpu0)",
+      "gpu0 hmm_vma_handle_pte(0)",
+      "cpu0 mn_itree_inv_start_range(0, 1)",
+      "cpu0 zap_pte_range(0)",
+      "cpu0 mn_itree_inv_end(0, 1)",
+      "cpu0 free_pages_and_swap_cache([0])",
+      "gpu0 mmu_interval_read_retry(gpu0)",
+      "gpu0 device_map(gpu0, 0)",
+    ]
+    expect(steps.map(({ fiber, label }) => `${fiber} ${label}`).filter((step) => essential.includes(step))).toEqual(
+      essential,
+    )
+  })
+
+  it("finds hmm-valid-flag-aba by random schedules too", async () => {
+    const program = scenario("notifier/interval/one-fault").program(smallest, "hmm-valid-flag-aba")
+    const result = await Effect.runPromise(
+      explore(program, strategy("random"), { ...options, target: "MIRROR-NO-UAF", executions: 5_000 }),
+    )
+    expect(result.violation?.property).toBe("MIRROR-NO-UAF")
+  })
+})
