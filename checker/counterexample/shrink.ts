@@ -18,6 +18,9 @@ import { simplestRun } from "./simplest.ts"
 /** How many pairs of a state and a fiber are looked at for each bound. */
 const limit = 400_000
 
+/** How many smaller bounds are tried. */
+const boundLimit = 200
+
 export interface Shrunk {
   readonly program: Program
   readonly moves: ReadonlyArray<Move>
@@ -61,6 +64,7 @@ function* shrinkInSlices(
   let minimal = true
   for (const bound of boundsUpTo(scenario, program.bound)) {
     const smaller = scenario.program(bound, program.mutant)
+    if (!starts(smaller)) continue
     const simplest = yield* simplestRun(smaller, property, limit)
     if (simplest.kind === "found") return { program: smaller, ...simplest, minimal }
     if (simplest.kind === "none") continue
@@ -71,15 +75,44 @@ function* shrinkInSlices(
   return { program, moves, preemptions: countPreemptions(program, moves), minimal: false }
 }
 
-/** All bounds that exceed the given one nowhere: smallest sum first, then by the parameters in their order. */
-const boundsUpTo = (scenario: ScenarioEntry, bound: Bound): ReadonlyArray<Bound> => {
-  const names = Object.keys(scenario.parameters)
-  let bounds: ReadonlyArray<Bound> = [{}]
-  for (const name of names) {
-    const min = scenario.parameters[name]?.min ?? 0
-    const values = Array.from({ length: (bound[name] ?? min) - min + 1 }, (_, i) => min + i)
-    bounds = bounds.flatMap((partial) => values.map((value) => ({ ...partial, [name]: value })))
+/** Whether the scenario can be set up at this bound. */
+const starts = (program: Program): boolean => {
+  try {
+    program.start()
+    return true
+  } catch {
+    return false
   }
-  const sum = (of: Bound) => Object.values(of).reduce((total, value) => total + value, 0)
-  return bounds.filter((candidate) => scenario.requires(candidate) === undefined).toSorted((a, b) => sum(a) - sum(b))
+}
+
+/** The bounds that exceed the given one nowhere, smallest sum first; at most `boundLimit` of them, and itself. */
+function* boundsUpTo(scenario: ScenarioEntry, bound: Bound): Generator<Bound> {
+  const parameters = Object.entries(scenario.parameters).map(([name, { min }]) => ({
+    name,
+    min,
+    spare: (bound[name] ?? min) - min,
+  }))
+  const most = parameters.reduce((sum, { spare }) => sum + spare, 0)
+  let count = 0
+  for (let excess = 0; excess <= most; excess++) {
+    for (const candidate of distribute(parameters, excess)) {
+      if (scenario.requires(candidate) !== undefined) continue
+      if (++count > boundLimit) return yield bound
+      yield candidate
+    }
+  }
+}
+
+/** All ways to give out the excess over the parameters' minima. */
+function* distribute(
+  [first, ...rest]: ReadonlyArray<{ readonly name: string; readonly min: number; readonly spare: number }>,
+  excess: number,
+): Generator<Bound> {
+  if (first === undefined) {
+    if (excess === 0) yield {}
+    return
+  }
+  for (let own = 0; own <= Math.min(first.spare, excess); own++) {
+    for (const others of distribute(rest, excess - own)) yield { [first.name]: first.min + own, ...others }
+  }
 }

@@ -30,9 +30,9 @@ export class LimitReached extends Error {
 /** Thrown when a fiber does two things after the same results, as far as its last checkpoint counts them. */
 export class NotDeterministic extends Error {
   override readonly name = "NotDeterministic"
-  constructor(fiber: string, first: string, then: string) {
+  constructor(fiber: string, what: string) {
     super(
-      `fiber ${fiber} is not deterministic: after the same results it reached ${first} once and ${then} another time; it must depend on nothing but the results of its steps, and a checkpoint must name every value that is still needed`,
+      `fiber ${fiber} is not deterministic: after the same results ${what}; it must depend on nothing but the results of its steps (no step's body may assign a variable), and a checkpoint must name every value that is still needed`,
     )
   }
 }

@@ -8,7 +8,7 @@
  * assumption, and every exploration is checked against it.
  */
 import { labelOf, type Operation } from "../program/operation.ts"
-import { digestText, type Plain, show } from "../program/plain.ts"
+import { digestText, lowOf, type Plain, show } from "../program/plain.ts"
 import type { Actor } from "../program/runtime.ts"
 import { describeDeadlock } from "../property/deadlock.ts"
 import { PropertyTracker } from "../property/tracker.ts"
@@ -49,6 +49,9 @@ interface Node {
   readonly parent: Node | undefined
   readonly result: Plain
   readonly next: Map<Plain, Node>
+  /** How often the operation was performed, and hashes of what its body read then: see `looksNew`. */
+  performed: number
+  readonly reads: Set<number>
 }
 
 /** What undoing a move restores. */
@@ -68,6 +71,13 @@ export interface MemoisedOptions {
 
 const defaultNodeLimit = 200_000
 
+/** How often the reads of a body are looked at, and how many different ones lead to a comparison. */
+const watchedTimes = 256
+const comparedReads = 6
+
+/** How many steps a fiber goes on alone in a comparison. */
+const stepsAlone = 40
+
 export class Memoised implements System {
   readonly instance: Instance
   readonly tracker: PropertyTracker
@@ -77,6 +87,10 @@ export class Memoised implements System {
   private readonly canonical = new Map<string, Node>()
   private readonly keepEnds: boolean
   private readonly nodeLimit: number
+  /** Whether the operation just performed is to be taken back and compared first. */
+  private unfamiliar = false
+  /** Whether a comparison is going on. */
+  private alone = false
   private nodesLow = 0
   private nodesHigh = 0
 
@@ -114,7 +128,14 @@ export class Memoised implements System {
     if (operation === undefined || run === undefined) throw new Error(`fiber ${fiber} has no operation to perform`)
     const storeMark = this.instance.store.mark
     this.trail.push({ fiber, node, storeMark, trackerMark: this.tracker.mark })
-    const result = perform(this.instance, run, operation, optionOf(move), node.monitors)
+    const result = this.perform(node, run, operation, optionOf(move))
+    if (this.unfamiliar) {
+      this.unfamiliar = false
+      this.trail.pop()
+      this.instance.store.rollback(storeMark)
+      this.compareAlone(fiber)
+      return this.take(move)
+    }
     if (result instanceof StepFailed) {
       this.move(fiber, node, failed(node))
       return [result.violation]
@@ -163,6 +184,61 @@ export class Memoised implements System {
 
   get high(): number {
     return this.instance.store.high ^ this.nodesHigh
+  }
+
+  /** Performs an operation, and notes in `unfamiliar` whether its body read what it had not read before. */
+  private perform(node: Node, run: FiberRun, operation: Operation, option: number): Plain | StepFailed {
+    const { instance } = this
+    if (node.performed++ >= watchedTimes || this.alone) {
+      return perform(instance, run, operation, option, node.monitors)
+    }
+    let reads = 0
+    instance.store.recorder = (cell) => {
+      reads = Math.imul(reads ^ cell.saltLow ^ lowOf(cell.content), 0x9e3779b1) ^ (reads >>> 15)
+    }
+    try {
+      return perform(instance, run, operation, option, node.monitors)
+    } finally {
+      instance.store.recorder = undefined
+      if (!node.reads.has(reads) && node.reads.size < comparedReads) this.unfamiliar = node.reads.add(reads).size > 1
+    }
+  }
+
+  /**
+   * Lets a fiber go on alone, as it was learnt and as a fresh one in turn, and compares what their steps do to the
+   * cells and return. A body that assigned a variable for a later step when it read something else shows here: the
+   * learnt fiber remembers what was read first.
+   *
+   * @throws NotDeterministic when they differ
+   */
+  private compareAlone(fiber: number): void {
+    const { depth, instance } = this
+    const { store } = instance
+    const fresh = this.rerun(this.named(fiber), this.node(fiber))
+    this.alone = true
+    for (let taken = 0; taken < stepsAlone; taken++) {
+      const node = this.visit(fiber)
+      expectSame(fresh, node)
+      const { standing } = fresh
+      if (standing.kind !== "parked" || node.run === undefined) break
+      const differs = () =>
+        new NotDeterministic(fresh.name, `${labelOf(standing.operation)} does not always do the same`)
+      const enabled = isEnabled(instance, fresh, standing.operation)
+      if (node.operation === undefined || isEnabled(instance, node.run, node.operation) !== enabled) throw differs()
+      if (!enabled) break
+      const { mark } = store
+      const result = perform(instance, fresh, standing.operation, 0, node.monitors)
+      const { low, high } = store
+      store.rollback(mark)
+      this.take(moveOf(fiber, 0))
+      const at = this.node(fiber)
+      const same = result instanceof StepFailed ? hasFailed(at) : at === node.next.get(result)
+      if (!same || store.low !== low || store.high !== high) throw differs()
+      if (result instanceof StepFailed) break
+      fresh.answer(result)
+    }
+    this.alone = false
+    while (this.depth > depth) this.undo()
   }
 
   private node(fiber: number): Node {
@@ -228,6 +304,8 @@ export class Memoised implements System {
       parent,
       result,
       next: new Map(),
+      performed: 0,
+      reads: new Set(),
     }
     this.canonical.set(history, node)
     return node
@@ -264,8 +342,10 @@ const expectSame = (run: FiberRun, node: Node): void => {
   }
   const first = reached(node.operation)
   const then = reached(run.standing.kind === "parked" ? run.standing.operation : undefined)
-  if (first !== then) throw new NotDeterministic(run.name, first, then)
+  if (first !== then) throw new NotDeterministic(run.name, `it reached ${first} once and ${then} another time`)
 }
+
+const hasFailed = (node: Node): boolean => node.operation === undefined && !node.ended && node.violation === undefined
 
 /** The node of a fiber whose last step failed: it has no way on. */
 const failed = (node: Node): Node => ({

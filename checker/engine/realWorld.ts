@@ -43,6 +43,11 @@ const guards: ReadonlyArray<{ readonly holder: object; readonly key: string; rea
       bigint: forbid("process.hrtime.bigint()", process.hrtime.bigint),
     }),
   },
+  ...(["log", "info", "warn", "error", "debug", "table", "dir"] as const).map((key) => ({
+    holder: console,
+    key,
+    value: forbid(`console.${key}()`, console[key]),
+  })),
   { holder: process, key: "nextTick", value: forbid("process.nextTick", process.nextTick) },
   { holder: crypto, key: "randomUUID", value: forbid("crypto.randomUUID()", crypto.randomUUID) },
   { holder: crypto, key: "getRandomValues", value: forbid("crypto.getRandomValues()", crypto.getRandomValues) },

@@ -44,7 +44,7 @@ export interface System {
 
 /** The monitors that watch steps of a name. */
 export const monitorsOf = (instance: Instance, name: string): ReadonlyArray<Monitor[string]> =>
-  instance.monitors.flatMap((monitor) => monitor[name] ?? [])
+  instance.monitors.flatMap((monitor) => (Object.hasOwn(monitor, name) ? (monitor[name] ?? []) : []))
 
 /** Whether the operation can be performed now. A guard that throws or breaks a rule lets its step through, to fail there. */
 export const isEnabled = (instance: Instance, run: FiberRun, operation: Operation): boolean => {

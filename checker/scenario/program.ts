@@ -1,7 +1,7 @@
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import type { Operation } from "../program/operation.ts"
 import type { Plain } from "../program/plain.ts"
-import { runtime } from "../program/runtime.ts"
+import { breakRule, runtime } from "../program/runtime.ts"
 import { Access, Store } from "../program/store.ts"
 import { type BoundProperty, bind } from "../property/property.ts"
 import type { Bound, Monitor, Scenario } from "./scenario.ts"
@@ -53,11 +53,13 @@ export const programOf = <World>(
   start: () => {
     const store = new Store()
     const { world, fibers, monitors } = settingUp(store, () => scenario.setup(bound))
+    const named = Object.entries(fibers)
+    if (named.length === 0) breakRule("it has no fibers")
     return {
       store,
-      fibers: Object.entries(fibers).map(([name, effect]) => ({
+      fibers: named.map(([name, effect]) => ({
         name,
-        effect,
+        effect: Effect.isEffect(effect) ? effect : breakRule(`fiber ${name} is not an Effect`),
         rewrite: () => (bug === undefined ? undefined : rewriteOf(bug, world, name)),
       })),
       properties: scenario.properties.map((property) => bind(property, world)),
@@ -68,7 +70,8 @@ export const programOf = <World>(
 
 const rewriteOf = <World>(bug: SeededBug<World>, world: World, fiber: string): Rewrite => {
   const replacements = bug.at(world, fiber)
-  return (operation, original) => replacements[operation.name]?.(original, operation)
+  return (operation, original) =>
+    Object.hasOwn(replacements, operation.name) ? replacements[operation.name]?.(original, operation) : undefined
 }
 
 const settingUp = <A>(store: Store, setup: () => A): A => {

@@ -90,7 +90,7 @@ export const boundOf = (
   settings: Bound = {},
 ): Bound => {
   for (const [name, value] of Object.entries(settings)) {
-    const parameter = scenario.parameters[name]
+    const parameter = Object.hasOwn(scenario.parameters, name) ? scenario.parameters[name] : undefined
     if (parameter === undefined) {
       const known = Object.keys(scenario.parameters)
       throw new BadBound({

@@ -209,6 +209,25 @@ describe("fibers that break down", () => {
     await holds(over(({ x }) => ({ driver: Effect.ignore(Effect.andThen(set(x, 1), Effect.fail("refused"))) })))
   })
 
+  it("in twos are not taken for fibers that did not, when the search goes on for something else", async () => {
+    const program = over(
+      ({ x, y, z }) => {
+        const eager = (target: Cell<number>) =>
+          Effect.andThen(
+            step("check", () => assert(x.value === 1, "too early")),
+            set(target, 1),
+          )
+        return { a: eager(y), b: eager(z), c: set(x, 1) }
+      },
+      [invariant("not-both", ({ y, z }) => y.value + z.value < 2)],
+    )
+    for (const strategy of ["dfs", "states"]) {
+      expect((await run(program, strategy, { target: "not-both" })).outcome, strategy).toBe("violated")
+      const found = await survey(program, strategy)
+      expect([...found.broken].sort()).toEqual([builtIn.assertion, "not-both"])
+    }
+  })
+
   it("with a step that throws has written nothing", async () => {
     const program = over(
       ({ x, y }) => ({
@@ -218,7 +237,7 @@ describe("fibers that break down", () => {
         }),
         b: set(y, 1),
       }),
-      [invariant("x-is-0", ({ x }) => x.value === 0)],
+      [invariant("x-is-0", ({ x, y }) => y.value === 2 || x.value === 0)],
     )
     for (const strategy of ["dfs", "states"]) {
       expect([...(await survey(program, strategy)).broken]).toEqual([builtIn.defect])

@@ -371,7 +371,8 @@ const watching = (world: World, observer: Observer): Monitor => {
     observer(before, after)
     before = after
   }
-  return new Proxy<Monitor>({}, { get: () => watch })
+  const entry = { value: watch, configurable: true, enumerable: true, writable: true }
+  return new Proxy<Monitor>({}, { get: () => watch, getOwnPropertyDescriptor: () => entry })
 }
 
 /** The scenario that a syntax tree stands for. */

@@ -16,7 +16,7 @@ const long = process.env.SHOOTDOWN_LONG !== undefined
 const wanted = long ? 20_000 : 2_000
 
 /** Programs of more schedules than this are passed over, so that enumerating them ends quickly. */
-const schedules = 300
+const schedules = 200
 
 const counts = { compared: 0, broken: 0, deadlocked: 0, progress: 0, held: 0, branched: 0, looped: 0, chosen: 0 }
 
@@ -72,8 +72,7 @@ const compare = async (source: RandomProgram): Promise<void> => {
 
 describe("random programs", () => {
   it("mean the same to every strategy", { timeout: 1_800_000 }, async () => {
-    await fc.assert(fc.asyncProperty(randomProgram, compare), { seed: 20_26, numRuns: Math.ceil(wanted * 1.15) })
-    console.log(counts)
+    await fc.assert(fc.asyncProperty(randomProgram, compare), { seed: 20_26, numRuns: Math.ceil(wanted * 1.2) })
     expect(counts.compared).toBeGreaterThanOrEqual(wanted)
     for (const [what, atLeast] of Object.entries({
       broken: 0.4,

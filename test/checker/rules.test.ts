@@ -530,7 +530,7 @@ describe("loops that are entered", () => {
     }))
     const { violation } = await run(program, "states")
     expect(violation?.property).toBe(builtIn.rules)
-    expect(violation?.message).toContain("a checkpoint does not name a value that is still needed")
+    expect(violation?.message).toContain("a checkpoint must name every value that is still needed")
   })
 })
 
@@ -730,6 +730,128 @@ describe("state that is hidden from the checker", () => {
       expect((await run(program, "dfs")).outcome).toBe("violated")
       for (const seed of [1, 2, 3, 4, 5]) {
         expect((await run(program, "states", { seed })).outcome, `seed ${seed}`).toBe("violated")
+      }
+    })
+  }
+
+  /** Fiber b sets what must not be seen for the time of one step; `smuggle` makes the fiber that sees it. */
+  const narrow = (smuggle: (world: World, idle: Effect.Effect<void>) => Effect.Effect<unknown>) =>
+    over(
+      (world) => {
+        const idle = Effect.gen(function* () {
+          for (let i = 0; i < 12; i++) yield* step("idle", [i], () => undefined)
+        })
+        const set = (value: number) =>
+          step("set", [value], () => {
+            world.x.value = value
+          })
+        return { b: Effect.all([idle, set(2), set(0)]), a: smuggle(world, idle) }
+      },
+      [never],
+    )
+
+  const smuggled: ReadonlyArray<{
+    readonly name: string
+    readonly smuggle: (world: World, idle: Effect.Effect<void>) => Effect.Effect<unknown>
+  }> = [
+    {
+      name: "assigned by a body and used by a later body",
+      smuggle: ({ x, y }, idle) =>
+        Effect.gen(function* () {
+          let seen = 0
+          yield* step("read", () => {
+            seen = x.value
+          })
+          yield* idle
+          yield* step("write", () => {
+            y.value = seen
+          })
+        }),
+    },
+    {
+      name: "assigned by a body and used between steps",
+      smuggle: ({ x, y }, idle) =>
+        Effect.gen(function* () {
+          let seen = 0
+          yield* step("read", () => {
+            seen = x.value
+          })
+          yield* idle
+          if (seen !== 2) return
+          yield* step("write", () => {
+            y.value = 2
+          })
+        }),
+    },
+    {
+      name: "put into a list by a body",
+      smuggle: ({ x, y }, idle) =>
+        Effect.gen(function* () {
+          const seen: Array<number> = []
+          yield* step("read", () => {
+            seen.push(x.value)
+          })
+          yield* idle
+          yield* step("write", () => {
+            y.value = seen[0] ?? 0
+          })
+        }),
+    },
+    {
+      name: "assigned by a guard",
+      smuggle: ({ x, y }, idle) =>
+        Effect.gen(function* () {
+          let seen = 0
+          yield* guardedStep(
+            "read",
+            () => {
+              seen = x.value
+              return true
+            },
+            () => undefined,
+          )
+          yield* idle
+          yield* step("write", () => {
+            y.value = seen
+          })
+        }),
+    },
+    {
+      name: "used by a guard",
+      smuggle: ({ x, y }, idle) =>
+        Effect.gen(function* () {
+          let seen = 0
+          yield* step("read", () => {
+            seen = x.value
+          })
+          yield* idle
+          yield* guardedStep(
+            "write",
+            () => seen === 2,
+            () => {
+              y.value = 2
+            },
+          )
+        }),
+    },
+    {
+      name: "forgotten at a checkpoint",
+      smuggle: ({ x, y }, idle) =>
+        Effect.gen(function* () {
+          const seen = yield* step("read", () => x.value)
+          yield* checkpoint("forget")
+          yield* idle
+          yield* step("write", () => {
+            y.value = seen
+          })
+        }),
+    },
+  ]
+  for (const { name, smuggle } of smuggled) {
+    it(`a value that is rarely read and ${name} does not make states say holds`, async () => {
+      for (let seed = 0; seed < 8; seed++) {
+        const result = await run(narrow(smuggle), "states", { seed, target: never.id })
+        expect(result.outcome, `seed ${seed}`).toBe("violated")
       }
     })
   }

@@ -82,7 +82,6 @@ describe("shrinking", () => {
       }
     }
     await fc.assert(fc.asyncProperty(fc.oneof(randomProgram, racyProgram), check), { seed: 7, numRuns: 220 })
-    console.log({ compared, preempting })
     expect(compared).toBeGreaterThanOrEqual(150)
     expect(preempting).toBeGreaterThanOrEqual(15)
   })

@@ -86,7 +86,7 @@ describe.concurrent("counterexample files", () => {
     ["field", changed({ seed: "x" }), "field seed", "number", '"x"'],
     ["step", changed({ schedule: [{ fiber: 5, label: "load" }] }), "schedule.0.fiber", "string", "5"],
     ["strange", changed({ code: "process.exit(0)" }), "field code"],
-    ["nested", "[".repeat(400_000), "nested"],
+    ["nested", "[".repeat(400_000), "levels deep"],
     ["scenario", changed({ scenario: "lost-updte" }), "no scenario lost-updte", "did you mean lost-update?"],
     ["mutant", changed({ mutant: "x" }), "no mutant x"],
     ["bound", changed({ bound: { fibers: 9 } }), "from 1 to 4", "9"],

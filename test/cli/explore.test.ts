@@ -117,6 +117,15 @@ describe.concurrent("explore FILE.ts", () => {
     expect(status).toBe(1)
   })
 
+  it("is not ended by a promise that fails behind a step's back", async () => {
+    // Long enough for a turn of the event loop in the middle, where Node would end the process.
+    const sample = ["--strategy", "random", "--executions", "20000"]
+    const ran = await shootdown(["explore", put("floats.ts", programs.floatingPromise), ...sample])
+    expect(ran.stdout).toContain("20000 random schedules")
+    expect(ran.stderr).toBe("")
+    expect(ran.status).toBe(3)
+  })
+
   it("reports a variable that fibers share, and is not thrown by it", async () => {
     const { status, stdout, stderr } = await shootdown(["explore", put("hidden.ts", programs.hiddenVariable)])
     expect(stdout).toContain("violated")

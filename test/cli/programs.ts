@@ -78,6 +78,11 @@ export const waitsForPromise = file(
 )
 export const touchesOutside = file("touches", one("a.value = 2"))
 export const returnsPromise = file("promises", one(`yield* step("load", async () => { throw new Error("late") })`))
+/** A promise that nobody waits for fails when its step is long over. */
+export const floatingPromise = file(
+  "floats",
+  one(`yield* step("load", () => { void Promise.reject(new Error("late")) })`),
+)
 export const endless = file("endless", one(`while (true) yield* step("spin", () => { a.value++ })`))
 export const throwsInSetup = file("throws", `throw new Error("no such device")`)
 export const speaks = file("speaks", one(""), "[]", `console.log("loading")`)

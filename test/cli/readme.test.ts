@@ -1,0 +1,34 @@
+import { readFileSync } from "node:fs"
+import { mkdtemp, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { expect, it } from "vitest"
+import { shootdown } from "./run.ts"
+
+const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8")
+
+/** The block of code behind a line that contains the text. */
+const blockAfter = (text: string): string => {
+  const rest = readme.slice(readme.indexOf(text) + text.length)
+  const [, block] = /```[a-z]*\n(.*?)\n```/s.exec(rest) ?? []
+  if (block === undefined || !readme.includes(text)) throw new Error(`no block behind ${text}`)
+  return block
+}
+
+const timeless = (text: string) => text.replace(/\d+\.\d s/g, "0.0 s").trim()
+
+it("explores the first program as the README says", async () => {
+  const file = join(await mkdtemp(join(tmpdir(), "readme-")), "lost-update.ts")
+  await writeFile(file, blockAfter("say `lost-update.ts`"))
+  const explored = await shootdown(["explore", file])
+  expect(explored.status).toBe(1)
+  expect(timeless(explored.stdout)).toBe(timeless(blockAfter("npm run check -- explore lost-update.ts\n```\n")))
+})
+
+it("finds the seeded bug as the README says", async () => {
+  const explored = await shootdown(["explore", "--mutant", "hmm-valid-flag-aba"])
+  expect(explored.status).toBe(1)
+  expect(timeless(explored.stdout)).toBe(
+    timeless(blockAfter("npm run check -- explore --mutant hmm-valid-flag-aba\n```\n")),
+  )
+})
