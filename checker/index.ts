@@ -3,7 +3,7 @@
 export { type Replayed, replay } from "./counterexample/replay.ts"
 export { Counterexample, formatVersion } from "./counterexample/schema.ts"
 export { type Shrunk, shrink } from "./counterexample/shrink.ts"
-export { type Budget, explore, type Outcome, type Result, SetupFailed } from "./explore/explore.ts"
+export { type Budget, explore, type Outcome, type Result } from "./explore/explore.ts"
 export { countPreemptions, type Run, runMoves, type ScheduledStep } from "./explore/schedule.ts"
 export { strategies } from "./explore/strategies.ts"
 export type { SearchOptions, Statistics, Strategy, Survey } from "./explore/strategy.ts"
@@ -21,7 +21,7 @@ export {
 export { builtIn, type Violation } from "./property/violation.ts"
 export { Listing, ReplayReport, Report, ScenarioReport } from "./report/report.ts"
 export { traceLines } from "./report/trace.ts"
-export type { Program } from "./scenario/program.ts"
+export { type Program, SetupFailed } from "./scenario/program.ts"
 export {
   type BugEntry,
   type Protocol,

@@ -6,8 +6,7 @@ import * as Result from "effect/Result"
 import { BadFile, load } from "../counterexample/files.ts"
 import { type Replayed, replay } from "../counterexample/replay.ts"
 import type { Counterexample } from "../counterexample/schema.ts"
-import { describeError } from "../engine/fault.ts"
-import { SetupFailed } from "../explore/explore.ts"
+import { attempt } from "../explore/explore.ts"
 import type { ReplayReport } from "../report/report.ts"
 import { boundTexts, count, printable } from "../report/text.ts"
 import { violationLines } from "../report/violation.ts"
@@ -113,11 +112,7 @@ const readOne = Effect.fnUntraced(function* (path: string, registry: Registry) {
 export const replayOne = Effect.fnUntraced(function* ({ file, counterexample, program }: Saved) {
   const session = yield* Session
   const { scenario, mutant, property } = counterexample
-  const replayed = yield* Effect.try({
-    try: () => replay(program, counterexample),
-    catch: (error) =>
-      new SetupFailed({ message: `the setup of scenario ${program.scenario} failed: ${describeError(error)}` }),
-  })
+  const replayed = yield* attempt(() => replay(program, counterexample))
   const report: ReplayReport = {
     file,
     scenario,

@@ -3,15 +3,13 @@
  * re-execution, and a search that found none is compared with a sample of plain executions.
  */
 import * as Clock from "effect/Clock"
-import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import seedrandom from "seedrandom"
 import { Execution } from "../engine/execution.ts"
-import { describeError } from "../engine/fault.ts"
 import { withoutRealWorld } from "../engine/realWorld.ts"
 import { fiberOf, type Move } from "../engine/system.ts"
 import { builtIn, type Violation } from "../property/violation.ts"
-import type { Program } from "../scenario/program.ts"
+import { type Program, SetupFailed } from "../scenario/program.ts"
 import { runMoves } from "./schedule.ts"
 import { decisive, type Ending, type Search, type SearchOptions, type Statistics, type Strategy } from "./strategy.ts"
 
@@ -36,9 +34,6 @@ export interface Result {
   readonly reason: string | undefined
 }
 
-/** The scenario's setup threw. */
-export class SetupFailed extends Data.TaggedError("SetupFailed")<{ readonly message: string }> {}
-
 /** Steps between two looks at the clock. */
 const slice = 20_000
 
@@ -62,21 +57,22 @@ export const explore = Effect.fnUntraced(function* (
   onProgress: (statistics: Statistics, seconds: number) => Effect.Effect<void> = () => Effect.void,
 ) {
   const started = yield* Clock.currentTimeMillis
-  const search = yield* begin(program, strategy, options)
+  const search = yield* attempt(() => strategy.search(program, options))
   let now = started
   let ending: Ending | undefined
   while (ending === undefined) {
-    ending = withoutRealWorld(() => search.advance(slice))
+    ending = yield* attempt(() => search.advance(slice))
     now = yield* Clock.currentTimeMillis
     if (ending !== undefined) break
     if (budget.milliseconds !== undefined && now - started >= budget.milliseconds) {
-      ending = { kind: "cut", reason: `the time of ${budget.milliseconds / 1000} s ran out` }
+      ending = outOfTime(budget.milliseconds)
       break
     }
     yield* onProgress(search.statistics, (now - started) / 1000)
     yield* letOthersRun
   }
-  const judged = withoutRealWorld(() => judge(program, search, ending, options))
+  const ended = ending
+  const judged = yield* attempt(() => judge(program, search, ended, options))
   now = yield* Clock.currentTimeMillis
   return {
     ...judged,
@@ -92,12 +88,20 @@ export const letOthersRun = Effect.callback<void>((resume) => {
   return Effect.sync(() => clearImmediate(handle))
 })
 
-const begin = (program: Program, strategy: Strategy, options: SearchOptions): Effect.Effect<Search, SetupFailed> =>
-  Effect.try({
-    try: () => withoutRealWorld(() => strategy.search(program, options)),
-    catch: (error) =>
-      new SetupFailed({ message: `the setup of scenario ${program.scenario} failed: ${describeError(error)}` }),
+/** Runs a stretch of exploration, in which a setup may fail; other errors are defects of ours. */
+export const attempt = <A>(run: () => A): Effect.Effect<A, SetupFailed> =>
+  Effect.suspend(() => {
+    try {
+      return Effect.succeed(withoutRealWorld(run))
+    } catch (error) {
+      return error instanceof SetupFailed ? Effect.fail(error) : Effect.die(error)
+    }
   })
+
+const outOfTime = (milliseconds: number): Ending => ({
+  kind: "cut",
+  reason: `the time of ${milliseconds / 1000} s ran out`,
+})
 
 type Judgement = Pick<Result, "outcome" | "violation" | "moves" | "reason">
 

@@ -1,4 +1,6 @@
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import { describeError } from "../engine/fault.ts"
 import type { Operation } from "../program/operation.ts"
 import type { Plain } from "../program/plain.ts"
 import { breakRule, runtime } from "../program/runtime.ts"
@@ -15,15 +17,18 @@ export interface Program {
   readonly mutant: string | undefined
   /** The property that the seeded bug is meant to break. */
   readonly breaks: string | undefined
-  /** A fresh instance, its fibers not yet started. Throws what the scenario's setup throws. */
+  /** A fresh instance, its fibers not yet started. Throws `SetupFailed` and nothing else. */
   readonly start: () => Instance
 }
+
+/** The setup of a scenario threw, or made something that is no program. */
+export class SetupFailed extends Data.TaggedError("SetupFailed")<{ readonly message: string }> {}
 
 /** What a seeded bug does to the operations of a fiber; `undefined` where it does nothing. */
 export type Rewrite = (
   operation: Operation,
   original: Effect.Effect<Plain>,
-) => Effect.Effect<Plain, unknown> | undefined
+) => Effect.Effect<unknown, unknown> | undefined
 
 /** A fiber of the program: its name, and the Effect that it runs, as often as the engine needs to. */
 export interface NamedFiber {
@@ -51,22 +56,30 @@ export const programOf = <World>(
   mutant: bug?.id,
   breaks: bug?.breaks,
   start: () => {
-    const store = new Store()
-    const { world, fibers, monitors } = settingUp(store, () => scenario.setup(bound))
-    const named = Object.entries(fibers)
-    if (named.length === 0) breakRule("it has no fibers")
-    return {
-      store,
-      fibers: named.map(([name, effect]) => ({
-        name,
-        effect: Effect.isEffect(effect) ? effect : breakRule(`fiber ${name} is not an Effect`),
-        rewrite: () => (bug === undefined ? undefined : rewriteOf(bug, world, name)),
-      })),
-      properties: scenario.properties.map((property) => bind(property, world)),
-      monitors: monitors ?? [],
+    try {
+      return startOf(scenario, bound, bug)
+    } catch (error) {
+      throw new SetupFailed({ message: `the setup of scenario ${scenario.id} failed: ${describeError(error)}` })
     }
   },
 })
+
+const startOf = <World>(scenario: Scenario<World>, bound: Bound, bug: SeededBug<World> | undefined): Instance => {
+  const store = new Store()
+  const { world, fibers, monitors } = settingUp(store, () => scenario.setup(bound))
+  const named = Object.entries(fibers)
+  if (named.length === 0) breakRule("it has no fibers")
+  return {
+    store,
+    fibers: named.map(([name, effect]) => ({
+      name,
+      effect: Effect.isEffect(effect) ? effect : breakRule(`fiber ${name} is not an Effect`),
+      rewrite: () => (bug === undefined ? undefined : rewriteOf(bug, world, name)),
+    })),
+    properties: scenario.properties.map((property) => bind(property, world)),
+    monitors: monitors ?? [],
+  }
+}
 
 const rewriteOf = <World>(bug: SeededBug<World>, world: World, fiber: string): Rewrite => {
   const replacements = bug.at(world, fiber)

@@ -11,7 +11,7 @@ import type { Bound } from "./scenario.ts"
  * What happens at a step instead of it. `original` is the step as the protocol has it, to be run or not;
  * `operation` its name, arguments, guard and body. Steps of the same name inside the replacement are not replaced again.
  */
-export type Replacement = (original: Effect.Effect<Plain>, operation: Operation) => Effect.Effect<Plain, unknown>
+export type Replacement = (original: Effect.Effect<Plain>, operation: Operation) => Effect.Effect<unknown, unknown>
 
 /** Replacements by the name of the step. */
 export type Replacements = { readonly [stepName: string]: Replacement }

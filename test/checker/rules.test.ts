@@ -878,7 +878,7 @@ describe("setup", () => {
   const failing = async (setup: () => void, ...parts: ReadonlyArray<string>) => {
     const program = programOf(() => {
       setup()
-      return { world: undefined, fibers: {} }
+      return { world: undefined, fibers: { idle: Effect.void } }
     })
     for (const strategy of strategies) {
       const outcome = await run(program, strategy).catch((error: unknown) => error)
@@ -910,6 +910,18 @@ describe("setup", () => {
 
   it("with a cell that is not plain names it", () =>
     failing(() => cell("table", new Map()), "table", "instance of Map"))
+  it("without fibers is told so, and with something else than an Effect for a fiber too", async () => {
+    const not = async (fibers: object, part: string) => {
+      const program = programOf(() => ({ world: undefined, fibers: fibers as Fibers }))
+      for (const strategy of strategies) {
+        const outcome = await run(program, strategy).catch((error: unknown) => error)
+        expect(outcome).toMatchObject({ _tag: "SetupFailed", message: expect.stringContaining(part) })
+      }
+    }
+    await not({}, "no fibers")
+    await not({ cpu0: () => Effect.void }, "fiber cpu0 is not an Effect")
+  })
+
   it("that asks the time is told not to", () => failing(() => cell("now", Date.now()), "Date.now()"))
   it("that rolls dice is told not to", () => failing(() => cell("dice", Math.random()), "Math.random()"))
   it("that is asked for a cell outside is told so", () => {
