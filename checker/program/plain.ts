@@ -40,22 +40,12 @@ interface Interned {
   readonly [hashKey]?: Hash
 }
 
-const textHashes = new Map<string, Hash>()
+const primitiveHashes = new Map<Plain, Hash>()
 
 /** The content hash of a text: the first 64 bits of its SHA-256. */
 export const digestText = (text: string): Hash => {
   const digest = createHash("sha256").update(text).digest()
   return { low: digest.readInt32LE(0), high: digest.readInt32LE(4) }
-}
-
-/** As `digestText`, remembered: for texts that come again and again. */
-export const hashText = (text: string): Hash => {
-  let hash = textHashes.get(text)
-  if (hash === undefined) {
-    hash = digestText(text)
-    textHashes.set(text, hash)
-  }
-  return hash
 }
 
 /** One text per content: equal values give equal texts, different ones different texts. */
@@ -150,14 +140,9 @@ const internInside = (value: unknown, key: string | number): Plain => {
 }
 
 const unify = (value: { readonly [key: string]: Plain } | ReadonlyArray<Plain>): Plain => {
-  Object.defineProperty(value, hashKey, { value: hashText(canonicalText(value)) })
+  Object.defineProperty(value, hashKey, { value: digestText(canonicalText(value)) })
   return Object.freeze(value)
 }
-
-const undefinedHash = hashText("undefined")
-const nullHash = hashText("null")
-const trueHash = hashText("true")
-const falseHash = hashText("false")
 
 /** The low half of an interned value's hash. Small integers, the common case, are their own hash: cells salt it. */
 export const lowOf = (value: Plain): number =>
@@ -168,17 +153,19 @@ export const highOf = (value: Plain): number =>
   typeof value === "number" && (value | 0) === value ? ~value : hashOf(value).high
 
 const hashOf = (value: Plain): Hash => {
-  switch (typeof value) {
-    case "object":
-      return value === null ? nullHash : ((value as Interned)[hashKey] ?? hashText(canonicalText(value)))
-    case "boolean":
-      return value ? trueHash : falseHash
-    case "undefined":
-      return undefinedHash
-    default:
-      return hashText(canonicalText(value))
+  if (typeof value === "object" && value !== null) {
+    return (value as Interned)[hashKey] ?? digestText(canonicalText(value))
   }
+  let hash = primitiveHashes.get(value)
+  if (hash === undefined) {
+    hash = digestText(canonicalText(value))
+    primitiveHashes.set(value, hash)
+  }
+  return hash
 }
+
+/** The content hash of a text, remembered: for names that come again with every instance of a program. */
+export const hashText = (text: string): Hash => hashOf(text)
 
 /** How a value is shown to people: short, with records as `{page: 1}`. */
 export const show = (value: Plain): string => {
