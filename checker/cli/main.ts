@@ -34,6 +34,7 @@ export const main = (registry: Registry, saved?: string): void => {
       Unexpected: ({ status }) => Effect.succeed<number>(status),
       BadUsage: ({ message, command }) => refuse(message, command),
       BadInput: ({ messages }) => Effect.as(complain(messages), exitStatus.badUsage),
+      Stalled: ({ message }) => Effect.as(complain([message]), exitStatus.broken),
       SetupFailed: ({ message }) => Effect.as(complain([message]), exitStatus.badUsage),
       ShowHelp: ({ errors, commandPath }) => refuse(usageText(errors), commandPath[1]),
     }),

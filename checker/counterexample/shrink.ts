@@ -6,6 +6,7 @@
 
 import * as Effect from "effect/Effect"
 import { withoutRealWorld } from "../engine/realWorld.ts"
+import { attempt } from "../engine/supervised.ts"
 import { fiberOf, type Move, optionOf } from "../engine/system.ts"
 import { letOthersRun } from "../explore/explore.ts"
 import { countPreemptions } from "../explore/schedule.ts"
@@ -47,7 +48,7 @@ export const shrink = (
 export const shrinkEffect = Effect.fnUntraced(function* (...args: Parameters<typeof shrink>) {
   const shrinking = shrinkInSlices(...args)
   for (;;) {
-    const { done, value } = withoutRealWorld(() => shrinking.next())
+    const { done, value } = yield* attempt(() => shrinking.next())
     if (done) return value
     yield* letOthersRun
   }

@@ -112,6 +112,11 @@ export class FiberRun implements Actor {
     return `${this.name}\n${this.since}\n${this.results.map(canonicalText).join("\n")}`
   }
 
+  get place(): string {
+    if (this.parked !== undefined) return `in ${labelOf(this.parked.operation)}`
+    return this.lastLabel === undefined ? "before its first step" : `after ${this.lastLabel}`
+  }
+
   perform(operation: Operation): Effect.Effect<Plain> {
     const original = this.park(operation)
     const { name } = operation
@@ -173,7 +178,7 @@ export class FiberRun implements Actor {
   }
 
   private judge(): Standing {
-    const where = this.lastLabel === undefined ? "before its first step" : `after ${this.lastLabel}`
+    const where = this.place
     const rules = (message: string): Standing => ({
       kind: "broken",
       violation: { property: builtIn.rules, message: `fiber ${this.name}, ${where}: ${message}` },

@@ -6,16 +6,26 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import seedrandom from "seedrandom"
 import { Execution } from "../engine/execution.ts"
-import { withoutRealWorld } from "../engine/realWorld.ts"
+import { attempt } from "../engine/supervised.ts"
 import { fiberOf, type Move } from "../engine/system.ts"
 import { builtIn, type Violation } from "../property/violation.ts"
-import { type Program, SetupFailed } from "../scenario/program.ts"
+import type { Program } from "../scenario/program.ts"
 import { runMoves } from "./schedule.ts"
-import { decisive, type Ending, type Search, type SearchOptions, type Statistics, type Strategy } from "./strategy.ts"
+import {
+  decisive,
+  type Ending,
+  emptyStatistics,
+  type Search,
+  type SearchOptions,
+  type Statistics,
+  type Strategy,
+} from "./strategy.ts"
 
 export interface Budget {
   /** Wall-clock milliseconds. */
   readonly milliseconds?: number
+  /** Wall-clock milliseconds after which program code that does not come back is given up. */
+  readonly stallMilliseconds?: number
 }
 
 export type Outcome = "holds" | "violated" | "inconclusive"
@@ -34,8 +44,10 @@ export interface Result {
   readonly reason: string | undefined
 }
 
-/** Steps between two looks at the clock. */
-const slice = 20_000
+/** A slice of the search is as many steps as take about this many milliseconds. */
+const sliceTime = 50
+const firstSlice = 1_000
+const largestSlice = 1_000_000
 
 /** Plain executions that a search that matched states is compared with. */
 const comparedExecutions = 60
@@ -47,7 +59,7 @@ const persistence = [0, 0.5, 0.9]
  * Explores a program.
  *
  * @param onProgress told of the figures from time to time while the search runs
- * Fails when the scenario's setup throws; interruption ends the search between two slices.
+ * Fails when the scenario's setup throws. Ctrl-C ends it at once, other interruption between two slices.
  */
 export const explore = Effect.fnUntraced(function* (
   program: Program,
@@ -57,12 +69,23 @@ export const explore = Effect.fnUntraced(function* (
   onProgress: (statistics: Statistics, seconds: number) => Effect.Effect<void> = () => Effect.void,
 ) {
   const started = yield* Clock.currentTimeMillis
-  const search = yield* attempt(() => strategy.search(program, options))
+  const search = yield* Effect.catchTag(
+    attempt(() => strategy.search(program, options), budget.stallMilliseconds),
+    "Stalled",
+    ({ message }) => Effect.succeed(stillborn(message)),
+  )
   let now = started
+  let slice = firstSlice
   let ending: Ending | undefined
   while (ending === undefined) {
-    ending = yield* attempt(() => search.advance(slice))
+    const before = now
+    ending = yield* Effect.catchTag(
+      attempt(() => search.advance(slice), budget.stallMilliseconds),
+      "Stalled",
+      ({ message }) => Effect.succeed<Ending>({ kind: "unsound", message }),
+    )
     now = yield* Clock.currentTimeMillis
+    slice = nextSlice(slice, now - before)
     if (ending !== undefined) break
     if (budget.milliseconds !== undefined && now - started >= budget.milliseconds) {
       ending = outOfTime(budget.milliseconds)
@@ -88,15 +111,15 @@ export const letOthersRun = Effect.callback<void>((resume) => {
   return Effect.sync(() => clearImmediate(handle))
 })
 
-/** Runs a stretch of exploration, in which a setup may fail; other errors are defects of ours. */
-export const attempt = <A>(run: () => A): Effect.Effect<A, SetupFailed> =>
-  Effect.suspend(() => {
-    try {
-      return Effect.succeed(withoutRealWorld(run))
-    } catch (error) {
-      return error instanceof SetupFailed ? Effect.fail(error) : Effect.die(error)
-    }
-  })
+const nextSlice = (slice: number, took: number): number =>
+  Math.max(1, Math.min(largestSlice, Math.round((slice * sliceTime) / Math.max(1, took)), slice * 4))
+
+/** A search that did not get as far as its first state. */
+const stillborn = (message: string): Search => ({
+  statistics: emptyStatistics(),
+  exercised: [],
+  advance: () => ({ kind: "unsound", message }),
+})
 
 const outOfTime = (milliseconds: number): Ending => ({
   kind: "cut",

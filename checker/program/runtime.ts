@@ -12,6 +12,8 @@ import type { Store } from "./store.ts"
 /** A fiber of the program under check, as the program's code sees it. */
 export interface Actor {
   readonly name: string
+  /** Where its code is, as a sentence goes on: `in read(0)`, `after read(0)`. */
+  readonly place: string
   /** Performs an operation that this fiber has reached. */
   perform(operation: Operation): Effect.Effect<Plain>
   /** The fiber's future depends on nothing older than this checkpoint but the live values. */

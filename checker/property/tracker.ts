@@ -172,6 +172,7 @@ export class PropertyTracker {
 /** Whose code runs while a property is evaluated: nobody's that could act, but kept from the real world all the same. */
 const judge: Actor = {
   name: "a property",
+  place: "in its predicate",
   perform: (operation) => breakRule(`${labelOf(operation)} is performed in a property`),
   passCheckpoint: (label) => breakRule(`checkpoint ${label} is passed in a property`),
   enterLoop: (label) => breakRule(`loop ${label} is entered in a property`),

@@ -18,6 +18,12 @@ describe.concurrent("endings", () => {
     expect(ran.status).toBe(130)
   })
 
+  it("SIGINT ends a program that never comes back, at once", async () => {
+    const ran = await shootdown(["explore", put("never.ts", programs.neverReturns)], { signal: "SIGINT" })
+    expect(ran.stdout).toMatch(/interrupted in never-returns: /)
+    expect(ran.status).toBe(130)
+  })
+
   it("a closed pipe ends the run in silence", async () => {
     const files = ["a", "b"].map((name) => put(`pipe/${name}.ts`, programs.lostUpdate.replace("lost-update", name)))
     const ran = await shootdown(["explore", ...files, put("pipe/big.ts", programs.big)], {

@@ -84,6 +84,12 @@ export const floatingPromise = file(
   one(`yield* step("load", () => { void Promise.reject(new Error("late")) })`),
 )
 export const endless = file("endless", one(`while (true) yield* step("spin", () => { a.value++ })`))
+export const neverReturns = file(
+  "never-returns",
+  one(`yield* step("spin", () => { for (;;); })`),
+  "[]",
+  `console.error("started")`,
+)
 export const throwsInSetup = file("throws", `throw new Error("no such device")`)
 export const speaks = file("speaks", one(""), "[]", `console.log("loading")`)
 
