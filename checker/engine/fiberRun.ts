@@ -173,6 +173,9 @@ export class FiberRun implements Actor {
   }
 
   private settle(): void {
+    // Effect resumes a fiber inside the AsyncResource that it parked with. Nothing here needs one, it costs time, and
+    // code that is terminated inside would leave Node's stack of them corrupted: see `supervised.ts`.
+    Reflect.set(this.root, "_asyncContext", undefined)
     this.standing = this.judge()
     if (this.standing.kind === "broken") this.running(() => this.root.interruptUnsafe())
   }
