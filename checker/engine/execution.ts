@@ -2,7 +2,7 @@
  * Plain re-execution: the definition of what a program means. A fresh instance, real fibers, one step after the other,
  * and no way back but to start again. Whatever the memoised engine reports is confirmed here.
  */
-import { labelOf, type Operation } from "../program/operation.ts"
+import type { Operation } from "../program/operation.ts"
 import { digestText, type Plain } from "../program/plain.ts"
 import type { Actor } from "../program/runtime.ts"
 import type { StoredCell } from "../program/store.ts"
@@ -67,7 +67,7 @@ export class Execution implements System {
     const { store } = this.instance
     store.forget()
     const result = perform(this.instance, run, operation, optionOf(move), monitorsOf(this.instance, operation.name))
-    store.forEachWritten(0, (cell) => this.lastWrites.set(cell, { fiber: run.name, label: labelOf(operation) }))
+    store.forEachWritten(0, (cell) => this.lastWrites.set(cell, { fiber: run.name, operation }))
     if (result instanceof StepFailed) {
       this.lastResult = undefined
       this.failed.add(fiber)

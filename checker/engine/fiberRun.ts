@@ -76,7 +76,8 @@ export class FiberRun implements Actor {
   private parked: { readonly operation: Operation; readonly resume: (result: Plain) => void } | undefined
   /** The first rule that the fiber's code broke, if it broke one. */
   blamed: string | undefined
-  private lastLabel: string | undefined
+  /** The operation performed last. */
+  private last: Operation | undefined
   /** The names of the operations that are being replaced right now: inside, they mean themselves. */
   private readonly replacing = new Set<string>()
 
@@ -96,7 +97,7 @@ export class FiberRun implements Actor {
     const parked = this.parked
     if (parked === undefined) throw new Error(`fiber ${this.name} is not parked`)
     this.parked = undefined
-    this.lastLabel = labelOf(parked.operation)
+    this.last = parked.operation
     this.results.push(result)
     this.scheduler.reset()
     this.running(() => parked.resume(result))
@@ -113,8 +114,12 @@ export class FiberRun implements Actor {
   }
 
   get place(): string {
-    if (this.parked !== undefined) return `in ${labelOf(this.parked.operation)}`
-    return this.lastLabel === undefined ? "before its first step" : `after ${this.lastLabel}`
+    return this.parked === undefined ? this.behind : `in ${labelOf(this.parked.operation)}`
+  }
+
+  /** What the fiber has done last. */
+  private get behind(): string {
+    return this.last === undefined ? "before its first step" : `after ${labelOf(this.last)}`
   }
 
   perform(operation: Operation): Effect.Effect<Plain> {
@@ -181,7 +186,7 @@ export class FiberRun implements Actor {
   }
 
   private judge(): Standing {
-    const where = this.place
+    const where = this.behind
     const rules = (message: string): Standing => ({
       kind: "broken",
       violation: { property: builtIn.rules, message: `fiber ${this.name}, ${where}: ${message}` },

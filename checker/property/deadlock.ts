@@ -1,12 +1,12 @@
 import { guardReads, type System } from "../engine/system.ts"
-import { labelOf } from "../program/operation.ts"
+import { labelOf, type Operation } from "../program/operation.ts"
 import { show } from "../program/plain.ts"
 import type { StoredCell } from "../program/store.ts"
 
 /** The step that wrote a cell last. */
 export interface LastWrite {
   readonly fiber: string
-  readonly label: string
+  readonly operation: Operation
 }
 
 /**
@@ -20,7 +20,7 @@ export const describeDeadlock = (system: System, lastWrites?: ReadonlyMap<Stored
       if (operation === undefined) return []
       const reads = guardReads(system, fiber).map((cell) => {
         const last = lastWrites?.get(cell)
-        const by = last === undefined ? "" : `, last written by ${last.fiber} in ${last.label}`
+        const by = last === undefined ? "" : `, last written by ${last.fiber} in ${labelOf(last.operation)}`
         return `${cell.name} (is ${show(cell.content)}${by})`
       })
       const on = reads.length === 0 ? "nothing that could change" : reads.join(" and ")
