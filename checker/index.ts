@@ -50,5 +50,4 @@ export {
   type Replacement,
   type Replacements,
   type SeededBug,
-  seededBug,
 } from "./scenario/seededBug.ts"

@@ -6,10 +6,10 @@ import { states } from "../explore/states.ts"
 import type { SearchOptions } from "../explore/strategy.ts"
 import { type Column, column, row, titles } from "../report/table.ts"
 import { boundText, boundTexts, figure, odds, printable, seconds, wrap } from "../report/text.ts"
-import { sizeText, violationLines } from "../report/violation.ts"
+import { sizeLines, violationLines } from "../report/violation.ts"
 import type { BugEntry, Registry } from "../scenario/protocol.ts"
 import { badInput, type ExitStatus, exitStatus } from "./errors.ts"
-import { worse } from "./explore.ts"
+import { sizeOf, worse } from "./explore.ts"
 import { carryOut, type Explored, type Task } from "./exploring.ts"
 import { propertiesOf } from "./list.ts"
 import { Output } from "./output.ts"
@@ -162,12 +162,13 @@ const troubleOf = Effect.fnUntraced(function* ({ task, result, report, finding }
     message: report.message ?? "",
     steps: finding?.steps,
     fibers: finding?.fibers ?? [],
+    mutant: task.program.mutant,
   }
   return [
     ...head,
     "",
     ...violationLines(task.scenario, broken, width, paint),
-    ...(finding === undefined ? [] : ["", `  ${sizeText(finding.steps.length, finding.preemptions, finding.minimal)}`]),
+    ...(finding === undefined ? [] : ["", ...sizeLines(sizeOf(finding, task), width)]),
   ]
 })
 

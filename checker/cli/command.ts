@@ -44,7 +44,7 @@ const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 
 /** Wall-clock milliseconds, from `500ms`, `60s`, `5m`, `1h`; a bare number is seconds. */
 const time = Flag.String("time").pipe(
   Flag.withMetavar("60s"),
-  Flag.withDescription("Stop each exploration after this long: 500ms, 60s, 5m, 1h"),
+  Flag.withDescription("Stop each search after this long: 500ms, 60s, 5m, 1h; shrinking what it found is not counted"),
   Flag.mapEffect((text) => {
     const [, value, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text) ?? []
     const milliseconds = Number(value) * (units[unit ?? "s"] ?? Number.NaN)

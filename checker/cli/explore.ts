@@ -3,11 +3,11 @@ import * as Effect from "effect/Effect"
 import { save } from "../counterexample/files.ts"
 import type { SearchOptions, Strategy } from "../explore/strategy.ts"
 import type { ScenarioReport } from "../report/report.ts"
-import { boundText, boundTexts, indent, odds, printable, seconds, wrap } from "../report/text.ts"
-import { sizeText, violationLines } from "../report/violation.ts"
+import { boundText, boundTexts, count, indent, odds, printable, seconds, wrap } from "../report/text.ts"
+import { sizeLines, violationLines } from "../report/violation.ts"
 import type { BugEntry, Registry } from "../scenario/protocol.ts"
 import { BadUsage, badInput, type ExitStatus, exitStatus } from "./errors.ts"
-import { carryOut, type Explored, type Task } from "./exploring.ts"
+import { carryOut, type Explored, type Finding, type Task } from "./exploring.ts"
 import { figuresText } from "./figures.ts"
 import { Output } from "./output.ts"
 import { shownPath } from "./place.ts"
@@ -129,7 +129,8 @@ const afterwards = Effect.fnUntraced(function* (plan: Planned, { finding, report
   const program = flags.targets.find(isProgramFile)
   const own = program === undefined ? "" : ` --program ${printable(program)}`
   if (!flags.save) {
-    yield* output.print(["", `  --save keeps this schedule as a file that replays.`])
+    const hint = wrap("--save keeps this schedule as a file that replays.", output.width - 2)
+    yield* output.print(["", ...indent(hint, 2)])
     return
   }
   const file = yield* Effect.mapError(save(plan.directory, finding.counterexample), ({ message }) =>
@@ -146,20 +147,23 @@ const exploredLines = Effect.fnUntraced(function* ({ task, result, finding, repo
   const { paint, width } = yield* Output
   const mutant = bug === undefined ? "" : ` with ${bug.id}`
   const figures = `${figuresText(result.statistics)}, ${seconds(result.seconds)}`
-  const lines = [[`${paint.strong(task.program.scenario)}${mutant}`, ...boundTexts(report.bound)].join("  ")]
+  const lines = [[`${paint.strong(printable(task.program.scenario))}${mutant}`, ...boundTexts(report.bound)].join("  ")]
   if (result.outcome === "holds") {
     const missed = bug === undefined ? [] : [paint.bad(`  seeded bug missed: ${bug.breaks} did not break`)]
     return [...lines, ...missed, ...holdsLines(task, report, figures, width, paint.good, paint.warn)]
   }
   if (result.outcome === "inconclusive") {
-    const sentence = wrap(`${result.reason}; no violation until then`, width - 16)
+    const sentence = wrap(
+      `${printable(result.reason ?? "", Number.POSITIVE_INFINITY)}; no violation until then`,
+      width - 16,
+    )
     const [first, ...rest] = sentence
     return [...lines, `  ${paint.warn("inconclusive")}: ${first}`, ...indent(rest, 16), `  ${figures}`]
   }
   const { violation } = result
   return [
     ...lines,
-    `  ${paint.bad("violated")}: ${violation?.property} after ${figures}`,
+    `  ${paint.bad("violated")}: ${printable(violation?.property ?? "")} after ${figures}`,
     "",
     ...violationLines(
       task.scenario,
@@ -168,6 +172,7 @@ const exploredLines = Effect.fnUntraced(function* ({ task, result, finding, repo
         message: report.message ?? "",
         steps: finding?.steps,
         fibers: finding?.fibers ?? [],
+        mutant: task.program.mutant,
       },
       width,
       paint,
@@ -175,14 +180,16 @@ const exploredLines = Effect.fnUntraced(function* ({ task, result, finding, repo
     "",
     ...(finding === undefined
       ? ["  There is no counterexample: no one schedule shows this."]
-      : [
-          `  ${sizeText(finding.steps.length, finding.preemptions, finding.minimal)}${atBound(task, finding.counterexample.bound)}`,
-        ]),
+      : sizeLines(sizeOf(finding, task), width)),
   ]
 })
 
-const atBound = ({ program }: Task, bound: ScenarioReport["bound"]): string =>
-  boundText(program.bound) === boundText(bound) ? "" : `, at the smaller bound ${boundText(bound)}`
+/** How long the schedule of a finding is, and at which bound. */
+export const sizeOf = ({ steps, preemptions, minimal, counterexample }: Finding, { program }: Task) => {
+  const bound = boundText(counterexample.bound)
+  const atBound = bound === boundText(program.bound) ? "" : `, at the smaller bound ${bound}`
+  return { steps: steps.length, preemptions, minimal, atBound }
+}
 
 const holdsLines = (
   { strategy, options, scenario }: Task,
@@ -192,12 +199,13 @@ const holdsLines = (
   good: (text: string) => string,
   warn: (text: string) => string,
 ): ReadonlyArray<string> => {
-  const within = options.preemptions === undefined ? "" : ` of at most ${options.preemptions} preemptions`
+  const within = options.preemptions === undefined ? "" : ` of at most ${count(options.preemptions, "preemption")}`
   const covered = strategy.name === "states" ? "every state within the bound" : `every schedule${within}`
   const odd =
     report.states === 0 ? [] : [`  the odds that a state was missed are at most ${odds(report.missedStateOdds)}`]
   const idle = scenario.properties.filter(({ id, kind }) => kind !== "progress" && report.exercised[id] === 0)
-  const vacuous = idle.length === 0 ? [] : wrap(`never exercised: ${idle.map(({ id }) => id).join(", ")}`, width - 2)
+  const vacuous =
+    idle.length === 0 ? [] : wrap(`never exercised: ${idle.map(({ id }) => printable(id)).join(", ")}`, width - 2)
   return [`  ${good("holds")} in ${covered}: ${figures}`, ...odd, ...indent(vacuous.map(warn), 2)]
 }
 

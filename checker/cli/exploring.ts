@@ -9,12 +9,13 @@ import { countPreemptions, runMoves, type ScheduledStep } from "../explore/sched
 import { emptyStatistics, type SearchOptions, type Statistics, type Strategy } from "../explore/strategy.ts"
 import { missedStateOdds } from "../explore/visited.ts"
 import type { ScenarioReport } from "../report/report.ts"
+import { printable } from "../report/text.ts"
 import type { Program } from "../scenario/program.ts"
 import type { ScenarioEntry } from "../scenario/protocol.ts"
 import { statusText } from "./figures.ts"
 import { Output } from "./output.ts"
 import { tool } from "./place.ts"
-import { type Current, Session } from "./session.ts"
+import { type Exploring, Session } from "./session.ts"
 
 /** What to explore, and how. */
 export interface Task {
@@ -46,14 +47,15 @@ export interface Explored {
 }
 
 /** How a status line calls a task. */
-export const taskName = ({ program }: Task): string =>
-  program.mutant === undefined ? program.scenario : `${program.scenario} with ${program.mutant}`
+export const taskName = ({ program: { scenario, mutant } }: Task): string =>
+  printable(mutant === undefined ? scenario : `${scenario} with ${mutant}`)
 
 /** Carries out a task, with its status line, and notes what it comes to. */
 export const carryOut = Effect.fnUntraced(function* (task: Task) {
   const session = yield* Session
   const output = yield* Output
-  const current: Current = {
+  const current: Exploring = {
+    phase: "exploring",
     what: taskName(task),
     statistics: emptyStatistics(),
     seconds: 0,
@@ -71,23 +73,40 @@ export const carryOut = Effect.fnUntraced(function* (task: Task) {
     current.seconds = seconds
     return output.status(() => statusText(current.what, statistics, seconds))
   })
-  session.current = undefined
-  const finding = yield* findingOf(task, result)
+  const found = foundIn(task, result)
+  if (result.violation !== undefined) {
+    const report = reportOf(task, result, found)
+    const { violation, statistics } = result
+    session.current = { phase: "shrinking", what: current.what, violation, statistics, report }
+  }
+  const finding = yield* shrunkFinding(task, result, found)
   const report = reportOf(task, result, finding)
+  session.current = undefined
   session.scenarios.push(report)
   return { task, result, finding, report } satisfies Explored
 })
 
-const findingOf = Effect.fnUntraced(function* (task: Task, { violation, moves }: Result) {
+/** What the search found, as it found it. */
+const foundIn = (task: Task, { violation, moves }: Result): Finding | undefined =>
+  violation === undefined || moves === undefined
+    ? undefined
+    : confirmed(task, violation.property, task.program, moves, false)
+
+const shrunkFinding = Effect.fnUntraced(function* (
+  task: Task,
+  { violation, moves }: Result,
+  found: Finding | undefined,
+) {
   if (violation === undefined || moves === undefined) return undefined
   const { property } = violation
-  const shrunk = yield* shrinkEffect(task.scenario, task.program, property, moves)
-  return (
-    confirmed(task, property, shrunk.program, shrunk.moves, shrunk.minimal) ??
-    // Fibers that share a variable can make the memoised engine, which shrinks, find runs that do not exist. The run
-    // that the search found is confirmed already.
-    confirmed(task, property, task.program, moves, false)
+  const output = yield* Output
+  const shrunk = yield* shrinkEffect(
+    [task.scenario, task.program, property, moves],
+    output.status(() => `${taskName(task)}: shrinking`),
   )
+  // Fibers that share a variable can make the memoised engine, which shrinks, find runs that do not exist. The run
+  // that the search found is confirmed already.
+  return confirmed(task, property, shrunk.program, shrunk.moves, shrunk.minimal) ?? found
 })
 
 /** The finding, if plain re-execution of the moves breaks the property. */

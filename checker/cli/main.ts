@@ -25,6 +25,7 @@ import { isProgramFile } from "./userProgram.ts"
  */
 export const main = (registry: Registry, saved?: string): void => {
   surviveClosedPipes()
+  process.once("exit", endedFromWithin)
   // A step that returns a promise is reported by the engine; that promise failing later changes nothing.
   process.on("unhandledRejection", () => undefined)
   const run = Command.runWith(commandLine(registry), { version: tool.version, renderErrors: false })
@@ -34,8 +35,8 @@ export const main = (registry: Registry, saved?: string): void => {
       Unexpected: ({ status }) => Effect.succeed<number>(status),
       BadUsage: ({ message, command }) => refuse(message, command),
       BadInput: ({ messages }) => Effect.as(complain(messages), exitStatus.badUsage),
-      Stalled: ({ message }) => Effect.as(complain([message]), exitStatus.broken),
-      SetupFailed: ({ message }) => Effect.as(complain([message]), exitStatus.badUsage),
+      Stalled: ({ message }) => Effect.as(complain([printable(message, wholeSentence)]), exitStatus.broken),
+      SetupFailed: ({ message }) => Effect.as(complain([printable(message, wholeSentence)]), exitStatus.badUsage),
       ShowHelp: ({ errors, commandPath }) => refuse(usageText(errors), commandPath[1]),
     }),
     (effect) => (saved === undefined ? effect : Effect.provideService(effect, SavedDirectory, saved)),
@@ -51,9 +52,23 @@ export const main = (registry: Registry, saved?: string): void => {
   })
 }
 
+/** The longest sentence with a program's own words in it. */
+const wholeSentence = 1000
+
 /** Ends the process once what was written has left it. A program that was loaded may have timers: they end too. */
 const end = (status: number): void => {
-  process.stdout.write("", () => process.exit(status))
+  process.stdout.write("", () => leave(status))
+}
+
+const leave = (status: number): void => {
+  process.off("exit", endedFromWithin)
+  process.exit(status)
+}
+
+/** The process ends and nothing was reported: that must not look like success. */
+const endedFromWithin = (): void => {
+  process.stderr.write("shootdown: the process was ended from within: by a program's process.exit, it seems\n")
+  process.exitCode = exitStatus.defect
 }
 
 /** Help, version and completions; a wizard and a log level have no use here. */
@@ -118,7 +133,7 @@ const surviveClosedPipes = (): void => {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on("error", (error: NodeJS.ErrnoException) => {
       if (error.code !== "EPIPE") throw error
-      process.exit(closedPipe)
+      leave(closedPipe)
     })
   }
 }

@@ -159,9 +159,9 @@ const replayLines = Effect.fnUntraced(function* ({ scenario, program }: Saved, r
   const fibers = program.start().fibers.map(({ name }) => name)
   const mutant = program.mutant === undefined ? "" : ` with ${program.mutant}`
   return [
-    `  ${[`${program.scenario}${mutant}`, ...boundTexts(program.bound), count(steps.length, "step")].join(", ")}`,
+    `  ${[`${printable(program.scenario)}${mutant}`, ...boundTexts(program.bound), count(steps.length, "step")].join(", ")}`,
     "",
-    ...violationLines(scenario, { property, message, steps, fibers }, width, paint),
+    ...violationLines(scenario, { property, message, steps, fibers, mutant: program.mutant }, width, paint),
     "",
   ]
 })

@@ -2,8 +2,10 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { Statistics } from "../explore/strategy.ts"
+import type { Violation } from "../property/violation.ts"
 import type { ReplayReport, Report, ScenarioReport } from "../report/report.ts"
-import { seconds } from "../report/text.ts"
+import { indent, printable, seconds } from "../report/text.ts"
+import { paragraphLines } from "../report/violation.ts"
 import { type ExitStatus, exitStatus, Unexpected } from "./errors.ts"
 import { figuresText } from "./figures.ts"
 import { makeOutput, Output } from "./output.ts"
@@ -17,18 +19,30 @@ export class Session extends Context.Service<
     replays: Array<ReplayReport> | undefined
     /** How many explorations there are to do. */
     planned: number
-    /** The exploration that is going on. */
-    current: Current | undefined
+    /** What is going on. */
+    current: Exploring | Shrinking | undefined
   }
 >()("shootdown/cli/Session") {}
 
-export interface Current {
+/** An exploration. */
+export interface Exploring {
+  readonly phase: "exploring"
   /** What is explored, as the status line calls it. */
   readonly what: string
   /** The figures so far, as an entry of the document. */
   readonly soFar: (statistics: Statistics, seconds: number) => ScenarioReport
   statistics: Statistics
   seconds: number
+}
+
+/** The shrinking of what an exploration found. */
+export interface Shrinking {
+  readonly phase: "shrinking"
+  readonly what: string
+  readonly violation: Violation
+  readonly statistics: Statistics
+  /** The exploration as an entry of the document, with the schedule as it was found. */
+  readonly report: ScenarioReport
 }
 
 /**
@@ -60,10 +74,27 @@ const reportOf = ({ scenarios, replays }: Session["Service"]): Report => ({
 
 const interrupted = Effect.fnUntraced(function* (session: Session["Service"], output: Output["Service"]) {
   const { current, scenarios, planned } = session
+  if (current?.phase === "shrinking") scenarios.push(current.report)
   const done = `${scenarios.length} of ${planned} explorations were done`
-  const reached =
-    current === undefined ? "" : `: ${figuresText(current.statistics)}, ${seconds(current.seconds)}, and no violation`
-  yield* output.print(["", `interrupted${current === undefined ? "" : ` in ${current.what}${reached}`}; ${done}`])
-  if (current !== undefined) scenarios.push(current.soFar(current.statistics, current.seconds))
+  yield* output.print(["", ...interruptedLines(current, done, output.width)])
+  if (current?.phase === "exploring") scenarios.push(current.soFar(current.statistics, current.seconds))
   yield* output.document({ ...reportOf(session), interrupted: true })
 })
+
+const interruptedLines = (
+  current: Session["Service"]["current"],
+  done: string,
+  width: number,
+): ReadonlyArray<string> => {
+  if (current === undefined) return [`interrupted; ${done}`]
+  const { phase, what, statistics } = current
+  if (phase === "exploring") {
+    const figures = `${figuresText(statistics)}, ${seconds(current.seconds)}`
+    return [`interrupted in ${what}: ${figures}, and no violation; ${done}`]
+  }
+  const { property, message } = current.violation
+  return [
+    `interrupted while shrinking in ${what}: ${printable(property)} broke after ${figuresText(statistics)}; ${done}`,
+    ...indent(paragraphLines(message, width - 2), 2),
+  ]
+}

@@ -4,6 +4,7 @@ import { fileURLToPath, pathToFileURL } from "node:url"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Schema from "effect/Schema"
+import { keepOutRealWorld } from "../engine/realWorld.ts"
 import type { Property } from "../property/property.ts"
 import { printable } from "../report/text.ts"
 import { type Protocol, protocolOf } from "../scenario/protocol.ts"
@@ -42,6 +43,7 @@ const importDefault = (file: string, shown: string): Effect.Effect<unknown, BadI
   Effect.suspend(() => {
     if (!registered) register("./loader.ts", import.meta.url, { data: { entry: entryUrl } })
     registered = true
+    keepOutRealWorld()
     return Effect.tryPromise({
       try: async (): Promise<unknown> => {
         const module: Readonly<Record<string, unknown>> = await import(pathToFileURL(file).href)

@@ -11,6 +11,7 @@ import type { Violation } from "../property/violation.ts"
 import type { Program } from "../scenario/program.ts"
 import type { Counterexample } from "./schema.ts"
 
+/** What came of a replay. */
 export type Replayed =
   /** It behaves as recorded. */
   | { readonly kind: "reproduced"; readonly steps: ReadonlyArray<ScheduledStep>; readonly violation: Violation }

@@ -7,6 +7,7 @@
  */
 import * as Schema from "effect/Schema"
 
+/** The version of the format that this version of the tool reads and writes. */
 export const formatVersion = 1
 
 /** One step of a schedule. */
@@ -17,6 +18,7 @@ export const Step = Schema.Struct({
   choice: Schema.optionalKey(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))),
 })
 
+/** The schema of a saved counterexample. */
 export const Counterexample = Schema.Struct({
   formatVersion: Schema.Literal(formatVersion),
   scenario: Schema.String,

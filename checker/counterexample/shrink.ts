@@ -22,6 +22,7 @@ const limit = 400_000
 /** How many smaller bounds are tried. */
 const boundLimit = 200
 
+/** A failing run, made as simple as could be. */
 export interface Shrunk {
   readonly program: Program
   readonly moves: ReadonlyArray<Move>
@@ -44,10 +45,18 @@ export const shrink = (
   }
 }
 
-/** As `shrink`, letting others run from time to time: it may take seconds. */
-export const shrinkEffect = Effect.fnUntraced(function* (...args: Parameters<typeof shrink>) {
+/**
+ * As `shrink`, letting others run from time to time: it may take seconds.
+ *
+ * @param onProgress done from time to time
+ */
+export const shrinkEffect = Effect.fnUntraced(function* (
+  args: Parameters<typeof shrink>,
+  onProgress: Effect.Effect<void>,
+) {
   const shrinking = shrinkInSlices(...args)
   for (;;) {
+    yield* onProgress
     const { done, value } = yield* attempt(() => shrinking.next())
     if (done) return value
     yield* letOthersRun

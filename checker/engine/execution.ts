@@ -60,6 +60,11 @@ export class Execution implements System {
   }
 
   take(move: Move): ReadonlyArray<Violation> {
+    return [...this.follow(move), ...this.tracker.checkAll()]
+  }
+
+  /** As `take`, for a step that was judged before: no property is evaluated until `begin`. */
+  follow(move: Move): ReadonlyArray<Violation> {
     const fiber = fiberOf(move)
     const run = this.runs[fiber]
     const operation = this.operation(fiber)
@@ -75,9 +80,7 @@ export class Execution implements System {
     }
     this.lastResult = result
     run.answer(result)
-    const { standing } = run
-    const violations = this.tracker.check(0)
-    return standing.kind === "broken" ? [standing.violation, ...violations] : violations
+    return run.standing.kind === "broken" ? [run.standing.violation] : []
   }
 
   operation(fiber: number): Operation | undefined {

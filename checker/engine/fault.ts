@@ -1,3 +1,4 @@
+import { inspect } from "node:util"
 import { AssertionFailed } from "../program/operation.ts"
 import { NotPlain } from "../program/plain.ts"
 import { RuleBroken } from "../program/runtime.ts"
@@ -6,7 +7,23 @@ import { builtIn, type Violation } from "../property/violation.ts"
 /** An error in a few words. */
 export const describeError = (error: unknown): string => {
   if (error instanceof Error) return error.message === "" ? error.name : `${error.name}: ${error.message}`
-  return typeof error === "object" ? JSON.stringify(error) : String(error)
+  return typeof error === "object" ? describeObject(error) : String(error)
+}
+
+const describeObject = (object: object | null): string => {
+  try {
+    return JSON.stringify(object)
+  } catch {
+    return shortened(inspect(object, { customInspect: false, breakLength: Number.POSITIVE_INFINITY }))
+  }
+}
+
+/** The longest description of an object that JSON does not know. */
+const longest = 200
+
+const shortened = (text: string): string => {
+  const line = text.replace(/\s+/g, " ")
+  return line.length <= longest ? line : `${line.slice(0, longest)}...`
 }
 
 /** The violation that an error thrown by program code stands for. `where` names the code. */

@@ -4,9 +4,11 @@
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import * as References from "effect/References"
 import type { Scheduler, SchedulerDispatcher } from "effect/Scheduler"
 import { labelOf, type Operation } from "../program/operation.ts"
 import { canonicalText, digestText, type Plain } from "../program/plain.ts"
@@ -55,6 +57,13 @@ const forbiddenClock: Clock.Clock = {
   sleep: () => Effect.sync(realTime),
 }
 
+/** What fibers find around them. Their logs and spans go nowhere: they would come again with each run of a fiber. */
+const surroundings = Context.make(Clock.Clock, forbiddenClock).pipe(
+  Context.add(References.CurrentLoggers, new Set()),
+  Context.add(References.TracerEnabled, false),
+  Context.add(References.TracerTimingEnabled, false),
+)
+
 /** Where a fiber stands: at an operation, at its end, or somewhere it must not be. */
 export type Standing =
   | { readonly kind: "parked"; readonly operation: Operation }
@@ -86,7 +95,7 @@ export class FiberRun implements Actor {
     this.rewrite = fiber.rewrite()
     const effect = Effect.withFiber((self) => {
       this.rootSeen = self
-      return Effect.provideService(fiber.effect, Clock.Clock, forbiddenClock)
+      return Effect.provideContext(fiber.effect, surroundings)
     })
     this.root = this.running(() => Effect.runFork(effect, { scheduler: this.scheduler }))
     this.settle()
@@ -127,7 +136,7 @@ export class FiberRun implements Actor {
     const { name } = operation
     if (this.rewrite === undefined || this.replacing.has(name)) return original
     const replacement = this.rewrite(operation, original)
-    if (replacement === undefined) return original
+    if (replacement === undefined || replacement === original) return original
     return Effect.suspend(() => {
       this.replacing.add(name)
       // A replacement may fail where the original cannot: its errors are the fiber's.
@@ -160,7 +169,8 @@ export class FiberRun implements Actor {
         )
       }
       return Effect.callback<Plain>((resume) => {
-        this.parked = { operation, resume: (result) => resume(Exit.succeed(result)) }
+        const reached = this.replacing.size === 0 ? operation : { ...operation, changed: true }
+        this.parked = { operation: reached, resume: (result) => resume(Exit.succeed(result)) }
       })
     })
   }

@@ -2,63 +2,112 @@
  * Keeps real time, real randomness and timers out of programs under check: while program code runs, the globals that
  * reach them blame the running fiber instead, or make the setup fail. Code that is not a program's gets the real ones.
  */
+import nodeCrypto from "node:crypto"
+import fs from "node:fs"
+import { syncBuiltinESMExports } from "node:module"
 import { breakRule, runtime } from "../program/runtime.ts"
 
 /** Whether the code that is running is a program's: a fiber's, a property's, or a scenario's setup. */
 const ofProgram = (): boolean => runtime.actor !== undefined || runtime.setup !== undefined
 
-const forbid = (name: string, real: (...args: Array<never>) => unknown) =>
-  function (this: unknown, ...args: Array<unknown>): unknown {
-    if (ofProgram()) return breakRule(`${name} is the real world's: two runs would differ`)
-    return Reflect.apply(real, this, args)
-  }
+const differs = "is the real world's: two runs would differ"
+const ends = "would end the checker"
+
+/** A function that is itself, own properties and all, to everybody but a program. */
+const forbid = (
+  name: string,
+  real: (...args: Array<never>) => unknown,
+  why = differs,
+  except: (argument: unknown) => boolean = () => false,
+): unknown =>
+  new Proxy(real, {
+    apply: (target, self, args) =>
+      ofProgram() && !except(args[0]) ? breakRule(`${name} ${why}`) : Reflect.apply(target, self, args),
+  })
+
+/** Node reads these through `node:fs` itself, some versions only when somebody looks at an error's stack. */
+const isSourceMap = (file: unknown): boolean => typeof file === "string" && file.endsWith(".js.map")
 
 const RealDate = Date
 const GuardedDate = new Proxy(RealDate, {
   construct: (target, args, newTarget) => {
-    if (args.length === 0 && ofProgram()) return breakRule("new Date() is the real world's: two runs would differ")
+    if (args.length === 0 && ofProgram()) return breakRule(`new Date() ${differs}`)
     return Reflect.construct(target, args, newTarget)
   },
   apply: (target, self, args) => {
-    if (ofProgram()) return breakRule("Date() is the real world's: two runs would differ")
+    if (ofProgram()) return breakRule(`Date() ${differs}`)
     return Reflect.apply(target, self, args)
   },
 })
 
-/** Each global, the object that holds it and what stands in its place. */
-const guards: ReadonlyArray<{ readonly holder: object; readonly key: string; readonly value: unknown }> = [
+interface Guard {
+  readonly holder: object
+  readonly key: string
+  readonly value: unknown
+}
+
+/** Guards for functions of one object, which messages call `name`. */
+const forbidIn = <Key extends string>(
+  name: string,
+  holder: { readonly [key in Key]: (...args: Array<never>) => unknown },
+  keys: ReadonlyArray<Key>,
+  why = differs,
+): ReadonlyArray<Guard> => keys.map((key) => ({ holder, key, value: forbid(`${name}.${key}()`, holder[key], why) }))
+
+/** Each global, the object that holds it and what stands in its place. `fs.writeSync` is left, for debugging. */
+const guards: ReadonlyArray<Guard> = [
   { holder: globalThis, key: "Date", value: GuardedDate },
-  { holder: Date, key: "now", value: forbid("Date.now()", Date.now) },
-  { holder: performance, key: "now", value: forbid("performance.now()", performance.now) },
-  { holder: Math, key: "random", value: forbid("Math.random()", Math.random) },
-  { holder: globalThis, key: "setTimeout", value: forbid("setTimeout", setTimeout) },
-  { holder: globalThis, key: "setInterval", value: forbid("setInterval", setInterval) },
-  { holder: globalThis, key: "setImmediate", value: forbid("setImmediate", setImmediate) },
-  { holder: globalThis, key: "queueMicrotask", value: forbid("queueMicrotask", queueMicrotask) },
-  { holder: globalThis, key: "fetch", value: forbid("fetch", fetch) },
-  {
-    holder: process,
-    key: "hrtime",
-    value: Object.assign(forbid("process.hrtime()", process.hrtime), {
-      bigint: forbid("process.hrtime.bigint()", process.hrtime.bigint),
-    }),
-  },
-  ...(["log", "info", "warn", "error", "debug", "table", "dir"] as const).map((key) => ({
-    holder: console,
+  ...forbidIn("Date", Date, ["now"]),
+  ...forbidIn("performance", performance, ["now"]),
+  ...forbidIn("Math", Math, ["random"]),
+  ...(["setTimeout", "setInterval", "setImmediate", "queueMicrotask", "fetch"] as const).map((key) => ({
+    holder: globalThis,
     key,
-    value: forbid(`console.${key}()`, console[key]),
+    value: forbid(key, globalThis[key]),
   })),
-  { holder: process, key: "nextTick", value: forbid("process.nextTick", process.nextTick) },
-  { holder: crypto, key: "randomUUID", value: forbid("crypto.randomUUID()", crypto.randomUUID) },
-  { holder: crypto, key: "getRandomValues", value: forbid("crypto.getRandomValues()", crypto.getRandomValues) },
+  ...forbidIn("process.hrtime", process.hrtime, ["bigint"]),
+  ...forbidIn("process.memoryUsage", process.memoryUsage, ["rss"]),
+  ...forbidIn("process", process, ["hrtime", "uptime", "memoryUsage", "cpuUsage", "nextTick"]),
+  ...forbidIn("process", process, ["exit", "abort", "kill"], ends),
+  ...forbidIn("console", console, ["log", "info", "warn", "error", "debug", "table", "dir"]),
+  ...forbidIn("crypto", crypto, ["randomUUID", "getRandomValues"]),
+  ...forbidIn("crypto", nodeCrypto, ["randomBytes", "randomUUID", "randomInt"]),
+  { holder: fs, key: "readFileSync", value: forbid("fs.readFileSync()", fs.readFileSync, differs, isSourceMap) },
+  ...forbidIn("fs", fs, [
+    "writeFileSync",
+    "appendFileSync",
+    "existsSync",
+    "readdirSync",
+    "statSync",
+    "mkdirSync",
+    "rmSync",
+  ]),
 ]
 
-/** Runs a stretch of exploration, all of it synchronous, with the guards up. */
-export const withoutRealWorld = <A>(run: () => A): A => {
-  const before = guards.map(({ holder, key }) => Object.getOwnPropertyDescriptor(holder, key))
+/** Whether the guards are up. */
+let up = false
+
+const putUp = (): void => {
   for (const { holder, key, value } of guards) {
     Object.defineProperty(holder, key, { value, configurable: true, writable: true, enumerable: false })
   }
+  syncBuiltinESMExports()
+  up = true
+}
+
+/**
+ * Puts the guards up for the rest of the process: a program that is loaded afterwards, and takes a function out of its
+ * object while it is, gets the guarded one.
+ */
+export const keepOutRealWorld = (): void => {
+  if (!up) putUp()
+}
+
+/** Runs a stretch of exploration, all of it synchronous, with the guards up. */
+export const withoutRealWorld = <A>(run: () => A): A => {
+  if (up) return run()
+  const before = guards.map(({ holder, key }) => Object.getOwnPropertyDescriptor(holder, key))
+  putUp()
   try {
     return run()
   } finally {
@@ -67,5 +116,7 @@ export const withoutRealWorld = <A>(run: () => A): A => {
       if (descriptor === undefined) Reflect.deleteProperty(holder, key)
       else Object.defineProperty(holder, key, descriptor)
     })
+    syncBuiltinESMExports()
+    up = false
   }
 }

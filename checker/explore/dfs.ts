@@ -149,7 +149,6 @@ class DfsSearch implements Search {
     }
     branch.taken++
     this.execution = new Execution(this.program)
-    this.execution.begin()
     for (const [depth, { moves, taken, look }] of this.stack.entries()) {
       if (lookOf(this.execution) !== look) {
         this.ending = { kind: "unsound", message: notTheSame(depth + 1).message }
@@ -158,10 +157,11 @@ class DfsSearch implements Search {
       const move = moves[taken]
       if (move === undefined) throw new Error("a branch is left with no move to try")
       if (depth === this.stack.length - 1) {
+        this.execution.begin()
         this.step(move)
       } else {
         this.statistics.transitions++
-        this.execution.take(move)
+        this.execution.follow(move)
       }
     }
   }

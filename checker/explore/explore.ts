@@ -21,6 +21,7 @@ import {
   type Strategy,
 } from "./strategy.ts"
 
+/** What an exploration may cost. */
 export interface Budget {
   /** Wall-clock milliseconds. */
   readonly milliseconds?: number
@@ -28,6 +29,7 @@ export interface Budget {
   readonly stallMilliseconds?: number
 }
 
+/** `holds` only when the exploration ended by itself; a budget that ran out is `inconclusive`. */
 export type Outcome = "holds" | "violated" | "inconclusive"
 
 /** What an exploration came to. */

@@ -14,8 +14,11 @@ export interface ScheduledStep {
   readonly choice: number | undefined
   /** What the step returned, or the option that was chosen. */
   readonly result: Plain
+  /** Whether a seeded bug took it in the place of what the protocol does there. */
+  readonly changed: boolean
 }
 
+/** A schedule, run. */
 export interface Run {
   readonly steps: ReadonlyArray<ScheduledStep>
   /** The violations of the last step and of the state that it leads to; if nothing can go on there, of the end too. */
@@ -54,7 +57,8 @@ export const takeStep = (execution: Execution, move: Move): [ScheduledStep, Read
   if (operation === undefined || name === undefined) throw new Error(`move ${move} is not possible`)
   const choice = operation.kind === "choice" ? optionOf(move) : undefined
   const violations = execution.take(move)
-  return [{ fiber: name, label: labelOf(operation), choice, result: execution.lastResult }, violations]
+  const { changed = false } = operation
+  return [{ fiber: name, label: labelOf(operation), choice, result: execution.lastResult, changed }, violations]
 }
 
 /** The violations of the end, if the execution is at one. */

@@ -33,6 +33,7 @@ export type Ending =
   /** At a limit, with more to explore; `reason` says which and what can be done. */
   | { readonly kind: "cut"; readonly reason: string }
 
+/** A search that is under way. */
 export interface Search {
   readonly statistics: Statistics
   /** How often each property was evaluated with its premise true, so far. */
@@ -43,6 +44,7 @@ export interface Search {
   advance(steps: number): Ending | undefined
 }
 
+/** The bounds of a search, and what it looks for. */
 export interface SearchOptions {
   /** The longest execution, in steps; a longer one is cut and the search ends inconclusive. */
   readonly maxSteps: number
@@ -67,6 +69,7 @@ export interface Survey {
   final(cells: string, deadlocked: boolean): void
 }
 
+/** A way to search, by name. */
 export interface Strategy {
   readonly name: string
   /** One line for the help text. */

@@ -5,8 +5,13 @@ import * as Effect from "effect/Effect"
 import { intern, type Plain, show } from "./plain.ts"
 import { breakRule, runtime } from "./runtime.ts"
 
+interface Reached {
+  /** Set by the engine on what a seeded bug does in the place of a step: the protocol itself never does it. */
+  readonly changed?: boolean
+}
+
 /** An atomic step: its body runs with no other fiber between, once its guard (if any) holds. */
-export interface Step {
+export interface Step extends Reached {
   readonly kind: "step"
   /** The kernel function it models, or whatever the program's readers know it by. */
   readonly name: string
@@ -17,7 +22,7 @@ export interface Step {
 }
 
 /** A choice between values, every one of which is explored. */
-export interface Choice {
+export interface Choice extends Reached {
   readonly kind: "choice"
   readonly name: string
   readonly args: ReadonlyArray<Plain>

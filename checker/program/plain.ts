@@ -83,12 +83,17 @@ class Spelling {
 const tuples = new Spelling()
 const records = new Spelling()
 
+/** Nested deeper than this, a value is taken to contain itself. */
+const deepest = 100
+
 /**
  * The one frozen value with this content.
  *
- * @throws NotPlain for functions, symbols, bigints and class instances, anywhere inside.
+ * @throws NotPlain for functions, symbols, bigints and class instances, anywhere inside, and for values without an end.
  */
-export const intern = (value: unknown): Plain => {
+export const intern = (value: unknown): Plain => internAt(0, value)
+
+const internAt = (depth: number, value: unknown): Plain => {
   switch (typeof value) {
     case "number":
       return value === 0 ? 0 : value // -0 and 0 are one
@@ -97,47 +102,50 @@ export const intern = (value: unknown): Plain => {
     case "string":
       return value
     case "object":
-      return value === null ? null : internObject(value)
+      return value === null ? null : internObject(depth, value)
     default:
       throw new NotPlain(`a ${typeof value}`)
   }
 }
 
-const internObject = (value: object): Plain => {
+const internObject = (depth: number, value: object): Plain => {
   if (Object.hasOwn(value, hashKey)) return value as Plain // only `unify` sets the key, on plain values
-  if (Array.isArray(value)) return internTuple(value)
+  if (depth > deepest) throw new NotPlain(`more than ${deepest} levels deep: it may contain itself`)
+  if (Array.isArray(value)) return internTuple(depth, value)
   const prototype = Object.getPrototypeOf(value)
   if (prototype !== Object.prototype && prototype !== null) {
     throw new NotPlain(`an instance of ${prototype.constructor?.name ?? "a class"}`)
   }
-  return internRecord(value)
+  return internRecord(depth, value)
 }
 
-const internTuple = (value: ReadonlyArray<unknown>): Plain => {
+const internTuple = (depth: number, value: ReadonlyArray<unknown>): Plain => {
   let node = tuples
-  for (let i = 0; i < value.length; i++) node = node.step(internInside(value[i], i))
-  node.value ??= unify(Array.from(value, intern))
+  for (let i = 0; i < value.length; i++) node = node.step(internInside(depth, value[i], i))
+  node.value ??= unify(Array.from(value, (item) => intern(item)))
   return node.value
 }
 
-const internRecord = (value: object): Plain => {
+const internRecord = (depth: number, value: object): Plain => {
   const keys = Object.keys(value).sort()
   let node = records
-  for (const key of keys) node = node.step(key).step(internInside(Reflect.get(value, key), key))
+  for (const key of keys) node = node.step(key).step(internInside(depth, Reflect.get(value, key), key))
   node.value ??= unify(Object.fromEntries(keys.map((key) => [key, intern(Reflect.get(value, key))])))
   return node.value
 }
 
 /** Interns an element, and says where it stands if it is not plain. */
-const internInside = (value: unknown, key: string | number): Plain => {
+const internInside = (depth: number, value: unknown, key: string | number): Plain => {
   try {
-    return intern(value)
+    return internAt(depth + 1, value)
   } catch (error) {
-    if (error instanceof NotPlain)
-      throw new NotPlain(error.what, `it[${JSON.stringify(key)}]${error.place.slice("it".length)}`)
-    throw error
+    if (!(error instanceof NotPlain)) throw error
+    const place = `it[${JSON.stringify(key)}]${error.place.slice("it".length)}`
+    throw new NotPlain(error.what, place.length <= longestPlace ? place : `${place.slice(0, longestPlace)}...`)
   }
 }
+
+const longestPlace = 60
 
 const unify = (value: { readonly [key: string]: Plain } | ReadonlyArray<Plain>): Plain => {
   Object.defineProperty(value, hashKey, { value: digestText(canonicalText(value)) })
@@ -154,6 +162,7 @@ export const highOf = (value: Plain): number =>
 
 const hashOf = (value: Plain): Hash => {
   if (typeof value === "object" && value !== null) {
+    // An interned object carries its hash; any other has none there.
     return (value as Interned)[hashKey] ?? digestText(canonicalText(value))
   }
   let hash = primitiveHashes.get(value)

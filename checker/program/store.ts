@@ -85,11 +85,6 @@ export class Store {
     this.before.length = mark
   }
 
-  /** The cells written since the mark, with repetitions, oldest first. */
-  writtenSince(mark: number): ReadonlyArray<StoredCell> {
-    return this.written.slice(mark)
-  }
-
   /** Calls `visit` for each write since the mark, oldest first. */
   forEachWritten(mark: number, visit: (cell: StoredCell) => void): void {
     for (let i = mark; i < this.written.length; i++) visit(this.written[i] as StoredCell)
@@ -105,17 +100,6 @@ export class Store {
   reading<A>(run: () => A): A {
     const access = this.access
     this.access = Access.read
-    try {
-      return run()
-    } finally {
-      this.access = access
-    }
-  }
-
-  /** Runs code of the program that may read and write cells. */
-  writing<A>(run: () => A): A {
-    const access = this.access
-    this.access = Access.write
     try {
       return run()
     } finally {

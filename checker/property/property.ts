@@ -56,6 +56,7 @@ export interface Progress<in World> extends Stated {
   stuck(world: World, waiting: ReadonlyArray<Waiting>): boolean
 }
 
+/** What must be true of a program, in one of four ways. */
 export type Property<World> = Invariant<World> | ActionInvariant<World> | AtEnd<World> | Progress<World>
 
 /** A property bound to one world, so that the engine need not know the world's type. */

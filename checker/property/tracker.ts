@@ -1,6 +1,6 @@
 import { describeError } from "../engine/fault.ts"
 import { labelOf } from "../program/operation.ts"
-import type { Plain } from "../program/plain.ts"
+import { intern, type Plain } from "../program/plain.ts"
 import { type Actor, breakRule, runtime } from "../program/runtime.ts"
 import type { Store, StoredCell } from "../program/store.ts"
 import type { BoundProperty, Waiting } from "./property.ts"
@@ -44,7 +44,20 @@ export class PropertyTracker {
     this.properties.forEach((property, position) => {
       if (property.kind === "invariant") this.evaluate(position, property, violations)
       if (property.kind === "action")
-        this.observed[position] = this.guarded(position, property.observe, undefined, violations)
+        this.observed[position] = this.guarded(position, () => intern(property.observe()), undefined, violations)
+    })
+    return violations
+  }
+
+  /**
+   * Evaluates everything after a step, whatever the step wrote: what plain re-execution does. A property that looks at
+   * more than cells shows here.
+   */
+  checkAll(): ReadonlyArray<Violation> {
+    const violations: Array<Violation> = []
+    this.properties.forEach((property, position) => {
+      if (property.kind === "invariant") this.evaluate(position, property, violations)
+      if (property.kind === "action") this.compare(position, property, violations)
     })
     return violations
   }
@@ -84,8 +97,10 @@ export class PropertyTracker {
     const violations: Array<Violation> = []
     this.properties.forEach((property, position) => {
       if (property.kind === "atEnd" && waiting.length === 0) this.evaluate(position, property, violations)
-      if (property.kind === "progress") this.count(position)
-      if (property.kind === "progress" && this.guarded(position, () => property.stuck(waiting), false, violations)) {
+      if (property.kind !== "progress") return
+      const counter = this.exercised[position]
+      if (counter !== undefined) counter.times++
+      if (this.guarded(position, () => property.stuck(waiting), false, violations)) {
         const why = waiting.length === 0 ? "all fibers have ended" : deadlock()
         violations.push({ property: property.id, message: `${property.statement} It does not: ${why}` })
       }
@@ -103,8 +118,9 @@ export class PropertyTracker {
       position,
       () => {
         if (!property.premise()) return true
+        const result = property.holds()
         this.count(position)
-        return property.holds()
+        return result
       },
       true,
       violations,
@@ -119,7 +135,7 @@ export class PropertyTracker {
     violations: Array<Violation>,
   ): void {
     const before = this.observed[position]
-    const after = this.guarded(position, property.observe, undefined, violations)
+    const after = this.guarded(position, () => intern(property.observe()), undefined, violations)
     if (after === before) return
     this.log.push({ position, before })
     this.observed[position] = after
@@ -139,9 +155,10 @@ export class PropertyTracker {
     }
   }
 
+  /** Counts an evaluation with a true premise. One that has read no cell says nothing of the program. */
   private count(position: number): void {
     const counter = this.exercised[position]
-    if (counter !== undefined) counter.times++
+    if (counter !== undefined && this.known[position]?.size !== 0) counter.times++
   }
 
   /** Runs a predicate that may only read, noting the cells that it reads. */

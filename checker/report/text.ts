@@ -39,7 +39,7 @@ export const seconds = (value: number): string => `${value.toFixed(1)} s`
 /** `devices=2 pages=1`; empty where there is nothing to bound. */
 export const boundText = (bound: Bound): string =>
   Object.entries(bound)
-    .map(([name, value]) => `${name}=${value}`)
+    .map(([name, value]) => `${printable(name)}=${value}`)
     .join(" ")
 
 /** The same, as one text or none. */

@@ -4,6 +4,7 @@
  */
 import type { ScheduledStep } from "../explore/schedule.ts"
 import { type Plain, show } from "../program/plain.ts"
+import { printable } from "./text.ts"
 
 /** A longer result is left out: it would hide the interleaving. */
 const longestResult = 30
@@ -23,9 +24,10 @@ export const traceLines = (
   width: number,
   others: ReadonlyArray<string> = [],
 ): ReadonlyArray<string> => {
-  const names = [...new Set([...steps.map(({ fiber }) => fiber), ...others])]
-  if (names.length === 0) return []
-  const lines = steps.map((step) => ({ fiber: names.indexOf(step.fiber), text: stepText(step) }))
+  const fibers = [...new Set([...steps.map(({ fiber }) => fiber), ...others])]
+  if (fibers.length === 0) return []
+  const names = fibers.map((name) => printable(name))
+  const lines = steps.map((step) => ({ fiber: fibers.indexOf(step.fiber), text: stepText(step) }))
   const offsets = offsetsOf(
     names.map((name, fiber) => ({
       name: name.length,
@@ -44,11 +46,12 @@ export const traceLines = (
   ]
 }
 
-/** A step as a line of the trace: its label, the option that was chosen, or what it returned. */
-export const stepText = ({ label, choice, result }: ScheduledStep): string => {
-  if (choice !== undefined) return `${label} = ${show(result)}`
-  const value = result === undefined ? "" : resultText(result)
-  return value === "" || value.length > longestResult ? label : `${label} -> ${value}`
+/** A step as a line of the trace: its label, `*` if a seeded bug changed it, and the option chosen or what it returned. */
+const stepText = ({ label, choice, result, changed }: ScheduledStep): string => {
+  const marked = printable(label) + (changed ? "*" : "")
+  if (choice !== undefined) return `${marked} = ${printable(show(result))}`
+  const value = result === undefined ? "" : printable(resultText(result))
+  return value === "" || value.length > longestResult ? marked : `${marked} -> ${value}`
 }
 
 const resultText = (result: Plain): string => (result === "" ? '""' : show(result))

@@ -2,7 +2,7 @@
 import type { ScheduledStep } from "../explore/schedule.ts"
 import { builtIn } from "../property/violation.ts"
 import type { ScenarioEntry } from "../scenario/protocol.ts"
-import { count, indent, type Paint, wrap } from "./text.ts"
+import { count, indent, type Paint, printable, wrap } from "./text.ts"
 import { messageLines, traceLines, waitingFibers } from "./trace.ts"
 
 interface Broken {
@@ -12,6 +12,8 @@ interface Broken {
   readonly steps: ReadonlyArray<ScheduledStep> | undefined
   /** The names of the program's fibers. */
   readonly fibers: ReadonlyArray<string>
+  /** The seeded bug that was switched on. */
+  readonly mutant: string | undefined
 }
 
 /** What the properties that every program has state. */
@@ -36,28 +38,42 @@ export const statedOf = (
 /** The trace, and under it the property, its message, its statement and its source. */
 export const violationLines = (
   scenario: Pick<ScenarioEntry, "properties">,
-  { property, message, steps, fibers }: Broken,
+  { property, message, steps, fibers, mutant }: Broken,
   width: number,
   paint: Paint,
 ): ReadonlyArray<string> => {
   const { statement, source } = statedOf(scenario, property)
   const trace = steps === undefined ? [] : traceLines(steps, width - 2, waitingFibers(message, fibers))
+  const marks = steps?.some(({ changed }) => changed) ? [`* changed by ${mutant}`, ""] : []
   const texts = messageLines(message, fibers).filter((line) => line !== statement)
+  const paragraph = (text: string) => indent(paragraphLines(text, width - 4), 4)
   return [
     ...indent(trace, 2),
     ...(trace.length === 0 ? [] : [""]),
-    `  ${paint.bad(property in builtInStatements ? property : `${property} is broken`)}`,
-    ...indent(
-      texts.flatMap((text) => wrap(text, width - 4)),
-      4,
-    ),
-    ...indent(wrap(`It says: ${statement}`, width - 4), 4),
-    ...indent(wrap(`Source: ${source}`, width - 4), 4),
+    ...indent(marks, 2),
+    `  ${paint.bad(property in builtInStatements ? property : `${printable(property)} is broken`)}`,
+    ...texts.flatMap(paragraph),
+    ...paragraph(`It says: ${statement}`),
+    ...paragraph(`Source: ${source}`),
   ]
 }
 
+/** A text of a program's as lines of at most `width`. */
+export const paragraphLines = (text: string, width: number): ReadonlyArray<string> =>
+  text.split("\n").flatMap((line) => wrap(printable(line, Number.POSITIVE_INFINITY), width))
+
+interface Size {
+  readonly steps: number
+  readonly preemptions: number
+  /** Whether there is no simpler schedule. */
+  readonly minimal: boolean
+  /** How the sentence goes on where the bound was shrunk too. */
+  readonly atBound: string
+}
+
 /** How long a schedule is, and whether there is a simpler one. */
-export const sizeText = (steps: number, preemptions: number, minimal: boolean): string => {
+export const sizeLines = ({ steps, preemptions, minimal, atBound }: Size, width: number): ReadonlyArray<string> => {
   const size = `${count(steps, "step")} with ${count(preemptions, "preemption")}`
-  return minimal ? `${size}, as few as possible` : `${size}; there may be a simpler schedule`
+  const simplest = minimal ? `${size}, as few as possible` : `${size}; there may be a simpler schedule`
+  return indent(wrap(simplest + atBound, width - 2), 2)
 }

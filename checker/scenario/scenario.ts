@@ -12,6 +12,7 @@ export interface Parameter {
   readonly max: number
 }
 
+/** The bounds of a scenario, by name. */
 export type Parameters = { readonly [name: string]: Parameter }
 
 /** A value for each of a scenario's parameters. */
@@ -37,6 +38,7 @@ export interface Setup<out World> {
   readonly monitors?: ReadonlyArray<Monitor>
 }
 
+/** A scenario, as `scenario` makes it; `World` is what its properties and seeded bugs see. */
 export interface Scenario<World> {
   /** Reads like a path: `notifier/interval/two-devices`. */
   readonly id: string
@@ -61,7 +63,9 @@ export interface Scenario<World> {
  *     ...
  *     return { world: { counter }, fibers: { alice: increment, bob: increment } }
  *   },
- *   properties: [atEnd({ id: "no-lost-update", ..., holds: ({ counter }) => counter.value === 2 })],
+ *   properties: [
+ *     { kind: "atEnd", id: "no-lost-update", statement: ..., source: ..., holds: ({ counter }) => counter.value === 2 },
+ *   ],
  * })
  */
 export const scenario = <World, const P extends Parameters = Record<never, Parameter>>(definition: {

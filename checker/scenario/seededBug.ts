@@ -16,6 +16,7 @@ export type Replacement = (original: Effect.Effect<Plain>, operation: Operation)
 /** Replacements by the name of the step. */
 export type Replacements = { readonly [stepName: string]: Replacement }
 
+/** A bug, said from outside: which step of which protocol, and what happens there instead. */
 export interface SeededBug<in World> {
   readonly id: string
   readonly title: string
@@ -29,9 +30,6 @@ export interface SeededBug<in World> {
   /** What is changed in a fiber. Called anew for each run of it, so state kept in its closure is the fiber's own. */
   readonly at: (world: World, fiber: string) => Replacements
 }
-
-/** Defines a seeded bug. */
-export const seededBug = <World>(bug: SeededBug<World>): SeededBug<World> => bug
 
 /** The step is not taken; its fiber goes on as if it had returned `result`. */
 export const leaveOut =

@@ -17,6 +17,7 @@ import {
 } from "../notifier/interval.ts"
 import { type Mutex, mutex, mutexLock, mutexUnlock } from "../sync/mutex.ts"
 
+/** A mirroring device, with the driver's state for one process. */
 export interface MirrorDevice {
   readonly name: string
   readonly mm: Mm
@@ -27,11 +28,10 @@ export interface MirrorDevice {
   readonly pageTable: ReadonlyArray<Cell<Frame | null>>
 }
 
-/** Makes a device with an empty page table and a subscription, not inserted, to the whole address space. */
-export const mirrorDevice = (mm: Mm, name: string): MirrorDevice => {
+/** Makes a device with an empty page table and a subscription to a range, not inserted. */
+export const mirrorDevice = (mm: Mm, name: string, mirrored: Range): MirrorDevice => {
   const lock = mutex(`${name}.lock`)
-  const whole: Range = { start: 0, end: mm.pages }
-  const pageTable = pagesOf(whole).map((va) => cell<Frame | null>(`${name}.pte${va}`, null))
+  const pageTable = mm.pte.map((_, va) => cell<Frame | null>(`${name}.pte${va}`, null))
 
   /** `ops->invalidate` */
   const invalidate = Effect.fnUntraced(function* (range: Range, seq: number) {
@@ -40,7 +40,7 @@ export const mirrorDevice = (mm: Mm, name: string): MirrorDevice => {
     yield* deviceUnmap(name, pageTable, range)
     yield* mutexUnlock(lock)
   })
-  const iv: IntervalSubscription = intervalSubscription(mm.subscriptions, name, whole, invalidate)
+  const iv: IntervalSubscription = intervalSubscription(mm.subscriptions, name, mirrored, invalidate)
   return { name, mm, iv, lock, pageTable }
 }
 
@@ -51,12 +51,14 @@ const deviceUnmap = (name: string, pageTable: MirrorDevice["pageTable"], range: 
   })
 
 /**
- * A device fault on a range: reads the CPU's page table and repeats it in the device's, unless it changed meanwhile.
+ * A device fault on all that the device mirrors: reads the CPU's page table and repeats it in the device's, unless it
+ * changed meanwhile.
  *
  * @returns false when the process has nothing mapped there
  */
-export const mirrorFault = Effect.fnUntraced(function* (device: MirrorDevice, range: Range) {
+export const mirrorFault = Effect.fnUntraced(function* (device: MirrorDevice) {
   const { mm, iv, lock, pageTable } = device
+  const { range } = iv
   const head = yield* enterLoop("mirror_fault")
   for (;;) {
     yield* head()
@@ -85,6 +87,6 @@ export const mirrorFault = Effect.fnUntraced(function* (device: MirrorDevice, ra
 /** Drops all that the device maps, under the driver's lock: what a driver does before it removes its subscription. */
 export const mirrorTearDown = Effect.fnUntraced(function* (device: MirrorDevice) {
   yield* mutexLock(device.lock)
-  yield* deviceUnmap(device.name, device.pageTable, { start: 0, end: device.mm.pages })
+  yield* deviceUnmap(device.name, device.pageTable, device.iv.range)
   yield* mutexUnlock(device.lock)
 })

@@ -35,6 +35,11 @@ export const hmmRangeFault = Effect.fnUntraced(function* (mm: Mm, iv: IntervalSu
       frames.push(found)
     }
     if (missing === undefined) return frames
-    if (!(yield* handleMmFault(mm, missing))) return "-EFAULT" as const
+    const needed = pagesOf({ start: missing, end: range.end })
+    const faulted = yield* step("hmm_vma_fault", [missing], () => needed.filter((va) => at(mm.vma, va).value))
+    // All of them are faulted in, then the walk begins again at the page that was missing.
+    for (const va of faulted) {
+      if (!(yield* handleMmFault(mm, va))) return "-EFAULT" as const
+    }
   }
 })

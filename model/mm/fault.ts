@@ -8,13 +8,16 @@ import { at } from "./range.ts"
 import { tlbOf } from "./tlb.ts"
 
 /**
- * `handle_mm_fault` on a page that is not present, with `mmap_lock` held for read and the VMA found.
+ * `handle_mm_fault`, with `mmap_lock` held for read and the VMA found; nothing happens where a page is present.
  *
  * @returns false when there is no memory
  */
 export const handleMmFault = Effect.fnUntraced(function* (mm: Mm, va: number) {
-  const fresh = yield* step("alloc_anon_folio", [va], () => folioAlloc(mm.folios, mm.name))
-  if (fresh === null) return false
+  const fresh = yield* step("alloc_anon_folio", [va], () =>
+    at(mm.pte, va).value === null ? (folioAlloc(mm.folios, mm.name) ?? "-ENOMEM") : "present",
+  )
+  if (fresh === "-ENOMEM") return false
+  if (fresh === "present") return true
   yield* underLock(mm.pageTableLock, "do_anonymous_page", [va], () => {
     const pte = at(mm.pte, va)
     if (pte.value === null) pte.value = fresh

@@ -9,6 +9,7 @@ export type Folios = Arena<FolioState>
 /** A reference to a folio as page tables and TLBs hold it: the frame, and which of its lives was meant. */
 export type Frame = { readonly pfn: number; readonly generation: number }
 
+/** Makes the folios of a system, all of them free. */
 export const folios = (count: number): Folios => arena("folio", count, { refcount: 0, owner: "" })
 
 /** `folio_alloc`: one reference, the lowest free frame; `null` when there is none (-ENOMEM). Within a step. */

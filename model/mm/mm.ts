@@ -40,7 +40,11 @@ export const addressSpace = (name: string, pages: number, cpus: ReadonlyArray<st
   }
 }
 
+/** `mmap_read_lock` */
 export const mmapReadLock = (mm: Mm): Effect.Effect<void> => downRead(mm.mmapLock, "mmap_read_lock")
+/** `mmap_read_unlock` */
 export const mmapReadUnlock = (mm: Mm): Effect.Effect<void> => upRead(mm.mmapLock, "mmap_read_unlock")
+/** `mmap_write_lock` */
 export const mmapWriteLock = (mm: Mm): Effect.Effect<void> => downWrite(mm.mmapLock, "mmap_write_lock")
+/** `mmap_write_downgrade` */
 export const mmapWriteDowngrade = (mm: Mm): Effect.Effect<void> => downgradeWrite(mm.mmapLock, "mmap_write_downgrade")

@@ -3,9 +3,11 @@ import type { Cell } from "../../checker/program/index.ts"
 /** A half-open range of pages of an address space. */
 export type Range = { readonly start: number; readonly end: number }
 
+/** The pages of a range, in order. */
 export const pagesOf = (range: Range): ReadonlyArray<number> =>
   Array.from({ length: range.end - range.start }, (_, i) => range.start + i)
 
+/** Whether two ranges have a page in common. */
 export const overlaps = (a: Range, b: Range): boolean => a.start < b.end && b.start < a.end
 
 /** A page's entry in a table that has one for each page of an address space. */

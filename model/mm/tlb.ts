@@ -7,6 +7,7 @@ import { at, pagesOf, type Range } from "./range.ts"
 /** A CPU's translation cache: filled from the live page table, stale until it is flushed. */
 export type Tlb = ReadonlyArray<Cell<Frame | null>>
 
+/** Makes a CPU's TLB, empty. */
 export const tlb = (cpu: string, pages: ReadonlyArray<number>): Tlb =>
   pages.map((va) => cell<Frame | null>(`tlb.${cpu}.${va}`, null))
 

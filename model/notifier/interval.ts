@@ -40,6 +40,7 @@ export interface IntervalSubscription {
   readonly invalidate: (range: Range, seq: number) => Effect.Effect<void>
 }
 
+/** Makes the subscriptions of an address space: none, idle. */
 export const notifierSubscriptions = (): NotifierSubscriptions => {
   const tree: ReadonlyArray<string> = []
   const deferred: ReadonlyArray<string> = []
@@ -73,6 +74,7 @@ export const treeInsert = (subs: NotifierSubscriptions, name: string): void => {
 
 /** `interval_tree_remove` */
 export const treeRemove = (subs: NotifierSubscriptions, name: string): void => {
+  assert(subs.state.tree.includes(name), `${name} is taken out of the interval tree and is not in it`)
   subs.state.tree = subs.state.tree.filter((other) => other !== name)
 }
 

@@ -7,8 +7,10 @@ export interface Mutex {
   readonly state: Struct<{ holder: string }>
 }
 
+/** Makes a mutex that nobody holds. */
 export const mutex = (name: string): Mutex => ({ name, state: struct(name, { holder: "" }) })
 
+/** `mutex_lock`: waits until it is free. */
 export const mutexLock = (lock: Mutex): Effect.Effect<void> =>
   guardedStep(
     "mutex_lock",
@@ -19,6 +21,7 @@ export const mutexLock = (lock: Mutex): Effect.Effect<void> =>
     },
   )
 
+/** `mutex_unlock` */
 export const mutexUnlock = (lock: Mutex): Effect.Effect<void> =>
   step("mutex_unlock", [lock.name], () => {
     lock.state.holder = ""

@@ -7,6 +7,7 @@ export interface RwSem {
   readonly state: Struct<{ writer: string; readers: ReadonlyArray<string> }>
 }
 
+/** Makes a semaphore that nobody holds. */
 export const rwSem = (name: string): RwSem => {
   const readers: ReadonlyArray<string> = []
   return { name, state: struct(name, { writer: "", readers }) }
@@ -14,6 +15,7 @@ export const rwSem = (name: string): RwSem => {
 
 const withReader = (readers: ReadonlyArray<string>, reader: string) => [...readers, reader].sort()
 
+/** `down_read`, under the name of the caller that readers of traces know. */
 export const downRead = (sem: RwSem, name: string): Effect.Effect<void> =>
   guardedStep(
     name,
@@ -23,11 +25,13 @@ export const downRead = (sem: RwSem, name: string): Effect.Effect<void> =>
     },
   )
 
+/** `up_read` */
 export const upRead = (sem: RwSem, name: string): Effect.Effect<void> =>
   step(name, () => {
     sem.state.readers = sem.state.readers.filter((reader) => reader !== self())
   })
 
+/** `down_write` */
 export const downWrite = (sem: RwSem, name: string): Effect.Effect<void> =>
   guardedStep(
     name,

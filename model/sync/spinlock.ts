@@ -7,8 +7,10 @@ export interface SpinLock {
   readonly state: Struct<{ holder: string }>
 }
 
+/** Makes a spinlock that nobody holds. */
 export const spinLock = (name: string): SpinLock => ({ name, state: struct(name, { holder: "" }) })
 
+/** Whether nobody holds the lock. */
 export const isFree = (lock: SpinLock): boolean => lock.state.holder === ""
 
 /** A critical section inside which nothing can be seen from outside: one step, taken when the lock is free. */

@@ -7,6 +7,7 @@ export interface WaitQueue {
   readonly state: Struct<{ sleepers: ReadonlyArray<string> }>
 }
 
+/** Makes a queue on which nobody sleeps. */
 export const waitQueue = (name: string): WaitQueue => {
   const sleepers: ReadonlyArray<string> = []
   return { name, state: struct(name, { sleepers }) }
@@ -47,6 +48,7 @@ export const waitEvent = Effect.fnUntraced(function* (
   }
 })
 
+/** `wake_up_all` */
 export const wakeUpAll = (queue: WaitQueue): Effect.Effect<void> =>
   step("wake_up_all", [queue.name], () => {
     queue.state.sleepers = []

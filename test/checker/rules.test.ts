@@ -2,6 +2,8 @@
  * The rules of the language of programs. Whoever breaks one is told so by name, by every strategy, the same way every
  * time, and never left hanging.
  */
+import { randomInt } from "node:crypto"
+import fs, { existsSync } from "node:fs"
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Deferred from "effect/Deferred"
@@ -86,6 +88,19 @@ const realTimer = () => new Promise<void>((resolve) => setTimeout(resolve, 1))
 
 /** Plain values come from results only: a function is none, whatever the types are told. */
 const returning = (value: unknown) => step("hand-over", () => value)
+
+/** An object that contains itself. */
+const knot = () => {
+  const object: Record<string, unknown> = {}
+  object.self = object
+  return object
+}
+
+const nested = (levels: number) => {
+  let value: unknown = 1
+  for (let i = 0; i < levels; i++) value = [value]
+  return value
+}
 
 const cases: ReadonlyArray<Case> = [
   {
@@ -290,6 +305,28 @@ const cases: ReadonlyArray<Case> = [
     fiber: () => Effect.ensuring(Effect.never, Effect.forever(Effect.void)),
     parts: ["waits for something that is not a step"],
   },
+  { name: "process.exit", fiber: () => step("leave", () => process.exit(0)), parts: ["in leave", "process.exit()"] },
+  { name: "process.kill", fiber: () => step("leave", () => process.kill(0, 0)), parts: ["process.kill()"] },
+  { name: "process.uptime", fiber: () => step("look", () => process.uptime()), parts: ["process.uptime()"] },
+  { name: "process.memoryUsage", fiber: () => step("look", () => process.memoryUsage.rss()), parts: ["memoryUsage"] },
+  { name: "a file, by a named import", fiber: () => step("look", () => existsSync("/")), parts: ["fs.existsSync()"] },
+  { name: "a file, by a namespace", fiber: () => step("look", () => fs.statSync("/").size), parts: ["fs.statSync()"] },
+  { name: "a random number of Node's", fiber: () => step("roll", () => randomInt(6)), parts: ["crypto.randomInt()"] },
+  { name: "process.hrtime.bigint", fiber: () => step("look", () => process.hrtime.bigint()), parts: ["hrtime.bigint"] },
+  { name: "a circular result", fiber: () => returning(knot()), parts: ["more than 100 levels", 'it["self"]["self"]'] },
+  { name: "a deep result", fiber: () => returning(nested(100_000)), parts: ["more than 100 levels deep", "it[0][0]"] },
+  {
+    name: "a circular failure",
+    fiber: () => Effect.fail(knot()),
+    property: builtIn.failure,
+    parts: ["failed with <ref *1> { self: [Circular *1] }"],
+  },
+  {
+    name: "a failure that JSON does not know",
+    fiber: () => Effect.fail({ n: 1n }),
+    property: builtIn.failure,
+    parts: ["failed with { n: 1n }"],
+  },
   { name: "a choice without options", fiber: () => choose("pick", []), parts: ["choice pick has no options"] },
   {
     name: "a cell made by a fiber",
@@ -414,6 +451,20 @@ describe("what a program computes between its steps is its own affair", () => {
     for (const { strategy, result } of await verdicts(program)) {
       expect(result.outcome, result.violation?.message).toBe(strategy === "random" ? "inconclusive" : "holds")
     }
+  })
+})
+
+describe("what a program logs and traces", () => {
+  it("goes nowhere, and breaks no rule", async () => {
+    const program = over(({ x }) => ({
+      talker: Effect.gen(function* () {
+        yield* Effect.log("before")
+        yield* step("add", () => x.value++)
+        yield* Effect.logError("after", { n: 1 })
+        yield* Effect.fn("named")(() => Effect.withSpan(Effect.void, "inner"))()
+      }),
+    }))
+    for (const { result } of await verdicts(program)) expect(result.violation).toBeUndefined()
   })
 })
 

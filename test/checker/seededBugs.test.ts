@@ -217,4 +217,16 @@ describe("seeded bugs", () => {
     expect(moved.indexOf("cpu unmap")).toBeGreaterThan(moved.indexOf("cpu wait_unpinned"))
     expect(moved.filter((label) => label === "cpu unmap")).toHaveLength(1)
   })
+
+  it("mark in the trace the steps that they changed, and no others", async () => {
+    const marked = async (id: string, target: string) => {
+      const result = await run(program(id), "dfs", { target })
+      const { steps } = runMoves(program(id), result.moves ?? [])
+      return new Set(steps.filter(({ changed }) => changed).map(({ fiber, label }) => `${fiber} ${label}`))
+    }
+    expect(await marked("no-unmap", "no-use-after-free")).toEqual(new Set())
+    expect(await marked("free-nothing", "page-is-freed")).toEqual(new Set(["cpu free"]))
+    expect(await marked("unmap-late", "no-use-after-free")).toEqual(new Set(["cpu wait_unpinned", "cpu unmap"]))
+    expect(await marked("once-per-run", "deadlock")).toEqual(new Set())
+  })
 })

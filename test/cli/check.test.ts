@@ -41,10 +41,10 @@ const script = (name: string, { adds = 1, breaks = "no-lost-update" }: Registry 
          { kind: "invariant", id: "idle", statement: "It says nothing.", source: "nowhere", premise: () => false, holds: () => true },
        ],
      })
-     const bug = S.seededBug({
+     const bug = {
        id: "no-lock", title: "the lock is not taken", source: "the test", scenario: "counter/locked", breaks: "${breaks}",
        at: () => ({ lock: S.leaveOut() }),
-     })
+     }
      main([S.protocol({ id: "counter", title: "counters", scenarios: [counter], bugs: [bug] })], "${join(put.directory, name, "saved")}")`,
   )
 
@@ -77,6 +77,7 @@ describe.concurrent("the bare command", () => {
     expect(replayed.status).toBe(0)
     const found = await shootdown(["explore", "--mutant", "no-lock"], { script: good })
     expect(found.stdout).toContain("counter/locked with no-lock")
+    expect(found.stdout).not.toContain("changed by") // the lock is left out: no step that is taken was changed
     expect(found.status).toBe(1)
   })
 

@@ -18,6 +18,30 @@ describe.concurrent("endings", () => {
     expect(ran.status).toBe(130)
   })
 
+  it("SIGINT while shrinking: 130, with the violation that was found", async () => {
+    const file = put("shrinking.ts", programs.slowToShrink)
+    const args = ["explore", file, "--strategy", "random", "--json", "-"]
+    const ran = await shootdown(args, { signal: "SIGINT" })
+    expect(ran.stderr).toMatch(/interrupted while shrinking in slow-to-shrink: few-switches broke after \d+ execution/)
+    expect(ran.stderr).toContain("\n  they took turns\n")
+    const document = Schema.decodeUnknownSync(Report)(JSON.parse(ran.stdout))
+    expect(document).toMatchObject({
+      interrupted: true,
+      scenarios: [{ outcome: "violated", property: "few-switches", message: "they took turns" }],
+    })
+    const counterexample = document.scenarios[0]?.counterexample
+    expect(counterexample?.schedule.length).toBeGreaterThanOrEqual(20)
+    const saved = put("shrinking.json", JSON.stringify(counterexample))
+    expect((await shootdown(["replay", saved, "--program", file])).status).toBe(0)
+    expect(ran.status).toBe(130)
+  })
+
+  it("a program that ends the process while it is loaded: 70, and it is said", async () => {
+    const ran = await shootdown(["explore", put("exits.ts", programs.exitsAtOnce)])
+    expect(ran.stderr).toBe("shootdown: the process was ended from within: by a program's process.exit, it seems\n")
+    expect(ran.status).toBe(70)
+  })
+
   it("SIGINT ends a program that never comes back, at once", async () => {
     const ran = await shootdown(["explore", put("never.ts", programs.neverReturns)], { signal: "SIGINT" })
     expect(ran.stdout).toMatch(/interrupted in never-returns: /)

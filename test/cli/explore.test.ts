@@ -68,6 +68,8 @@ describe.concurrent("explore FILE.ts", () => {
     const lost = put("dfs-lost.ts", programs.lostUpdate)
     expect((await shootdown(["explore", lost, "--strategy", "dfs", "--preemptions", "0"])).status).toBe(0)
     expect((await shootdown(["explore", lost, "--strategy", "dfs", "--preemptions", "1"])).status).toBe(1)
+    const one = await shootdown(["explore", file, "--strategy", "dfs", "--preemptions", "1"])
+    expect(one.stdout).toContain("holds in every schedule of at most 1 preemption:")
   })
 
   it("ends with 3 when a sample finds nothing", async () => {
@@ -108,12 +110,26 @@ describe.concurrent("explore FILE.ts", () => {
     ["waits", programs.waitsForPromise, "setTimeout is the real world's"],
     ["touches", programs.touchesOutside, "cell a is written outside a step"],
     ["promises", programs.returnsPromise, "an instance of Promise"],
+    ["exits", programs.exits, "process.exit() would end the checker"],
+    ["reads", programs.readsFile, "fs.readFileSync() is the real world's"],
+    ["saved-clock", programs.savedClock, "Date.now() is the real world's"],
+    ["circular", programs.failsCircularly, "failed with <ref *1> { n: 1n, self: [Circular *1] }"],
   ])("names the fiber that breaks the rules: %s", async (name, program, what) => {
     const { status, stdout, stderr } = await shootdown(["explore", put(`${name}.ts`, program)])
     const text = stdout.replace(/\s+/g, " ")
     expect(text).toContain("fiber cpu0")
     expect(text).toContain(what)
     expect(stderr).toBe("")
+    expect(status).toBe(1)
+  })
+
+  it("shows names without what a terminal would obey in them", async () => {
+    const { status, stdout } = await shootdown(["explore", put("escapes.ts", programs.escapes)])
+    expect(stdout).toContain("  cpu\\u{1b}[2J\n")
+    expect(stdout).toContain("  store\\u{1b}[2J\n")
+    expect(stdout).toContain("violated: zero\\u{1b}[2J after")
+    expect(stdout).toContain("It says: It is\\u{1b}[2J zero.")
+    expect(stdout).not.toContain(escapeCharacter)
     expect(status).toBe(1)
   })
 

@@ -93,6 +93,32 @@ export const neverReturns = file(
 export const throwsInSetup = file("throws", `throw new Error("no such device")`)
 export const speaks = file("speaks", one(""), "[]", `console.log("loading")`)
 
+/** Ends the process in the middle of a step. */
+export const exits = file("exits", one(`yield* step("leave", () => process.exit(0))`))
+/** Ends the process while it is loaded. */
+export const exitsAtOnce = file("exits-at-once", one(""), "[]", "process.exit(0)")
+/** Reads a file through a named import. */
+export const readsFile = file(
+  "reads",
+  one(`yield* step("load", () => readFileSync("/etc/hostname", "utf8").length)`),
+  "[]",
+  `import { readFileSync } from "node:fs"`,
+)
+/** Took the clock out of its object before the checker could see it run. */
+export const savedClock = file("saved-clock", one(`yield* step("load", () => now() > 0)`), "[]", "const now = Date.now")
+export const failsCircularly = file(
+  "circular",
+  one("const knot = { n: 1n }; knot.self = knot; yield* Effect.fail(knot)"),
+)
+/** Names that a terminal would obey. */
+export const escapes = file(
+  "escapes",
+  `return { world: { a }, fibers: {
+      "cpu\\u001b[2J": step("store\\u001b[2J", () => { a.value = 1 }) } }`,
+  `[{ kind: "invariant", id: "zero\\u001b[2J", statement: "It is\\u001b[2J zero.", source: "a\\u001b[2J book",
+     holds: ({ a }) => a.value === 0 }]`,
+)
+
 /** Two runs of it differ: the fibers share a variable that the checker does not see. */
 export const hiddenVariable = file(
   "hidden",
@@ -119,5 +145,27 @@ export const big = file(
     return { world: {}, fibers: { a: fiber(1), b: fiber(2), c: fiber(3), d: fiber(5) } }`,
   "[]",
   // Counts for the sake of the test alone: nothing in the program depends on it.
+  "let steps = 0",
+)
+
+/**
+ * Breaks after 20 switches, which nearly every schedule makes; the simplest schedule that does is hard to find. Says
+ * `started` when shrinking is well under way.
+ */
+export const slowToShrink = file(
+  "slow-to-shrink",
+  `const fiber = (n) => Effect.gen(function* () {
+      for (let i = 0; i < 60; i++) {
+        yield* checkpoint("head", i)
+        yield* step("add", () => {
+          if (++steps === 30_000) writeSync(2, "started\\n")
+          if (b.value % 8 !== n) b.value = b.value - b.value % 8 + 8 + n
+          a.value = (a.value * 7 + n) % 1000003
+        })
+      }
+    })
+    return { world: { b }, fibers: { a: fiber(1), b: fiber(2), c: fiber(3), d: fiber(5) } }`,
+  `[{ kind: "invariant", id: "few-switches", statement: "Fibers take turns rarely.", source: "the test",
+     holds: ({ b }) => b.value < 20 * 8, explain: () => "they took turns" }]`,
   "let steps = 0",
 )

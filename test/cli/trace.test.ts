@@ -1,12 +1,15 @@
 /** The two-column trace at several widths. */
 import { describe, expect, it } from "vitest"
 import { type ScheduledStep, traceLines } from "../../checker/index.ts"
+import { noPaint } from "../../checker/report/text.ts"
+import { sizeLines, violationLines } from "../../checker/report/violation.ts"
 
 const step = (fiber: string, label: string, more: Partial<ScheduledStep> = {}): ScheduledStep => ({
   fiber,
   label,
   choice: undefined,
   result: undefined,
+  changed: false,
   ...more,
 })
 
@@ -51,7 +54,30 @@ describe("the trace", () => {
     const long = step("cpu0", "load", { result: "x".repeat(100) })
     expect(traceLines([long], 80, ["gpu"])).toEqual(["cpu0  gpu", "----  ---", "load"])
   })
+  it("marks the steps that a seeded bug changed", () => {
+    const changed = [step("cpu0", "load", { result: 2, changed: true }), step("cpu0", "store", { changed: true })]
+    expect(traceLines(changed, 80)).toEqual(["cpu0", "----", "load* -> 2", "store*"])
+    const scenario = { properties: [] }
+    const broken = { property: "deadlock", message: "stuck", steps: changed, fibers: ["cpu0"], mutant: "no-lock" }
+    expect(violationLines(scenario, broken, 80, noPaint).slice(0, 6)).toEqual([
+      "  cpu0",
+      "  ----",
+      "  load* -> 2",
+      "  store*",
+      "",
+      "  * changed by no-lock",
+    ])
+  })
   it("is empty for an empty schedule", () => {
     expect(traceLines([], 80)).toEqual([])
+  })
+})
+
+describe("the size of a schedule", () => {
+  it("keeps to the width", () => {
+    expect(sizeLines({ steps: 4, preemptions: 1, minimal: true, atBound: ", at the smaller bound a=1" }, 40)).toEqual([
+      "  4 steps with 1 preemption, as few as",
+      "  possible, at the smaller bound a=1",
+    ])
   })
 })

@@ -1,7 +1,19 @@
 import * as Effect from "effect/Effect"
 import { describe, expect, it } from "vitest"
-import { explore, replay, runMoves, type SearchOptions, shrink, strategies } from "../../checker/index.ts"
+import {
+  changeBody,
+  explore,
+  protocol,
+  replay,
+  runMoves,
+  type SearchOptions,
+  type SeededBug,
+  shrink,
+  strategies,
+} from "../../checker/index.ts"
 import { intervalNotifier } from "../../spec/notifier/interval/index.ts"
+import { insertRemove } from "../../spec/notifier/interval/scenarios.ts"
+import type { IntervalWorld } from "../../spec/notifier/interval/world.ts"
 
 const options: SearchOptions = { maxSteps: 10_000, seed: 1 }
 const strategy = (name: string) => {
@@ -24,6 +36,8 @@ describe("the interval notifier", () => {
     ["notifier/interval/two-devices", { devices: 2, pages: 1, invalidations: 1, removals: 1 }],
     ["notifier/interval/overlapping", { devices: 1, pages: 1, invalidations: 2, removals: 0 }],
     ["notifier/interval/insert-remove", { devices: 2, pages: 1, invalidations: 1, removals: 2 }],
+    ["notifier/interval/repeated", { devices: 1, pages: 2, invalidations: 2, removals: 0 }],
+    ["notifier/interval/overlapping", { devices: 1, pages: 2, invalidations: 2, removals: 0 }],
   ] as const)("holds in %s at %o, every state visited", async (id, bound) => {
     const result = await Effect.runPromise(explore(scenario(id).program(bound), strategy("states"), options))
     expect(result.violation).toBeUndefined()
@@ -55,7 +69,8 @@ describe("the interval notifier", () => {
 
   it("states the invariants of the reference", () => {
     const ids = new Set(intervalNotifier.scenarios.flatMap(({ properties }) => properties.map(({ id }) => id)))
-    const wanted = `NOTIFIER-PAIRING NOTIFIER-ALL-CALLED NOTIFIER-NO-CB-AFTER-REMOVE SEQ-ODD-IFF-FULL SEQ-IDLE-EVEN
+    const wanted =
+      `NOTIFIER-PAIRING NOTIFIER-ALL-CALLED NOTIFIER-NO-CB-AFTER-REMOVE NOTIFIER-SUBSCRIBED SEQ-ODD-IFF-FULL SEQ-IDLE-EVEN
       SEQ-SUB-ODD SEQ-MONOTONE SEQ-SUB-NOT-AHEAD SEQ-TREE-FROZEN SEQ-DEFERRED-EMPTY SEQ-DEFERRED-MEANING
       SEQ-ACTIVE-NONNEG SEQ-WAITERS-WOKEN SEQ-NO-FALSE-VALID SEQ-REMOVE-NOT-FROM-CB SEQ-READBEGIN-NOT-UNDER-ULOCK
       SEQ-SETSEQ-UNDER-ULOCK SEQ-EVERY-ACCEPT-SETS MIRROR-AGREE MIRROR-NO-INSTALL-IN-WINDOW MIRROR-NO-UAF L-READBEGIN
@@ -109,6 +124,31 @@ describe("the interval notifier", () => {
     expect(steps.map(({ fiber, label }) => `${fiber} ${label}`).filter((step) => essential.includes(step))).toEqual(
       essential,
     )
+  })
+
+  it.each([
+    ["inserts", (inTree: boolean) => !inTree],
+    ["removes", (inTree: boolean) => inTree],
+  ])("notices when deferred %s are dropped", async (_, dropped) => {
+    const forgetful: SeededBug<IntervalWorld> = {
+      id: "forgetful",
+      title: "the end of an invalidation drops a part of what was deferred",
+      source: "made up",
+      scenario: insertRemove.id,
+      breaks: "NOTIFIER-SUBSCRIBED",
+      at: ({ subs }) => ({
+        "mn_itree_inv_end: deferred_list": changeBody((operation) => {
+          const { tree } = subs.state
+          subs.state.deferred = subs.state.deferred.filter((name) => !dropped(tree.includes(name)))
+          operation.body()
+        }),
+      }),
+    }
+    const [entry] = protocol({ id: "forgetful", title: "", scenarios: [insertRemove], bugs: [forgetful] }).scenarios
+    if (entry === undefined) throw new Error("the scenario is missing")
+    const result = await Effect.runPromise(explore(entry.program({}, "forgetful"), strategy("states"), options))
+    expect(result.outcome).toBe("violated")
+    expect(["NOTIFIER-SUBSCRIBED", "NOTIFIER-NO-CB-AFTER-REMOVE"]).toContain(result.violation?.property)
   })
 
   it("finds hmm-valid-flag-aba by random schedules too", async () => {

@@ -5,12 +5,13 @@ import {
   changeGuard,
   leaveOut,
   moveBehind,
+  type Plain,
   type Replacements,
   type SeededBug,
 } from "../../../checker/index.ts"
 import type { MirrorDevice } from "../../../model/driver/mirror.ts"
 import { isInvalidating, mmuIntervalNotifierRemove, treeInsert, treeRemove } from "../../../model/notifier/interval.ts"
-import { mutexLock } from "../../../model/sync/mutex.ts"
+import { mutexLock, mutexUnlock } from "../../../model/sync/mutex.ts"
 import { isFree } from "../../../model/sync/spinlock.ts"
 import { insertRemove, oneFault, overlapping, twoDevices } from "./scenarios.ts"
 import type { IntervalWorld } from "./world.ts"
@@ -100,7 +101,8 @@ export const intervalBugs: ReadonlyArray<SeededBug<IntervalWorld>> = [
         treeInsert(subs, name)
       }),
       mmu_interval_notifier_remove: changeBody((operation) => {
-        treeRemove(subs, String(operation.args[0]))
+        const name = String(operation.args[0])
+        if (subs.state.tree.includes(name)) treeRemove(subs, name)
         return null
       }),
     }),
@@ -121,16 +123,21 @@ export const intervalBugs: ReadonlyArray<SeededBug<IntervalWorld>> = [
     breaks: "L-READBEGIN",
     at: inDevice(({ lock }) => {
       let early = false
+      const unlockIf = (gone: (result: Plain) => boolean) => (original: Effect.Effect<Plain>) =>
+        Effect.tap(original, (result) => (gone(result) ? mutexUnlock(lock) : Effect.void))
       return {
         mmu_interval_read_begin: (original) => {
           early = true
           return Effect.andThen(mutexLock(lock), original)
         },
         mutex_lock: (original) => {
-          if (!early) return Effect.succeed(undefined)
+          if (!early) return Effect.void
           early = false
           return original
         },
+        mmu_interval_check_retry: unlockIf((stale) => stale === true),
+        hmm_vma_handle_pte: unlockIf((found) => found === "-EFAULT"),
+        alloc_anon_folio: unlockIf((found) => found === "-ENOMEM"),
       }
     }),
   },

@@ -73,6 +73,21 @@ export const notifierProperties: ReadonlyArray<Spec> = [
         )
         .join(" "),
   },
+  {
+    kind: "invariant",
+    id: "NOTIFIER-SUBSCRIBED",
+    statement:
+      "A subscription that was inserted and not removed is in the interval tree or waits on the deferred list.",
+    source: "mm/mmu_notifier.c: __mmu_interval_notifier_insert, mn_itree_inv_end",
+    premise: (world) => livesOf(world).some((life) => life.stage === "inserted"),
+    holds: (world) =>
+      world.devices.every(
+        (device) =>
+          stageOf(world, device) !== "inserted" ||
+          world.subs.state.tree.includes(device.name) ||
+          world.subs.state.deferred.includes(device.name),
+      ),
+  },
 ]
 
 /** How a subscription is still in use. */
@@ -325,6 +340,7 @@ const inWindow = (world: IntervalWorld, device: MirrorDevice, va: number) =>
       covers(window, va) && (window.phase === "open" || (isOpen(window) && window.called.includes(device.name))),
   )
 
+/** What MIRROR-NO-INSTALL-IN-WINDOW observes, which the engine hands back as plain data: per device and page. */
 type Entries = ReadonlyArray<ReadonlyArray<readonly [mapped: boolean, inWindow: boolean]>>
 const anyEntry = (
   before: Plain,
@@ -354,9 +370,14 @@ export const livenessProperties: ReadonlyArray<Spec> = [
   {
     kind: "progress",
     id: "L-DEFERRED",
-    statement: "What was deferred is done in the end.",
+    statement: "Inserts and removes that were deferred are done in the end.",
     source: "mm/mmu_notifier.c: mn_itree_inv_end",
-    stuck: ({ subs }) => subs.state.deferred.length > 0,
+    stuck: (world) =>
+      world.subs.state.deferred.length > 0 ||
+      world.devices.some((device) => {
+        const inTree = world.subs.state.tree.includes(device.name)
+        return inTree ? stageOf(world, device) === "freed" : stageOf(world, device) === "inserted"
+      }),
   },
 ]
 

@@ -36,58 +36,55 @@ const intervalScenario = (
     properties: intervalProperties,
   })
 
+/** One CPU does all the invalidations, one after the other. */
+const oneInvalidator =
+  (otherProcess: boolean) =>
+  ({ invalidations, ...bound }: Defaults): Shape => ({ ...bound, cpus: 1, rounds: invalidations, otherProcess })
+
+/** Each invalidation has a CPU of its own. */
+const manyInvalidators = ({ invalidations, ...bound }: Defaults): Shape => ({
+  ...bound,
+  cpus: invalidations,
+  rounds: 1,
+  otherProcess: false,
+})
+
+/** One fault against one invalidation. */
 export const oneFault = intervalScenario(
   "one-fault",
-  "a device faults while one CPU invalidates again and again and another process is after the freed pages",
-  { devices: 1, pages: 1, invalidations: 3, removals: 0 },
-  ({ devices, pages, invalidations, removals }) => ({
-    devices,
-    pages,
-    cpus: 1,
-    rounds: invalidations,
-    removals,
-    otherProcess: true,
-  }),
+  "a device faults while a CPU invalidates and another process is after the freed page",
+  { devices: 1, pages: 1, invalidations: 1, removals: 0 },
+  oneInvalidator(true),
 )
 
+/** Many faults, refaults and recycled pages. */
+export const repeated = intervalScenario(
+  "repeated",
+  "a device faults on two pages while a CPU invalidates again and again and another process is after the freed pages",
+  { devices: 1, pages: 2, invalidations: 3, removals: 0 },
+  oneInvalidator(true),
+)
+
+/** Devices with different ranges. */
 export const twoDevices = intervalScenario(
   "two-devices",
   "several devices fault while one CPU invalidates again and again",
-  { devices: 2, pages: 1, invalidations: 2, removals: 0 },
-  ({ devices, pages, invalidations, removals }) => ({
-    devices,
-    pages,
-    cpus: 1,
-    rounds: invalidations,
-    removals,
-    otherProcess: false,
-  }),
+  { devices: 2, pages: 2, invalidations: 2, removals: 0 },
+  oneInvalidator(false),
 )
 
+/** Windows that overlap in time. */
 export const overlapping = intervalScenario(
   "overlapping",
   "a device faults while several CPUs invalidate at once",
   { devices: 1, pages: 1, invalidations: 2, removals: 0 },
-  ({ devices, pages, invalidations, removals }) => ({
-    devices,
-    pages,
-    cpus: invalidations,
-    rounds: 1,
-    removals,
-    otherProcess: false,
-  }),
+  manyInvalidators,
 )
 
+/** All three states of the writer, deferred inserts and removes. */
 export const insertRemove = intervalScenario(
   "insert-remove",
   "devices insert and remove their subscriptions while CPUs invalidate",
-  { devices: 2, pages: 1, invalidations: 1, removals: 2 },
-  ({ devices, pages, invalidations, removals }) => ({
-    devices,
-    pages,
-    cpus: invalidations,
-    rounds: 1,
-    removals,
-    otherProcess: false,
-  }),
+  { devices: 2, pages: 2, invalidations: 1, removals: 2 },
+  manyInvalidators,
 )

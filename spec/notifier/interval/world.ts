@@ -24,10 +24,10 @@ export interface IntervalWorld {
 }
 
 export interface Shape {
-  /** Devices that mirror the process, each faulting once on all its pages. */
+  /** Devices that mirror the process, each faulting once: the first on all its pages, the others on the last one. */
   readonly devices: number
   readonly pages: number
-  /** CPUs that invalidate, and how often each does. */
+  /** CPUs that invalidate, and how often each does: CPU i begins with page i. */
   readonly cpus: number
   readonly rounds: number
   /** How many of the devices, the last ones, insert their subscription before the fault and remove it behind. */
@@ -41,7 +41,9 @@ export const intervalWorld = (shape: Shape): Setup<IntervalWorld> => {
   const cpus = names("cpu", shape.cpus)
   const all = folios(shape.pages + shape.devices + shape.cpus)
   const mm = addressSpace("mm", shape.pages, cpus, all)
-  const devices = names("gpu", shape.devices).map((name) => mirrorDevice(mm, name))
+  const devices = names("gpu", shape.devices).map((name, position) =>
+    mirrorDevice(mm, name, { start: position === 0 ? 0 : shape.pages - 1, end: shape.pages }),
+  )
   const comesAndGoes = (device: MirrorDevice) => devices.indexOf(device) >= shape.devices - shape.removals
   const record = history(mm, devices, cpus, (device) => (comesAndGoes(device) ? "new" : "inserted"))
 
@@ -53,8 +55,8 @@ export const intervalWorld = (shape: Shape): Setup<IntervalWorld> => {
   for (const device of devices) if (!comesAndGoes(device)) treeInsert(mm.subscriptions, device.name)
 
   const fibers = [
-    ...cpus.map((cpu) => [cpu, invalidator(mm, cpu, shape.rounds)] as const),
-    ...devices.map((device) => [device.name, comesAndGoes(device) ? visitor(device) : resident(device)] as const),
+    ...cpus.map((cpu, position) => [cpu, invalidator(mm, cpu, position, shape.rounds)] as const),
+    ...devices.map((device) => [device.name, comesAndGoes(device) ? visitor(device) : mirrorFault(device)] as const),
     ...(shape.otherProcess ? [["other", otherProcess(all)] as const] : []),
   ]
   return {
@@ -67,28 +69,33 @@ export const intervalWorld = (shape: Shape): Setup<IntervalWorld> => {
 const names = (kind: string, count: number): ReadonlyArray<string> =>
   Array.from({ length: count }, (_, i) => `${kind}${i}`)
 
-/** A thread that gives back one page after the other, in either way, and touches it again in between. */
-const invalidator = Effect.fnUntraced(function* (mm: Mm, cpu: string, rounds: number) {
+const systemCalls = ["madvise(MADV_DONTNEED)", "munmap"] as const
+
+/** A thread that gives back one page after the other, or all at once, and touches them again in between. */
+const invalidator = Effect.fnUntraced(function* (mm: Mm, cpu: string, first: number, rounds: number) {
+  const whole = { start: 0, end: mm.pages }
   for (let round = 0; round < rounds; round++) {
     yield* checkpoint("round", round)
-    const va = round % mm.pages
-    const range = { start: va, end: va + 1 }
+    const va = (first + round) % mm.pages
     if (round > 0 && !(yield* userAccess(mm, cpu, va))) return
-    const syscall = yield* choose("syscall", ["madvise(MADV_DONTNEED)", "munmap"])
-    yield* syscall === "munmap" ? munmap(mm, range) : madviseDontneed(mm, range)
+    const options = mm.pages === 1 ? systemCalls : ([...systemCalls, "munmap everything"] as const)
+    const syscall = yield* choose("syscall", options)
+    if (syscall === "munmap") yield* munmap(mm, { start: va, end: va + 1 })
+    else if (syscall === "munmap everything") yield* munmap(mm, whole)
+    else yield* madviseDontneed(mm, { start: va, end: va + 1 })
   }
 })
 
-const whole = (device: MirrorDevice) => ({ start: 0, end: device.mm.pages })
-
-/** A device that is subscribed all the time. */
-const resident = (device: MirrorDevice) => mirrorFault(device, whole(device))
-
-/** A device that subscribes, faults, and leaves: it unmaps before it removes its subscription, and then frees it. */
+/**
+ * A device that subscribes, faults, and leaves: it unmaps before it removes its subscription, and then frees it. Or it
+ * thinks better of it and leaves at once.
+ */
 const visitor = Effect.fnUntraced(function* (device: MirrorDevice) {
   yield* mmuIntervalNotifierInsert(device.mm.subscriptions, device.iv)
-  yield* mirrorFault(device, whole(device))
-  yield* mirrorTearDown(device)
+  if ((yield* choose("use", ["fault", "leave"])) === "fault") {
+    yield* mirrorFault(device)
+    yield* mirrorTearDown(device)
+  }
   yield* mmuIntervalNotifierRemove(device.mm.subscriptions, device.iv)
   yield* step("kfree", [device.name], () => undefined)
 })
