@@ -6,7 +6,7 @@
 
 import * as Effect from "effect/Effect"
 import { withoutRealWorld } from "../engine/realWorld.ts"
-import { attempt } from "../engine/supervised.ts"
+import { attempt, stretchTime } from "../engine/supervised.ts"
 import { fiberOf, type Move, optionOf } from "../engine/system.ts"
 import { letOthersRun } from "../explore/explore.ts"
 import { countPreemptions } from "../explore/schedule.ts"
@@ -57,7 +57,13 @@ export const shrinkEffect = Effect.fnUntraced(function* (
   const shrinking = shrinkInSlices(...args)
   for (;;) {
     yield* onProgress
-    const { done, value } = yield* attempt(() => shrinking.next())
+    const { done, value } = yield* attempt(() => {
+      const until = performance.now() + stretchTime
+      for (;;) {
+        const next = shrinking.next()
+        if (next.done || performance.now() >= until) return next
+      }
+    })
     if (done) return value
     yield* letOthersRun
   }

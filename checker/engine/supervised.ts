@@ -13,7 +13,13 @@ import { withoutRealWorld } from "./realWorld.ts"
 /** Program code did not return; `message` says whose. */
 export class Stalled extends Data.TaggedError("Stalled")<{ readonly message: string }> {}
 
-/** Milliseconds that a stretch may take by default: stretches are made to take a tiny part of that. */
+/**
+ * Milliseconds that a stretch should take. While one begins or ends, `node:vm` takes the handlers of ctrl-C away for some
+ * 50 microseconds, in which a signal ends the process in silence: stretches are long enough to make that rare.
+ */
+export const stretchTime = 100
+
+/** Milliseconds that a stretch may take by default. */
 const defaultLimit = 30_000
 
 /** A script sees globals only, so what it is to run is left there. */

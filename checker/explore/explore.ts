@@ -6,7 +6,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import seedrandom from "seedrandom"
 import { Execution } from "../engine/execution.ts"
-import { attempt } from "../engine/supervised.ts"
+import { attempt, stretchTime } from "../engine/supervised.ts"
 import { fiberOf, type Move } from "../engine/system.ts"
 import { builtIn, type Violation } from "../property/violation.ts"
 import type { Program } from "../scenario/program.ts"
@@ -46,8 +46,7 @@ export interface Result {
   readonly reason: string | undefined
 }
 
-/** A slice of the search is as many steps as take about this many milliseconds. */
-const sliceTime = 50
+/** Steps in a slice of the search: at first, and at most. They become as many as take about `stretchTime`. */
 const firstSlice = 1_000
 const largestSlice = 1_000_000
 
@@ -114,7 +113,7 @@ export const letOthersRun = Effect.callback<void>((resume) => {
 })
 
 const nextSlice = (slice: number, took: number): number =>
-  Math.max(1, Math.min(largestSlice, Math.round((slice * sliceTime) / Math.max(1, took)), slice * 4))
+  Math.max(1, Math.min(largestSlice, Math.round((slice * stretchTime) / Math.max(1, took)), slice * 4))
 
 /** A search that did not get as far as its first state. */
 const stillborn = (message: string): Search => ({
