@@ -1,0 +1,59 @@
+import type * as Effect from "effect/Effect"
+import { expect } from "vitest"
+import { type Cell, cell, type Program, type Property, step } from "../../checker/index.ts"
+import { programOf, run, timeless, unconfirmed } from "./support.ts"
+
+/** The strategies that every rule is checked under. */
+export const everyStrategy = ["states", "dfs", "random"]
+
+/** What the programs of these tests share. */
+export interface World {
+  readonly x: Cell<number>
+  readonly y: Cell<number>
+}
+
+/** Fibers by name. */
+export type Fibers = { readonly [name: string]: Effect.Effect<unknown, unknown> }
+
+/** A program over the cells x and y. */
+export const over = (fibers: (world: World) => Fibers, properties: ReadonlyArray<Property<World>> = []): Program =>
+  programOf(() => {
+    const world = { x: cell("x", 0), y: cell("y", 0) }
+    return { world, fibers: fibers(world) }
+  }, properties)
+
+/** A fiber that does nothing wrong, so that what is wrong is not alone. */
+export const bystander = ({ y }: World) =>
+  step("look", () => {
+    y.value++
+  })
+
+/** What every strategy says of a program, each asked twice. */
+export const verdicts = async (program: Program, options: { readonly maxSteps?: number } = {}) => {
+  const results = []
+  for (const strategy of everyStrategy) {
+    const asked = { executions: 200, ...options }
+    const result = await run(program, strategy, asked)
+    expect(timeless(await run(program, strategy, asked)), `${strategy}, asked again`).toEqual(timeless(result))
+    results.push({ strategy, result })
+  }
+  return results
+}
+
+/** Expects every strategy to report the property with a message that has all the parts. */
+export const expectBroken = async (program: Program, property: string, ...parts: ReadonlyArray<string>) => {
+  for (const { strategy, result } of await verdicts(program)) {
+    expect(result.outcome, strategy).toBe("violated")
+    expect(result.violation?.property, `${strategy}: ${result.violation?.message}`).toBe(property)
+    for (const part of parts) expect(result.violation?.message, strategy).toContain(part)
+    expect(unconfirmed(program, result), strategy).toBeUndefined()
+  }
+}
+
+/** A fiber that breaks a rule, or a property that is not its program's own, and what must be said of it. */
+export interface Case {
+  readonly name: string
+  readonly fiber: (world: World) => Effect.Effect<unknown, unknown>
+  readonly property?: string
+  readonly parts: ReadonlyArray<string>
+}
