@@ -4,8 +4,8 @@
  * What a fiber does next depends only on the results that its steps have returned so far. A node is learnt once, by
  * running the real Effect fiber along that history and leaving it parked there; from then on the search moves by table
  * look-up, runs only the bodies of steps, on cells with an undo log, and restarts nothing. Histories that a checkpoint
- * declares equivalent share a node. It rests on the rules of the language of programs; `execution.ts` knows no such
- * assumption, and every exploration is checked against it.
+ * declares equivalent share a node. It rests on the rules of the language of programs; `execution.ts` does not, and every
+ * exploration is compared with a sample of what that does.
  */
 import { labelOf, type Operation } from "../program/operation.ts"
 import { digestText, lowOf, type Plain, show } from "../program/plain.ts"
