@@ -34,7 +34,8 @@ interface Branch {
 
 /** The cells, and what each fiber is parked at. */
 const lookOf = (execution: Execution): string => {
-  const { fibers, store } = execution.instance
+  const { fibers } = execution
+  const { store } = execution.instance
   let look = `${store.low} ${store.high}`
   for (let fiber = 0; fiber < fibers.length; fiber++) {
     const operation = execution.operation(fiber)

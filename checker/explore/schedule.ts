@@ -53,7 +53,7 @@ export const notTheSame = (step: number): Violation => ({
 export const takeStep = (execution: Execution, move: Move): [ScheduledStep, ReadonlyArray<Violation>] => {
   const fiber = fiberOf(move)
   const operation = execution.operation(fiber)
-  const name = execution.instance.fibers[fiber]?.name
+  const name = execution.fibers[fiber]?.name
   if (operation === undefined || name === undefined) throw new Error(`move ${move} is not possible`)
   const choice = operation.kind === "choice" ? optionOf(move) : undefined
   const violations = execution.take(move)

@@ -4,6 +4,7 @@
  */
 import { Memoised } from "../engine/memoised.ts"
 import type { Move } from "../engine/system.ts"
+import type { Violation } from "../property/violation.ts"
 import type { Program } from "../scenario/program.ts"
 import {
   decisive,
@@ -75,15 +76,17 @@ class StatesSearch implements Search {
       return 0
     }
     this.statistics.transitions++
-    const violation = decisive(this.engine.take(move), this.options)
-    if (violation !== undefined) {
-      this.ending = { kind: "violated", violation, moves: this.path() }
-    } else if (this.visited.add(this.engine.low, this.engine.high)) {
-      this.enterKnown()
-    } else {
-      this.engine.undo()
-    }
+    if (this.isBroken(this.engine.step(move))) return 1
+    if (!this.visited.add(this.engine.low, this.engine.high)) this.engine.undo()
+    else if (!this.isBroken(this.engine.judge())) this.enterKnown()
     return 1
+  }
+
+  /** Whether the violations that the last move led to end the search. */
+  private isBroken(violations: ReadonlyArray<Violation>): boolean {
+    const violation = decisive(violations, this.options)
+    if (violation !== undefined) this.ending = { kind: "violated", violation, moves: this.path() }
+    return violation !== undefined
   }
 
   private enter(): void {

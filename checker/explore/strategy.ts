@@ -103,7 +103,7 @@ export const endingOf = (error: unknown): Ending => {
 /** What to say when an execution grew longer than `maxSteps`. */
 export const tooLong = (maxSteps: number, system: System, move: Move): Ending => {
   const operation = system.operation(fiberOf(move))
-  const name = system.instance.fibers[fiberOf(move)]?.name
+  const name = system.fibers[fiberOf(move)]?.name
   return {
     kind: "cut",
     reason: `an execution went on beyond ${maxSteps} steps, at ${operation && labelOf(operation)} of fiber ${name}: a loop that need not end wants a checkpoint at its head (strategy states then closes it), or raise the limit with --steps`,

@@ -14,14 +14,14 @@ export interface LastWrite {
  * their contents, and, where known, who wrote them last.
  */
 export const describeDeadlock = (system: System, lastWrites?: ReadonlyMap<StoredCell, LastWrite>): string =>
-  system.instance.fibers
+  system.fibers
     .flatMap(({ name }, fiber) => {
       const operation = system.operation(fiber)
       if (operation === undefined) return []
       const reads = guardReads(system, fiber).map((cell) => {
         const last = lastWrites?.get(cell)
         const by = last === undefined ? "" : `, last written by ${last.fiber} in ${labelOf(last.operation)}`
-        return `${cell.name} (is ${show(cell.content)}${by})`
+        return `${cell.name} (is ${show(cell.entry.content)}${by})`
       })
       const on = reads.length === 0 ? "nothing that could change" : reads.join(" and ")
       return [`${name} waits in ${labelOf(operation)} for ${on}`]

@@ -44,6 +44,8 @@ export interface Instance {
   readonly fibers: ReadonlyArray<NamedFiber>
   readonly properties: ReadonlyArray<BoundProperty>
   readonly monitors: ReadonlyArray<Monitor>
+  /** A fiber that comes into being during a run, seeded bugs and all. */
+  readonly forked: (name: string, effect: NamedFiber["effect"]) => NamedFiber
 }
 
 export const programOf = <World>(
@@ -69,13 +71,15 @@ const startOf = <World>(scenario: Scenario<World>, bound: Bound, bug: SeededBug<
   const { world, fibers, monitors } = settingUp(store, () => scenario.setup(bound))
   const named = Object.entries(fibers)
   if (named.length === 0) breakRule("it has no fibers")
+  const forked = (name: string, effect: NamedFiber["effect"]): NamedFiber => ({
+    name,
+    effect: Effect.isEffect(effect) ? effect : breakRule(`fiber ${name} is not an Effect`),
+    rewrite: () => (bug === undefined ? undefined : rewriteOf(bug, world, name)),
+  })
   return {
     store,
-    fibers: named.map(([name, effect]) => ({
-      name,
-      effect: Effect.isEffect(effect) ? effect : breakRule(`fiber ${name} is not an Effect`),
-      rewrite: () => (bug === undefined ? undefined : rewriteOf(bug, world, name)),
-    })),
+    fibers: named.map(([name, effect]) => forked(name, effect)),
+    forked,
     properties: scenario.properties.map((property) => bind(property, world)),
     monitors: monitors ?? [],
   }
