@@ -92,7 +92,7 @@ describe("determinism", () => {
       }
     }, [
       ...options.map(
-        (option): Property<{ readonly far: Cell<number> }> => ({
+        (option): Property<{ readonly far: Cell<number>; readonly walkerFirst: Cell<boolean> }> => ({
           kind: "atEnd",
           id: `jumped ${option}`,
           statement: "Says nothing; counts the ends.",
