@@ -3,15 +3,16 @@
  * and no way back but to start again. Whatever the memoised engine reports is confirmed here.
  */
 import type { Operation } from "../program/operation.ts"
-import { digestText, type Hash, type Plain } from "../program/plain.ts"
+import type { Hash, Plain } from "../program/plain.ts"
 import type { Actor } from "../program/runtime.ts"
-import type { StoredCell } from "../program/store.ts"
+import type { Part, StoredCell } from "../program/store.ts"
 import { describeDeadlock, type LastWrite } from "../property/deadlock.ts"
 import { PropertyTracker } from "../property/tracker.ts"
 import type { Violation } from "../property/violation.ts"
 import type { Instance, NamedFiber, Program } from "../scenario/program.ts"
 import { FiberRun } from "./fiberRun.ts"
 import { type History, interruption } from "./history.ts"
+import { type Interchange, interchangeOf, placeOf } from "./interchange.ts"
 import {
   fiberOf,
   guardHolds,
@@ -47,11 +48,13 @@ export class Execution implements System, Others {
   private readonly lastWrites = new Map<StoredCell, LastWrite>()
   /** What the last step returned. */
   lastResult: Plain = undefined
-  /** Whether histories that end are told apart: see `FiberRun.historyText`. */
+  /** Whether histories that end are told apart: see `FiberRun.future`. */
   private readonly keepEnds: boolean
+  private readonly interchange: Interchange | undefined
 
-  constructor(program: Program, options: { readonly keepEnds?: boolean } = {}) {
+  constructor(program: Program, options: { readonly keepEnds?: boolean; readonly symmetry?: boolean } = {}) {
     this.instance = program.start()
+    this.interchange = interchangeOf(this.instance, options.symmetry ?? false)
     this.keepEnds = options.keepEnds ?? false
     this.members = this.instance.fibers.map((fiber) => memberOf(fiber))
     this.tracker = new PropertyTracker(this.instance.store, this.instance.properties, false)
@@ -158,15 +161,31 @@ export class Execution implements System, Others {
   }
 
   get low(): number {
-    return this.members.reduce((low, { run }) => low ^ this.digest(run).low, this.instance.store.low)
+    return this.fingerprint().low
   }
 
   get high(): number {
-    return this.members.reduce((high, { run }) => high ^ this.digest(run).high, this.instance.store.high)
+    return this.fingerprint().high
   }
 
-  private digest(run: FiberRun): Hash {
-    return digestText(run.historyText(this.keepEnds))
+  private fingerprint(): Hash {
+    const { store } = this.instance
+    const rest: Part = { low: store.low, high: store.high }
+    const places = this.members.map(({ run }) => placeOf(this.interchange, run.name, run.future(this.keepEnds)))
+    const toggle = () => {
+      for (const { part = rest, low, high } of places) {
+        part.low ^= low
+        part.high ^= high
+      }
+    }
+    toggle()
+    if (this.interchange === undefined) return rest
+    const { low, high } = this.interchange.fingerprint(
+      { low: rest.low, high: rest.high },
+      places.flatMap(({ mention }) => mention ?? []),
+    )
+    toggle()
+    return { low, high }
   }
 }
 

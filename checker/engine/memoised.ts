@@ -9,9 +9,9 @@
  * does not, and every exploration is compared with a sample of what that does.
  */
 import { labelOf, type Operation, optionsOf } from "../program/operation.ts"
-import { digestText, type Plain, show } from "../program/plain.ts"
+import { digestText, type Hash, type Plain, show } from "../program/plain.ts"
 import type { Actor } from "../program/runtime.ts"
-import type { Entry, StoredCell } from "../program/store.ts"
+import type { Entry, Part, StoredCell } from "../program/store.ts"
 import { describeDeadlock } from "../property/deadlock.ts"
 import { PropertyTracker } from "../property/tracker.ts"
 import type { Violation } from "../property/violation.ts"
@@ -20,6 +20,7 @@ import type { Monitor } from "../scenario/scenario.ts"
 import { LimitReached, NotDeterministic } from "./fault.ts"
 import { FiberRun } from "./fiberRun.ts"
 import { type Answer, type History, interruption } from "./history.ts"
+import { type Interchange, interchangeOf, type Mention, placeOf } from "./interchange.ts"
 import { ReadTree } from "./readTree.ts"
 import {
   fiberOf,
@@ -34,6 +35,7 @@ import {
   type System,
   waitingIn,
 } from "./system.ts"
+import { Twins } from "./twins.ts"
 
 /** What performing an operation comes to. */
 interface Outcome {
@@ -54,8 +56,8 @@ interface Outcome {
  */
 interface Node {
   readonly fiber: NamedFiber
-  /** The history of the fiber that forked this one. */
-  readonly origin: History | undefined
+  /** Where the fiber that forked this one was. */
+  readonly forkedBy: Node | undefined
   run: FiberRun | undefined
   operation: Operation | undefined
   /** How many ways there are to perform the operation; 0 when there is none. */
@@ -67,9 +69,12 @@ interface Node {
   /** What the fiber ended with. */
   readonly value: Plain
   readonly interrupted: boolean
-  /** Halves of the hash of the history, up to what checkpoints declare equivalent. */
+  /** Halves of the hash of the history, up to what checkpoints declare equivalent, and what they add to. */
   readonly low: number
   readonly high: number
+  readonly part: Part
+  /** What the history says of interchangeable names beyond its own. */
+  readonly mention: Mention | undefined
   readonly parent: Node | undefined
   readonly answer: Answer
   readonly next: Map<Answer, Node>
@@ -93,6 +98,8 @@ export interface Snapshot {
 export interface MemoisedOptions {
   /** Keep apart the histories with which a fiber ended; by default all ends of a fiber are one. */
   readonly keepEnds?: boolean
+  /** Whether states that differ by a permutation of interchangeable names are one; by default they are not. */
+  readonly symmetry?: boolean
   /** How many nodes to learn at most, over all fibers. */
   readonly nodeLimit?: number
 }
@@ -126,8 +133,15 @@ export class Memoised implements System, Others {
   /** Whether a comparison is going on. */
   private alone = false
   private lookUps = 0
-  private nodesLow = 0
-  private nodesHigh = 0
+  /** The fingerprint of the fibers that belong to no interchangeable name. */
+  private readonly nodes: Part = { low: 0, high: 0 }
+  private readonly interchange: Interchange | undefined
+  private readonly twins: Twins | undefined
+  private begun = false
+  /** Counts the changes of where fibers stand; with the number for which the fingerprint was computed last. */
+  private changes = 0
+  private computedAt = -1
+  private computed: Hash = { low: 0, high: 0 }
   /** How many moves there are to take back. */
   depth = 0
 
@@ -135,11 +149,15 @@ export class Memoised implements System, Others {
     this.instance = program.start()
     this.keepEnds = options.keepEnds ?? false
     this.nodeLimit = options.nodeLimit ?? defaultNodeLimit
-    this.tracker = new PropertyTracker(this.instance.store, this.instance.properties, true)
-    this.at = this.instance.fibers.map((fiber) => this.nodeOf(fiber, undefined, new FiberRun(fiber)))
-    for (const node of this.at) {
-      this.nodesLow ^= node.low
-      this.nodesHigh ^= node.high
+    this.interchange = interchangeOf(this.instance, options.symmetry ?? false)
+    this.twins = this.interchange === undefined ? undefined : new Twins(this.instance, this.interchange)
+    this.tracker = new PropertyTracker(this.instance.store, this.instance.properties, true, this.twins)
+    this.at = this.instance.fibers.map((fiber) => {
+      return this.nodeOf(fiber, undefined, new FiberRun(fiber))
+    })
+    for (const { part, low, high } of this.at) {
+      part.low ^= low
+      part.high ^= high
     }
   }
 
@@ -148,6 +166,11 @@ export class Memoised implements System, Others {
   }
 
   begin(): ReadonlyArray<Violation> {
+    if (!this.begun) {
+      this.begun = true
+      this.twins?.start()
+      for (const node of this.at) if (node.run !== undefined) this.twins?.place(node, node.run)
+    }
     return [...this.at.flatMap(({ violation }) => violation ?? []), ...this.tracker.begin()]
   }
 
@@ -263,11 +286,27 @@ export class Memoised implements System, Others {
   }
 
   get low(): number {
-    return this.instance.store.low ^ this.nodesLow
+    return this.interchange === undefined
+      ? this.instance.store.low ^ this.nodes.low
+      : this.symmetric(this.interchange).low
   }
 
   get high(): number {
-    return this.instance.store.high ^ this.nodesHigh
+    return this.interchange === undefined
+      ? this.instance.store.high ^ this.nodes.high
+      : this.symmetric(this.interchange).high
+  }
+
+  private symmetric(interchange: Interchange): Hash {
+    if (this.computedAt !== this.changes) {
+      const { store } = this.instance
+      const mentions: Array<Mention> = []
+      for (const { mention } of this.at) if (mention !== undefined) mentions.push(mention)
+      const rest = { low: store.low ^ this.nodes.low, high: store.high ^ this.nodes.high }
+      this.computed = interchange.fingerprint(rest, mentions)
+      this.computedAt = this.changes
+    }
+    return this.computed
   }
 
   valueOf(fiber: string): Plain {
@@ -296,6 +335,7 @@ export class Memoised implements System, Others {
     const holds = guardHolds(this.instance, run, node.operation)
     store.stopRecording()
     if (!guard.learn(reads, (cell) => cell.entry.index, holds)) throw changeable(node)
+    this.twins?.guard(node, holds)
     return holds
   }
 
@@ -337,6 +377,7 @@ export class Memoised implements System, Others {
     const { low } = store
     store.rollback(mark)
     if (!tree.learn(reads, (cell) => cell.entry.index, outcome)) throw changeable(node)
+    this.twins?.outcome(node, operation, option, outcome, this)
     after.forEach((cell, position) => {
       const entry = outcome.entries[position]
       if (entry !== undefined && cell.entry !== entry) store.put(cell, entry)
@@ -423,7 +464,7 @@ export class Memoised implements System, Others {
     const [name] = operation.args
     const position = this.at.findIndex(({ fiber }) => fiber.name === name)
     if (operation.kind === "fork") {
-      node.child ??= this.forked(name, operation.effect, node.history)
+      node.child ??= this.forked(name, operation.effect, node)
       this.moveToo(position < 0 ? this.at.length : position, this.at[position], node.child)
       return node.child
     }
@@ -434,9 +475,9 @@ export class Memoised implements System, Others {
     return next
   }
 
-  private forked(name: string, effect: NamedFiber["effect"], origin: History): Node {
+  private forked(name: string, effect: NamedFiber["effect"], by: Node): Node {
     const fiber = this.instance.forked(name, effect)
-    return this.nodeOf(fiber, origin, new FiberRun(fiber, origin))
+    return this.nodeOf(fiber, by, new FiberRun(fiber, by.history))
   }
 
   private node(fiber: number): Node {
@@ -448,8 +489,10 @@ export class Memoised implements System, Others {
   private move(fiber: number, from: Node, to: Node): void {
     this.trailFibers.push(fiber)
     this.trailNodes.push(from)
-    this.nodesLow ^= from.low ^ to.low
-    this.nodesHigh ^= from.high ^ to.high
+    const { part } = to
+    part.low ^= from.low ^ to.low
+    part.high ^= from.high ^ to.high
+    this.changes++
     this.at[fiber] = to
   }
 
@@ -463,8 +506,10 @@ export class Memoised implements System, Others {
   /** Puts a fiber somewhere, or takes away the last one. */
   private put(fiber: number, node: Node | undefined): void {
     const before = this.at[fiber]
-    this.nodesLow ^= (before?.low ?? 0) ^ (node?.low ?? 0)
-    this.nodesHigh ^= (before?.high ?? 0) ^ (node?.high ?? 0)
+    const part = (before ?? node)?.part ?? this.nodes
+    part.low ^= (before?.low ?? 0) ^ (node?.low ?? 0)
+    part.high ^= (before?.high ?? 0) ^ (node?.high ?? 0)
+    this.changes++
     if (node === undefined) this.at.length = fiber
     else this.at[fiber] = node
   }
@@ -483,7 +528,7 @@ export class Memoised implements System, Others {
     const run = this.visit(parent)
     parent.run = undefined
     run.answer(answer)
-    const node = this.nodeOf(parent.fiber, parent.origin, run, parent, answer)
+    const node = this.nodeOf(parent.fiber, parent.forkedBy, run, parent, answer)
     parent.next.set(answer, node)
     return node
   }
@@ -491,12 +536,13 @@ export class Memoised implements System, Others {
   /** The node for where a fiber is parked now: a known one, if its history is equivalent. */
   private nodeOf(
     fiber: NamedFiber,
-    origin: History | undefined,
+    forkedBy: Node | undefined,
     run: FiberRun,
     parent?: Node,
     answer: Answer = undefined,
   ): Node {
-    const history = run.historyText(this.keepEnds)
+    const future = run.future(this.keepEnds)
+    const history = future.text()
     const { standing } = run
     const known = standing.kind === "broken" ? undefined : this.canonical.get(history)
     if (known !== undefined) {
@@ -511,9 +557,10 @@ export class Memoised implements System, Others {
     const operation = standing.kind === "parked" ? standing.operation : undefined
     const options = operation === undefined ? 0 : optionsOf(operation)
     const hasBody = operation?.kind === "step" || operation?.kind === "choice"
+    const place = placeOf(this.interchange, fiber.name, future)
     const node: Node = {
       fiber,
-      origin,
+      forkedBy,
       run,
       operation,
       options,
@@ -523,7 +570,10 @@ export class Memoised implements System, Others {
       ended: standing.kind === "ended",
       value: standing.kind === "ended" ? standing.value : undefined,
       interrupted: run.interrupted,
-      ...digestText(history),
+      low: place.low,
+      high: place.high,
+      part: place.part ?? this.nodes,
+      mention: place.mention,
       parent,
       answer,
       next: new Map(),
@@ -533,6 +583,7 @@ export class Memoised implements System, Others {
       taken: 0,
     }
     this.canonical.set(history, node)
+    if (this.begun) this.twins?.place(node, run)
     return node
   }
 
@@ -545,7 +596,7 @@ export class Memoised implements System, Others {
     const path: Array<Node> = []
     for (let at: Node | undefined = node; at !== undefined; at = at.parent) path.push(at)
     path.reverse()
-    const run = new FiberRun(node.fiber, node.origin)
+    const run = new FiberRun(node.fiber, node.forkedBy?.history)
     path.forEach((expected, position) => {
       if (position > 0) run.answer(expected.answer)
       expectSame(run, expected)

@@ -11,7 +11,6 @@ import {
   decisive,
   type Ending,
   emptyStatistics,
-  fingerprint,
   type Search,
   type SearchOptions,
   type Strategy,
@@ -121,7 +120,7 @@ class DfsSearch implements Search {
     this.countExercised()
     const { store } = execution.instance
     if (execution.rest !== "broken") {
-      options.survey?.final(fingerprint(store.low, store.high), execution.rest === "stuck")
+      options.survey?.final(store.contents(), execution.rest === "stuck")
     }
     if (violation !== undefined) this.ending = { kind: "violated", violation, moves: this.path() }
     else if (options.executions !== undefined && this.statistics.executions >= options.executions) {

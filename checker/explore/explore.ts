@@ -176,7 +176,10 @@ const compare = (program: Program, search: Search, options: SearchOptions): stri
   const judged = (violations: ReadonlyArray<Violation>) =>
     options.survey === undefined ? decisive(violations, options) : undefined
   for (let i = 0; i < comparedExecutions; i++) {
-    const execution = new Execution(program, options.keepEnds ? { keepEnds: true } : {})
+    const execution = new Execution(program, {
+      keepEnds: options.keepEnds ?? false,
+      symmetry: options.symmetry ?? true,
+    })
     execution.begin()
     let last: number | undefined
     for (let depth = 0; depth < options.maxSteps; depth++) {

@@ -11,7 +11,6 @@ import {
   type Ending,
   emptyStatistics,
   endingOf,
-  fingerprint,
   type Search,
   type SearchOptions,
   type Strategy,
@@ -78,7 +77,7 @@ class RandomSearch implements Search {
     const violation = decisive(engine.end(), options)
     const { store } = engine.instance
     if (engine.rest !== "broken") {
-      options.survey?.final(fingerprint(store.low, store.high), engine.rest === "stuck")
+      options.survey?.final(store.contents(), engine.rest === "stuck")
     }
     const executions = options.executions ?? defaultExecutions
     if (violation !== undefined) this.ending = { kind: "violated", violation, moves: [...this.path] }

@@ -11,7 +11,6 @@ import {
   type Ending,
   emptyStatistics,
   endingOf,
-  fingerprint,
   type Search,
   type SearchOptions,
   type Strategy,
@@ -39,10 +38,14 @@ class StatesSearch implements Search {
 
   constructor(program: Program, options: SearchOptions) {
     this.options = options
-    this.engine = new Memoised(program, options.keepEnds ? { keepEnds: true } : {})
-    const violation = decisive(this.engine.begin(), options)
-    if (violation === undefined) this.enter()
-    else this.ending = { kind: "violated", violation, moves: [] }
+    this.engine = new Memoised(program, { keepEnds: options.keepEnds ?? false, symmetry: options.symmetry ?? true })
+    try {
+      const violation = decisive(this.engine.begin(), options)
+      if (violation === undefined) this.enter()
+      else this.ending = { kind: "violated", violation, moves: [] }
+    } catch (error) {
+      this.ending = endingOf(error)
+    }
   }
 
   get exercised() {
@@ -113,7 +116,7 @@ class StatesSearch implements Search {
     const violation = decisive(engine.end(), options)
     if (violation !== undefined) this.ending = { kind: "violated", violation, moves: this.path() }
     const { store } = engine.instance
-    options.survey?.final(fingerprint(store.low, store.high), engine.rest === "stuck")
+    options.survey?.final(store.contents(), engine.rest === "stuck")
   }
 
   /** The moves made from the initial state to the present one. */
