@@ -147,12 +147,27 @@ const resultOf = (instance: Instance, operation: Operation, option: number, othe
 
 const where = (run: FiberRun, operation: Operation) => `fiber ${run.name}, in ${labelOf(operation)}`
 
+/** A fiber that has not ended, by name and position, and the operation it is at. */
+export interface Standing {
+  readonly name: string
+  readonly fiber: number
+  readonly operation: Operation
+}
+
+/** The fibers that have not ended: those of the start in their order, then those that were forked, by name. */
+export const unended = (system: System): ReadonlyArray<Standing> => {
+  const standing = system.fibers.flatMap(({ name }, fiber) => {
+    const operation = system.operation(fiber)
+    return operation === undefined ? [] : [{ name, fiber, operation }]
+  })
+  const first = system.instance.fibers.length
+  const forked = standing.filter(({ fiber }) => fiber >= first).sort((a, b) => (a.name < b.name ? -1 : 1))
+  return [...standing.filter(({ fiber }) => fiber < first), ...forked]
+}
+
 /** The fibers that wait, in a state without moves. */
 export const waitingIn = (system: System): ReadonlyArray<Waiting> =>
-  system.fibers.flatMap(({ name }, fiber) => {
-    const operation = system.operation(fiber)
-    return operation === undefined ? [] : [{ fiber: name, step: operation.name, args: operation.args }]
-  })
+  unended(system).map(({ name, operation }) => ({ fiber: name, step: operation.name, args: operation.args }))
 
 /** The cells that a fiber's guard reads in the present state. */
 export const guardReads = (system: System, fiber: number): ReadonlyArray<StoredCell> => {

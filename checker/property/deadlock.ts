@@ -1,4 +1,4 @@
-import { guardReads, type System } from "../engine/system.ts"
+import { guardReads, type System, unended } from "../engine/system.ts"
 import { labelOf, type Operation } from "../program/operation.ts"
 import { show } from "../program/plain.ts"
 import type { StoredCell } from "../program/store.ts"
@@ -14,16 +14,14 @@ export interface LastWrite {
  * their contents, and, where known, who wrote them last.
  */
 export const describeDeadlock = (system: System, lastWrites?: ReadonlyMap<StoredCell, LastWrite>): string =>
-  system.fibers
-    .flatMap(({ name }, fiber) => {
-      const operation = system.operation(fiber)
-      if (operation === undefined) return []
+  unended(system)
+    .map(({ name, fiber, operation }) => {
       const reads = guardReads(system, fiber).map((cell) => {
         const last = lastWrites?.get(cell)
         const by = last === undefined ? "" : `, last written by ${last.fiber} in ${labelOf(last.operation)}`
         return `${cell.name} (is ${show(cell.entry.content)}${by})`
       })
       const on = reads.length === 0 ? "nothing that could change" : reads.join(" and ")
-      return [`${name} waits in ${labelOf(operation)} for ${on}`]
+      return `${name} waits in ${labelOf(operation)} for ${operation.kind === "join" ? "its end" : on}`
     })
     .join("; ")

@@ -82,7 +82,7 @@ export const survey = async (
       final: (cells, deadlocked) => {
         ends++
         if (deadlocked) deadlockedEnds++
-        finals.add(deadlocked ? `${cells} deadlocked` : cells)
+        finals.add(deadlocked ? `${cells}\ndeadlocked` : cells)
       },
     },
   })
@@ -90,7 +90,7 @@ export const survey = async (
 }
 
 export const withoutWriters = (message: string): string =>
-  message.replaceAll(/, last written by \w+ in [^)]*\)*\)/g, ")")
+  message.replaceAll(/, last written by [\w.]+ in [^)]*\)*\)/g, ")")
 
 /** Why a reported violation is not what plain re-execution of its schedule shows; `undefined` when all is well. */
 export const unconfirmed = (program: Program, { moves, violation }: Result): string | undefined => {
