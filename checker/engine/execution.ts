@@ -180,12 +180,13 @@ export class Execution implements System, Others {
     }
     toggle()
     if (this.interchange === undefined) return rest
-    const { low, high } = this.interchange.fingerprint(
-      { low: rest.low, high: rest.high },
+    this.interchange.fingerprint(
+      rest.low,
+      rest.high,
       places.flatMap(({ mention }) => mention ?? []),
     )
     toggle()
-    return { low, high }
+    return this.interchange
   }
 }
 

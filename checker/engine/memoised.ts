@@ -141,7 +141,6 @@ export class Memoised implements System, Others {
   /** Counts the changes of where fibers stand; with the number for which the fingerprint was computed last. */
   private changes = 0
   private computedAt = -1
-  private computed: Hash = { low: 0, high: 0 }
   /** How many moves there are to take back. */
   depth = 0
 
@@ -302,11 +301,10 @@ export class Memoised implements System, Others {
       const { store } = this.instance
       const mentions: Array<Mention> = []
       for (const { mention } of this.at) if (mention !== undefined) mentions.push(mention)
-      const rest = { low: store.low ^ this.nodes.low, high: store.high ^ this.nodes.high }
-      this.computed = interchange.fingerprint(rest, mentions)
+      interchange.fingerprint(store.low ^ this.nodes.low, store.high ^ this.nodes.high, mentions)
       this.computedAt = this.changes
     }
-    return this.computed
+    return interchange
   }
 
   valueOf(fiber: string): Plain {
