@@ -103,9 +103,12 @@ export interface MemoisedOptions {
   readonly symmetry?: boolean
   /** How many nodes to learn at most, over all fibers. */
   readonly nodeLimit?: number
+  /** How many real fibers to keep parked at most; those let go are run again when they are needed. */
+  readonly parkedLimit?: number
 }
 
 const defaultNodeLimit = 200_000
+const defaultParkedLimit = 20_000
 
 /** For how many different contents read an operation is compared with that of a fresh fiber. */
 const comparedReads = 6
@@ -131,6 +134,9 @@ export class Memoised implements System, Others {
   private readonly canonical = new Map<string, Node>()
   private readonly keepEnds: boolean
   private readonly nodeLimit: number
+  private readonly parkedLimit: number
+  /** The nodes that were given a real fiber, oldest first; some may have lent it since. */
+  private parkedNodes: Array<Node> = []
   /** Whether a comparison is going on. */
   private alone = false
   private lookUps = 0
@@ -149,6 +155,7 @@ export class Memoised implements System, Others {
     this.instance = program.start()
     this.keepEnds = options.keepEnds ?? false
     this.nodeLimit = options.nodeLimit ?? defaultNodeLimit
+    this.parkedLimit = options.parkedLimit ?? defaultParkedLimit
     this.interchange = interchangeOf(this.instance, options.symmetry ?? false)
     this.twins = this.interchange === undefined ? undefined : new Twins(this.instance, this.interchange)
     this.tracker = new PropertyTracker(this.instance.store, this.instance.properties, true, this.twins)
@@ -513,8 +520,20 @@ export class Memoised implements System, Others {
 
   /** The real fiber of a node, parked there. */
   private visit(node: Node): FiberRun {
-    node.run ??= this.rerun(node)
-    return node.run
+    if (node.run !== undefined) return node.run
+    const run = this.rerun(node)
+    node.run = run
+    this.keep(node)
+    return run
+  }
+
+  /** Notes that a node has a real fiber, and lets the older half of them go if there are too many. */
+  private keep(node: Node): void {
+    this.parkedNodes.push(node)
+    if (this.parkedNodes.length <= this.parkedLimit) return
+    const kept = this.parkedLimit >> 1
+    for (const old of this.parkedNodes.slice(0, -1 - kept)) if (old !== node) old.run = undefined
+    this.parkedNodes = this.parkedNodes.slice(-1 - kept)
   }
 
   /** The real fiber of a node, and what it is parked at: the code of the operation is that fiber's own. */
@@ -584,6 +603,7 @@ export class Memoised implements System, Others {
       taken: 0,
     }
     this.canonical.set(history, node)
+    this.keep(node)
     if (this.begun) this.twins?.place(node, run)
     return node
   }

@@ -39,6 +39,9 @@ const compare = async (source: RandomProgram): Promise<void> => {
   expect(states.finals).toEqual(every.finals)
   expect(states.violations).toEqual(every.violations)
 
+  const forgetful = await survey(program, "states", { parkedLimit: 2 })
+  expect(forgetful).toEqual({ ...states, result: { ...states.result, seconds: forgetful.result.seconds } })
+
   const samples = await survey(program, "random", { executions: 20, seed: counts.compared })
   for (const final of samples.finals) expect(every.finals).toContain(final)
   for (const violation of samples.violations) expect(every.violations).toContain(violation)
