@@ -77,13 +77,13 @@ const offsetsOf = (columns: ReadonlyArray<Extent>, width: number): ReadonlyArray
 }
 
 /**
- * The message of a violation as lines: in a deadlock, one for each fiber that waits.
+ * The message of a violation as lines: in a deadlock, one for each fiber that waits, and one for who waits for whom.
  *
  * @param fibers the names of the program's fibers
  */
 export const messageLines = (message: string, fibers: ReadonlyArray<string>): ReadonlyArray<string> =>
   fibers
-    .reduce((text, name) => text.replaceAll(`; ${name} waits in `, `;\n${name} waits in `), message)
+    .reduce((text, name) => text.replaceAll(`; ${name} waits `, `;\n${name} waits `), message)
     .replace(/ It does not: /, "\nIt does not: ")
     .split("\n")
 
