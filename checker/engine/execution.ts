@@ -88,6 +88,10 @@ export class Execution implements System {
     return standing?.kind === "parked" && !this.failed.has(fiber) ? standing.operation : undefined
   }
 
+  hasEnded(fiber: number): boolean {
+    return this.runs[fiber]?.standing.kind === "ended"
+  }
+
   actor(fiber: number): Actor | undefined {
     return this.runs[fiber]
   }
@@ -97,9 +101,13 @@ export class Execution implements System {
     return this.runs.every(({ standing }) => standing.kind === "ended") ? "ended" : "stuck"
   }
 
+  deadlock(): string {
+    return describeDeadlock(this, this.lastWrites)
+  }
+
   end(): ReadonlyArray<Violation> {
     if (this.rest === "broken") return []
-    return this.tracker.end(waitingIn(this), () => describeDeadlock(this, this.lastWrites))
+    return this.tracker.end(waitingIn(this), () => this.deadlock())
   }
 
   get low(): number {

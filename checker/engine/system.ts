@@ -6,7 +6,7 @@ import { labelOf, type Operation } from "../program/operation.ts"
 import { intern, type Plain } from "../program/plain.ts"
 import { type Actor, runtime } from "../program/runtime.ts"
 import { Access, type StoredCell } from "../program/store.ts"
-import type { Waiting } from "../property/property.ts"
+import type { Fibers, Waiting } from "../property/property.ts"
 import type { PropertyTracker } from "../property/tracker.ts"
 import { builtIn, type Violation } from "../property/violation.ts"
 import type { Instance } from "../scenario/program.ts"
@@ -31,10 +31,14 @@ export interface System {
   take(move: Move): ReadonlyArray<Violation>
   /** The operation that a fiber is parked at; `undefined` when it has ended or broken down. */
   operation(fiber: number): Operation | undefined
+  /** Whether a fiber has come to its end. */
+  hasEnded(fiber: number): boolean
   /** The real fiber that is parked there. */
   actor(fiber: number): Actor | undefined
   /** What a state without moves is: all fibers ended, some wait for ever, or some broke down on the way. */
   readonly rest: "ended" | "stuck" | "broken"
+  /** Who waits for what, in a state without moves. */
+  deadlock(): string
   /** The violations of a state without moves. */
   end(): ReadonlyArray<Violation>
   /** Halves of the fingerprint of the state: cells, and where each fiber stands. */
@@ -117,6 +121,17 @@ export const waitingIn = (system: System): ReadonlyArray<Waiting> =>
     const operation = system.operation(fiber)
     return operation === undefined ? [] : [{ fiber: name, step: operation.name, args: operation.args }]
   })
+
+/** What promises may ask of the fibers, at any moment. */
+export const fibersOf = (system: System): Fibers => ({
+  ended: (name) => {
+    const { fibers } = system.instance
+    const fiber = fibers.findIndex((other) => other.name === name)
+    if (fiber < 0)
+      throw new Error(`there is no fiber ${name}; there are ${fibers.map((other) => other.name).join(", ")}`)
+    return system.hasEnded(fiber)
+  },
+})
 
 /** The cells that a fiber's guard reads in the present state. */
 export const guardReads = (system: System, fiber: number): ReadonlyArray<StoredCell> => {
