@@ -56,6 +56,10 @@ const largestSlice = 1_000_000
 /** Plain executions that a search that matched states is compared with. */
 const comparedExecutions = 60
 
+/** The longest of them, in steps. A program without an end is compared up to some rounds beyond the depth of the search. */
+const comparedSteps = (search: Search, { maxSteps }: SearchOptions): number =>
+  Math.min(maxSteps, 1_000, 2 * search.statistics.maxDepth + 20)
+
 /** How likely a fiber is to go on before another takes over, in turn: even switching and long stretches both find things. */
 const persistence = [0, 0.5, 0.9]
 
@@ -212,13 +216,14 @@ const compare = (program: Program, search: Search, options: SearchOptions): stri
   const random = seedrandom.alea(`compare ${options.seed}`)
   const judged = (violations: ReadonlyArray<Violation>) =>
     options.survey === undefined ? decisive(violations, options) : undefined
+  const longest = comparedSteps(search, options)
   for (let i = 0; i < comparedExecutions; i++) {
     const execution = new Execution(program, options.keepEnds ? { keepEnds: true } : {})
     const promises = new Promises(execution)
     execution.begin()
     promises.begin()
     let last: number | undefined
-    for (let depth = 0; depth < options.maxSteps; depth++) {
+    for (let depth = 0; depth < longest; depth++) {
       const moves = execution.moves()
       const own = random() < (persistence[i % persistence.length] ?? 0) ? moves.filter((m) => fiberOf(m) === last) : []
       const among = own.length > 0 ? own : moves
