@@ -31,7 +31,7 @@ export const replay = (program: Program, file: Pick<Counterexample, "schedule" |
     const run = new Rerun(program, file.cycle)
     const { execution, steps } = run
     for (const [position, expected] of file.schedule.entries()) {
-      const fiber = execution.instance.fibers.findIndex(({ name }) => name === expected.fiber)
+      const fiber = execution.fibers.findIndex(({ name }) => name === expected.fiber)
       const move = moveOf(fiber, expected.choice ?? 0)
       const operation = fiber < 0 ? undefined : execution.operation(fiber)
       const fits =
@@ -57,14 +57,14 @@ export const replay = (program: Program, file: Pick<Counterexample, "schedule" |
 /** What the fiber could do instead, and what the others could. */
 const offers = (execution: Execution, name: string): string => {
   const moves = execution.moves()
-  const described = execution.instance.fibers.map((fiber, position) => {
+  const described = execution.fibers.map((fiber, position) => {
     const operation = execution.operation(position)
     if (operation === undefined) return `${fiber.name} has ended`
     const options = operation.kind === "choice" ? `, one of ${operation.options.length} options` : ""
     const enabled = moves.some((move) => move === moveOf(position, 0))
     return `${fiber.name} ${enabled ? "at" : "waiting in"} ${labelOf(operation)}${options}`
   })
-  const own = execution.instance.fibers.findIndex((fiber) => fiber.name === name)
+  const own = execution.fibers.findIndex((fiber) => fiber.name === name)
   if (own < 0) return `there is no fiber ${name}; ${described.join(", ")}`
   return described[own] ?? ""
 }

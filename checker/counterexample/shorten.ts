@@ -88,12 +88,10 @@ class Follower {
   steps = 0
   private readonly engine: Memoised
   private readonly property: string
-  private readonly fibers: ReadonlyMap<string, number>
 
   constructor(program: Program, property: string) {
     this.engine = new Memoised(program)
     this.property = property
-    this.fibers = new Map(this.engine.instance.fibers.map(({ name }, position) => [name, position]))
     this.engine.begin()
   }
 
@@ -107,9 +105,9 @@ class Follower {
     let last: number | undefined
     for (const entry of schedule) {
       const possible = engine.moves()
-      const fiber = this.fibers.get(entry.fiber)
-      const move = fiber === undefined ? undefined : moveOf(fiber, entry.option)
-      if (move === undefined || fiber === undefined || !possible.includes(move)) continue
+      const fiber = engine.fibers.findIndex(({ name }) => name === entry.fiber)
+      const move = moveOf(fiber, entry.option)
+      if (fiber < 0 || !possible.includes(move)) continue
       if (last !== undefined && last !== fiber && possible.some((other) => fiberOf(other) === last)) preemptions++
       last = fiber
       taken.push(entry)

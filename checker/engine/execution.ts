@@ -3,60 +3,83 @@
  * and no way back but to start again. Whatever the memoised engine reports is confirmed here.
  */
 import type { Operation } from "../program/operation.ts"
-import { digestText, type Plain } from "../program/plain.ts"
+import type { Hash, Plain } from "../program/plain.ts"
 import type { Actor } from "../program/runtime.ts"
-import type { StoredCell } from "../program/store.ts"
+import type { Part, StoredCell } from "../program/store.ts"
 import { describeDeadlock, type LastWrite } from "../property/deadlock.ts"
 import { PropertyTracker } from "../property/tracker.ts"
 import type { Violation } from "../property/violation.ts"
-import type { Instance, Program } from "../scenario/program.ts"
+import type { Instance, NamedFiber, Program } from "../scenario/program.ts"
 import { FiberRun } from "./fiberRun.ts"
+import { type History, interruption } from "./history.ts"
+import { type Interchange, interchangeOf, placeOf } from "./interchange.ts"
 import {
   fiberOf,
-  isEnabled,
+  guardHolds,
   type Move,
   monitorsOf,
-  moveOf,
+  type Others,
   optionOf,
   perform,
+  pushMoves,
   StepFailed,
   type System,
   waitingIn,
 } from "./system.ts"
 
-export class Execution implements System {
+/** A fiber of the execution. */
+interface Member {
+  readonly fiber: NamedFiber
+  readonly run: FiberRun
+  /** Whether its last step failed: it has no way on. */
+  failed: boolean
+}
+
+const memberOf = (fiber: NamedFiber, origin?: History): Member => ({
+  fiber,
+  run: new FiberRun(fiber, origin),
+  failed: false,
+})
+
+export class Execution implements System, Others {
   readonly instance: Instance
   readonly tracker: PropertyTracker
-  private readonly runs: ReadonlyArray<FiberRun>
+  private readonly members: Array<Member>
   private readonly lastWrites = new Map<StoredCell, LastWrite>()
   /** What the last step returned. */
   lastResult: Plain = undefined
-  /** Fibers whose last step failed: they have no way on. */
-  private readonly failed = new Set<number>()
-  /** Whether histories that end are told apart: see `FiberRun.history`. */
+  /** Whether histories that end are told apart: see `FiberRun.future`. */
   private readonly keepEnds: boolean
+  private readonly interchange: Interchange | undefined
 
-  constructor(program: Program, options: { readonly keepEnds?: boolean } = {}) {
+  constructor(program: Program, options: { readonly keepEnds?: boolean; readonly symmetry?: boolean } = {}) {
     this.instance = program.start()
+    this.interchange = interchangeOf(this.instance, options.symmetry ?? false)
     this.keepEnds = options.keepEnds ?? false
-    this.runs = this.instance.fibers.map((fiber) => new FiberRun(fiber))
-    this.tracker = new PropertyTracker(this.instance.store, this.instance.properties)
+    this.members = this.instance.fibers.map((fiber) => memberOf(fiber))
+    this.tracker = new PropertyTracker(this.instance.store, this.instance.properties, false)
+  }
+
+  get fibers(): ReadonlyArray<NamedFiber> {
+    return this.members.map(({ fiber }) => fiber)
   }
 
   begin(): ReadonlyArray<Violation> {
-    const broken = this.runs.flatMap(({ standing }) => (standing.kind === "broken" ? [standing.violation] : []))
-    return [...broken, ...this.tracker.begin()]
+    return [...this.members.flatMap(({ run }) => brokenIn(run)), ...this.tracker.begin()]
   }
 
   moves(): ReadonlyArray<Move> {
     const moves: Array<Move> = []
-    this.runs.forEach((run, fiber) => {
+    for (const [fiber, { run }] of this.members.entries()) {
       const operation = this.operation(fiber)
-      if (operation === undefined || !isEnabled(this.instance, run, operation)) return
-      const options = operation.kind === "choice" ? operation.options.length : 1
-      for (let option = 0; option < options; option++) moves.push(moveOf(fiber, option))
-    })
+      if (operation !== undefined && this.canPerform(run, operation)) pushMoves(moves, fiber, operation)
+    }
     return moves
+  }
+
+  private canPerform(run: FiberRun, operation: Operation): boolean {
+    if (operation.kind === "join") return this.member(operation.args[0])?.run.standing.kind === "ended"
+    return guardHolds(this.instance, run, operation)
   }
 
   take(move: Move): ReadonlyArray<Violation> {
@@ -65,40 +88,75 @@ export class Execution implements System {
 
   /** As `take`, for a step that was judged before: no property is evaluated until `begin`. */
   follow(move: Move): ReadonlyArray<Violation> {
-    const fiber = fiberOf(move)
-    const run = this.runs[fiber]
-    const operation = this.operation(fiber)
-    if (run === undefined || operation === undefined) throw new Error(`fiber ${fiber} has no operation to perform`)
+    const member = this.members[fiberOf(move)]
+    const operation = this.operation(fiberOf(move))
+    if (member === undefined || operation === undefined) throw new Error(`move ${move} is not possible`)
+    const { run } = member
     const { store } = this.instance
+    const monitors = monitorsOf(this.instance, operation.name)
     store.forget()
-    const result = perform(this.instance, run, operation, optionOf(move), monitorsOf(this.instance, operation.name))
-    store.forEachWritten(0, (cell) => this.lastWrites.set(cell, { fiber: run.name, operation }))
+    const result = perform(this.instance, run, operation, optionOf(move), monitors, this)
+    for (const cell of store.writtenSince(0)) this.lastWrites.set(cell, { fiber: run.name, operation })
     if (result instanceof StepFailed) {
       this.lastResult = undefined
-      this.failed.add(fiber)
+      member.failed = true
       return [result.violation]
     }
     this.lastResult = result
+    const { history } = run
     run.answer(result)
-    return run.standing.kind === "broken" ? [run.standing.violation] : []
+    return [run, ...this.reach(operation, history)].flatMap(brokenIn)
+  }
+
+  /** Does to other fibers what the operation does. Returns those that it reaches. */
+  private reach(operation: Operation, origin: History): ReadonlyArray<FiberRun> {
+    if (operation.kind === "fork") {
+      const [name] = operation.args
+      const member = memberOf(this.instance.forked(name, operation.effect), origin)
+      const position = this.members.findIndex(({ fiber }) => fiber.name === name)
+      this.members[position < 0 ? this.members.length : position] = member
+      return [member.run]
+    }
+    if (operation.kind === "interrupt") {
+      const target = this.member(operation.args[0])
+      if (target === undefined || target.failed || target.run.interrupted) return []
+      if (target.run.standing.kind !== "parked") return []
+      target.run.answer(interruption)
+      return [target.run]
+    }
+    return []
+  }
+
+  private member(name: string): Member | undefined {
+    return this.members.find(({ fiber }) => fiber.name === name)
+  }
+
+  valueOf(fiber: string): Plain {
+    const standing = this.member(fiber)?.run.standing
+    return standing?.kind === "ended" ? standing.value : undefined
+  }
+
+  isRunning(fiber: string): boolean {
+    const standing = this.member(fiber)?.run.standing
+    return standing !== undefined && standing.kind !== "ended"
   }
 
   operation(fiber: number): Operation | undefined {
-    const standing = this.runs[fiber]?.standing
-    return standing?.kind === "parked" && !this.failed.has(fiber) ? standing.operation : undefined
+    const member = this.members[fiber]
+    return member?.run.standing.kind === "parked" && !member.failed ? member.run.standing.operation : undefined
   }
 
   hasEnded(fiber: number): boolean {
-    return this.runs[fiber]?.standing.kind === "ended"
+    return this.members[fiber]?.run.standing.kind === "ended"
   }
 
   actor(fiber: number): Actor | undefined {
-    return this.runs[fiber]
+    return this.members[fiber]?.run
   }
 
   get rest(): "ended" | "stuck" | "broken" {
-    if (this.failed.size > 0 || this.runs.some(({ standing }) => standing.kind === "broken")) return "broken"
-    return this.runs.every(({ standing }) => standing.kind === "ended") ? "ended" : "stuck"
+    if (this.members.some(({ run, failed }) => failed || run.standing.kind === "broken")) return "broken"
+    return this.members.every(({ run }) => run.standing.kind === "ended") ? "ended" : "stuck"
   }
 
   deadlock(): string {
@@ -111,10 +169,33 @@ export class Execution implements System {
   }
 
   get low(): number {
-    return this.runs.reduce((low, run) => low ^ digestText(run.history(this.keepEnds)).low, this.instance.store.low)
+    return this.fingerprint().low
   }
 
   get high(): number {
-    return this.runs.reduce((high, run) => high ^ digestText(run.history(this.keepEnds)).high, this.instance.store.high)
+    return this.fingerprint().high
+  }
+
+  private fingerprint(): Hash {
+    const { store } = this.instance
+    const rest: Part = { low: store.low, high: store.high }
+    const places = this.members.map(({ run }) => placeOf(this.interchange, run.name, run.future(this.keepEnds)))
+    const toggle = () => {
+      for (const { part = rest, low, high } of places) {
+        part.low ^= low
+        part.high ^= high
+      }
+    }
+    toggle()
+    if (this.interchange === undefined) return rest
+    const { low, high } = this.interchange.fingerprint(
+      { low: rest.low, high: rest.high },
+      places.flatMap(({ mention }) => mention ?? []),
+    )
+    toggle()
+    return { low, high }
   }
 }
+
+const brokenIn = ({ standing }: FiberRun): ReadonlyArray<Violation> =>
+  standing.kind === "broken" ? [standing.violation] : []

@@ -11,11 +11,12 @@ import type * as Fiber from "effect/Fiber"
 import * as References from "effect/References"
 import type { Scheduler, SchedulerDispatcher } from "effect/Scheduler"
 import { labelOf, type Operation } from "../program/operation.ts"
-import { canonicalText, digestText, type Plain } from "../program/plain.ts"
+import { intern, NotPlain, type Plain } from "../program/plain.ts"
 import { type Actor, breakRule, runtime } from "../program/runtime.ts"
 import { builtIn, type Violation } from "../property/violation.ts"
 import type { NamedFiber, Rewrite } from "../scenario/program.ts"
 import { describeError } from "./fault.ts"
+import { type Answer, History, interruption } from "./history.ts"
 
 /** How many Effect operations a fiber may compute between two steps before it is called a runaway. */
 const operationLimit = 1_000_000
@@ -67,16 +68,15 @@ const surroundings = Context.make(Clock.Clock, forbiddenClock).pipe(
 /** Where a fiber stands: at an operation, at its end, or somewhere it must not be. */
 export type Standing =
   | { readonly kind: "parked"; readonly operation: Operation }
-  | { readonly kind: "ended" }
+  /** With the value that who joins it is told: only of fibers that were forked. */
+  | { readonly kind: "ended"; readonly value: Plain }
   | { readonly kind: "broken"; readonly violation: Violation }
 
 export class FiberRun implements Actor {
   readonly name: string
-  standing: Standing = { kind: "ended" }
-  /** The last checkpoint passed and its live values, as a text; empty before the first. */
-  private since = ""
-  /** The results since then. */
-  private results: Array<Plain> = []
+  standing: Standing = { kind: "ended", value: undefined }
+  history: History
+  private readonly forked: boolean
 
   private readonly scheduler = new ControlledScheduler()
   private readonly rewrite: Rewrite | undefined
@@ -85,13 +85,18 @@ export class FiberRun implements Actor {
   private parked: { readonly operation: Operation; readonly resume: (result: Plain) => void } | undefined
   /** The first rule that the fiber's code broke, if it broke one. */
   blamed: string | undefined
+  /** Whether it was interrupted: it may then end so. */
+  interrupted = false
   /** The operation performed last. */
   private last: Operation | undefined
   /** The names of the operations that are being replaced right now: inside, they mean themselves. */
   private readonly replacing = new Set<string>()
 
-  constructor(fiber: NamedFiber) {
+  /** @param origin the history of the fiber that forks it, if it is not there from the start */
+  constructor(fiber: NamedFiber, origin?: History) {
     this.name = fiber.name
+    this.history = History.of(fiber.name, origin)
+    this.forked = origin !== undefined
     this.rewrite = fiber.rewrite()
     const effect = Effect.withFiber((self) => {
       this.rootSeen = self
@@ -101,25 +106,32 @@ export class FiberRun implements Actor {
     this.settle()
   }
 
-  /** Tells the parked fiber its operation's result and lets it run on to the next. */
-  answer(result: Plain): void {
+  /** Tells the parked fiber its operation's result, or that it is interrupted, and lets it run on to the next. */
+  answer(answer: Answer): void {
     const parked = this.parked
     if (parked === undefined) throw new Error(`fiber ${this.name} is not parked`)
-    this.parked = undefined
-    this.last = parked.operation
-    this.results.push(result)
+    this.history = this.history.after(answer)
     this.scheduler.reset()
-    this.running(() => parked.resume(result))
+    if (answer === interruption) {
+      // An uninterruptible region goes on waiting where it is: `parked` is emptied by the wait itself, if it ends.
+      this.interrupted = true
+      this.running(() => this.root.interruptUnsafe())
+    } else {
+      this.parked = undefined
+      this.last = parked.operation
+      this.running(() => parked.resume(answer))
+    }
     this.settle()
   }
 
   /**
-   * What the fiber's future depends on, as a text: who it is, its last checkpoint, and the results since. All ends are
-   * one, unless `keepEnds`.
+   * What the fiber's future depends on. All ends of a fiber are one (of a forked one, those with one value), unless
+   * `keepEnds`.
    */
-  history(keepEnds: boolean): string {
-    if (this.standing.kind === "ended" && !keepEnds) return `${this.name}\nended`
-    return `${this.name}\n${this.since}\n${this.results.map(canonicalText).join("\n")}`
+  future(keepEnds: boolean): History {
+    const { standing } = this
+    if (standing.kind !== "ended" || keepEnds) return this.history
+    return History.of(this.name, undefined).passing("ended", standing.value, undefined)
   }
 
   get place(): string {
@@ -148,13 +160,14 @@ export class FiberRun implements Actor {
   }
 
   passCheckpoint(label: string, live: ReadonlyArray<Plain>): void {
-    this.since = `${label}${canonicalText(live)}`
-    this.results = []
+    this.history = this.history.passing(`checkpoint ${label}`, live, undefined)
   }
 
   enterLoop(label: string): (live: ReadonlyArray<Plain>) => void {
-    const { low, high } = digestText(this.history(true))
-    return (live) => this.passCheckpoint(`${label} entered at ${low},${high}`, live)
+    const entry = this.history
+    return (live) => {
+      this.history = this.history.passing(`loop ${label}`, live, entry)
+    }
   }
 
   blame(message: string): void {
@@ -171,6 +184,9 @@ export class FiberRun implements Actor {
       return Effect.callback<Plain>((resume) => {
         const reached = this.replacing.size === 0 ? operation : { ...operation, changed: true }
         this.parked = { operation: reached, resume: (result) => resume(Exit.succeed(result)) }
+        return Effect.sync(() => {
+          this.parked = undefined
+        })
       })
     })
   }
@@ -195,6 +211,17 @@ export class FiberRun implements Actor {
     if (this.standing.kind === "broken") this.running(() => this.root.interruptUnsafe())
   }
 
+  /** The end of a fiber that may be joined. */
+  private endedWith(value: unknown): Standing {
+    try {
+      return { kind: "ended", value: intern(value) }
+    } catch (error) {
+      if (!(error instanceof NotPlain)) throw error
+      const message = `fiber ${this.name}, ${this.behind}: it was forked and ends with a value that is not plain data: ${error.message}; who joins it could not be told`
+      return { kind: "broken", violation: { property: builtIn.rules, message } }
+    }
+  }
+
   private judge(): Standing {
     const where = this.behind
     const rules = (message: string): Standing => ({
@@ -207,7 +234,8 @@ export class FiberRun implements Actor {
     }
     const exit = this.root.pollUnsafe()
     if (exit !== undefined) {
-      if (Exit.isSuccess(exit)) return { kind: "ended" }
+      if (Exit.isSuccess(exit)) return this.forked ? this.endedWith(exit.value) : { kind: "ended", value: undefined }
+      if (this.interrupted && Cause.hasInterruptsOnly(exit.cause)) return { kind: "ended", value: undefined }
       const failed = Cause.hasFails(exit.cause)
       const error = Cause.squash(exit.cause)
       return {

@@ -1,15 +1,17 @@
 /**
- * The memoised engine: each fiber is learnt as a tree, a node per history of results.
+ * The memoised engine: each fiber is learnt as a tree, a node per history of results, and each step as a table.
  *
  * What a fiber does next depends only on the results that its steps have returned so far. A node is learnt once, by
- * running the real Effect fiber along that history and leaving it parked there; from then on the search moves by table
- * look-up, runs only the bodies of steps, on cells with an undo log, and restarts nothing. Histories that a checkpoint
- * declares equivalent share a node. It rests on the rules of the language of programs; `execution.ts` does not, and every
- * exploration is compared with a sample of what that does.
+ * running the real Effect fiber along that history and leaving it parked there. What a step does depends only on the
+ * cells that it reads; it is run once for each combination of contents that it meets (`readTree.ts`). From then on the
+ * search moves by table look-up, on cells with an undo log, restarts nothing and runs no code of the program. Histories
+ * that a checkpoint declares equivalent share a node. It rests on the rules of the language of programs; `execution.ts`
+ * does not, and every exploration is compared with a sample of what that does.
  */
-import { labelOf, type Operation } from "../program/operation.ts"
-import { digestText, lowOf, type Plain, show } from "../program/plain.ts"
+import { labelOf, type Operation, optionsOf } from "../program/operation.ts"
+import { digestText, type Hash, type Plain, show } from "../program/plain.ts"
 import type { Actor } from "../program/runtime.ts"
+import type { Entry, Part, StoredCell } from "../program/store.ts"
 import { describeDeadlock } from "../property/deadlock.ts"
 import { PropertyTracker } from "../property/tracker.ts"
 import type { Violation } from "../property/violation.ts"
@@ -17,147 +19,252 @@ import type { Instance, NamedFiber, Program } from "../scenario/program.ts"
 import type { Monitor } from "../scenario/scenario.ts"
 import { LimitReached, NotDeterministic } from "./fault.ts"
 import { FiberRun } from "./fiberRun.ts"
+import { type Answer, type History, interruption } from "./history.ts"
+import { type Interchange, interchangeOf, type Mention, placeOf } from "./interchange.ts"
+import { ReadTree } from "./readTree.ts"
 import {
   fiberOf,
-  isEnabled,
+  guardHolds,
   type Move,
   monitorsOf,
   moveOf,
+  type Others,
   optionOf,
   perform,
   StepFailed,
   type System,
   waitingIn,
 } from "./system.ts"
+import { Twins } from "./twins.ts"
+
+/** What performing an operation comes to. */
+interface Outcome {
+  readonly result: Plain | StepFailed
+  /** The cells that are written, each once, and what they hold then. */
+  readonly cells: ReadonlyArray<StoredCell>
+  readonly entries: ReadonlyArray<Entry>
+  /** Where the fiber then stands; `undefined` until it is learnt. */
+  next: Node | undefined
+}
 
 /**
  * A fiber after one history of results.
  *
  * `run` is a real fiber parked after exactly this history, and `operation` is what it is parked at: the body closes over
  * that fiber's local variables, so a fiber that has moved on would not do. A node lends its fiber to the first child
- * that is learnt, and gets another, run along the same history, when it is next visited.
+ * that is learnt, and gets another, run along the same history, when its code is next needed.
  */
 interface Node {
+  readonly fiber: NamedFiber
+  /** Where the fiber that forked this one was. */
+  readonly forkedBy: Node | undefined
   run: FiberRun | undefined
   operation: Operation | undefined
+  /** How many ways there are to perform the operation; 0 when there is none. */
+  readonly options: number
+  readonly history: History
   readonly monitors: ReadonlyArray<Monitor[string]>
   readonly violation: Violation | undefined
   readonly ended: boolean
-  /** Halves of the hash of the history, up to what checkpoints declare equivalent. */
+  /** What the fiber ended with. */
+  readonly value: Plain
+  readonly interrupted: boolean
+  /** Halves of the hash of the history, up to what checkpoints declare equivalent, and what they add to. */
   readonly low: number
   readonly high: number
+  readonly part: Part
+  /** What the history says of interchangeable names beyond its own. */
+  readonly mention: Mention | undefined
   readonly parent: Node | undefined
-  readonly result: Plain
-  readonly next: Map<Plain, Node>
-  /** How often the operation was performed, and hashes of what its body read then: see `looksNew`. */
-  performed: number
-  readonly reads: Set<number>
+  readonly answer: Answer
+  readonly next: Map<Answer, Node>
+  /** The fiber that the operation forks, as it is at first. */
+  child: Node | undefined
+  /** Whether the guard holds; `undefined` where there is none. */
+  readonly guard: ReadTree<boolean> | undefined
+  /** By option, what performing the operation comes to. */
+  readonly outcomes: ReadonlyArray<ReadTree<Outcome>>
+  /** How often the operation was performed. */
+  taken: number
 }
 
-/** What undoing a move restores. */
-interface Trail {
-  readonly fiber: number
-  readonly node: Node
-  readonly storeMark: number
-  readonly trackerMark: number
+/** A state, to `restore`. */
+export interface Snapshot {
+  readonly entries: ReadonlyArray<Entry>
+  readonly at: ReadonlyArray<Node>
+  readonly present: ReadonlyArray<Plain>
 }
 
 export interface MemoisedOptions {
   /** Keep apart the histories with which a fiber ended; by default all ends of a fiber are one. */
   readonly keepEnds?: boolean
+  /** Whether states that differ by a permutation of interchangeable names are one; by default they are not. */
+  readonly symmetry?: boolean
   /** How many nodes to learn at most, over all fibers. */
   readonly nodeLimit?: number
 }
 
 const defaultNodeLimit = 200_000
 
-/** How often the reads of a body are looked at, and how many different ones lead to a comparison. */
-const watchedTimes = 256
+/** For how many different contents read an operation is compared with that of a fresh fiber. */
 const comparedReads = 6
 
 /** How many steps a fiber goes on alone in a comparison. */
 const stepsAlone = 40
 
-export class Memoised implements System {
+/** After so many outcomes that were looked up, one is computed again and compared. */
+const auditEvery = 4096
+
+export class Memoised implements System, Others {
   readonly instance: Instance
   readonly tracker: PropertyTracker
   /** Where each fiber stands. */
   private readonly at: Array<Node>
-  private readonly trail: Array<Trail> = []
+  /**
+   * What to put back, newest last: a fiber's position and node (none if it was not there), and how long the logs of the
+   * store and the tracker were. A move that changes two fibers has two entries, the upper one with marks of -1.
+   */
+  private readonly trailFibers: Array<number> = []
+  private readonly trailNodes: Array<Node | undefined> = []
+  private readonly trailMarks: Array<number> = []
   private readonly canonical = new Map<string, Node>()
   private readonly keepEnds: boolean
   private readonly nodeLimit: number
-  /** Whether the operation just performed is to be taken back and compared first. */
-  private unfamiliar = false
   /** Whether a comparison is going on. */
   private alone = false
-  private nodesLow = 0
-  private nodesHigh = 0
+  private lookUps = 0
+  /** The fingerprint of the fibers that belong to no interchangeable name. */
+  private readonly nodes: Part = { low: 0, high: 0 }
+  private readonly interchange: Interchange | undefined
+  private readonly twins: Twins | undefined
+  private begun = false
+  /** Counts the changes of where fibers stand; with the number for which the fingerprint was computed last. */
+  private changes = 0
+  private computedAt = -1
+  private computed: Hash = { low: 0, high: 0 }
+  /** How many moves there are to take back. */
+  depth = 0
 
   constructor(program: Program, options: MemoisedOptions = {}) {
     this.instance = program.start()
     this.keepEnds = options.keepEnds ?? false
     this.nodeLimit = options.nodeLimit ?? defaultNodeLimit
-    this.tracker = new PropertyTracker(this.instance.store, this.instance.properties)
-    this.at = this.instance.fibers.map((fiber) => this.nodeOf(new FiberRun(fiber), undefined, undefined))
-    for (const node of this.at) {
-      this.nodesLow ^= node.low
-      this.nodesHigh ^= node.high
+    this.interchange = interchangeOf(this.instance, options.symmetry ?? false)
+    this.twins = this.interchange === undefined ? undefined : new Twins(this.instance, this.interchange)
+    this.tracker = new PropertyTracker(this.instance.store, this.instance.properties, true, this.twins)
+    this.at = this.instance.fibers.map((fiber) => {
+      return this.nodeOf(fiber, undefined, new FiberRun(fiber))
+    })
+    for (const { part, low, high } of this.at) {
+      part.low ^= low
+      part.high ^= high
     }
   }
 
+  get fibers(): ReadonlyArray<NamedFiber> {
+    return this.at.map(({ fiber }) => fiber)
+  }
+
   begin(): ReadonlyArray<Violation> {
+    if (!this.begun) {
+      this.begun = true
+      this.twins?.start()
+      for (const node of this.at) if (node.run !== undefined) this.twins?.place(node, node.run)
+    }
     return [...this.at.flatMap(({ violation }) => violation ?? []), ...this.tracker.begin()]
   }
 
   moves(): ReadonlyArray<Move> {
     const moves: Array<Move> = []
     for (let fiber = 0; fiber < this.at.length; fiber++) {
-      const { operation, run } = this.visit(fiber)
-      if (operation === undefined || run === undefined || !isEnabled(this.instance, run, operation)) continue
-      const options = operation.kind === "choice" ? operation.options.length : 1
-      for (let option = 0; option < options; option++) moves.push(moveOf(fiber, option))
+      const node = this.node(fiber)
+      if (node.options === 0 || !this.canPerform(node)) continue
+      for (let option = 0; option < node.options; option++) moves.push(moveOf(fiber, option))
     }
     return moves
   }
 
   take(move: Move): ReadonlyArray<Violation> {
+    const { mark } = this.instance.store
+    const violations = this.step(move)
+    return [...violations, ...this.tracker.checkState(mark), ...this.counted()]
+  }
+
+  /** The first half of `take`: what the step breaks as a step. The state that it leads to is left to `judge`. */
+  step(move: Move): ReadonlyArray<Violation> {
     const fiber = fiberOf(move)
-    const node = this.visit(fiber)
-    const { operation, run } = node
-    if (operation === undefined || run === undefined) throw new Error(`fiber ${fiber} has no operation to perform`)
+    const node = this.node(fiber)
+    const { operation } = node
+    if (operation === undefined) throw new Error(`fiber ${fiber} has no operation to perform`)
+    node.taken++
     const storeMark = this.instance.store.mark
-    this.trail.push({ fiber, node, storeMark, trackerMark: this.tracker.mark })
-    const result = this.perform(node, run, operation, optionOf(move))
-    if (this.unfamiliar) {
-      this.unfamiliar = false
-      this.trail.pop()
-      this.instance.store.rollback(storeMark)
-      this.compareAlone(fiber)
-      return this.take(move)
-    }
+    const outcome = this.perform(fiber, node, operation, optionOf(move))
+    this.depth++
+    this.trailMarks.push(storeMark, this.tracker.mark)
+    const { result } = outcome
     if (result instanceof StepFailed) {
-      this.move(fiber, node, failed(node))
+      outcome.next ??= failed(node)
+      this.move(fiber, node, outcome.next)
       return [result.violation]
     }
-    const next = node.next.get(result) ?? this.learn(fiber, node, result)
-    this.move(fiber, node, next)
-    const violations = this.tracker.check(storeMark)
-    return next.violation === undefined ? violations : [next.violation, ...violations]
+    outcome.next ??= node.next.get(result) ?? this.learn(node, result)
+    this.move(fiber, node, outcome.next)
+    const reached =
+      operation.kind === "fork" || operation.kind === "interrupt" ? this.reach(node, operation) : undefined
+    const violations = this.tracker.checkStep(storeMark)
+    if (outcome.next.violation === undefined && reached?.violation === undefined) return violations
+    return [outcome.next, reached].flatMap((each) => each?.violation ?? []).concat(violations)
+  }
+
+  /** The second half of `take`, in a state that was not judged before. */
+  judge(): ReadonlyArray<Violation> {
+    const mark = this.trailMarks.at(-2) ?? 0
+    return [...this.tracker.checkState(mark), ...this.counted()]
+  }
+
+  private counted(): ReadonlyArray<Violation> {
+    this.tracker.count()
+    return []
   }
 
   /** Takes back the last move. */
   undo(): void {
-    const last = this.trail.pop()
-    if (last === undefined) throw new Error("there is no move to take back")
-    this.instance.store.rollback(last.storeMark)
-    this.tracker.rollback(last.trackerMark)
-    this.move(last.fiber, this.node(last.fiber), last.node)
+    const trackerMark = this.trailMarks.pop()
+    const storeMark = this.trailMarks.pop()
+    if (trackerMark === undefined || storeMark === undefined) throw new Error("there is no move to take back")
+    this.depth--
+    this.instance.store.rollback(storeMark)
+    this.tracker.rollback(trackerMark)
+    // A fiber that was reached stands above the one that moved, at a negative position.
+    for (let fiber = -1; fiber < 0; ) {
+      fiber = this.trailFibers.pop() ?? 0
+      this.put(fiber < 0 ? ~fiber : fiber, this.trailNodes.pop())
+    }
   }
 
-  /** How many moves there are to take back. */
-  get depth(): number {
-    return this.trail.length
+  /** Where the program stands, to come back to by `restore`. */
+  snapshot(): Snapshot {
+    return {
+      entries: this.instance.store.cells.map(({ entry }) => entry),
+      at: [...this.at],
+      present: this.tracker.snapshot(),
+    }
+  }
+
+  /** Goes to a state that was taken down before. No move can be taken back then. */
+  restore({ entries, at, present }: Snapshot): void {
+    const { store } = this.instance
+    store.cells.forEach((cell, position) => {
+      const entry = entries[position]
+      if (entry !== undefined && entry !== cell.entry) store.put(cell, entry)
+    })
+    store.forget()
+    for (let fiber = Math.max(at.length, this.at.length) - 1; fiber >= 0; fiber--) this.put(fiber, at[fiber])
+    this.tracker.restore(present)
+    this.trailFibers.length = 0
+    this.trailNodes.length = 0
+    this.trailMarks.length = 0
+    this.depth = 0
   }
 
   operation(fiber: number): Operation | undefined {
@@ -169,7 +276,7 @@ export class Memoised implements System {
   }
 
   actor(fiber: number): Actor | undefined {
-    return this.visit(fiber).run
+    return this.visit(this.node(fiber))
   }
 
   get rest(): "ended" | "stuck" | "broken" {
@@ -187,29 +294,130 @@ export class Memoised implements System {
   }
 
   get low(): number {
-    return this.instance.store.low ^ this.nodesLow
+    return this.interchange === undefined
+      ? this.instance.store.low ^ this.nodes.low
+      : this.symmetric(this.interchange).low
   }
 
   get high(): number {
-    return this.instance.store.high ^ this.nodesHigh
+    return this.interchange === undefined
+      ? this.instance.store.high ^ this.nodes.high
+      : this.symmetric(this.interchange).high
   }
 
-  /** Performs an operation, and notes in `unfamiliar` whether its body read what it had not read before. */
-  private perform(node: Node, run: FiberRun, operation: Operation, option: number): Plain | StepFailed {
-    const { instance } = this
-    if (node.performed++ >= watchedTimes || this.alone) {
-      return perform(instance, run, operation, option, node.monitors)
+  private symmetric(interchange: Interchange): Hash {
+    if (this.computedAt !== this.changes) {
+      const { store } = this.instance
+      const mentions: Array<Mention> = []
+      for (const { mention } of this.at) if (mention !== undefined) mentions.push(mention)
+      const rest = { low: store.low ^ this.nodes.low, high: store.high ^ this.nodes.high }
+      this.computed = interchange.fingerprint(rest, mentions)
+      this.computedAt = this.changes
     }
-    let reads = 0
-    instance.store.recorder = (cell) => {
-      reads = Math.imul(reads ^ cell.saltLow ^ lowOf(cell.content), 0x9e3779b1) ^ (reads >>> 15)
+    return this.computed
+  }
+
+  valueOf(fiber: string): Plain {
+    return this.named(fiber)?.value
+  }
+
+  isRunning(fiber: string): boolean {
+    return this.named(fiber)?.ended === false
+  }
+
+  private named(fiber: string): Node | undefined {
+    return this.at.find((node) => node.fiber.name === fiber)
+  }
+
+  private canPerform(node: Node): boolean {
+    const { guard, operation } = node
+    if (guard !== undefined) return guard.find() ?? this.learnGuard(node, guard)
+    return operation?.kind !== "join" || this.named(operation.args[0])?.ended === true
+  }
+
+  private learnGuard(node: Node, guard: ReadTree<boolean>): boolean {
+    const { store } = this.instance
+    const run = this.visit(node)
+    if (node.operation === undefined) return false
+    const reads = store.record()
+    const holds = guardHolds(this.instance, run, node.operation)
+    store.stopRecording()
+    if (!guard.learn(reads, (cell) => cell.entry.index, holds)) throw changeable(node)
+    this.twins?.guard(node, holds)
+    return holds
+  }
+
+  /** Performs an operation on the cells: by what is known of it, or by running its body. */
+  private perform(fiber: number, node: Node, operation: Operation, option: number): Outcome {
+    const tree = node.outcomes[option]
+    if (tree === undefined) return this.run(node, operation, option)
+    const known = tree.find()
+    if (known === undefined) return this.learnOutcome(fiber, node, operation, option, tree)
+    const { store } = this.instance
+    if (++this.lookUps % auditEvery === 0) this.audit(node, operation, option, known)
+    for (let i = 0; i < known.cells.length; i++) {
+      const cell = known.cells[i] as StoredCell // i is within both
+      const entry = known.entries[i] as Entry
+      if (cell.entry !== entry) store.put(cell, entry)
     }
+    return known
+  }
+
+  /** Runs the operation, and notes what it does. A fiber whose operation meets something new is compared first. */
+  private learnOutcome(
+    fiber: number,
+    node: Node,
+    operation: Operation,
+    option: number,
+    tree: ReadTree<Outcome>,
+  ): Outcome {
+    const { store } = this.instance
+    if (!this.alone && tree.leaves > 0 && tree.leaves < comparedReads) this.compareAlone(fiber)
+    const { mark } = store
+    const reads = store.record()
+    let outcome: Outcome
     try {
-      return perform(instance, run, operation, option, node.monitors)
+      outcome = this.run(node, operation, option)
     } finally {
-      instance.store.recorder = undefined
-      if (!node.reads.has(reads) && node.reads.size < comparedReads) this.unfamiliar = node.reads.add(reads).size > 1
+      store.stopRecording()
     }
+    const after = outcome.cells
+    const { low } = store
+    store.rollback(mark)
+    if (!tree.learn(reads, (cell) => cell.entry.index, outcome)) throw changeable(node)
+    this.twins?.outcome(node, operation, option, outcome, this)
+    after.forEach((cell, position) => {
+      const entry = outcome.entries[position]
+      if (entry !== undefined && cell.entry !== entry) store.put(cell, entry)
+    })
+    if (store.low !== low) throw new Error("writing again what was written leads to another state")
+    return outcome
+  }
+
+  /** Runs the operation's code. */
+  private run(node: Node, operation: Operation, option: number): Outcome {
+    const { store } = this.instance
+    const { mark } = store
+    const result = perform(this.instance, this.visit(node), operation, option, node.monitors, this)
+    const cells = store.writtenSince(mark)
+    return { result, cells, entries: cells.map(({ entry }) => entry), next: undefined }
+  }
+
+  /**
+   * Runs the code of an operation whose outcome is known.
+   *
+   * @throws NotDeterministic when it does something else
+   */
+  private audit(node: Node, operation: Operation, option: number, known: Outcome): void {
+    const { store } = this.instance
+    const { mark } = store
+    const again = this.run(node, operation, option)
+    const same =
+      (again.result === known.result || (again.result instanceof StepFailed && known.result instanceof StepFailed)) &&
+      known.cells.every((cell, position) => cell.entry === known.entries[position]) &&
+      again.cells.every((cell) => known.cells.includes(cell))
+    store.rollback(mark)
+    if (!same) throw changeable(node)
   }
 
   /**
@@ -222,31 +430,62 @@ export class Memoised implements System {
   private compareAlone(fiber: number): void {
     const { depth, instance } = this
     const { store } = instance
-    const fresh = this.rerun(this.named(fiber), this.node(fiber))
+    const fresh = this.rerun(this.node(fiber))
     this.alone = true
     for (let taken = 0; taken < stepsAlone; taken++) {
-      const node = this.visit(fiber)
+      const node = this.node(fiber)
+      const run = this.visit(node)
       expectSame(fresh, node)
       const { standing } = fresh
-      if (standing.kind !== "parked" || node.run === undefined) break
-      const differs = () =>
-        new NotDeterministic(fresh.name, `${labelOf(standing.operation)} does not always do the same`)
-      const enabled = isEnabled(instance, fresh, standing.operation)
-      if (node.operation === undefined || isEnabled(instance, node.run, node.operation) !== enabled) throw differs()
+      if (standing.kind !== "parked" || node.operation === undefined) break
+      if (standing.operation.kind !== "step" && standing.operation.kind !== "choice") break
+      const enabled = guardHolds(instance, fresh, standing.operation)
+      if (guardHolds(instance, run, node.operation) !== enabled) throw changeable(node)
       if (!enabled) break
       const { mark } = store
-      const result = perform(instance, fresh, standing.operation, 0, node.monitors)
+      const result = perform(instance, fresh, standing.operation, 0, node.monitors, this)
       const { low, high } = store
       store.rollback(mark)
-      this.take(moveOf(fiber, 0))
+      const { depth: before } = this
+      this.stepAnew(fiber, node, node.operation)
       const at = this.node(fiber)
       const same = result instanceof StepFailed ? hasFailed(at) : at === node.next.get(result)
-      if (!same || store.low !== low || store.high !== high) throw differs()
+      if (!same || store.low !== low || store.high !== high || this.depth !== before + 1) throw changeable(node)
       if (result instanceof StepFailed) break
       fresh.answer(result)
     }
     this.alone = false
     while (this.depth > depth) this.undo()
+  }
+
+  /** Takes the first option by running its code, whatever is known of it. */
+  private stepAnew(fiber: number, node: Node, operation: Operation): void {
+    this.trailMarks.push(this.instance.store.mark, this.tracker.mark)
+    this.depth++
+    const { result } = this.run(node, operation, 0)
+    const next = result instanceof StepFailed ? failed(node) : (node.next.get(result) ?? this.learn(node, result))
+    this.move(fiber, node, next)
+  }
+
+  /** Does to another fiber what the operation does. Returns where that one then stands. */
+  private reach(node: Node, operation: Operation & { kind: "fork" | "interrupt" }): Node | undefined {
+    const [name] = operation.args
+    const position = this.at.findIndex(({ fiber }) => fiber.name === name)
+    if (operation.kind === "fork") {
+      node.child ??= this.forked(name, operation.effect, node)
+      this.moveToo(position < 0 ? this.at.length : position, this.at[position], node.child)
+      return node.child
+    }
+    const target = this.at[position]
+    if (target === undefined || target.operation === undefined || target.interrupted) return undefined
+    const next = target.next.get(interruption) ?? this.learn(target, interruption)
+    this.moveToo(position, target, next)
+    return next
+  }
+
+  private forked(name: string, effect: NamedFiber["effect"], by: Node): Node {
+    const fiber = this.instance.forked(name, effect)
+    return this.nodeOf(fiber, by, new FiberRun(fiber, by.history))
   }
 
   private node(fiber: number): Node {
@@ -256,40 +495,62 @@ export class Memoised implements System {
   }
 
   private move(fiber: number, from: Node, to: Node): void {
-    this.nodesLow ^= from.low ^ to.low
-    this.nodesHigh ^= from.high ^ to.high
+    this.trailFibers.push(fiber)
+    this.trailNodes.push(from)
+    const { part } = to
+    part.low ^= from.low ^ to.low
+    part.high ^= from.high ^ to.high
+    this.changes++
     this.at[fiber] = to
   }
 
-  /** Where a fiber stands, with a real fiber parked there. */
-  private visit(fiber: number): Node {
-    const node = this.node(fiber)
-    if (node.run !== undefined || node.operation === undefined) return node
-    const run = this.rerun(this.named(fiber), node)
+  /** Moves a second fiber within the same move. */
+  private moveToo(fiber: number, from: Node | undefined, to: Node): void {
+    this.trailFibers.push(~fiber)
+    this.trailNodes.push(from)
+    this.put(fiber, to)
+  }
+
+  /** Puts a fiber somewhere, or takes away the last one. */
+  private put(fiber: number, node: Node | undefined): void {
+    const before = this.at[fiber]
+    const part = (before ?? node)?.part ?? this.nodes
+    part.low ^= (before?.low ?? 0) ^ (node?.low ?? 0)
+    part.high ^= (before?.high ?? 0) ^ (node?.high ?? 0)
+    this.changes++
+    if (node === undefined) this.at.length = fiber
+    else this.at[fiber] = node
+  }
+
+  /** The real fiber of a node, parked there. */
+  private visit(node: Node): FiberRun {
+    if (node.run !== undefined) return node.run
+    const run = this.rerun(node)
     if (run.standing.kind === "parked") node.operation = run.standing.operation
     node.run = run
-    return node
+    return run
   }
 
-  private named(fiber: number): NamedFiber {
-    const named = this.instance.fibers[fiber]
-    if (named === undefined) throw new Error(`there is no fiber ${fiber}`)
-    return named
-  }
-
-  /** Learns the node that follows `parent` when its operation returns `result`. */
-  private learn(fiber: number, parent: Node, result: Plain): Node {
-    const run = parent.run ?? this.rerun(this.named(fiber), parent)
+  /** Learns the node that follows `parent` when its fiber is told `answer`. */
+  private learn(parent: Node, answer: Answer): Node {
+    const run = this.visit(parent)
     parent.run = undefined
-    run.answer(result)
-    const node = this.nodeOf(run, parent, result)
-    parent.next.set(result, node)
+    run.answer(answer)
+    const node = this.nodeOf(parent.fiber, parent.forkedBy, run, parent, answer)
+    parent.next.set(answer, node)
     return node
   }
 
   /** The node for where a fiber is parked now: a known one, if its history is equivalent. */
-  private nodeOf(run: FiberRun, parent: Node | undefined, result: Plain): Node {
-    const history = run.history(this.keepEnds)
+  private nodeOf(
+    fiber: NamedFiber,
+    forkedBy: Node | undefined,
+    run: FiberRun,
+    parent?: Node,
+    answer: Answer = undefined,
+  ): Node {
+    const future = run.future(this.keepEnds)
+    const history = future.text()
     const { standing } = run
     const known = standing.kind === "broken" ? undefined : this.canonical.get(history)
     if (known !== undefined) {
@@ -302,20 +563,35 @@ export class Memoised implements System {
       )
     }
     const operation = standing.kind === "parked" ? standing.operation : undefined
+    const options = operation === undefined ? 0 : optionsOf(operation)
+    const hasBody = operation?.kind === "step" || operation?.kind === "choice"
+    const place = placeOf(this.interchange, fiber.name, future)
     const node: Node = {
+      fiber,
+      forkedBy,
       run,
       operation,
+      options,
+      history: run.history,
       monitors: operation === undefined ? [] : monitorsOf(this.instance, operation.name),
       violation: standing.kind === "broken" ? standing.violation : undefined,
       ended: standing.kind === "ended",
-      ...digestText(history),
+      value: standing.kind === "ended" ? standing.value : undefined,
+      interrupted: run.interrupted,
+      low: place.low,
+      high: place.high,
+      part: place.part ?? this.nodes,
+      mention: place.mention,
       parent,
-      result,
+      answer,
       next: new Map(),
-      performed: 0,
-      reads: new Set(),
+      child: undefined,
+      guard: operation?.kind === "step" && operation.guard !== undefined ? new ReadTree() : undefined,
+      outcomes: hasBody ? Array.from({ length: options }, () => new ReadTree<Outcome>()) : [],
+      taken: 0,
     }
     this.canonical.set(history, node)
+    if (this.begun) this.twins?.place(node, run)
     return node
   }
 
@@ -324,18 +600,25 @@ export class Memoised implements System {
    *
    * @throws NotDeterministic when it does something else after the same results
    */
-  private rerun(fiber: NamedFiber, node: Node): FiberRun {
+  private rerun(node: Node): FiberRun {
     const path: Array<Node> = []
     for (let at: Node | undefined = node; at !== undefined; at = at.parent) path.push(at)
     path.reverse()
-    const run = new FiberRun(fiber)
+    const run = new FiberRun(node.fiber, node.forkedBy?.history)
     path.forEach((expected, position) => {
-      if (position > 0) run.answer(expected.result)
+      if (position > 0) run.answer(expected.answer)
       expectSame(run, expected)
     })
     return run
   }
 }
+
+/** What is wrong with a fiber whose operation does not do the same for the same contents. */
+const changeable = ({ fiber, operation }: Node): NotDeterministic =>
+  new NotDeterministic(
+    fiber.name,
+    `${operation === undefined ? "its end" : labelOf(operation)} does not always do the same`,
+  )
 
 /**
  * Compares where a fiber stands with the node of its history, as far as labels tell.
@@ -359,6 +642,8 @@ const hasFailed = (node: Node): boolean => node.operation === undefined && !node
 const failed = (node: Node): Node => ({
   ...node,
   operation: undefined,
+  options: 0,
+  guard: undefined,
   monitors: [],
   ...digestText(`failed after ${node.low} ${node.high}`),
 })

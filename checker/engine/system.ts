@@ -2,19 +2,22 @@
  * A program being executed one step at a time. There are two of these: plain re-execution (`execution.ts`), which
  * defines what a program means, and the memoised engine (`memoised.ts`), which can also go back.
  */
-import { labelOf, type Operation } from "../program/operation.ts"
+import { labelOf, type Operation, optionsOf } from "../program/operation.ts"
 import { intern, type Plain } from "../program/plain.ts"
-import { type Actor, runtime } from "../program/runtime.ts"
+import { type Actor, breakRule, runtime } from "../program/runtime.ts"
 import { Access, type StoredCell } from "../program/store.ts"
 import type { Fibers, Waiting } from "../property/property.ts"
 import type { PropertyTracker } from "../property/tracker.ts"
 import { builtIn, type Violation } from "../property/violation.ts"
-import type { Instance } from "../scenario/program.ts"
+import type { Instance, NamedFiber } from "../scenario/program.ts"
 import type { Monitor } from "../scenario/scenario.ts"
 import { violationOf } from "./fault.ts"
 import type { FiberRun } from "./fiberRun.ts"
 
-/** One way to go on: a fiber's position, and which option of its choice (0 for steps). */
+/**
+ * One way to go on: a fiber's position, and which option of its choice (0 for steps). A fiber that is forked comes behind
+ * the others, or takes the place of one of its name that has ended: so a move means the same along the same moves.
+ */
 export type Move = number
 export const moveOf = (fiber: number, option: number): Move => option * 0x10000 + fiber
 export const fiberOf = (move: Move): number => move % 0x10000
@@ -22,6 +25,8 @@ export const optionOf = (move: Move): number => Math.floor(move / 0x10000)
 
 export interface System {
   readonly instance: Instance
+  /** The fibers that there are, by position: those of the start, then those that were forked. */
+  readonly fibers: ReadonlyArray<NamedFiber>
   readonly tracker: PropertyTracker
   /** The violations of the present state as the first of a path: of fibers that are broken before their first step too. */
   begin(): ReadonlyArray<Violation>
@@ -50,9 +55,14 @@ export interface System {
 export const monitorsOf = (instance: Instance, name: string): ReadonlyArray<Monitor[string]> =>
   instance.monitors.flatMap((monitor) => (Object.hasOwn(monitor, name) ? (monitor[name] ?? []) : []))
 
-/** Whether the operation can be performed now. A guard that throws or breaks a rule lets its step through, to fail there. */
-export const isEnabled = (instance: Instance, run: FiberRun, operation: Operation): boolean => {
-  if (operation.kind === "choice" || operation.guard === undefined) return true
+/** The moves of a fiber that can perform its operation. */
+export const pushMoves = (moves: Array<Move>, fiber: number, operation: Operation): void => {
+  for (let option = 0; option < optionsOf(operation); option++) moves.push(moveOf(fiber, option))
+}
+
+/** Whether the guard of an operation, if it has one, holds. One that throws or breaks a rule does, to fail in its step. */
+export const guardHolds = (instance: Instance, run: FiberRun, operation: Operation): boolean => {
+  if (operation.kind !== "step" || operation.guard === undefined) return true
   const { store } = instance
   run.blamed = undefined
   runtime.actor = run
@@ -76,13 +86,25 @@ export class StepFailed {
   }
 }
 
-/** Performs an enabled operation on the cells and returns its result, or what went wrong; it has then written nothing. */
+/** What an operation asks of the other fibers. */
+export interface Others {
+  /** What a fiber ended with; of one that has not, nothing is asked. */
+  valueOf(fiber: string): Plain
+  /** Whether a fiber of that name has not ended. */
+  isRunning(fiber: string): boolean
+}
+
+/**
+ * Performs an enabled operation on the cells and returns its result, or what went wrong; it has then written nothing.
+ * What it does to other fibers is the caller's part.
+ */
 export const perform = (
   instance: Instance,
   run: FiberRun,
   operation: Operation,
   option: number,
   monitors: ReadonlyArray<Monitor[string]>,
+  others: Others,
 ): Plain | StepFailed => {
   const { store } = instance
   const { mark } = store
@@ -91,7 +113,7 @@ export const perform = (
   runtime.actor = run
   store.access = Access.write
   try {
-    const result = operation.kind === "choice" ? operation.options[option] : runBody(instance, operation)
+    const result = resultOf(instance, operation, option, others)
     for (const monitor of monitors) monitor({ fiber: run.name, args: operation.args, result })
     if (run.blamed === undefined) return result
   } catch (error) {
@@ -106,31 +128,54 @@ export const perform = (
   return new StepFailed({ property: builtIn.rules, message: `${place}: ${run.blamed}` })
 }
 
-const runBody = (instance: Instance, operation: Operation & { kind: "step" }): Plain => {
-  if (operation.guard !== undefined && !instance.store.reading(operation.guard)) {
-    throw new Error("its guard held and then did not: a guard must be a pure read of cells")
+const resultOf = (instance: Instance, operation: Operation, option: number, others: Others): Plain => {
+  switch (operation.kind) {
+    case "step":
+      if (operation.guard !== undefined && !instance.store.reading(operation.guard)) {
+        throw new Error("its guard held and then did not: a guard must be a pure read of cells")
+      }
+      return intern(operation.body())
+    case "choice":
+      return operation.options[option]
+    case "fork": {
+      const [fiber] = operation.args
+      if (others.isRunning(fiber)) breakRule(`there is a fiber ${fiber} already, and it has not ended`)
+      return intern({ fiber })
+    }
+    case "join":
+      return others.valueOf(operation.args[0])
+    case "interrupt":
+      return undefined
   }
-  return intern(operation.body())
 }
 
 const where = (run: FiberRun, operation: Operation) => `fiber ${run.name}, in ${labelOf(operation)}`
 
+/** A fiber that has not ended, by name and position, and the operation it is at. */
+export interface Standing {
+  readonly name: string
+  readonly fiber: number
+  readonly operation: Operation
+}
+
+/** The fibers that have not ended: those of the start in their order, then those that were forked, by name. */
+export const unended = (system: System): ReadonlyArray<Standing> => {
+  const standing = system.fibers.flatMap(({ name }, fiber) => {
+    const operation = system.operation(fiber)
+    return operation === undefined ? [] : [{ name, fiber, operation }]
+  })
+  const first = system.instance.fibers.length
+  const forked = standing.filter(({ fiber }) => fiber >= first).sort((a, b) => (a.name < b.name ? -1 : 1))
+  return [...standing.filter(({ fiber }) => fiber < first), ...forked]
+}
+
 /** The fibers that wait, in a state without moves. */
 export const waitingIn = (system: System): ReadonlyArray<Waiting> =>
-  system.instance.fibers.flatMap(({ name }, fiber) => {
-    const operation = system.operation(fiber)
-    return operation === undefined ? [] : [{ fiber: name, step: operation.name, args: operation.args }]
-  })
+  unended(system).map(({ name, operation }) => ({ fiber: name, step: operation.name, args: operation.args }))
 
 /** What promises may ask of the fibers, at any moment. */
 export const fibersOf = (system: System): Fibers => ({
-  ended: (name) => {
-    const { fibers } = system.instance
-    const fiber = fibers.findIndex((other) => other.name === name)
-    if (fiber < 0)
-      throw new Error(`there is no fiber ${name}; there are ${fibers.map((other) => other.name).join(", ")}`)
-    return system.hasEnded(fiber)
-  },
+  ended: (name) => system.hasEnded(system.fibers.findIndex((fiber) => fiber.name === name)),
 })
 
 /** The cells that a fiber's guard reads in the present state. */
@@ -138,14 +183,13 @@ export const guardReads = (system: System, fiber: number): ReadonlyArray<StoredC
   const operation = system.operation(fiber)
   if (operation?.kind !== "step" || operation.guard === undefined) return []
   const { store } = system.instance
-  const cells = new Set<StoredCell>()
-  store.recorder = (cell) => cells.add(cell)
+  const reads = store.record()
   runtime.actor = system.actor(fiber)
   try {
     store.reading(operation.guard)
   } finally {
-    store.recorder = undefined
+    store.stopRecording()
     runtime.actor = undefined
   }
-  return [...cells]
+  return reads
 }

@@ -12,7 +12,6 @@ import {
   decisive,
   type Ending,
   emptyStatistics,
-  fingerprint,
   type Search,
   type SearchOptions,
   type Strategy,
@@ -37,7 +36,8 @@ interface Branch {
 
 /** The cells, and what each fiber is parked at. */
 const lookOf = (execution: Execution): string => {
-  const { fibers, store } = execution.instance
+  const { fibers } = execution
+  const { store } = execution.instance
   let look = `${store.low} ${store.high}`
   for (let fiber = 0; fiber < fibers.length; fiber++) {
     const operation = execution.operation(fiber)
@@ -125,7 +125,7 @@ class DfsSearch implements Search {
     this.countExercised()
     const { store } = execution.instance
     if (execution.rest !== "broken") {
-      options.survey?.final(fingerprint(store.low, store.high), execution.rest === "stuck")
+      options.survey?.final(store.contents(), execution.rest === "stuck")
     }
     if (violation !== undefined) this.ending = { kind: "violated", violation, moves: this.path() }
     else if (options.executions !== undefined && this.statistics.executions >= options.executions) {

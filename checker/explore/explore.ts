@@ -218,7 +218,10 @@ const compare = (program: Program, search: Search, options: SearchOptions): stri
     options.survey === undefined ? decisive(violations, options) : undefined
   const longest = comparedSteps(search, options)
   for (let i = 0; i < comparedExecutions; i++) {
-    const execution = new Execution(program, options.keepEnds ? { keepEnds: true } : {})
+    const execution = new Execution(program, {
+      keepEnds: options.keepEnds ?? false,
+      symmetry: options.symmetry ?? true,
+    })
     const promises = new Promises(execution)
     execution.begin()
     promises.begin()

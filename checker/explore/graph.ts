@@ -4,7 +4,7 @@
  */
 import { LimitReached } from "../engine/fault.ts"
 import { Memoised } from "../engine/memoised.ts"
-import { fiberOf, fibersOf, type Move } from "../engine/system.ts"
+import { fiberOf, fibersOf, type Move, moveOf, optionOf } from "../engine/system.ts"
 import { isPromise } from "../property/promises.ts"
 import type { BoundPromise } from "../property/property.ts"
 import type { Violation } from "../property/violation.ts"
@@ -23,13 +23,16 @@ export const kept = 2
 /**
  * A graph of states, state 0 the initial one.
  *
- * Representation: the edges of state s have the numbers `first[s]` up to `first[s + 1]`, or up to `moves.length` for the
- * last state; edge e is made by `moves[e]` and leads to state `targets[e]`.
+ * Representation: the edges of state s have the numbers `first[s]` up to `first[s + 1]`, or up to `takers.length` for
+ * the last state; edge e leads to state `targets[e]`, and `takers[e]` says by whose step: a move with the position of the
+ * fiber's name in `names` in the place of the fiber's own, which may differ between two ways to a state once fibers are
+ * forked.
  */
 export class StateGraph {
   readonly statistics = emptyStatistics()
   readonly promises: ReadonlyArray<BoundPromise>
-  readonly moves = new Column(Uint32Array)
+  private readonly takers = new Column(Uint32Array)
+  private readonly names: Array<string> = []
   readonly targets = new Column(Int32Array)
   private readonly first = new Column(Uint32Array)
   /** For each promise, and each state, the bits of what it is there. */
@@ -65,12 +68,12 @@ export class StateGraph {
 
   /** The number behind that of a state's last edge. */
   end(state: number): number {
-    return state + 1 < this.first.length ? this.first.at(state + 1) : this.moves.length
+    return state + 1 < this.first.length ? this.first.at(state + 1) : this.takers.length
   }
 
-  /** The fiber that takes the step of an edge. */
+  /** The fiber that takes the step of an edge, as a number that means the same in all states. */
   fiber(edge: number): number {
-    return fiberOf(this.moves.at(edge))
+    return fiberOf(this.takers.at(edge))
   }
 
   /** What a promise, by its position, is in a state. */
@@ -88,7 +91,7 @@ export class StateGraph {
    * the whole graph.
    */
   *build(): Generator<void, Ending | undefined> {
-    const { engine, moves, options, statistics, targets } = this
+    const { engine, options, statistics, targets } = this
     engine.begin()
     /** The edges from the initial state to the present one, and for each state on the way the edge to try next. */
     const path: Array<number> = []
@@ -107,9 +110,9 @@ export class StateGraph {
         continue
       }
       next[next.length - 1] = edge + 1
-      const move = moves.at(edge)
+      const move = this.moveHere(edge)
       if (states.length > options.maxSteps) return tooLong(options.maxSteps, engine, move)
-      engine.take(move)
+      engine.step(move)
       statistics.transitions++
       const known = this.numbers.of(engine.low, engine.high)
       targets.set(edge, known)
@@ -133,14 +136,16 @@ export class StateGraph {
     const violations: Array<Violation> = []
     const promised = engine.tracker.promised(fibersOf(engine), this.size === 0, violations)
     const broken = engine.rest === "broken"
-    this.first.push(this.moves.length)
+    this.first.push(this.takers.length)
     this.broken.push(broken ? 1 : 0)
     for (const [position, each] of promised.entries()) {
       this.labels[position]?.push((each.made ? made : 0) | (each.kept ? kept : 0))
     }
     for (const move of broken ? [] : engine.moves()) {
-      if (move > 0xffffffff) throw new LimitReached("a choice has more options than the graph of states can keep apart")
-      this.moves.push(move)
+      const taker = moveOf(this.nameOf(fiberOf(move)), optionOf(move))
+      if (taker > 0xffffffff)
+        throw new LimitReached("a choice has more options than the graph of states can keep apart")
+      this.takers.push(taker)
       this.targets.push(0)
     }
     statistics.states = this.size
@@ -152,9 +157,29 @@ export class StateGraph {
     return violation && { kind: "violated", violation, moves: this.movesOf(path) }
   }
 
-  /** The moves of some edges. */
+  /** The moves of edges that follow one another from the initial state. */
   movesOf(edges: ReadonlyArray<number>): ReadonlyArray<Move> {
-    return edges.map((edge) => this.moves.at(edge))
+    const { engine } = this
+    while (engine.depth > 0) engine.undo()
+    return edges.map((edge) => {
+      const move = this.moveHere(edge)
+      engine.step(move)
+      return move
+    })
+  }
+
+  /** The move of an edge in the present state. */
+  private moveHere(edge: number): Move {
+    const name = this.names[this.fiber(edge)]
+    const fiber = this.engine.fibers.findIndex((other) => other.name === name)
+    return moveOf(fiber, optionOf(this.takers.at(edge)))
+  }
+
+  /** The position of a fiber's name. */
+  private nameOf(fiber: number): number {
+    const name = this.engine.fibers[fiber]?.name ?? ""
+    const known = this.names.indexOf(name)
+    return known < 0 ? this.names.push(name) - 1 : known
   }
 }
 

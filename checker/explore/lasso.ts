@@ -3,11 +3,10 @@
  * cycle of steps that leads from the state behind the prefix to that same state, so that it can be repeated for ever.
  */
 import type { Execution } from "../engine/execution.ts"
-import { fiberOf, type Move } from "../engine/system.ts"
+import { fiberOf, unended } from "../engine/system.ts"
 import { labelOf } from "../program/operation.ts"
 import { type Promises, unkept } from "../property/promises.ts"
 import type { Violation } from "../property/violation.ts"
-import { fingerprint } from "./strategy.ts"
 
 /**
  * Goes once round a cycle with a plain re-execution, and judges the run that repeats it for ever. Such a run breaks a
@@ -20,28 +19,31 @@ export class Lasso {
   /** How many steps lead to the cycle, and how many it has so far. */
   private readonly prefix: number
   private length = 0
-  private readonly start: string
+  /** Halves of the fingerprint of the state where the cycle begins. */
+  private readonly low: number
+  private readonly high: number
   /** For each promise, whether it is pending in every state of the cycle. */
   private pending: ReadonlyArray<boolean>
-  /** The fibers that can go on in every state of the cycle, in one at least, and those that take a step. */
-  private always: ReadonlySet<number>
-  private readonly sometimes = new Set<number>()
-  private readonly moved = new Set<number>()
+  /** The fibers, by name, that can go on in every state of the cycle, in one at least, and those that take a step. */
+  private always: ReadonlySet<string>
+  private readonly sometimes = new Set<string>()
+  private readonly moved = new Set<string>()
 
   /** At the state where the cycle begins, behind `prefix` steps. */
   constructor(execution: Execution, promises: Promises, prefix: number) {
     this.execution = execution
     this.promises = promises
     this.prefix = prefix
-    this.start = fingerprint(execution.low, execution.high)
+    this.low = execution.low
+    this.high = execution.high
     this.pending = promises.pending
     this.always = this.enabled()
   }
 
-  /** Looks at the state that a move of the cycle led to. */
-  step(move: Move): void {
+  /** Looks at the state that a step of the cycle led to. */
+  step(fiber: string): void {
     this.length++
-    this.moved.add(fiberOf(move))
+    this.moved.add(fiber)
     const enabled = this.enabled()
     this.always = new Set([...this.always].filter((fiber) => enabled.has(fiber)))
     this.pending = this.pending.map((pending, position) => pending && this.promises.pending[position] === true)
@@ -49,13 +51,13 @@ export class Lasso {
 
   /** At the end of the cycle: why it is no cycle, or no fair one; nothing where it is. */
   get fault(): string | undefined {
-    const { execution, length, prefix, start } = this
-    if (length === 0 || fingerprint(execution.low, execution.high) !== start) {
+    const { execution, length, prefix, low, high } = this
+    if (length === 0 || execution.low !== low || execution.high !== high) {
       return `the state after step ${prefix + length} is not the one before step ${prefix + 1}: the cycle does not close`
     }
     const [starved] = [...this.always].filter((fiber) => !this.moved.has(fiber))
     if (starved === undefined) return undefined
-    return `${this.name(starved)} could go on all the time in the cycle and takes no step: the run is not weakly fair`
+    return `${starved} could go on all the time in the cycle and takes no step: the run is not weakly fair`
   }
 
   /** At the end of the cycle: the promises that repeating it for ever breaks. */
@@ -65,8 +67,9 @@ export class Lasso {
     return this.promises.all.filter((_, position) => this.pending[position]).map((promise) => unkept(promise, why))
   }
 
-  private enabled(): ReadonlySet<number> {
-    const enabled = new Set(this.execution.moves().map(fiberOf))
+  private enabled(): ReadonlySet<string> {
+    const { fibers } = this.execution
+    const enabled = new Set(this.execution.moves().flatMap((move) => fibers[fiberOf(move)]?.name ?? []))
     for (const fiber of enabled) this.sometimes.add(fiber)
     return enabled
   }
@@ -74,22 +77,17 @@ export class Lasso {
   /** Who goes round, and who waits meanwhile. */
   private describe(): string {
     const { execution, length, prefix } = this
-    const moving = [...this.moved].sort((a, b) => a - b).map((fiber) => this.name(fiber))
+    const moving = execution.fibers.flatMap(({ name }) => (this.moved.has(name) ? [name] : []))
     const which = length === 1 ? "this step of" : `these ${length} steps of`
-    const waits = execution.instance.fibers.flatMap(({ name }, fiber) => {
-      const operation = execution.operation(fiber)
-      if (operation === undefined || this.moved.has(fiber)) return []
-      const seldom = this.sometimes.has(fiber) ? ", which it could take in some of these states, but not in all" : ""
+    const waits = unended(execution).flatMap(({ name, operation }) => {
+      if (this.moved.has(name)) return []
+      const seldom = this.sometimes.has(name) ? ", which it could take in some of these states, but not in all" : ""
       return [`${name} waits in ${labelOf(operation)}${seldom}`]
     })
     return [
       `from step ${prefix + 1} on ${which} ${listed(moving)} repeat${length === 1 ? "s" : ""} for ever`,
       ...waits,
     ].join("; ")
-  }
-
-  private name(fiber: number): string {
-    return this.execution.instance.fibers[fiber]?.name ?? `fiber ${fiber}`
   }
 }
 

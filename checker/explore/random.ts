@@ -12,7 +12,6 @@ import {
   type Ending,
   emptyStatistics,
   endingOf,
-  fingerprint,
   type Search,
   type SearchOptions,
   type Strategy,
@@ -83,7 +82,7 @@ class RandomSearch implements Search {
     const violation = decisive([...engine.end(), ...this.promises.end()], options)
     const { store } = engine.instance
     if (engine.rest !== "broken") {
-      options.survey?.final(fingerprint(store.low, store.high), engine.rest === "stuck")
+      options.survey?.final(store.contents(), engine.rest === "stuck")
     }
     const executions = options.executions ?? defaultExecutions
     if (violation !== undefined) this.ending = { kind: "violated", violation, moves: [...this.path] }

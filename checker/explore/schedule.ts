@@ -72,7 +72,7 @@ export class Rerun {
     const [step, found] = takeStep(this.execution, move)
     this.last = [...found, ...this.promises.step()]
     this.steps.push(step)
-    this.lasso?.step(move)
+    this.lasso?.step(step.fiber)
     this.enterCycle()
   }
 
@@ -103,7 +103,7 @@ export const notTheSame = (step: number): Violation => ({
 const takeStep = (execution: Execution, move: Move): [ScheduledStep, ReadonlyArray<Violation>] => {
   const fiber = fiberOf(move)
   const operation = execution.operation(fiber)
-  const name = execution.instance.fibers[fiber]?.name
+  const name = execution.fibers[fiber]?.name
   if (operation === undefined || name === undefined) throw new Error(`move ${move} is not possible`)
   const choice = operation.kind === "choice" ? optionOf(move) : undefined
   const violations = execution.take(move)

@@ -4,6 +4,7 @@
  */
 import { Memoised } from "../engine/memoised.ts"
 import type { Move } from "../engine/system.ts"
+import type { Violation } from "../property/violation.ts"
 import type { Program } from "../scenario/program.ts"
 import { livenessSearch } from "./liveness.ts"
 import {
@@ -11,7 +12,6 @@ import {
   type Ending,
   emptyStatistics,
   endingOf,
-  fingerprint,
   type Search,
   type SearchOptions,
   type Strategy,
@@ -39,10 +39,14 @@ class StatesSearch implements Search {
 
   constructor(program: Program, options: SearchOptions) {
     this.options = options
-    this.engine = new Memoised(program, options.keepEnds ? { keepEnds: true } : {})
-    const violation = decisive(this.engine.begin(), options)
-    if (violation === undefined) this.enter()
-    else this.ending = { kind: "violated", violation, moves: [] }
+    this.engine = new Memoised(program, { keepEnds: options.keepEnds ?? false, symmetry: options.symmetry ?? true })
+    try {
+      const violation = decisive(this.engine.begin(), options)
+      if (violation === undefined) this.enter()
+      else this.ending = { kind: "violated", violation, moves: [] }
+    } catch (error) {
+      this.ending = endingOf(error)
+    }
   }
 
   get exercised() {
@@ -76,15 +80,17 @@ class StatesSearch implements Search {
       return 0
     }
     this.statistics.transitions++
-    const violation = decisive(this.engine.take(move), this.options)
-    if (violation !== undefined) {
-      this.ending = { kind: "violated", violation, moves: this.path() }
-    } else if (this.visited.add(this.engine.low, this.engine.high)) {
-      this.enterKnown()
-    } else {
-      this.engine.undo()
-    }
+    if (this.isBroken(this.engine.step(move))) return 1
+    if (!this.visited.add(this.engine.low, this.engine.high)) this.engine.undo()
+    else if (!this.isBroken(this.engine.judge())) this.enterKnown()
     return 1
+  }
+
+  /** Whether the violations that the last move led to end the search. */
+  private isBroken(violations: ReadonlyArray<Violation>): boolean {
+    const violation = decisive(violations, this.options)
+    if (violation !== undefined) this.ending = { kind: "violated", violation, moves: this.path() }
+    return violation !== undefined
   }
 
   private enter(): void {
@@ -111,7 +117,7 @@ class StatesSearch implements Search {
     const violation = decisive(engine.end(), options)
     if (violation !== undefined) this.ending = { kind: "violated", violation, moves: this.path() }
     const { store } = engine.instance
-    options.survey?.final(fingerprint(store.low, store.high), engine.rest === "stuck")
+    options.survey?.final(store.contents(), engine.rest === "stuck")
   }
 
   /** The moves made from the initial state to the present one. */

@@ -2,7 +2,7 @@
  * What a strategy is: a way to go through the executions of a program, in slices, so that whoever drives it can show
  * progress, keep to a budget and be interrupted.
  */
-import { LimitReached, NotDeterministic } from "../engine/fault.ts"
+import { LimitReached, NotDeterministic, NotInterchangeable } from "../engine/fault.ts"
 import { fiberOf, type Move, type System } from "../engine/system.ts"
 import { labelOf } from "../program/operation.ts"
 import type { Violation } from "../property/violation.ts"
@@ -63,6 +63,8 @@ export interface SearchOptions {
   readonly target?: string
   /** Told of everything that is found, instead of the search ending there: for comparing strategies. */
   readonly survey?: Survey
+  /** Whether states that differ by a permutation of interchangeable names count once; by default they do. */
+  readonly symmetry?: boolean
   /** Keep apart the histories with which a fiber ended: for comparing numbers of states. */
   readonly keepEnds?: boolean
 }
@@ -70,7 +72,7 @@ export interface SearchOptions {
 /** What a search that does not stop at violations reports. */
 export interface Survey {
   violation(violation: Violation): void
-  /** A state in which nothing can go on, by the fingerprint of its cells. */
+  /** A state in which nothing can go on, by the contents of its cells. */
   final(cells: string, deadlocked: boolean): void
 }
 
@@ -106,20 +108,17 @@ export const decisive = (violations: ReadonlyArray<Violation>, options: SearchOp
 /** The ending that an error of the engine stands for; other errors are defects of ours and are thrown on. */
 export const endingOf = (error: unknown): Ending => {
   if (error instanceof LimitReached) return { kind: "cut", reason: error.message }
-  if (error instanceof NotDeterministic) return { kind: "unsound", message: error.message }
+  if (error instanceof NotDeterministic || error instanceof NotInterchangeable)
+    return { kind: "unsound", message: error.message }
   throw error
 }
 
 /** What to say when an execution grew longer than `maxSteps`. */
 export const tooLong = (maxSteps: number, system: System, move: Move): Ending => {
   const operation = system.operation(fiberOf(move))
-  const name = system.instance.fibers[fiberOf(move)]?.name
+  const name = system.fibers[fiberOf(move)]?.name
   return {
     kind: "cut",
     reason: `an execution went on beyond ${maxSteps} steps, at ${operation && labelOf(operation)} of fiber ${name}: a loop that need not end wants a checkpoint at its head (strategy states then closes it), or raise the limit with --steps`,
   }
 }
-
-/** A fingerprint as text. */
-export const fingerprint = (low: number, high: number): string =>
-  (high >>> 0).toString(16).padStart(8, "0") + (low >>> 0).toString(16).padStart(8, "0")

@@ -1,6 +1,6 @@
 import { hashText, intern, NotPlain, type Plain } from "./plain.ts"
 import { breakRule, runtime } from "./runtime.ts"
-import type { Store, StoredCell } from "./store.ts"
+import { contributionOf, type Entry, type Part, type Place, type Store, type StoredCell } from "./store.ts"
 
 /** A shared variable. Read or written inside steps only; guards and properties may read it. */
 export interface Cell<A> {
@@ -10,20 +10,26 @@ export interface Cell<A> {
 
 class CellOf<A> implements Cell<A>, StoredCell {
   readonly name: string
-  readonly saltLow: number
-  readonly saltHigh: number
   readonly readers: Array<number> = []
-  content: Plain
+  entry: Entry
+  recording = 0
+  collected = 0
   private readonly store: Store
+  private place: Place
+  /** By content, from the second one on: most cells of most executions never change. */
+  private entries: Map<Plain, Entry> | undefined
 
   constructor(store: Store, name: string, initial: A) {
     const salt = hashText(`cell ${name}`)
+    this.place = { part: store, contributionOf: (content) => contributionOf(salt, content) }
     this.store = store
     this.name = name
-    this.saltLow = salt.low
-    this.saltHigh = salt.high
-    this.content = plain(name, initial)
+    this.entry = this.newEntry(plain(name, initial), 0)
     store.add(this)
+  }
+
+  get part(): Part {
+    return this.place.part
   }
 
   get value(): A {
@@ -32,6 +38,32 @@ class CellOf<A> implements Cell<A>, StoredCell {
 
   set value(value: A) {
     this.store.write(this, plain(this.name, value))
+  }
+
+  entryOf(content: Plain): Entry {
+    this.entries ??= new Map([[this.entry.content, this.entry]])
+    let entry = this.entries.get(content)
+    if (entry === undefined) {
+      entry = this.newEntry(content, this.entries.size)
+      this.entries.set(content, entry)
+    }
+    return entry
+  }
+
+  settle(place: Place): void {
+    const { content, low, high } = this.entry
+    this.part.low ^= low
+    this.part.high ^= high
+    this.place = place
+    this.entries = undefined
+    this.entry = this.newEntry(content, 0)
+    this.part.low ^= this.entry.low
+    this.part.high ^= this.entry.high
+  }
+
+  private newEntry(content: Plain, index: number): Entry {
+    const { low, high } = this.place.contributionOf(content)
+    return { content, index, low, high }
   }
 }
 

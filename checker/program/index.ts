@@ -1,5 +1,6 @@
 /** What programs are written in. Models import this and nothing else of the checker. */
 export { type Arena, arena, type Slot } from "./arena.ts"
 export { type Cell, cell, type Struct, struct } from "./cell.ts"
+export { type Forked, fork, interrupt, join } from "./fork.ts"
 export { assert, checkpoint, choose, enterLoop, guardedStep, self, step } from "./operation.ts"
 export type { Plain } from "./plain.ts"

@@ -29,7 +29,33 @@ export interface Choice extends Reached {
   readonly options: ReadonlyArray<Plain>
 }
 
-export type Operation = Step | Choice
+/** The start of another fiber, which from then on runs beside the others. */
+export interface Fork extends Reached {
+  readonly kind: "fork"
+  readonly name: "fork"
+  /** The name of the other fiber; also below. */
+  readonly args: readonly [string]
+  readonly effect: Effect.Effect<unknown, unknown>
+}
+
+/** A wait for the end of another fiber. */
+export interface Join extends Reached {
+  readonly kind: "join"
+  readonly name: "join"
+  readonly args: readonly [string]
+}
+
+/** An interruption of another fiber, wherever it is. */
+export interface Interrupt extends Reached {
+  readonly kind: "interrupt"
+  readonly name: "interrupt"
+  readonly args: readonly [string]
+}
+
+export type Operation = Step | Choice | Fork | Join | Interrupt
+
+/** How many ways there are to perform an operation: the options of a choice. */
+export const optionsOf = (operation: Operation): number => (operation.kind === "choice" ? operation.options.length : 1)
 
 /** How an operation is written in traces and schedules: `zap_pte_range(0)`. */
 export const labelOf = (operation: Operation): string =>
@@ -43,7 +69,7 @@ const actor = (what: string) => runtime.actor ?? breakRule(`${what} is run outsi
  * The type says `A` where the engine only knows `Plain`: what it hands back is the body's own result, compared by
  * content.
  */
-const perform = <A>(operation: Operation): Effect.Effect<A> =>
+export const perform = <A>(operation: Operation): Effect.Effect<A> =>
   Effect.suspend(() => actor(labelOf(operation)).perform(operation) as Effect.Effect<A>)
 
 /**

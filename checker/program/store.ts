@@ -1,58 +1,101 @@
-import { highOf, lowOf, type Plain } from "./plain.ts"
+import { canonicalText, type Hash, highOf, lowOf, type Plain } from "./plain.ts"
 import { breakRule, runtime } from "./runtime.ts"
 
 /** What the code that is running may do with cells. */
 export const Access = { none: 0, read: 1, write: 2 } as const
 export type Access = (typeof Access)[keyof typeof Access]
 
+/**
+ * A content that a cell has had. A cell keeps one object for each, so that matching contents and undoing writes are
+ * comparisons of references, and what a content adds to the fingerprint is computed once.
+ */
+export interface Entry {
+  readonly content: Plain
+  /** Counts the contents of this cell in the order in which they came up: 0 for the first one. */
+  readonly index: number
+  /** What the cell adds to the fingerprint of its part while it has this content. */
+  readonly low: number
+  readonly high: number
+}
+
+/** A part of the state whose fingerprint is kept by itself. */
+export interface Part {
+  low: number
+  high: number
+}
+
+/** Where a cell belongs: its part, and what its contents add there. */
+export interface Place {
+  readonly part: Part
+  readonly contributionOf: (content: Plain) => Hash
+}
+
 /** A cell as the engine sees it. */
 export interface StoredCell {
   readonly name: string
-  readonly saltLow: number
-  readonly saltHigh: number
-  content: Plain
+  readonly part: Part
+  /** Its content now. */
+  entry: Entry
+  /** The recording in which it was last read or written. */
+  recording: number
+  /** The recording in which its writes were last collected. */
+  collected: number
   /** Positions of the properties that have ever read this cell; kept by the property tracker. */
   readonly readers: Array<number>
+  /** The entry of an interned content. */
+  entryOf(content: Plain): Entry
+  /** Gives the cell another place, before anything has been learnt of its entries. */
+  settle(place: Place): void
 }
 
 /** Bijective mixing of 32 bits: the finaliser of MurmurHash3. */
-const mix = (x: number): number => {
+export const mix = (x: number): number => {
   x = Math.imul(x ^ (x >>> 16), 0x85ebca6b)
   x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35)
   return x ^ (x >>> 16)
 }
 
+/** What a place, known by its salt, adds to a fingerprint while it has a content. */
+export const contributionOf = (salt: Hash, content: Plain): Hash => ({
+  low: mix(salt.low ^ lowOf(content)),
+  high: mix(salt.high ^ highOf(content)),
+})
+
 /**
  * The cells of one program instance, with an undo log and an incremental fingerprint.
  *
- * Representation: `low` and `high` are the XOR over all cells of the mix of the cell's salt with its content's hash,
- * at every moment; the log lists every write since the last `forget`, oldest first.
+ * Representation: `low` and `high` of each part are the XOR over its cells of what their contents contribute, at every
+ * moment (the store itself is the part of all cells that have no other); the log lists every write since the last
+ * `forget`, oldest first, with the entry before it.
  */
-export class Store {
+export class Store implements Part {
   readonly cells: Array<StoredCell> = []
   low = 0
   high = 0
   access: Access = Access.none
-  /** Told of every cell that is read while it is set. */
-  recorder: ((cell: StoredCell) => void) | undefined = undefined
 
+  /** The cells that were read since the recording began, unless they had been written in it before. */
+  private reads: Array<StoredCell> | undefined = undefined
+  private recordings = 0
+  private collections = 0
   private readonly written: Array<StoredCell> = []
-  private readonly before: Array<Plain> = []
+  private readonly before: Array<Entry> = []
+  /** The length of the log. */
+  mark = 0
 
   add(cell: StoredCell): void {
     this.cells.push(cell)
-    this.toggle(cell)
-  }
-
-  private toggle(cell: StoredCell): void {
-    this.low ^= mix(cell.saltLow ^ lowOf(cell.content))
-    this.high ^= mix(cell.saltHigh ^ highOf(cell.content))
+    cell.part.low ^= cell.entry.low
+    cell.part.high ^= cell.entry.high
   }
 
   read(cell: StoredCell): Plain {
     if (this.access === Access.none) outsideStep(cell, "read")
-    if (this.recorder !== undefined) this.recorder(cell)
-    return cell.content
+    if (this.reads !== undefined && cell.recording !== this.recordings) {
+      cell.recording = this.recordings
+      this.reads.push(cell)
+    }
+    return cell.entry.content
   }
 
   write(cell: StoredCell, content: Plain): void {
@@ -60,40 +103,67 @@ export class Store {
       if (this.access === Access.none) outsideStep(cell, "written")
       breakRule(`cell ${cell.name} is written in a guard or a property, which may only read`)
     }
-    if (cell.content === content) return
-    this.written.push(cell)
-    this.before.push(cell.content)
-    this.toggle(cell)
-    cell.content = content
-    this.toggle(cell)
+    if (this.reads !== undefined) cell.recording = this.recordings
+    this.put(cell, content === cell.entry.content ? cell.entry : cell.entryOf(content))
   }
 
-  /** The length of the log, to `rollback` to. */
-  get mark(): number {
-    return this.written.length
+  /** Gives a cell a content, whoever runs. */
+  put(cell: StoredCell, entry: Entry): void {
+    const { entry: before } = cell
+    if (before === entry) {
+      // What is recorded holds whatever the cell had before: a write of the same is a write there.
+      if (this.reads === undefined) return
+    }
+    this.written[this.mark] = cell
+    this.before[this.mark++] = before
+    const { part } = cell
+    part.low ^= before.low ^ entry.low
+    part.high ^= before.high ^ entry.high
+    cell.entry = entry
   }
 
   /** Takes back all writes since the mark. */
   rollback(mark: number): void {
-    for (let i = this.written.length - 1; i >= mark; i--) {
-      const cell = this.written[i] as StoredCell // i is within the log
-      this.toggle(cell)
-      cell.content = this.before[i]
-      this.toggle(cell)
+    const { written, before } = this
+    while (this.mark > mark) {
+      const position = --this.mark
+      const cell = written[position] as StoredCell // within the log, as is the next
+      const entry = before[position] as Entry
+      const { part } = cell
+      part.low ^= cell.entry.low ^ entry.low
+      part.high ^= cell.entry.high ^ entry.high
+      cell.entry = entry
     }
-    this.written.length = mark
-    this.before.length = mark
   }
 
-  /** Calls `visit` for each write since the mark, oldest first. */
-  forEachWritten(mark: number, visit: (cell: StoredCell) => void): void {
-    for (let i = mark; i < this.written.length; i++) visit(this.written[i] as StoredCell)
+  /** A cell that was written: the one at a position of the log. */
+  writtenAt(position: number): StoredCell {
+    return this.written[position] as StoredCell // the caller's position is within the log
+  }
+
+  /** The cells written since the mark, each once. */
+  writtenSince(mark: number): ReadonlyArray<StoredCell> {
+    const cells: Array<StoredCell> = []
+    const collection = ++this.collections
+    for (let position = mark; position < this.mark; position++) {
+      const cell = this.writtenAt(position)
+      if (cell.collected === collection) continue
+      cell.collected = collection
+      cells.push(cell)
+    }
+    return cells
   }
 
   /** Empties the log: what was written stays. */
   forget(): void {
+    this.mark = 0
     this.written.length = 0
     this.before.length = 0
+  }
+
+  /** A text that tells apart any two states of the cells. */
+  contents(): string {
+    return this.cells.map(({ name, entry }) => `${name} ${canonicalText(entry.content)}`).join("\n")
   }
 
   /** Runs code of the program that may only read cells. */
@@ -105,6 +175,18 @@ export class Store {
     } finally {
       this.access = access
     }
+  }
+
+  /** Begins to record which cells are read before they are written; until `stopRecording`. */
+  record(): ReadonlyArray<StoredCell> {
+    const reads: Array<StoredCell> = []
+    this.recordings++
+    this.reads = reads
+    return reads
+  }
+
+  stopRecording(): void {
+    this.reads = undefined
   }
 }
 

@@ -1,4 +1,4 @@
-import { guardReads, type System } from "../engine/system.ts"
+import { guardReads, type System, unended } from "../engine/system.ts"
 import { labelOf, type Operation } from "../program/operation.ts"
 import { show } from "../program/plain.ts"
 import type { StoredCell } from "../program/store.ts"
@@ -17,16 +17,14 @@ type LastWrites = ReadonlyMap<StoredCell, LastWrite>
  * ended.
  */
 export const describeDeadlock = (system: System, lastWrites: LastWrites = new Map()): string => {
-  const waiting = system.instance.fibers.flatMap(({ name }, fiber) => {
-    const operation = system.operation(fiber)
-    if (operation === undefined) return []
+  const waitsFor = new Map<string, ReadonlyArray<string>>()
+  const texts = unended(system).map(({ name, fiber, operation }) => {
     const cells = guardReads(system, fiber)
-    return [{ name, text: describeWait(name, operation, cells, lastWrites), cells }]
+    const writers = cells.flatMap((cell) => lastWrites.get(cell)?.fiber ?? [])
+    waitsFor.set(name, operation.kind === "join" ? operation.args : writers)
+    return describeWait(name, operation, cells, lastWrites)
   })
-  const waitsFor: WaitsFor = new Map(
-    waiting.map(({ name, cells }) => [name, cells.flatMap((cell) => lastWrites.get(cell)?.fiber ?? [])]),
-  )
-  return [...waiting.map(({ text }) => text), ...describeWaits(waitsFor)].join("; ")
+  return [...texts, ...describeWaits(waitsFor)].join("; ")
 }
 
 const describeWait = (
@@ -38,13 +36,13 @@ const describeWait = (
   const reads = cells.map((cell) => {
     const last = lastWrites.get(cell)
     const by = last === undefined ? "" : `, last written by ${last.fiber} in ${labelOf(last.operation)}`
-    return `${cell.name} (is ${show(cell.content)}${by})`
+    return `${cell.name} (is ${show(cell.entry.content)}${by})`
   })
   const on = reads.length === 0 ? "nothing that could change" : reads.join(" and ")
-  return `${name} waits in ${labelOf(operation)} for ${on}`
+  return `${name} waits in ${labelOf(operation)} for ${operation.kind === "join" ? "its end" : on}`
 }
 
-/** The fibers that wait, each with those that wrote last what its guard reads. */
+/** The fibers that wait, each with those whose end it waits for, or that wrote last what its guard reads. */
 type WaitsFor = ReadonlyMap<string, ReadonlyArray<string>>
 
 /** A shortest circle of fibers that wait for one another; where there is none, who waits for fibers that have ended. */

@@ -58,7 +58,7 @@ export interface Progress<in World> extends Stated {
 
 /** What a promise may ask of the fibers of a program. */
 export interface Fibers {
-  /** Whether the fiber of that name has come to its end. Throws when there is none of that name. */
+  /** Whether the fiber of that name has come to its end. One that is not there, or not yet, has not. */
   readonly ended: (name: string) => boolean
 }
 

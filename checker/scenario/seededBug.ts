@@ -47,13 +47,13 @@ export const changeResult =
 export const changeGuard =
   (guard?: () => boolean): Replacement =>
   (original, operation) =>
-    operation.kind === "choice" ? original : guarded(operation.name, operation.args, guard, operation.body)
+    operation.kind !== "step" ? original : guarded(operation.name, operation.args, guard, operation.body)
 
 /** The step waits as before and does something else. */
 export const changeBody =
   (body: (step: Step) => unknown): Replacement =>
   (original, operation) =>
-    operation.kind === "choice"
+    operation.kind !== "step"
       ? original
       : guarded(operation.name, operation.args, operation.guard, () => body(operation))
 

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { cell, choose, guardedStep, type Program, step } from "../../checker/index.ts"
+import { type Cell, cell, choose, guardedStep, type Program, type Property, step } from "../../checker/index.ts"
 import { interpret, randomProgram } from "./randomProgram.ts"
 import { programOf, run, survey, timeless } from "./support.ts"
 
@@ -73,30 +73,48 @@ describe("determinism", () => {
   })
 
   it("random chooses evenly among fibers, and then among options", async () => {
-    const first = { walker: 0, jumper: 0 }
-    const options = [0, 0, 0]
+    const options = [0, 1, 2]
     const program = programOf(() => {
-      const started = cell("started", false)
-      const starting = (name: keyof typeof first) => () => {
-        if (!started.value) first[name]++
-        started.value = true
-      }
+      const far = cell("far", -1)
+      const walkerFirst = cell("walkerFirst", false)
       return {
-        world: undefined,
+        world: { far, walkerFirst },
         fibers: {
-          walker: step("start", starting("walker")),
-          jumper: Effect.flatMap(choose("far", [0, 1, 2]), (option) =>
+          walker: step("start", () => {
+            walkerFirst.value = far.value === -1
+          }),
+          jumper: Effect.flatMap(choose("far", options), (option) =>
             step("jump", () => {
-              options[option] = (options[option] ?? 0) + 1
+              far.value = option
             }),
           ),
         },
       }
-    })
-    await run(program, "random", { seed: 5, executions: 3000 })
-    for (const count of options) expect(Math.abs(count - 1000)).toBeLessThan(120)
-    // The jumper's choice goes first in half of the schedules, and then the walker in half of those.
-    expect(first.walker).toBe(3000)
+    }, [
+      ...options.map(
+        (option): Property<{ readonly far: Cell<number>; readonly walkerFirst: Cell<boolean> }> => ({
+          kind: "atEnd",
+          id: `jumped ${option}`,
+          statement: "Says nothing; counts the ends.",
+          source: "test",
+          premise: ({ far }) => far.value === option,
+          holds: () => true,
+        }),
+      ),
+      {
+        kind: "atEnd",
+        id: "walked first",
+        statement: "Says nothing; counts the ends.",
+        source: "test",
+        premise: ({ walkerFirst }) => walkerFirst.value,
+        holds: () => true,
+      },
+    ])
+    const { exercised } = await run(program, "random", { seed: 5, executions: 3000 })
+    const times = new Map(exercised.map((each) => [each.id, each.times]))
+    for (const option of options) expect(Math.abs((times.get(`jumped ${option}`) ?? 0) - 1000)).toBeLessThan(120)
+    // The walker goes first in half of the schedules, and in half of the others between the choice and the jump.
+    expect(Math.abs((times.get("walked first") ?? 0) - 2250)).toBeLessThan(120)
   })
 
   it("a budget of executions cuts dfs short, and never says holds", async () => {
