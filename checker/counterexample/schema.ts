@@ -33,7 +33,13 @@ export const Counterexample = Schema.Struct({
   /** Where the schedule is a lasso: how many steps come before those that repeat for ever, which are all the rest. */
   cycle: Schema.optionalKey(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))),
   tool: Schema.Struct({ name: Schema.String, version: Schema.String }),
-})
+}).check(
+  Schema.makeFilter(({ cycle, schedule }) =>
+    cycle === undefined || cycle < schedule.length
+      ? undefined
+      : { path: ["cycle"], issue: "less than the number of steps of the schedule" },
+  ),
+)
 
 /** A saved failing run. */
 export type Counterexample = typeof Counterexample.Type

@@ -20,8 +20,7 @@ export const describeDeadlock = (system: System, lastWrites: LastWrites = new Ma
   const waitsFor = new Map<string, ReadonlyArray<string>>()
   const texts = unended(system).map(({ name, fiber, operation }) => {
     const cells = guardReads(system, fiber)
-    const writers = cells.flatMap((cell) => lastWrites.get(cell)?.fiber ?? [])
-    waitsFor.set(name, operation.kind === "join" ? operation.args : writers)
+    waitsFor.set(name, operation.kind === "join" ? operation.args : writersOf(name, operation, cells, lastWrites))
     return describeWait(name, operation, cells, lastWrites)
   })
   return [...texts, ...describeWaits(waitsFor)].join("; ")
@@ -41,6 +40,22 @@ const describeWait = (
   const on = reads.length === 0 ? "nothing that could change" : reads.join(" and ")
   return `${name} waits in ${labelOf(operation)} for ${operation.kind === "join" ? "its end" : on}`
 }
+
+/**
+ * Who wrote last what a guard reads. Of its own writes one by the same step counts: who takes a lock twice waits for
+ * itself, but who entered itself in a queue waits for somebody to take it out.
+ */
+const writersOf = (
+  name: string,
+  operation: Operation,
+  cells: ReadonlyArray<StoredCell>,
+  lastWrites: LastWrites,
+): ReadonlyArray<string> =>
+  cells.flatMap((cell) => {
+    const last = lastWrites.get(cell)
+    if (last === undefined) return []
+    return last.fiber !== name || labelOf(last.operation) === labelOf(operation) ? [last.fiber] : []
+  })
 
 /** The fibers that wait, each with those whose end it waits for, or that wrote last what its guard reads. */
 type WaitsFor = ReadonlyMap<string, ReadonlyArray<string>>

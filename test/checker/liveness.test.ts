@@ -414,6 +414,19 @@ describe("the search of infinite runs", () => {
     expect(ended(undefined, 3)).toMatchObject({ kind: "cut", reason: expect.stringContaining("3 steps") })
   })
 
+  it("visits the states that the search of states does, however many", async () => {
+    const program = over(
+      ({ x, y }) => ({
+        a: forever(step("count", () => (x.value = (x.value + 1) % 150))),
+        b: forever(step("count", () => (y.value = (y.value + 1) % 150))),
+      }),
+      promise(({ x, y }) => x.value + y.value === 298),
+    )
+    const search = livenessSearch(program, { ...defaults, maxSteps: 50_000 })
+    expect(search?.advance(1_000_000)).toMatchObject({ kind: "violated" })
+    expect(search?.statistics.states).toBe(150 * 150)
+  })
+
   it("says that it was not finished when the time is up", async () => {
     // The promise is looked at in the search of infinite runs only: two milliseconds in each of 2,000 states.
     const slow = over(

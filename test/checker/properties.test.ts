@@ -144,6 +144,19 @@ describe("deadlock", () => {
       return { world: undefined, fibers: { cpu0: Effect.all([lock(a, "cpu0"), lock(a, "cpu0")]) } }
     })
     expect(await waits(twice)).toEqual(["cpu0 waits for itself"])
+    const queued = programOf(() => {
+      const queue = cell("queue", "")
+      const sleep = guardedStep(
+        "schedule",
+        () => queue.value === "",
+        () => undefined,
+      )
+      const enter = step("prepare_to_wait", () => {
+        queue.value = "cpu0"
+      })
+      return { world: undefined, fibers: { cpu0: Effect.all([enter, sleep]) } }
+    })
+    expect(await waits(queued)).toEqual([])
     const left = programOf(() => {
       const a = cell("a", "")
       return {
