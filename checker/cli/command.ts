@@ -82,7 +82,8 @@ const exitStatuses = `
 const passes = `
   Strategies, and what a pass means
     states   every state within the bound was visited once, so every invariant held in all of them; states are matched
-             by 64-bit fingerprints, and the odds that two of them were equal are printed
+             by 64-bit fingerprints, and the odds that two of them were equal are printed. Promises (leadsTo) are then
+             decided for runs without an end too, under weak fairness; the other strategies judge them where runs end
     dfs      every schedule within the bound was run, one by one; with --preemptions N, every one of at most N preemptive
              switches
     random   nothing is ever proved: --executions N schedules (default 10000) drawn from --seed N showed no violation, and

@@ -147,6 +147,10 @@ export class Execution implements System, Others {
     return member?.run.standing.kind === "parked" && !member.failed ? member.run.standing.operation : undefined
   }
 
+  hasEnded(fiber: number): boolean {
+    return this.members[fiber]?.run.standing.kind === "ended"
+  }
+
   actor(fiber: number): Actor | undefined {
     return this.members[fiber]?.run
   }
@@ -156,9 +160,13 @@ export class Execution implements System, Others {
     return this.members.every(({ run }) => run.standing.kind === "ended") ? "ended" : "stuck"
   }
 
+  deadlock(): string {
+    return describeDeadlock(this, this.lastWrites)
+  }
+
   end(): ReadonlyArray<Violation> {
     if (this.rest === "broken") return []
-    return this.tracker.end(waitingIn(this), () => describeDeadlock(this, this.lastWrites))
+    return this.tracker.end(waitingIn(this), () => this.deadlock())
   }
 
   get low(): number {

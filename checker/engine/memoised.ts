@@ -279,6 +279,10 @@ export class Memoised implements System, Others {
     return this.at[fiber]?.operation
   }
 
+  hasEnded(fiber: number): boolean {
+    return this.at[fiber]?.ended ?? false
+  }
+
   actor(fiber: number): Actor | undefined {
     return this.visit(this.node(fiber))
   }
@@ -288,9 +292,13 @@ export class Memoised implements System, Others {
     return this.at.every(({ ended }) => ended) ? "ended" : "stuck"
   }
 
+  deadlock(): string {
+    return describeDeadlock(this)
+  }
+
   end(): ReadonlyArray<Violation> {
     if (this.rest === "broken") return []
-    return this.tracker.end(waitingIn(this), () => describeDeadlock(this))
+    return this.tracker.end(waitingIn(this), () => this.deadlock())
   }
 
   get low(): number {

@@ -5,6 +5,7 @@
 import seedrandom from "seedrandom"
 import { Memoised } from "../engine/memoised.ts"
 import { fiberOf, type Move } from "../engine/system.ts"
+import { Promises } from "../property/promises.ts"
 import type { Program } from "../scenario/program.ts"
 import {
   decisive,
@@ -22,6 +23,7 @@ const defaultExecutions = 10_000
 class RandomSearch implements Search {
   readonly statistics = emptyStatistics()
   private readonly engine: Memoised
+  private promises: Promises
   private readonly options: SearchOptions
   private readonly random: () => number
   private readonly path: Array<Move> = []
@@ -31,7 +33,8 @@ class RandomSearch implements Search {
     this.options = options
     this.random = seedrandom.alea(String(options.seed))
     this.engine = new Memoised(program)
-    const violation = decisive(this.engine.begin(), options)
+    this.promises = new Promises(this.engine)
+    const violation = decisive([...this.engine.begin(), ...this.promises.begin()], options)
     if (violation !== undefined) this.ending = { kind: "violated", violation, moves: [] }
   }
 
@@ -53,6 +56,8 @@ class RandomSearch implements Search {
     const { engine, options, path, statistics } = this
     while (engine.depth > 0) engine.undo()
     path.length = 0
+    this.promises = new Promises(engine)
+    this.promises.begin()
     for (let move = this.pick(engine.moves()); move !== undefined; move = this.pick(engine.moves())) {
       if (path.length >= options.maxSteps) {
         this.ending = tooLong(options.maxSteps, engine, move)
@@ -61,7 +66,7 @@ class RandomSearch implements Search {
       path.push(move)
       statistics.transitions++
       statistics.maxDepth = Math.max(statistics.maxDepth, path.length)
-      const violation = decisive(engine.take(move), options)
+      const violation = decisive([...engine.take(move), ...this.promises.step()], options)
       if (violation !== undefined) {
         statistics.executions++
         this.ending = { kind: "violated", violation, moves: [...path] }
@@ -74,7 +79,7 @@ class RandomSearch implements Search {
   private finish(): void {
     const { engine, options, statistics } = this
     statistics.executions++
-    const violation = decisive(engine.end(), options)
+    const violation = decisive([...engine.end(), ...this.promises.end()], options)
     const { store } = engine.instance
     if (engine.rest !== "broken") {
       options.survey?.final(store.contents(), engine.rest === "stuck")

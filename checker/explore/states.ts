@@ -6,6 +6,7 @@ import { Memoised } from "../engine/memoised.ts"
 import type { Move } from "../engine/system.ts"
 import type { Violation } from "../property/violation.ts"
 import type { Program } from "../scenario/program.ts"
+import { livenessSearch } from "./liveness.ts"
 import {
   decisive,
   type Ending,
@@ -134,4 +135,5 @@ export const states: Strategy = {
   summary: "every state once, matched by fingerprint",
   exhaustive: true,
   search: (program, options) => new StatesSearch(program, options),
+  liveness: livenessSearch,
 }

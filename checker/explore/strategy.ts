@@ -26,8 +26,13 @@ export interface Statistics {
 export type Ending =
   /** By itself: nothing is left to explore within the bound. */
   | { readonly kind: "exhausted" }
-  /** A property broke after these moves from the start. */
-  | { readonly kind: "violated"; readonly violation: Violation; readonly moves: ReadonlyArray<Move> }
+  /** A property broke after these moves from the start; or breaks if those from the position `cycle` on repeat for ever. */
+  | {
+      readonly kind: "violated"
+      readonly violation: Violation
+      readonly moves: ReadonlyArray<Move>
+      readonly cycle?: number
+    }
   /** The program broke a rule that the search rests on, and not in a way that one schedule could show. */
   | { readonly kind: "unsound"; readonly message: string }
   /** At a limit, with more to explore; `reason` says which and what can be done. */
@@ -82,6 +87,11 @@ export interface Strategy {
   readonly exhaustive: boolean
   /** Begins a search. Throws what the scenario's setup throws. */
   readonly search: (program: Program, options: SearchOptions) => Search
+  /**
+   * Begins the search of infinite runs for broken promises, to follow a search that has ended by itself; nothing where
+   * nothing is promised. A strategy without it judges promises where nothing can go on, and no more.
+   */
+  readonly liveness?: (program: Program, options: SearchOptions) => Search | undefined
 }
 
 export const emptyStatistics = (): Statistics => ({ states: 0, executions: 0, blocked: 0, transitions: 0, maxDepth: 0 })

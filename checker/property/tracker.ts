@@ -6,7 +6,7 @@ import { labelOf } from "../program/operation.ts"
 import { intern, type Plain } from "../program/plain.ts"
 import { type Actor, breakRule, runtime } from "../program/runtime.ts"
 import type { Store, StoredCell } from "../program/store.ts"
-import type { BoundProperty, Waiting } from "./property.ts"
+import type { BoundPromise, BoundProperty, Fibers, Waiting } from "./property.ts"
 import { builtIn, type Violation } from "./violation.ts"
 
 /** What a state predicate says of a state. */
@@ -17,6 +17,12 @@ type Verdict =
 type Reads = ReadonlyArray<StoredCell>
 type StateProperty = BoundProperty & { readonly kind: "invariant" | "atEnd" }
 type ActionProperty = BoundProperty & { readonly kind: "action" }
+
+/** What a promise is in a state: made there, kept there, both or neither. */
+export interface Promised {
+  readonly made: boolean
+  readonly kept: boolean
+}
 
 /**
  * Evaluates the properties of one program instance along a path of states, and only those that a step can have
@@ -190,6 +196,32 @@ export class PropertyTracker {
     })
     if (waiting.length > 0) violations.push({ property: builtIn.deadlock, message: deadlock() })
     return violations
+  }
+
+  /**
+   * What the promises of the program are in the present state, in their order. What is promised along a path of states
+   * is followed elsewhere: see `Promises`.
+   *
+   * @param initial whether this is the first state, in which promises without `from` are made
+   * @param violations gets what goes wrong on the way
+   */
+  promised(fibers: Fibers, initial: boolean, violations: Array<Violation>): ReadonlyArray<Promised> {
+    return this.properties.flatMap((property, position) =>
+      property.kind === "leadsTo" ? [this.promisedBy(position, property, fibers, initial, violations)] : [],
+    )
+  }
+
+  private promisedBy(
+    position: number,
+    { from, to }: BoundPromise,
+    fibers: Fibers,
+    initial: boolean,
+    violations: Array<Violation>,
+  ): Promised {
+    const made = from === undefined ? initial : this.guarded(position, () => from(fibers), false, violations)
+    const counter = this.exercised[position]
+    if (made && counter !== undefined) counter.times++
+    return { made, kept: this.guarded(position, () => to(fibers), false, violations) }
   }
 
   private tally(position: number): void {
