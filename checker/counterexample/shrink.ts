@@ -7,10 +7,10 @@
 import * as Effect from "effect/Effect"
 import { withoutRealWorld } from "../engine/realWorld.ts"
 import { attempt, stretchTime } from "../engine/supervised.ts"
-import { fiberOf, type Move, optionOf } from "../engine/system.ts"
+import { type Move, optionOf } from "../engine/system.ts"
 import { letOthersRun } from "../explore/explore.ts"
 import { livenessSearch } from "../explore/liveness.ts"
-import { countPreemptions } from "../explore/schedule.ts"
+import { countPreemptions, runMoves } from "../explore/schedule.ts"
 import type { SearchOptions } from "../explore/strategy.ts"
 import type { Program } from "../scenario/program.ts"
 import type { ScenarioEntry } from "../scenario/protocol.ts"
@@ -89,12 +89,12 @@ function* shrinkInSlices(
   moves: ReadonlyArray<Move>,
   cycle: number | undefined,
 ): Generator<void, Shrunk> {
-  const { fibers, properties } = program.start()
+  const { properties } = program.start()
   if (properties.some(({ id, kind }) => id === property && kind === "leadsTo")) {
     return yield* shrinkBroken(scenario, program, property, moves, cycle)
   }
-  const names = fibers.map(({ name }) => name)
-  const schedule = moves.map((move) => ({ fiber: names[fiberOf(move)] ?? "", option: optionOf(move) }))
+  const { steps } = runMoves(program, moves)
+  const schedule = moves.map((move, position) => ({ fiber: steps[position]?.fiber ?? "", option: optionOf(move) }))
   let minimal = true
   for (const bound of boundsUpTo(scenario, program.bound)) {
     const smaller = scenario.program(bound, program.mutant)

@@ -1,4 +1,5 @@
 /** Promises under weak fairness: classical programs, each with what is known of it. */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { describe, expect, it } from "vitest"
 import { livenessSearch } from "../../checker/explore/liveness.ts"
@@ -8,6 +9,7 @@ import {
   cell,
   checkpoint,
   choose,
+  explore,
   fork,
   guardedStep,
   join,
@@ -19,7 +21,7 @@ import {
   shrink,
   step,
 } from "../../checker/index.ts"
-import { defaults, entryOf, programOf, ruleBroken, run, survey } from "./support.ts"
+import { defaults, entryOf, programOf, ruleBroken, run, strategyOf, survey } from "./support.ts"
 
 interface World {
   readonly x: Cell<number>
@@ -428,18 +430,24 @@ describe("the search of infinite runs", () => {
   })
 
   it("says that it was not finished when the time is up", async () => {
-    // The promise is looked at in the search of infinite runs only: two milliseconds in each of 2,000 states.
-    const slow = over(
+    const long = over(
       ({ x }) => ({ a: forever(...Array.from({ length: 2_000 }, (_, n) => set(x, n))) }),
-      promise(({ x }) => {
-        let sum = 0
-        for (let i = 0; i < 2_000_000; i++) sum += i % 7
-        return x.value > sum
-      }),
+      promise(({ x }) => x.value < 0),
     )
-    const { outcome, reason } = await run(slow, "states", { maxSteps: 5_000 }, { milliseconds: 700 })
+    // A clock that goes on by a tenth of a second whenever it is read: three times or more in the search of states.
+    let time = 0
+    const tick = () => {
+      time += 100
+      return time
+    }
+    const clock = {
+      ...(await Effect.runPromise(Clock.clockWith(Effect.succeed))),
+      currentTimeMillis: Effect.sync(tick),
+    }
+    const explored = explore(long, strategyOf("states"), { ...defaults, maxSteps: 5_000 }, { milliseconds: 500 })
+    const { outcome, reason } = await Effect.runPromise(Effect.provideService(explored, Clock.Clock, clock))
     expect(outcome).toBe("inconclusive")
-    expect(reason).toBe("every state was visited, but what is promised was not decided: the time of 0.7 s ran out")
+    expect(reason).toBe("every state was visited, but what is promised was not decided: the time of 0.5 s ran out")
   })
 
   it("replays what it finds, and says why a cycle is none", async () => {
