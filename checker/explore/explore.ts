@@ -75,29 +75,54 @@ export const explore = Effect.fnUntraced(function* (
     "Stalled",
     ({ message }) => Effect.succeed(stillborn(message)),
   )
-  let now = started
+  const ending = yield* drive(search, budget, started, (seconds) =>
+    Effect.as(onProgress(search.statistics, seconds), undefined),
+  )
+  return yield* conclude(program, search, ending, options, started)
+})
+
+/**
+ * Goes on with a search, slice by slice, until it ends or its time is over.
+ *
+ * @param started when the exploration began, in milliseconds of the clock
+ * @param between done between two slices, told of the seconds since then; what it returns, other than `undefined`, ends
+ * the drive
+ */
+export const drive = Effect.fnUntraced(function* <A, E, R>(
+  search: Pick<Search, "advance">,
+  budget: Budget,
+  started: number,
+  between: (seconds: number) => Effect.Effect<A, E, R>,
+) {
+  let now = yield* Clock.currentTimeMillis
   let slice = firstSlice
-  let ending: Ending | undefined
-  while (ending === undefined) {
+  for (;;) {
     const before = now
-    ending = yield* Effect.catchTag(
+    const ending = yield* Effect.catchTag(
       attempt(() => search.advance(slice), budget.stallMilliseconds),
       "Stalled",
       ({ message }) => Effect.succeed<Ending>({ kind: "unsound", message }),
     )
     now = yield* Clock.currentTimeMillis
     slice = nextSlice(slice, now - before)
-    if (ending !== undefined) break
-    if (budget.milliseconds !== undefined && now - started >= budget.milliseconds) {
-      ending = outOfTime(budget.milliseconds)
-      break
-    }
-    yield* onProgress(search.statistics, (now - started) / 1000)
+    if (ending !== undefined) return ending
+    if (budget.milliseconds !== undefined && now - started >= budget.milliseconds) return outOfTime(budget.milliseconds)
+    const stop = yield* between((now - started) / 1000)
+    if (stop !== undefined) return stop
     yield* letOthersRun
   }
-  const ended = ending
-  const judged = yield* attempt(() => judge(program, search, ended, options))
-  now = yield* Clock.currentTimeMillis
+})
+
+/** What a search came to, once it has ended: confirmed, or compared with plain re-execution. */
+export const conclude = Effect.fnUntraced(function* (
+  program: Program,
+  search: Pick<Search, "statistics" | "exercised" | "visited">,
+  ending: Ending,
+  options: SearchOptions,
+  started: number,
+) {
+  const judged = yield* attempt(() => judge(program, search, ending, options))
+  const now = yield* Clock.currentTimeMillis
   return {
     ...judged,
     statistics: search.statistics,
@@ -122,14 +147,19 @@ const stillborn = (message: string): Search => ({
   advance: () => ({ kind: "unsound", message }),
 })
 
-const outOfTime = (milliseconds: number): Ending => ({
+export const outOfTime = (milliseconds: number): Ending => ({
   kind: "cut",
   reason: `the time of ${milliseconds / 1000} s ran out`,
 })
 
 type Judgement = Pick<Result, "outcome" | "violation" | "moves" | "reason">
 
-const judge = (program: Program, search: Search, ending: Ending, options: SearchOptions): Judgement => {
+const judge = (
+  program: Program,
+  search: Pick<Search, "visited">,
+  ending: Ending,
+  options: SearchOptions,
+): Judgement => {
   switch (ending.kind) {
     case "exhausted": {
       const doubt = compare(program, search, options)
@@ -169,7 +199,7 @@ const confirm = (program: Program, violation: Violation, moves: ReadonlyArray<Mo
  * Whether plain re-execution reaches a state, or breaks a property, that the search did not: then the program breaks a
  * rule that the memoised engine rests on, and what it said means nothing. A sample, so silence is no proof; `dfs` is.
  */
-const compare = (program: Program, search: Search, options: SearchOptions): string | undefined => {
+const compare = (program: Program, search: Pick<Search, "visited">, options: SearchOptions): string | undefined => {
   const { visited } = search
   if (visited === undefined) return undefined
   const random = seedrandom.alea(`compare ${options.seed}`)

@@ -28,7 +28,7 @@ export const segmentBytes = 4 * (headerWords + 2 * places)
 /** Words that all threads share: how many segments are in use, and whether no more are to be had. */
 const Control = { used: 0, full: 1 } as const
 
-/** Where new segments come from: called with how many there must be; gives those that were made since the last call. */
+/** Where new segments come from: called with how many there must be; gives some made since the last call, or none. */
 export type Supply = (wanted: number) => ReadonlyArray<SharedArrayBuffer>
 
 /** A table as it is handed to another thread. Segments made later go to every thread, in one order. */
@@ -86,9 +86,32 @@ export class Visited {
     this.shared = false
   }
 
-  /** Takes note of segments that were made for all threads. */
-  extend(segments: ReadonlyArray<SharedArrayBuffer>): void {
+  /**
+   * Makes segments until there are so many, for all threads. Returns the new ones: to be sent to the others, each of
+   * which must get all of them in this order. Fewer than wanted when there is no room.
+   */
+  provide(wanted: number): ReadonlyArray<SharedArrayBuffer> {
+    const fresh = this.supply(wanted)
+    this.extend(fresh)
+    return fresh
+  }
+
+  /** How many segments this thread knows of, in use or not. */
+  get provided(): number {
+    return this.segments.length
+  }
+
+  private extend(segments: ReadonlyArray<SharedArrayBuffer>): void {
     for (const segment of segments) this.segments.push(new Int32Array(segment))
+  }
+
+  /** Gets segments until there are so many, or no more are to be had. */
+  private require(wanted: number): void {
+    while (this.segments.length < wanted) {
+      const more = this.supply(wanted)
+      if (more.length === 0) return
+      this.extend(more)
+    }
   }
 
   /** Whether no more segments are to be had: a search must end soon, while there is still room for a few more. */
@@ -164,7 +187,7 @@ export class Visited {
   }
 
   private segment(position: number): Int32Array {
-    if (position >= this.segments.length) this.extend(this.supply(position + 1))
+    if (position >= this.segments.length) this.require(position + 1)
     const segment = this.segments[position]
     if (segment === undefined) throw new Error(`there is no segment ${position}`)
     return segment
@@ -186,7 +209,7 @@ export class Visited {
   private split(segment: Int32Array, hash: number): void {
     const depth = segment[Header.depth] ?? 0
     const position = depth < deepest ? Atomics.add(this.control, Control.used, 1) : Number.POSITIVE_INFINITY
-    if (depth < deepest && position >= this.segments.length) this.extend(this.supply(position + 1))
+    if (depth < deepest) this.require(position + 1)
     const fresh = this.segments[position]
     if (fresh === undefined) {
       Atomics.store(this.control, Control.full, 1)
