@@ -92,17 +92,25 @@ export class StatesSearch implements Search {
     if (this.ending?.kind === "exhausted") this.ending = undefined
     while (engine.depth > 0) engine.undo()
     engine.tracker.counting = false
-    for (const [position, move] of path.entries()) {
-      if (!engine.moves().includes(move)) {
-        const name = engine.fibers[fiberOf(move)]?.name ?? `number ${fiberOf(move)}`
-        throw new NotDeterministic(name, `after ${position} steps of a path it has not the move that it had before`)
-      }
-      engine.take(move)
-      this.stack.push({ moves: [move, ...(open[position] ?? [])], next: 1 })
+    for (const [position, left] of open.entries()) {
+      const move = path[position]
+      const moves = move === undefined ? left : [move, ...left]
+      this.expect(moves, position)
+      if (move !== undefined) engine.take(move)
+      this.stack.push({ moves, next: moves.length - left.length })
     }
     engine.tracker.counting = true
-    this.stack.push({ moves: open[path.length] ?? [], next: 0 })
     this.unmade = openIn({ path, open })
+  }
+
+  /** Makes sure that the moves of a piece can be made. */
+  private expect(moves: ReadonlyArray<Move>, position: number): void {
+    const { engine } = this
+    const possible = engine.moves()
+    const missing = moves.find((move) => !possible.includes(move))
+    if (missing === undefined) return
+    const name = engine.fibers[fiberOf(missing)]?.name ?? `number ${fiberOf(missing)}`
+    throw new NotDeterministic(name, `it cannot do after ${position} steps of a path what it could do there before`)
   }
 
   /** Gives away half of what is left, the branches nearest to the initial state, if there are two at least. */
