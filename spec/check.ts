@@ -2,4 +2,4 @@
 import { main } from "../checker/cli/main.ts"
 import { registry } from "./registry.ts"
 
-main(registry)
+main(registry, undefined, new URL("./registry.ts", import.meta.url).href)

@@ -15,11 +15,14 @@ export const PieceSchema = Schema.Struct({
 
 export const ViolationSchema = Schema.Struct({ property: Schema.String, message: Schema.String })
 
-/** What a search may be told, in so far as it is plain data; see `SearchOptions`. */
+/** All of `SearchOptions` but the survey. One that is missing here is refused where it arrives. */
 export const PlainOptions = Schema.Struct({
   maxSteps: Count,
   seed: Schema.Int,
+  executions: Schema.optionalKey(Count),
+  preemptions: Schema.optionalKey(Count),
   target: Schema.optionalKey(Schema.String),
+  symmetry: Schema.optionalKey(Schema.Boolean),
   keepEnds: Schema.optionalKey(Schema.Boolean),
 })
 

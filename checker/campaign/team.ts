@@ -102,17 +102,11 @@ export class Team {
   static readonly recruit = Effect.fnUntraced(function* (
     count: number,
     source: Source,
-    { survey, maxSteps, seed, target, keepEnds }: SearchOptions,
+    { survey, ...options }: SearchOptions,
     stallMilliseconds: number,
   ) {
     const pool = yield* Pool
     const events = yield* Queue.unbounded<readonly [Member, Report | Death]>()
-    const options = {
-      maxSteps,
-      seed,
-      ...(target === undefined ? {} : { target }),
-      ...(keepEnds === undefined ? {} : { keepEnds }),
-    }
     return yield* Effect.acquireRelease(
       Effect.sync(() => {
         const team = new Team(pool.take(count), events, stallMilliseconds, survey)

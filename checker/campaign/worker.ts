@@ -229,7 +229,7 @@ const carryOut = async (order: Order): Promise<void> => {
   }
 }
 
-const decodeOrder = Schema.decodeUnknownSync(Order)
+const decodeOrder = Schema.decodeUnknownSync(Order, { onExcessProperty: "error" })
 
 // A step that returns a promise is reported by the engine; that promise failing later changes nothing.
 process.on("unhandledRejection", () => undefined)

@@ -10,20 +10,24 @@ import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import { Pool } from "../campaign/pool.ts"
 import { printable } from "../report/text.ts"
 import type { Registry } from "../scenario/protocol.ts"
 import { commandLine } from "./command.ts"
 import { exitStatus } from "./errors.ts"
 import { complain } from "./output.ts"
 import { SavedDirectory, tool } from "./place.ts"
+import { RegistryModule } from "./programSource.ts"
 import { isProgramFile } from "./userProgram.ts"
 
 /**
  * Runs the command line over a registry, and ends the process with its exit status.
  *
  * @param saved the directory of the registry's counterexamples, if not the repository's
+ * @param module the URL of a module that exports the registry as `registry`: worker threads load it from there, and
+ * without it they can only explore programs from files
  */
-export const main = (registry: Registry, saved?: string): void => {
+export const main = (registry: Registry, saved?: string, module?: string): void => {
   surviveClosedPipes()
   process.once("exit", endedFromWithin)
   // A step that returns a promise is reported by the engine; that promise failing later changes nothing.
@@ -40,7 +44,8 @@ export const main = (registry: Registry, saved?: string): void => {
       ShowHelp: ({ errors, commandPath }) => refuse(usageText(errors), commandPath[1]),
     }),
     (effect) => (saved === undefined ? effect : Effect.provideService(effect, SavedDirectory, saved)),
-    Effect.provide(Layer.mergeAll(NodeServices.layer, builtIns, presenter)),
+    Effect.provideService(RegistryModule, module),
+    Effect.provide(Layer.mergeAll(NodeServices.layer, Pool.layer, builtIns, presenter)),
     Effect.catchCause((cause) =>
       Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : Effect.as(confess(cause), exitStatus.defect),
     ),
