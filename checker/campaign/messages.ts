@@ -24,6 +24,7 @@ export const PlainOptions = Schema.Struct({
   target: Schema.optionalKey(Schema.String),
   symmetry: Schema.optionalKey(Schema.Boolean),
   keepEnds: Schema.optionalKey(Schema.Boolean),
+  parkedLimit: Schema.optionalKey(Count),
 })
 
 export const Exercised = Schema.Array(Schema.Struct({ id: Schema.String, times: Count }))

@@ -38,12 +38,12 @@ export interface SharedTable {
   readonly segments: ReadonlyArray<SharedArrayBuffer>
 }
 
-/** Makes segments as they are wanted, as long as `room` allows so many bytes more. */
+/** Makes segments as they are wanted: the first, and others as long as `room` allows so many bytes more. */
 export const ownSupply = (room: (bytes: number) => boolean = () => true): Supply => {
   let made = 0
   return (wanted) => {
     const segments: Array<SharedArrayBuffer> = []
-    while (made < wanted && room(segmentBytes)) {
+    while (made < wanted && (made === 0 || room(segmentBytes))) {
       segments.push(new SharedArrayBuffer(segmentBytes))
       made++
     }

@@ -11,7 +11,7 @@ interface Grid {
   readonly fibers: number
   readonly to: number
   /** What the first fiber does at the end of its counting, if something else. */
-  readonly then?: "loops" | "looks at the clock"
+  readonly last?: "loops" | "looks at the clock"
   /** The sum that must not be reached. */
   readonly limit?: number
 }
@@ -33,7 +33,7 @@ export const sourceOf = (argument: Argument): Source => ({
 export const program = (argument: Argument): Program =>
   argument.kind === "grid" ? grid(argument) : interpret(argument.program).program()
 
-const grid = ({ fibers, to, then, limit }: Grid): Program => {
+const grid = ({ fibers, to, last, limit }: Grid): Program => {
   const names = Array.from({ length: fibers }, (_, position) => `f${position}`)
   const properties: ReadonlyArray<Property<ReadonlyArray<{ readonly value: number }>>> = [
     {
@@ -55,8 +55,8 @@ const grid = ({ fibers, to, then, limit }: Grid): Program => {
           yield* step(`count(${count})`, () => {
             own.value = count
             if (position > 0 || count < to) return
-            if (then === "looks at the clock") Date.now()
-            while (then === "loops") own.value = count
+            if (last === "looks at the clock") Date.now()
+            while (last === "loops") own.value = count
           })
         }
       })

@@ -53,7 +53,7 @@ describe("the set of visited states", () => {
 
   it("says that it is full where it may not grow, and goes on for a while", () => {
     const random = seedrandom.alea("full").int32
-    let left = 3
+    let left = 2
     const visited = new Visited(ownSupply(() => left-- > 0))
     let added = 0
     for (; !visited.full; added++) visited.add(random(), random())
