@@ -1,5 +1,7 @@
 /** One exploration, from the program to what there is to report: explored, shrunk, and put into words and data. */
 import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import { type CampaignResult, campaign, type Resources } from "../campaign/campaign.ts"
 import type { Counterexample } from "../counterexample/schema.ts"
 import { formatVersion } from "../counterexample/schema.ts"
 import { type Shrunk, shrinkEffect } from "../counterexample/shrink.ts"
@@ -11,7 +13,8 @@ import type { ScenarioReport } from "../report/report.ts"
 import { printable } from "../report/text.ts"
 import type { Program } from "../scenario/program.ts"
 import type { ScenarioEntry } from "../scenario/protocol.ts"
-import { statusText } from "./figures.ts"
+import { type BadInput, badInput } from "./errors.ts"
+import { type Extent, statusText } from "./figures.ts"
 import { Output } from "./output.ts"
 import { tool } from "./place.ts"
 import { type Exploring, Session } from "./session.ts"
@@ -23,6 +26,8 @@ export interface Task {
   readonly strategy: Strategy
   readonly options: SearchOptions
   readonly budget: Budget
+  /** Where several threads can explore, and stop and go on another day: with what. */
+  readonly resources?: Resources<BadInput, FileSystem.FileSystem>
 }
 
 /** A violation as one schedule shows it, after shrinking. */
@@ -51,13 +56,18 @@ export interface Explored {
 export const taskName = ({ program: { scenario, mutant } }: Task): string =>
   printable(mutant === undefined ? scenario : `${scenario} with ${mutant}`)
 
-/** Carries out a task, with its status line, and notes what it comes to. */
-export const carryOut = Effect.fnUntraced(function* (task: Task) {
+/**
+ * Carries out a task, with its status line, and notes what it comes to.
+ *
+ * @param checkpoint how the user calls the file that the exploration can be taken up from, if there is one
+ */
+export const carryOut = Effect.fnUntraced(function* (task: Task, checkpoint?: string) {
   const session = yield* Session
   const output = yield* Output
   const current: Exploring = {
     phase: "exploring",
     what: taskName(task),
+    checkpoint,
     statistics: emptyStatistics(),
     seconds: 0,
     soFar: (statistics, seconds) => ({
@@ -67,12 +77,11 @@ export const carryOut = Effect.fnUntraced(function* (task: Task) {
     }),
   }
   session.current = current
-  const { program, strategy, options, budget } = task
   yield* output.status(() => statusText(current.what, current.statistics, 0))
-  const result = yield* explore(program, strategy, options, budget, (statistics, seconds) => {
+  const result = yield* resultOf(task, (statistics, seconds, extent) => {
     current.statistics = statistics
     current.seconds = seconds
-    return output.status(() => statusText(current.what, statistics, seconds))
+    return output.status(() => statusText(current.what, statistics, seconds, extent))
   })
   const found = foundIn(task, result)
   if (result.violation !== undefined) {
@@ -86,6 +95,22 @@ export const carryOut = Effect.fnUntraced(function* (task: Task) {
   session.scenarios.push(report)
   return { task, result, finding, report } satisfies Explored
 })
+
+const resultOf = (
+  { program, strategy, options, budget, resources }: Task,
+  onProgress: (statistics: Statistics, seconds: number, extent?: Extent) => Effect.Effect<void>,
+) =>
+  resources === undefined
+    ? explore(program, strategy, options, budget, onProgress)
+    : campaign(program, options, resources, budget, ({ statistics, seconds, ...extent }) =>
+        onProgress(statistics, seconds, extent),
+      ).pipe(
+        Effect.catchTag("WorkersFailed", ({ message }) =>
+          Effect.fail(
+            badInput(`the worker threads cannot explore ${printable(program.scenario)}: ${printable(message)}`),
+          ),
+        ),
+      )
 
 /** What the search found, as it found it. */
 const foundIn = (task: Task, { violation, moves, cycle }: Result): Finding | undefined =>
@@ -172,8 +197,9 @@ const totals = (exercised: Result["exercised"]): Readonly<Record<string, number>
   return Object.fromEntries(total)
 }
 
-const reportOf = (task: Task, result: Result, finding: Finding | undefined): ScenarioReport => ({
+const reportOf = (task: Task, result: Result | CampaignResult, finding: Finding | undefined): ScenarioReport => ({
   ...figures(task, result.statistics, result.seconds, result.exercised),
+  ...("workers" in result ? { workers: result.workers, peakMemory: result.peakMemory } : {}),
   outcome: result.outcome,
   ...(result.reason === undefined ? {} : { reason: result.reason }),
   ...(result.violation === undefined
