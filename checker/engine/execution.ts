@@ -103,20 +103,21 @@ export class Execution implements System, Others {
       return [result.violation]
     }
     this.lastResult = result
-    const { history } = run
+    // What is forked begins before the fiber that forks it goes on.
+    const forked = operation.kind === "fork" ? [this.fork(operation, run.history)] : []
     run.answer(result)
-    return [run, ...this.reach(operation, history)].flatMap(brokenIn)
+    return [run, ...forked, ...this.reach(operation)].flatMap(brokenIn)
   }
 
-  /** Does to other fibers what the operation does. Returns those that it reaches. */
-  private reach(operation: Operation, origin: History): ReadonlyArray<FiberRun> {
-    if (operation.kind === "fork") {
-      const [name] = operation.args
-      const member = memberOf(this.instance.forked(name, operation.effect), origin)
-      const position = this.members.findIndex(({ fiber }) => fiber.name === name)
-      this.members[position < 0 ? this.members.length : position] = member
-      return [member.run]
-    }
+  private fork({ args: [name], effect }: Operation & { readonly kind: "fork" }, origin: History): FiberRun {
+    const member = memberOf(this.instance.forked(name, effect), origin)
+    const position = this.members.findIndex(({ fiber }) => fiber.name === name)
+    this.members[position < 0 ? this.members.length : position] = member
+    return member.run
+  }
+
+  /** Does to another fiber what the operation does. Returns it, if it reaches one. */
+  private reach(operation: Operation): ReadonlyArray<FiberRun> {
     if (operation.kind === "interrupt") {
       const target = this.member(operation.args[0])
       if (target === undefined || target.failed || target.run.interrupted) return []
@@ -188,12 +189,13 @@ export class Execution implements System, Others {
     }
     toggle()
     if (this.interchange === undefined) return rest
-    const { low, high } = this.interchange.fingerprint(
-      { low: rest.low, high: rest.high },
+    this.interchange.fingerprint(
+      rest.low,
+      rest.high,
       places.flatMap(({ mention }) => mention ?? []),
     )
     toggle()
-    return { low, high }
+    return this.interchange
   }
 }
 

@@ -178,7 +178,7 @@ export class FiberRun implements Actor {
     return Effect.withFiber((self) => {
       if (self !== this.rootSeen) {
         return breakRule(
-          `a fiber that it forked reached ${labelOf(operation)}; steps belong to the fibers that the scenario names`,
+          `a fiber that it forked reached ${labelOf(operation)}; steps belong to the fibers that the scenario names and those started with fork`,
         )
       }
       return Effect.callback<Plain>((resume) => {

@@ -50,16 +50,17 @@ interface Outcome {
 /**
  * A fiber after one history of results.
  *
- * `run` is a real fiber parked after exactly this history, and `operation` is what it is parked at: the body closes over
- * that fiber's local variables, so a fiber that has moved on would not do. A node lends its fiber to the first child
- * that is learnt, and gets another, run along the same history, when its code is next needed.
+ * `run` is a real fiber parked after exactly this history: the code of what it is parked at closes over that fiber's
+ * local variables, so a fiber that has moved on would not do. A node lends its fiber to the first child that is learnt,
+ * and gets another, run along the same history, when its code is next needed.
  */
 interface Node {
   readonly fiber: NamedFiber
   /** Where the fiber that forked this one was. */
   readonly forkedBy: Node | undefined
   run: FiberRun | undefined
-  operation: Operation | undefined
+  /** The operation that was reached first: for its name, arguments and options. */
+  readonly operation: Operation | undefined
   /** How many ways there are to perform the operation; 0 when there is none. */
   readonly options: number
   readonly history: History
@@ -102,9 +103,12 @@ export interface MemoisedOptions {
   readonly symmetry?: boolean
   /** How many nodes to learn at most, over all fibers. */
   readonly nodeLimit?: number
+  /** How many real fibers to keep parked at most; those let go are run again when they are needed. */
+  readonly parkedLimit?: number
 }
 
 const defaultNodeLimit = 200_000
+const defaultParkedLimit = 20_000
 
 /** For how many different contents read an operation is compared with that of a fresh fiber. */
 const comparedReads = 6
@@ -130,6 +134,9 @@ export class Memoised implements System, Others {
   private readonly canonical = new Map<string, Node>()
   private readonly keepEnds: boolean
   private readonly nodeLimit: number
+  private readonly parkedLimit: number
+  /** The nodes that were given a real fiber, oldest first; some may have lent it since. */
+  private parkedNodes: Array<Node> = []
   /** Whether a comparison is going on. */
   private alone = false
   private lookUps = 0
@@ -141,7 +148,6 @@ export class Memoised implements System, Others {
   /** Counts the changes of where fibers stand; with the number for which the fingerprint was computed last. */
   private changes = 0
   private computedAt = -1
-  private computed: Hash = { low: 0, high: 0 }
   /** How many moves there are to take back. */
   depth = 0
 
@@ -149,6 +155,7 @@ export class Memoised implements System, Others {
     this.instance = program.start()
     this.keepEnds = options.keepEnds ?? false
     this.nodeLimit = options.nodeLimit ?? defaultNodeLimit
+    this.parkedLimit = options.parkedLimit ?? defaultParkedLimit
     this.interchange = interchangeOf(this.instance, options.symmetry ?? false)
     this.twins = this.interchange === undefined ? undefined : new Twins(this.instance, this.interchange)
     this.tracker = new PropertyTracker(this.instance.store, this.instance.properties, true, this.twins)
@@ -198,7 +205,8 @@ export class Memoised implements System, Others {
     if (operation === undefined) throw new Error(`fiber ${fiber} has no operation to perform`)
     node.taken++
     const storeMark = this.instance.store.mark
-    const outcome = this.perform(fiber, node, operation, optionOf(move))
+    const outcome = this.perform(fiber, node, optionOf(move))
+    if (operation.kind === "fork") node.child ??= this.forked(node)
     this.depth++
     this.trailMarks.push(storeMark, this.tracker.mark)
     const { result } = outcome
@@ -310,11 +318,10 @@ export class Memoised implements System, Others {
       const { store } = this.instance
       const mentions: Array<Mention> = []
       for (const { mention } of this.at) if (mention !== undefined) mentions.push(mention)
-      const rest = { low: store.low ^ this.nodes.low, high: store.high ^ this.nodes.high }
-      this.computed = interchange.fingerprint(rest, mentions)
+      interchange.fingerprint(store.low ^ this.nodes.low, store.high ^ this.nodes.high, mentions)
       this.computedAt = this.changes
     }
-    return this.computed
+    return interchange
   }
 
   valueOf(fiber: string): Plain {
@@ -337,10 +344,9 @@ export class Memoised implements System, Others {
 
   private learnGuard(node: Node, guard: ReadTree<boolean>): boolean {
     const { store } = this.instance
-    const run = this.visit(node)
-    if (node.operation === undefined) return false
+    const { run, operation } = this.parked(node)
     const reads = store.record()
-    const holds = guardHolds(this.instance, run, node.operation)
+    const holds = guardHolds(this.instance, run, operation)
     store.stopRecording()
     if (!guard.learn(reads, (cell) => cell.entry.index, holds)) throw changeable(node)
     this.twins?.guard(node, holds)
@@ -348,13 +354,13 @@ export class Memoised implements System, Others {
   }
 
   /** Performs an operation on the cells: by what is known of it, or by running its body. */
-  private perform(fiber: number, node: Node, operation: Operation, option: number): Outcome {
+  private perform(fiber: number, node: Node, option: number): Outcome {
     const tree = node.outcomes[option]
-    if (tree === undefined) return this.run(node, operation, option)
+    if (tree === undefined) return this.run(node, option)
     const known = tree.find()
-    if (known === undefined) return this.learnOutcome(fiber, node, operation, option, tree)
+    if (known === undefined) return this.learnOutcome(fiber, node, option, tree)
     const { store } = this.instance
-    if (++this.lookUps % auditEvery === 0) this.audit(node, operation, option, known)
+    if (++this.lookUps % auditEvery === 0) this.audit(node, option, known)
     for (let i = 0; i < known.cells.length; i++) {
       const cell = known.cells[i] as StoredCell // i is within both
       const entry = known.entries[i] as Entry
@@ -364,20 +370,14 @@ export class Memoised implements System, Others {
   }
 
   /** Runs the operation, and notes what it does. A fiber whose operation meets something new is compared first. */
-  private learnOutcome(
-    fiber: number,
-    node: Node,
-    operation: Operation,
-    option: number,
-    tree: ReadTree<Outcome>,
-  ): Outcome {
+  private learnOutcome(fiber: number, node: Node, option: number, tree: ReadTree<Outcome>): Outcome {
     const { store } = this.instance
     if (!this.alone && tree.leaves > 0 && tree.leaves < comparedReads) this.compareAlone(fiber)
     const { mark } = store
     const reads = store.record()
     let outcome: Outcome
     try {
-      outcome = this.run(node, operation, option)
+      outcome = this.run(node, option)
     } finally {
       store.stopRecording()
     }
@@ -385,7 +385,7 @@ export class Memoised implements System, Others {
     const { low } = store
     store.rollback(mark)
     if (!tree.learn(reads, (cell) => cell.entry.index, outcome)) throw changeable(node)
-    this.twins?.outcome(node, operation, option, outcome, this)
+    this.twins?.outcome(node, this.parked(node).operation, option, outcome, this)
     after.forEach((cell, position) => {
       const entry = outcome.entries[position]
       if (entry !== undefined && cell.entry !== entry) store.put(cell, entry)
@@ -395,10 +395,11 @@ export class Memoised implements System, Others {
   }
 
   /** Runs the operation's code. */
-  private run(node: Node, operation: Operation, option: number): Outcome {
+  private run(node: Node, option: number): Outcome {
     const { store } = this.instance
     const { mark } = store
-    const result = perform(this.instance, this.visit(node), operation, option, node.monitors, this)
+    const { run, operation } = this.parked(node)
+    const result = perform(this.instance, run, operation, option, node.monitors, this)
     const cells = store.writtenSince(mark)
     return { result, cells, entries: cells.map(({ entry }) => entry), next: undefined }
   }
@@ -408,10 +409,10 @@ export class Memoised implements System, Others {
    *
    * @throws NotDeterministic when it does something else
    */
-  private audit(node: Node, operation: Operation, option: number, known: Outcome): void {
+  private audit(node: Node, option: number, known: Outcome): void {
     const { store } = this.instance
     const { mark } = store
-    const again = this.run(node, operation, option)
+    const again = this.run(node, option)
     const same =
       (again.result === known.result || (again.result instanceof StepFailed && known.result instanceof StepFailed)) &&
       known.cells.every((cell, position) => cell.entry === known.entries[position]) &&
@@ -434,20 +435,20 @@ export class Memoised implements System, Others {
     this.alone = true
     for (let taken = 0; taken < stepsAlone; taken++) {
       const node = this.node(fiber)
-      const run = this.visit(node)
       expectSame(fresh, node)
       const { standing } = fresh
-      if (standing.kind !== "parked" || node.operation === undefined) break
+      if (standing.kind !== "parked") break
       if (standing.operation.kind !== "step" && standing.operation.kind !== "choice") break
+      const { run, operation } = this.parked(node)
       const enabled = guardHolds(instance, fresh, standing.operation)
-      if (guardHolds(instance, run, node.operation) !== enabled) throw changeable(node)
+      if (guardHolds(instance, run, operation) !== enabled) throw changeable(node)
       if (!enabled) break
       const { mark } = store
       const result = perform(instance, fresh, standing.operation, 0, node.monitors, this)
       const { low, high } = store
       store.rollback(mark)
       const { depth: before } = this
-      this.stepAnew(fiber, node, node.operation)
+      this.stepAnew(fiber, node)
       const at = this.node(fiber)
       const same = result instanceof StepFailed ? hasFailed(at) : at === node.next.get(result)
       if (!same || store.low !== low || store.high !== high || this.depth !== before + 1) throw changeable(node)
@@ -459,10 +460,10 @@ export class Memoised implements System, Others {
   }
 
   /** Takes the first option by running its code, whatever is known of it. */
-  private stepAnew(fiber: number, node: Node, operation: Operation): void {
+  private stepAnew(fiber: number, node: Node): void {
     this.trailMarks.push(this.instance.store.mark, this.tracker.mark)
     this.depth++
-    const { result } = this.run(node, operation, 0)
+    const { result } = this.run(node, 0)
     const next = result instanceof StepFailed ? failed(node) : (node.next.get(result) ?? this.learn(node, result))
     this.move(fiber, node, next)
   }
@@ -472,7 +473,7 @@ export class Memoised implements System, Others {
     const [name] = operation.args
     const position = this.at.findIndex(({ fiber }) => fiber.name === name)
     if (operation.kind === "fork") {
-      node.child ??= this.forked(name, operation.effect, node)
+      if (node.child === undefined) throw new Error(`fiber ${name} was forked and is not there`)
       this.moveToo(position < 0 ? this.at.length : position, this.at[position], node.child)
       return node.child
     }
@@ -483,8 +484,11 @@ export class Memoised implements System, Others {
     return next
   }
 
-  private forked(name: string, effect: NamedFiber["effect"], by: Node): Node {
-    const fiber = this.instance.forked(name, effect)
+  /** The fiber that an operation forks, at its start; the one that forks it has not gone on. */
+  private forked(by: Node): Node | undefined {
+    const { operation } = this.parked(by)
+    if (operation.kind !== "fork") return undefined
+    const fiber = this.instance.forked(operation.args[0], operation.effect)
     return this.nodeOf(fiber, by, new FiberRun(fiber, by.history))
   }
 
@@ -526,9 +530,25 @@ export class Memoised implements System, Others {
   private visit(node: Node): FiberRun {
     if (node.run !== undefined) return node.run
     const run = this.rerun(node)
-    if (run.standing.kind === "parked") node.operation = run.standing.operation
     node.run = run
+    this.keep(node)
     return run
+  }
+
+  /** Notes that a node has a real fiber, and lets the older half of them go if there are too many. */
+  private keep(node: Node): void {
+    this.parkedNodes.push(node)
+    if (this.parkedNodes.length <= this.parkedLimit) return
+    const kept = this.parkedLimit >> 1
+    for (const old of this.parkedNodes.slice(0, -1 - kept)) if (old !== node) old.run = undefined
+    this.parkedNodes = this.parkedNodes.slice(-1 - kept)
+  }
+
+  /** The real fiber of a node, and what it is parked at: the code of the operation is that fiber's own. */
+  private parked(node: Node): { readonly run: FiberRun; readonly operation: Operation } {
+    const run = this.visit(node)
+    if (run.standing.kind !== "parked") throw new Error(`fiber ${run.name} has no operation`)
+    return { run, operation: run.standing.operation }
   }
 
   /** Learns the node that follows `parent` when its fiber is told `answer`. */
@@ -591,6 +611,7 @@ export class Memoised implements System, Others {
       taken: 0,
     }
     this.canonical.set(history, node)
+    this.keep(node)
     if (this.begun) this.twins?.place(node, run)
     return node
   }

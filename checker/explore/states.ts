@@ -39,7 +39,11 @@ class StatesSearch implements Search {
 
   constructor(program: Program, options: SearchOptions) {
     this.options = options
-    this.engine = new Memoised(program, { keepEnds: options.keepEnds ?? false, symmetry: options.symmetry ?? true })
+    this.engine = new Memoised(program, {
+      keepEnds: options.keepEnds ?? false,
+      symmetry: options.symmetry ?? true,
+      ...(options.parkedLimit === undefined ? {} : { parkedLimit: options.parkedLimit }),
+    })
     try {
       const violation = decisive(this.engine.begin(), options)
       if (violation === undefined) this.enter()

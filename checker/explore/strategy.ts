@@ -65,6 +65,8 @@ export interface SearchOptions {
   readonly survey?: Survey
   /** Whether states that differ by a permutation of interchangeable names count once; by default they do. */
   readonly symmetry?: boolean
+  /** How many real fibers the memoised engine keeps parked at most. */
+  readonly parkedLimit?: number
   /** Keep apart the histories with which a fiber ended: for comparing numbers of states. */
   readonly keepEnds?: boolean
 }

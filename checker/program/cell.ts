@@ -62,7 +62,7 @@ class CellOf<A> implements Cell<A>, StoredCell {
   }
 
   private newEntry(content: Plain, index: number): Entry {
-    const { low, high } = this.place.contributionOf(content)
+    const { low, high } = this.place.contributionOf(content, index)
     return { content, index, low, high }
   }
 }

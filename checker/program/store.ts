@@ -27,7 +27,8 @@ export interface Part {
 /** Where a cell belongs: its part, and what its contents add there. */
 export interface Place {
   readonly part: Part
-  readonly contributionOf: (content: Plain) => Hash
+  /** `index` is that of the content's entry. */
+  readonly contributionOf: (content: Plain, index: number) => Hash
 }
 
 /** A cell as the engine sees it. */

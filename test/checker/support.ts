@@ -85,7 +85,7 @@ export const survey = async (
       final: (cells, deadlocked) => {
         ends++
         if (deadlocked) deadlockedEnds++
-        finals.add(deadlocked ? `${cells} deadlocked` : cells)
+        finals.add(deadlocked ? `${cells}\ndeadlocked` : cells)
       },
     },
   })
@@ -94,8 +94,8 @@ export const survey = async (
 
 export const withoutWriters = (message: string): string =>
   message
-    .replaceAll(/, last written by \w+ in [^)]*\)*\)/g, ")")
-    .replaceAll(/[;,] \w+ waits for \w+(, which has ended)?/g, "")
+    .replaceAll(/, last written by [\w.]+ in [^)]*\)*\)/g, ")")
+    .replaceAll(/[;,] [\w.]+ waits for [\w.]+(, which has ended)?/g, "")
 
 /** Why a reported violation is not what plain re-execution of its schedule shows; `undefined` when all is well. */
 export const unconfirmed = (program: Program, { moves, violation }: Result): string | undefined => {
