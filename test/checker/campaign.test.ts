@@ -14,7 +14,7 @@ import type { MemoryGuard } from "../../checker/campaign/memory.ts"
 import { Pool } from "../../checker/campaign/pool.ts"
 import { Visited } from "../../checker/explore/visited.ts"
 import { type Budget, builtIn, type SearchOptions, type Survey } from "../../checker/index.ts"
-import { randomProgram } from "./randomProgram.ts"
+import { randomProgram, symmetricProgram } from "./randomProgram.ts"
 import { type Argument, program, sourceOf } from "./sources.ts"
 import { defaults, run, survey, unconfirmed, withoutWriters } from "./support.ts"
 
@@ -97,6 +97,17 @@ describe("several workers", () => {
     await fc.assert(fc.asyncProperty(programs, compare), { seed: 20_26, numRuns: wanted })
     expect(seen.holding).toBeGreaterThan(wanted / 10)
     expect(seen.broken).toBeGreaterThan(wanted / 10)
+  })
+
+  it("agree with one on programs with interchangeable fibers", { timeout: 600_000 }, async () => {
+    const compare = async (random: Argument) => {
+      const alone = await run(program(random), "states")
+      const together = await explored(random, fromTheStart)
+      expect(together.outcome).toBe(alone.outcome)
+      if (alone.outcome === "holds") expect(totals(together)).toEqual(totals(alone))
+    }
+    const programs = symmetricProgram.map((each): Argument => ({ kind: "random", program: each }))
+    await fc.assert(fc.asyncProperty(programs, compare), { seed: 20_26, numRuns: wanted / 2 })
   })
 
   it("report a violation that plain re-execution confirms", async () => {
