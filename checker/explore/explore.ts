@@ -152,10 +152,9 @@ export const conclude = Effect.fnUntraced(function* <E, R>(
           ({ message }) => Effect.succeed(stillborn(message)),
         )
       : undefined
-  const statistics = () => withSteps(search.statistics, liveness?.statistics.transitions ?? 0)
   if (liveness !== undefined) {
     const decided = yield* drive(liveness, budget, started, (seconds) =>
-      Effect.as(onProgress(statistics(), seconds), undefined),
+      Effect.as(onProgress(liveness.statistics, seconds), undefined),
     )
     ending = livenessEnding(decided)
   }
@@ -164,16 +163,10 @@ export const conclude = Effect.fnUntraced(function* <E, R>(
   const now = yield* Clock.currentTimeMillis
   return {
     ...judged,
-    statistics: statistics(),
+    statistics: search.statistics,
     exercised: bothExercised(search.exercised, liveness?.exercised ?? []),
     seconds: (now - started) / 1000,
   } satisfies Result
-})
-
-/** The figures of a search with the steps of the one that followed it. */
-const withSteps = (statistics: Statistics, steps: number): Statistics => ({
-  ...statistics,
-  transitions: statistics.transitions + steps,
 })
 
 const livenessEnding = (ending: Ending): Ending =>
