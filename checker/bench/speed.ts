@@ -14,7 +14,7 @@ import { fastCheckSchedules, schedules, suspensions, twoFibers } from "./rates.t
 const plans: Readonly<Record<Size, { readonly rounds: number; readonly window: number }>> = {
   quick: { rounds: 1, window: 100 },
   usual: { rounds: 3, window: 500 },
-  full: { rounds: 5, window: 1_000 },
+  full: { rounds: 3, window: 1_000 },
 }
 
 /** The longest execution of a benchmark. */
