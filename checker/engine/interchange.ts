@@ -107,6 +107,13 @@ export class Interchange {
   /** By position: the signatures of the state that is being looked at. */
   private readonly lows: Int32Array
   private readonly highs: Int32Array
+  /** What each signature adds to the fingerprint, and the sums of that. */
+  private readonly mixedLows: Int32Array
+  private readonly mixedHighs: Int32Array
+  private sumLow = 0
+  private sumHigh = 0
+  /** Whether signatures have changed since the names were ranked. */
+  private isUnranked = true
   /** The positions, group by group in the order of their signatures; and the rank of each in its group. */
   private readonly order: Int32Array
   private readonly ranks: Int32Array
@@ -139,8 +146,11 @@ export class Interchange {
     })
     this.lows = new Int32Array(names)
     this.highs = new Int32Array(names)
+    this.mixedLows = new Int32Array(names)
+    this.mixedHighs = new Int32Array(names)
     this.order = new Int32Array(names)
     this.ranks = new Int32Array(names)
+    for (const { position } of this.names) this.mix(position)
     for (const cell of store.cells) this.settle(store, cell)
   }
 
@@ -183,16 +193,11 @@ export class Interchange {
       const mention = known[cell.entry.index]
       if (mention !== undefined) mentions.push(mention)
     }
-    this.sign(mentions)
-    for (let position = 0; position < this.names.length; position++) {
-      const a = this.lows[position] ?? 0
-      const b = this.highs[position] ?? 0
-      const group = this.groupOf[position] ?? 0
-      low = (low + mix(a ^ mix(b ^ group))) | 0
-      high = (high + mix(b ^ mix(a + 0x9e3779b9 + group))) | 0
-    }
+    const changed = this.sign(mentions)
+    low = (low + this.sumLow) | 0
+    high = (high + this.sumHigh) | 0
     if (mentions.length > 0) {
-      this.rank()
+      if (changed) this.rank()
       const hash = this.isTied(mentions) ? this.least(mentions) : this.hashOf(mentions)
       low ^= hash.low
       high ^= hash.high
@@ -201,8 +206,12 @@ export class Interchange {
     this.high = high
   }
 
-  /** Computes the signatures: what belongs to a name, and how everything else mentions it. */
-  private sign(mentions: ReadonlyArray<Mention>): void {
+  /**
+   * Brings the signatures and their sums up to date: what belongs to a name, and how everything else mentions it. Most
+   * steps change one of them at most. Returns whether the names may have to be ranked again.
+   */
+  private sign(mentions: ReadonlyArray<Mention>): boolean {
+    let changed = this.isUnranked
     for (let position = 0; position < this.names.length; position++) {
       const { part } = this.names[position] as Name // within the names
       let a = part.low
@@ -212,9 +221,27 @@ export class Interchange {
         a = (a + (mention.coloursLow[position] ?? 0)) | 0
         b = (b + (mention.coloursHigh[position] ?? 0)) | 0
       }
+      if (a === this.lows[position] && b === this.highs[position]) continue
+      changed = true
       this.lows[position] = a
       this.highs[position] = b
+      this.mix(position)
     }
+    this.isUnranked = changed && mentions.length === 0
+    return changed
+  }
+
+  /** Brings up to date what the signature of a name adds. */
+  private mix(position: number): void {
+    const a = this.lows[position] ?? 0
+    const b = this.highs[position] ?? 0
+    const group = this.groupOf[position] ?? 0
+    const low = mix(a ^ mix(b ^ group))
+    const high = mix(b ^ mix(a + 0x9e3779b9 + group))
+    this.sumLow = (this.sumLow - (this.mixedLows[position] ?? 0) + low) | 0
+    this.sumHigh = (this.sumHigh - (this.mixedHighs[position] ?? 0) + high) | 0
+    this.mixedLows[position] = low
+    this.mixedHighs[position] = high
   }
 
   /** Puts the names of each group in the order of their signatures. */
