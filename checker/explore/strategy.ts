@@ -2,7 +2,7 @@
  * What a strategy is: a way to go through the executions of a program, in slices, so that whoever drives it can show
  * progress, keep to a budget and be interrupted.
  */
-import { LimitReached, NotDeterministic, NotInterchangeable } from "../engine/fault.ts"
+import { LimitReached, Unsound } from "../engine/fault.ts"
 import { fiberOf, type Move, type System } from "../engine/system.ts"
 import { labelOf } from "../program/operation.ts"
 import type { Violation } from "../property/violation.ts"
@@ -69,6 +69,8 @@ export interface SearchOptions {
   readonly parkedLimit?: number
   /** Keep apart the histories with which a fiber ended: for comparing numbers of states. */
   readonly keepEnds?: boolean
+  /** Check the rules that the memoised engine rests on as the search goes, at a price: see `engine/paranoid.ts`. */
+  readonly paranoid?: boolean
 }
 
 /** What a search that does not stop at violations reports. */
@@ -110,8 +112,7 @@ export const decisive = (violations: ReadonlyArray<Violation>, options: SearchOp
 /** The ending that an error of the engine stands for; other errors are defects of ours and are thrown on. */
 export const endingOf = (error: unknown): Ending => {
   if (error instanceof LimitReached) return { kind: "cut", reason: error.message }
-  if (error instanceof NotDeterministic || error instanceof NotInterchangeable)
-    return { kind: "unsound", message: error.message }
+  if (error instanceof Unsound) return { kind: "unsound", message: error.message }
   throw error
 }
 
