@@ -43,6 +43,10 @@ class RandomSearch implements Search {
     return this.engine.tracker.exercised
   }
 
+  get compared() {
+    return this.engine instanceof Paranoid ? this.engine.compared : undefined
+  }
+
   advance(steps: number): Ending | undefined {
     const until = this.statistics.transitions + steps
     try {

@@ -133,6 +133,10 @@ export class StatesSearch implements Search {
     return { path: path.slice(0, open.length - 1), open }
   }
 
+  get compared() {
+    return this.engine instanceof Paranoid ? this.engine.compared : undefined
+  }
+
   advance(steps: number): Ending | undefined {
     try {
       for (let left = steps; left > 0 && this.ending === undefined; ) left -= this.go()

@@ -3,6 +3,7 @@
  * progress, keep to a budget and be interrupted.
  */
 import { LimitReached, Unsound } from "../engine/fault.ts"
+import type { Compared } from "../engine/paranoid.ts"
 import { fiberOf, type Move, type System } from "../engine/system.ts"
 import { labelOf } from "../program/operation.ts"
 import type { Violation } from "../property/violation.ts"
@@ -45,6 +46,8 @@ export interface Search {
   readonly exercised: ReadonlyArray<{ readonly id: string; readonly times: number }>
   /** The states seen, where the strategy matches them: asked afterwards whether plain re-execution reaches another. */
   readonly visited?: { has(low: number, high: number): boolean }
+  /** What was checked on the way, where `SearchOptions.paranoid` asks for it. */
+  readonly compared?: Compared | undefined
   /** Goes on for about this many steps. Returns how the search ended, once it has. */
   advance(steps: number): Ending | undefined
 }
