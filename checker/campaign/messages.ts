@@ -25,6 +25,7 @@ export const PlainOptions = Schema.Struct({
   symmetry: Schema.optionalKey(Schema.Boolean),
   keepEnds: Schema.optionalKey(Schema.Boolean),
   parkedLimit: Schema.optionalKey(Count),
+  paranoid: Schema.optionalKey(Schema.Boolean),
 })
 
 export const Exercised = Schema.Array(Schema.Struct({ id: Schema.String, times: Count }))

@@ -173,6 +173,12 @@ export const commandLine = (registry: Registry, benchmarks: ReadonlyArray<Benchm
         Flag.withDescription(`The longest execution, in steps (default ${defaultSteps})`),
         Flag.optional,
       ),
+      paranoid: Flag.Boolean("paranoid").pipe(
+        Flag.withDescription(
+          "Check the rules that programs must obey as the search goes, and name what breaks them (states and random); some ten times slower",
+        ),
+        Flag.withDefault(false),
+      ),
       time,
       workers: whole("workers", 1).pipe(
         Flag.withDescription("Threads that explore one scenario together (states; default 1)"),

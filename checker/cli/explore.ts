@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import { readHeader } from "../campaign/checkpoint.ts"
 import { save } from "../counterexample/files.ts"
+import type { Result } from "../explore/explore.ts"
 import { states } from "../explore/states.ts"
 import type { SearchOptions, Strategy } from "../explore/strategy.ts"
 import type { ScenarioReport } from "../report/report.ts"
@@ -31,6 +32,7 @@ export interface ExploreFlags extends ResourceFlags {
   readonly executions: number | undefined
   readonly preemptions: number | undefined
   readonly steps: number | undefined
+  readonly paranoid: boolean
   readonly milliseconds: number | undefined
   readonly save: boolean
   readonly json: string | undefined
@@ -54,10 +56,15 @@ export const exploreCommand = Effect.fnUntraced(function* (registry: Registry, f
 })
 
 const checkFlags = Effect.fnUntraced(function* (flags: ExploreFlags) {
-  const { strategy, preemptions, executions, workers, memory, checkpoint, resume } = flags
+  const { strategy, preemptions, executions, paranoid, workers, memory, checkpoint, resume } = flags
   const usage = (message: string) => new BadUsage({ message, command: "explore" })
   if (preemptions !== undefined && strategy.name !== "dfs") {
     return yield* usage(`--preemptions bounds strategy dfs only, not ${strategy.name}`)
+  }
+  if (paranoid && strategy.name === "dfs") {
+    return yield* usage(
+      "--paranoid compares strategies states and random with plain re-execution, and dfs is plain re-execution itself",
+    )
   }
   if (executions !== undefined && strategy.name === "states") {
     return yield* usage("--executions bounds strategies dfs and random only: states visits states, not executions")
@@ -112,6 +119,7 @@ const planOf = Effect.fnUntraced(function* (registry: Registry, given: ExploreFl
       const options: SearchOptions = {
         maxSteps: flags.steps ?? defaultSteps,
         seed: resumed?.header.options.seed ?? flags.seed,
+        ...(flags.paranoid || resumed?.header.options.paranoid === true ? { paranoid: true } : {}),
         ...(flags.executions === undefined ? {} : { executions: flags.executions }),
         ...(flags.preemptions === undefined ? {} : { preemptions: flags.preemptions }),
         ...(bug === undefined ? {} : { target: bug.breaks }),
@@ -193,9 +201,10 @@ const exploredLines = Effect.fnUntraced(function* ({ task, result, finding, repo
   const mutant = bug === undefined ? "" : ` with ${bug.id}`
   const figures = `${figuresText(result.statistics)}, ${seconds(result.seconds)}`
   const lines = [[`${paint.strong(printable(task.program.scenario))}${mutant}`, ...boundTexts(report.bound)].join("  ")]
+  const checked = comparedLines(result, width)
   if (result.outcome === "holds") {
     const missed = bug === undefined ? [] : [paint.bad(`  seeded bug missed: ${bug.breaks} did not break`)]
-    return [...lines, ...missed, ...holdsLines(task, report, figures, width, paint.good, paint.warn)]
+    return [...lines, ...missed, ...holdsLines(task, report, figures, width, paint.good, paint.warn), ...checked]
   }
   if (result.outcome === "inconclusive") {
     const sentence = wrap(
@@ -203,7 +212,7 @@ const exploredLines = Effect.fnUntraced(function* ({ task, result, finding, repo
       width - 16,
     )
     const [first, ...rest] = sentence
-    return [...lines, `  ${paint.warn("inconclusive")}: ${first}`, ...indent(rest, 16), `  ${figures}`]
+    return [...lines, `  ${paint.warn("inconclusive")}: ${first}`, ...indent(rest, 16), `  ${figures}`, ...checked]
   }
   const { violation } = result
   return [
@@ -229,6 +238,14 @@ const exploredLines = Effect.fnUntraced(function* ({ task, result, finding, repo
       : sizeLines(sizeOf(finding, task), width)),
   ]
 })
+
+/** What `--paranoid` checked. */
+const comparedLines = ({ compared }: Result, width: number): ReadonlyArray<string> => {
+  if (compared === undefined) return []
+  const { histories, steps, paths } = compared
+  const text = `paranoid: ${count(histories, "fiber")} run again, ${count(steps, "step")} compared, ${count(paths, "path")} taken by plain re-execution`
+  return indent(wrap(text, width - 2), 2)
+}
 
 /** How long the schedule of a finding is, and at which bound. */
 export const sizeOf = ({ steps, cycle, preemptions, minimal, counterexample }: Finding, { program }: Task) => {

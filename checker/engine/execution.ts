@@ -4,7 +4,6 @@
  */
 import type { Operation } from "../program/operation.ts"
 import type { Hash, Plain } from "../program/plain.ts"
-import type { Actor } from "../program/runtime.ts"
 import type { Part, StoredCell } from "../program/store.ts"
 import { describeDeadlock, type LastWrite } from "../property/deadlock.ts"
 import { PropertyTracker } from "../property/tracker.ts"
@@ -151,7 +150,7 @@ export class Execution implements System, Others {
     return this.members[fiber]?.run.standing.kind === "ended"
   }
 
-  actor(fiber: number): Actor | undefined {
+  actor(fiber: number): FiberRun | undefined {
     return this.members[fiber]?.run
   }
 

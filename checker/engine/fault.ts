@@ -44,13 +44,18 @@ export class LimitReached extends Error {
   override readonly name = "LimitReached"
 }
 
+/** Thrown when a program breaks a rule that the memoised engine rests on, in a way that no one schedule shows. */
+export class Unsound extends Error {
+  override readonly name: string = "Unsound"
+}
+
 /** Thrown when the program treats names differently that it declares interchangeable. */
-export class NotInterchangeable extends Error {
+export class NotInterchangeable extends Unsound {
   override readonly name = "NotInterchangeable"
 }
 
 /** Thrown when a fiber does two things after the same results, as far as its last checkpoint counts them. */
-export class NotDeterministic extends Error {
+export class NotDeterministic extends Unsound {
   override readonly name = "NotDeterministic"
   constructor(fiber: string, what: string) {
     super(

@@ -11,7 +11,8 @@ export type Answer = Plain | typeof interruption
 const sameNames: Renaming = (value) => value
 
 /** A place that a fiber's future may depend on instead of all that came before it. */
-interface Since {
+export interface Since {
+  /** Which checkpoint or loop it is: `checkpoint retry`, `loop retry`. */
   readonly label: string
   readonly live: Plain
   /** How the fiber came to the loop, for the head of a loop that was entered. */
@@ -25,33 +26,37 @@ interface Since {
 export class History {
   private readonly fiber: string
   private readonly origin: History | undefined
-  private readonly since: Since | undefined
+  readonly since: Since | undefined
   private readonly answers: ReadonlyArray<Answer>
+  /** How many answers the fiber was told in all, those before the checkpoint included. */
+  readonly told: number
 
   private constructor(
     fiber: string,
     origin: History | undefined,
     since: Since | undefined,
     answers: ReadonlyArray<Answer>,
+    told: number,
   ) {
     this.fiber = fiber
     this.origin = origin
     this.since = since
     this.answers = answers
+    this.told = told
   }
 
   /** @param origin the history of the fiber that forked it */
   static of(fiber: string, origin: History | undefined): History {
-    return new History(fiber, origin, undefined, [])
+    return new History(fiber, origin, undefined, [], 0)
   }
 
   after(answer: Answer): History {
-    return new History(this.fiber, this.origin, this.since, [...this.answers, answer])
+    return new History(this.fiber, this.origin, this.since, [...this.answers, answer], this.told + 1)
   }
 
   /** Behind a checkpoint nothing older counts but the live values. */
   passing(label: string, live: Plain, entry: History | undefined): History {
-    return new History(this.fiber, undefined, { label, live, entry }, [])
+    return new History(this.fiber, undefined, { label, live, entry }, [], this.told)
   }
 
   /** One text per history: equal ones give equal texts, different ones different texts. */

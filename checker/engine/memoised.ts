@@ -38,7 +38,7 @@ import {
 import { Twins } from "./twins.ts"
 
 /** What performing an operation comes to. */
-interface Outcome {
+export interface Outcome {
   readonly result: Plain | StepFailed
   /** The cells that are written, each once, and what they hold then. */
   readonly cells: ReadonlyArray<StoredCell>
@@ -54,7 +54,7 @@ interface Outcome {
  * local variables, so a fiber that has moved on would not do. A node lends its fiber to the first child that is learnt,
  * and gets another, run along the same history, when its code is next needed.
  */
-interface Node {
+export interface Node {
   readonly fiber: NamedFiber
   /** Where the fiber that forked this one was. */
   readonly forkedBy: Node | undefined
@@ -123,7 +123,7 @@ export class Memoised implements System, Others {
   readonly instance: Instance
   readonly tracker: PropertyTracker
   /** Where each fiber stands. */
-  private readonly at: Array<Node>
+  protected readonly at: Array<Node>
   /**
    * What to put back, newest last: a fiber's position and node (none if it was not there), and how long the logs of the
    * store and the tracker were. A move that changes two fibers has two entries, the upper one with marks of -1.
@@ -336,7 +336,7 @@ export class Memoised implements System, Others {
     return this.at.find((node) => node.fiber.name === fiber)
   }
 
-  private canPerform(node: Node): boolean {
+  protected canPerform(node: Node): boolean {
     const { guard, operation } = node
     if (guard !== undefined) return guard.find() ?? this.learnGuard(node, guard)
     return operation?.kind !== "join" || this.named(operation.args[0])?.ended === true
@@ -354,7 +354,7 @@ export class Memoised implements System, Others {
   }
 
   /** Performs an operation on the cells: by what is known of it, or by running its body. */
-  private perform(fiber: number, node: Node, option: number): Outcome {
+  protected perform(fiber: number, node: Node, option: number): Outcome {
     const tree = node.outcomes[option]
     if (tree === undefined) return this.run(node, option)
     const known = tree.find()
@@ -428,7 +428,7 @@ export class Memoised implements System, Others {
    *
    * @throws NotDeterministic when they differ
    */
-  private compareAlone(fiber: number): void {
+  protected compareAlone(fiber: number): void {
     const { depth, instance } = this
     const { store } = instance
     const fresh = this.rerun(this.node(fiber))
@@ -492,7 +492,7 @@ export class Memoised implements System, Others {
     return this.nodeOf(fiber, by, new FiberRun(fiber, by.history))
   }
 
-  private node(fiber: number): Node {
+  protected node(fiber: number): Node {
     const node = this.at[fiber]
     if (node === undefined) throw new Error(`there is no fiber ${fiber}`)
     return node
@@ -545,7 +545,7 @@ export class Memoised implements System, Others {
   }
 
   /** The real fiber of a node, and what it is parked at: the code of the operation is that fiber's own. */
-  private parked(node: Node): { readonly run: FiberRun; readonly operation: Operation } {
+  protected parked(node: Node): { readonly run: FiberRun; readonly operation: Operation } {
     const run = this.visit(node)
     if (run.standing.kind !== "parked") throw new Error(`fiber ${run.name} has no operation`)
     return { run, operation: run.standing.operation }

@@ -2,9 +2,18 @@
  * Keeps real time, real randomness and timers out of programs under check: while program code runs, the globals that
  * reach them blame the running fiber instead, or make the setup fail. Code that is not a program's gets the real ones.
  */
+import childProcess from "node:child_process"
 import nodeCrypto from "node:crypto"
+import dns from "node:dns"
 import fs from "node:fs"
+import http from "node:http"
+import https from "node:https"
 import { syncBuiltinESMExports } from "node:module"
+import net from "node:net"
+import os from "node:os"
+import timers from "node:timers"
+import timersPromises from "node:timers/promises"
+import workerThreads from "node:worker_threads"
 import { breakRule, runtime } from "../program/runtime.ts"
 
 /** Whether the code that is running is a program's: a fiber's, a property's, or a scenario's setup. */
@@ -12,6 +21,8 @@ const ofProgram = (): boolean => runtime.actor !== undefined || runtime.setup !=
 
 const differs = "is the real world's: two runs would differ"
 const ends = "would end the checker"
+const collected = "tells when memory is collected: two runs would differ"
+const outlives = "is the real world's, and would be there in the next run"
 
 /** A function that is itself, own properties and all, to everybody but a program. */
 const forbid = (
@@ -40,6 +51,23 @@ const GuardedDate = new Proxy(RealDate, {
   },
 })
 
+/** A class of which a program may make no instance. */
+const forbidNew = (name: string, real: new (...args: Array<never>) => object, why = differs): unknown =>
+  new Proxy(real, {
+    construct: (target, args, newTarget) =>
+      ofProgram() ? breakRule(`new ${name}() ${why}`) : Reflect.construct(target, args, newTarget),
+  })
+
+/** An object that a program may read and not change. */
+const forbidChange = <A extends object>(name: string, real: A): A => {
+  const refuse = (key: string | symbol) => breakRule(`${name}.${String(key)} is changed: it ${outlives}`)
+  return new Proxy(real, {
+    set: (target, key, value) => (ofProgram() ? refuse(key) : Reflect.set(target, key, value)),
+    deleteProperty: (target, key) => (ofProgram() ? refuse(key) : Reflect.deleteProperty(target, key)),
+    defineProperty: (target, key, to) => (ofProgram() ? refuse(key) : Reflect.defineProperty(target, key, to)),
+  })
+}
+
 interface Guard {
   readonly holder: object
   readonly key: string
@@ -58,20 +86,46 @@ const forbidIn = <Key extends string>(
 const guards: ReadonlyArray<Guard> = [
   { holder: globalThis, key: "Date", value: GuardedDate },
   ...forbidIn("Date", Date, ["now"]),
-  ...forbidIn("performance", performance, ["now"]),
+  ...forbidIn("performance", performance, ["now", "mark", "measure", "eventLoopUtilization", "toJSON"]),
   ...forbidIn("Math", Math, ["random"]),
   ...(["setTimeout", "setInterval", "setImmediate", "queueMicrotask", "fetch"] as const).map((key) => ({
     holder: globalThis,
     key,
     value: forbid(key, globalThis[key]),
   })),
+  ...forbidIn("timers", timers, ["setTimeout", "setInterval", "setImmediate"]),
+  ...forbidIn("timers", timersPromises, ["setTimeout", "setInterval", "setImmediate"]),
+  ...(["WeakRef", "FinalizationRegistry"] as const).map((key) => ({
+    holder: globalThis,
+    key,
+    value: forbidNew(key, globalThis[key], collected),
+  })),
+  ...(["MessageChannel", "BroadcastChannel"] as const).map((key) => ({
+    holder: globalThis,
+    key,
+    value: forbidNew(key, globalThis[key]),
+  })),
+  ...forbidIn("Atomics", Atomics, ["wait", "notify"]),
   ...forbidIn("process.hrtime", process.hrtime, ["bigint"]),
   ...forbidIn("process.memoryUsage", process.memoryUsage, ["rss"]),
-  ...forbidIn("process", process, ["hrtime", "uptime", "memoryUsage", "cpuUsage", "nextTick"]),
+  ...forbidIn("process", process, ["hrtime", "uptime", "memoryUsage", "cpuUsage", "resourceUsage", "nextTick"]),
   ...forbidIn("process", process, ["exit", "abort", "kill"], ends),
-  ...forbidIn("console", console, ["log", "info", "warn", "error", "debug", "table", "dir"]),
+  ...forbidIn("process", process, ["chdir", "on", "once"], outlives),
+  ...forbidIn("process.stdout", process.stdout, ["write"], outlives),
+  ...forbidIn("process.stderr", process.stderr, ["write"], outlives),
+  { holder: process, key: "env", value: forbidChange("process.env", process.env) },
+  ...forbidIn("console", console, ["log", "info", "warn", "error", "debug", "table", "dir", "trace"]),
+  ...forbidIn("console", console, ["time", "timeEnd", "timeLog", "count", "countReset", "group", "groupEnd"]),
   ...forbidIn("crypto", crypto, ["randomUUID", "getRandomValues"]),
-  ...forbidIn("crypto", nodeCrypto, ["randomBytes", "randomUUID", "randomInt"]),
+  ...forbidIn("crypto", nodeCrypto, [
+    "randomBytes",
+    "randomUUID",
+    "randomInt",
+    "randomFillSync",
+    "randomFill",
+    "generateKeySync",
+    "generateKeyPairSync",
+  ]),
   { holder: fs, key: "readFileSync", value: forbid("fs.readFileSync()", fs.readFileSync, differs, isSourceMap) },
   ...forbidIn("fs", fs, [
     "writeFileSync",
@@ -81,7 +135,50 @@ const guards: ReadonlyArray<Guard> = [
     "statSync",
     "mkdirSync",
     "rmSync",
+    "unlinkSync",
+    "renameSync",
+    "copyFileSync",
+    "mkdtempSync",
+    "openSync",
+    "accessSync",
+    "readFile",
+    "writeFile",
+    "appendFile",
+    "open",
+    "createReadStream",
+    "createWriteStream",
+    "watch",
   ]),
+  ...forbidIn("fs.promises", fs.promises, [
+    "readFile",
+    "writeFile",
+    "appendFile",
+    "open",
+    "readdir",
+    "stat",
+    "access",
+    "mkdir",
+    "rm",
+    "unlink",
+    "rename",
+    "copyFile",
+    "mkdtemp",
+  ]),
+  ...forbidIn("child_process", childProcess, [
+    "exec",
+    "execFile",
+    "execFileSync",
+    "execSync",
+    "fork",
+    "spawn",
+    "spawnSync",
+  ]),
+  { holder: workerThreads, key: "Worker", value: forbidNew("Worker", workerThreads.Worker) },
+  ...forbidIn("net", net, ["connect", "createConnection", "createServer"]),
+  ...forbidIn("http", http, ["get", "request", "createServer"]),
+  ...forbidIn("https", https, ["get", "request", "createServer"]),
+  ...forbidIn("dns", dns, ["lookup", "resolve"]),
+  ...forbidIn("os", os, ["freemem", "loadavg", "uptime"]),
 ]
 
 /** Whether the guards are up. */

@@ -6,6 +6,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import seedrandom from "seedrandom"
 import { Execution } from "../engine/execution.ts"
+import type { Compared } from "../engine/paranoid.ts"
 import { attempt, stretchTime } from "../engine/supervised.ts"
 import { fiberOf, type Move } from "../engine/system.ts"
 import { Promises } from "../property/promises.ts"
@@ -45,6 +46,8 @@ export interface Result {
   readonly moves: ReadonlyArray<Move> | undefined
   /** Where the violation is a lasso: the position of the first of the moves that repeat for ever. */
   readonly cycle: number | undefined
+  /** What was checked on the way, where `SearchOptions.paranoid` asked for it. */
+  readonly compared?: Compared
   /** Why the exploration is inconclusive. */
   readonly reason: string | undefined
 }
@@ -121,7 +124,7 @@ export const drive = Effect.fnUntraced(function* <A, E, R>(
 })
 
 /** What is left of a search that has ended. */
-type Searched = Pick<Search, "statistics" | "exercised" | "visited">
+type Searched = Pick<Search, "statistics" | "exercised" | "visited" | "compared">
 
 /** What is explored, how, and for whom. */
 interface Exploration<E, R> {
@@ -165,6 +168,7 @@ export const conclude = Effect.fnUntraced(function* <E, R>(
     ...judged,
     statistics: search.statistics,
     exercised: bothExercised(search.exercised, liveness?.exercised ?? []),
+    ...(search.compared === undefined ? {} : { compared: search.compared }),
     seconds: (now - started) / 1000,
   } satisfies Result
 })

@@ -4,6 +4,7 @@
  */
 import seedrandom from "seedrandom"
 import { Memoised } from "../engine/memoised.ts"
+import { Paranoid } from "../engine/paranoid.ts"
 import { fiberOf, type Move } from "../engine/system.ts"
 import { Promises } from "../property/promises.ts"
 import type { Program } from "../scenario/program.ts"
@@ -32,7 +33,7 @@ class RandomSearch implements Search {
   constructor(program: Program, options: SearchOptions) {
     this.options = options
     this.random = seedrandom.alea(String(options.seed))
-    this.engine = new Memoised(program)
+    this.engine = new (options.paranoid ? Paranoid : Memoised)(program)
     this.promises = new Promises(this.engine)
     const violation = decisive([...this.engine.begin(), ...this.promises.begin()], options)
     if (violation !== undefined) this.ending = { kind: "violated", violation, moves: [] }
@@ -40,6 +41,10 @@ class RandomSearch implements Search {
 
   get exercised() {
     return this.engine.tracker.exercised
+  }
+
+  get compared() {
+    return this.engine instanceof Paranoid ? this.engine.compared : undefined
   }
 
   advance(steps: number): Ending | undefined {

@@ -4,6 +4,7 @@
  */
 import { NotDeterministic } from "../engine/fault.ts"
 import { Memoised } from "../engine/memoised.ts"
+import { Paranoid } from "../engine/paranoid.ts"
 import { fiberOf, type Move } from "../engine/system.ts"
 import type { Violation } from "../property/violation.ts"
 import type { Program } from "../scenario/program.ts"
@@ -49,7 +50,7 @@ export class StatesSearch implements Search {
   constructor(program: Program, options: SearchOptions, visited = new Visited(), joins = false) {
     this.options = options
     this.visited = visited
-    this.engine = new Memoised(program, {
+    this.engine = new (options.paranoid ? Paranoid : Memoised)(program, {
       keepEnds: options.keepEnds ?? false,
       symmetry: options.symmetry ?? true,
       ...(options.parkedLimit === undefined ? {} : { parkedLimit: options.parkedLimit }),
@@ -130,6 +131,10 @@ export class StatesSearch implements Search {
       if (wanted === 0) break
     }
     return { path: path.slice(0, open.length - 1), open }
+  }
+
+  get compared() {
+    return this.engine instanceof Paranoid ? this.engine.compared : undefined
   }
 
   advance(steps: number): Ending | undefined {

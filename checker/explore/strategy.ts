@@ -2,7 +2,8 @@
  * What a strategy is: a way to go through the executions of a program, in slices, so that whoever drives it can show
  * progress, keep to a budget and be interrupted.
  */
-import { LimitReached, NotDeterministic, NotInterchangeable } from "../engine/fault.ts"
+import { LimitReached, Unsound } from "../engine/fault.ts"
+import type { Compared } from "../engine/paranoid.ts"
 import { fiberOf, type Move, type System } from "../engine/system.ts"
 import { labelOf } from "../program/operation.ts"
 import type { Violation } from "../property/violation.ts"
@@ -45,6 +46,8 @@ export interface Search {
   readonly exercised: ReadonlyArray<{ readonly id: string; readonly times: number }>
   /** The states seen, where the strategy matches them: asked afterwards whether plain re-execution reaches another. */
   readonly visited?: { has(low: number, high: number): boolean }
+  /** What was checked on the way, where `SearchOptions.paranoid` asks for it. */
+  readonly compared?: Compared | undefined
   /** Goes on for about this many steps. Returns how the search ended, once it has. */
   advance(steps: number): Ending | undefined
 }
@@ -69,6 +72,8 @@ export interface SearchOptions {
   readonly parkedLimit?: number
   /** Keep apart the histories with which a fiber ended: for comparing numbers of states. */
   readonly keepEnds?: boolean
+  /** Check the rules that the memoised engine rests on as the search goes, at a price: see `engine/paranoid.ts`. */
+  readonly paranoid?: boolean
 }
 
 /** What a search that does not stop at violations reports. */
@@ -110,8 +115,7 @@ export const decisive = (violations: ReadonlyArray<Violation>, options: SearchOp
 /** The ending that an error of the engine stands for; other errors are defects of ours and are thrown on. */
 export const endingOf = (error: unknown): Ending => {
   if (error instanceof LimitReached) return { kind: "cut", reason: error.message }
-  if (error instanceof NotDeterministic || error instanceof NotInterchangeable)
-    return { kind: "unsound", message: error.message }
+  if (error instanceof Unsound) return { kind: "unsound", message: error.message }
   throw error
 }
 

@@ -144,6 +144,23 @@ export class PropertyTracker {
     return violations
   }
 
+  /** What invariants and observations come to in the present state, by position: as it is remembered, where it is. */
+  remembered(): ReadonlyArray<Plain> {
+    return this.properties.map(({ kind }, position) => {
+      if (kind === "invariant") return this.verdicts[position]?.find()
+      return kind === "action" ? this.present[position] : undefined
+    })
+  }
+
+  /** The same, evaluated once more. */
+  evaluatedAnew(): ReadonlyArray<Plain> {
+    return this.properties.map((property, position) => {
+      if (property.kind === "invariant") return this.guarded(position, () => verdictOf(property), "holds", [])
+      if (property.kind !== "action") return undefined
+      return this.guarded(position, () => intern(property.observe()), undefined, [])
+    })
+  }
+
   /** The length of the log, to `rollback` to. */
   get mark(): number {
     return this.positions.length
@@ -250,10 +267,7 @@ export class PropertyTracker {
       this.learn<Verdict>(
         tree,
         position,
-        () => {
-          if (!property.premise()) return "silent"
-          return property.holds() ? "holds" : "broken"
-        },
+        () => verdictOf(property),
         "holds",
         (said, twin) => said === twin,
         violations,
@@ -370,6 +384,11 @@ export class PropertyTracker {
       runtime.actor = undefined
     }
   }
+}
+
+const verdictOf = (property: StateProperty): Verdict => {
+  if (!property.premise()) return "silent"
+  return property.holds() ? "holds" : "broken"
 }
 
 /** Whose code runs while a property is evaluated: nobody's that could act, but kept from the real world all the same. */

@@ -2,8 +2,15 @@
  * The rules of the language of programs. Whoever breaks one is told so by name, by every strategy, the same way every
  * time, and never left hanging.
  */
+import { execSync } from "node:child_process"
 import { randomInt } from "node:crypto"
 import fs, { existsSync } from "node:fs"
+import { readFile } from "node:fs/promises"
+import http from "node:http"
+import net from "node:net"
+import { setTimeout as nodeTimeout } from "node:timers"
+import { setTimeout as later } from "node:timers/promises"
+import { Worker } from "node:worker_threads"
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Deferred from "effect/Deferred"
@@ -18,6 +25,8 @@ import { builtIn, cell, checkpoint, choose, guardedStep, step } from "../../chec
 import { bystander, type Case, expectBroken, over, verdicts } from "./broken.ts"
 
 const realTimer = () => new Promise<void>((resolve) => setTimeout(resolve, 1))
+
+const shared = new Int32Array(new SharedArrayBuffer(4))
 
 /** Plain values come from results only: a function is none, whatever the types are told. */
 const returning = (value: unknown) => step("hand-over", () => value)
@@ -245,6 +254,39 @@ const cases: ReadonlyArray<Case> = [
   { name: "a file, by a named import", fiber: () => step("look", () => existsSync("/")), parts: ["fs.existsSync()"] },
   { name: "a file, by a namespace", fiber: () => step("look", () => fs.statSync("/").size), parts: ["fs.statSync()"] },
   { name: "a random number of Node's", fiber: () => step("roll", () => randomInt(6)), parts: ["crypto.randomInt()"] },
+  { name: "a file, by a promise", fiber: () => Effect.promise(() => readFile("/")), parts: ["fs.promises.readFile()"] },
+  { name: "a file, by a callback", fiber: () => step("look", () => fs.open("/", () => 0)), parts: ["fs.open()"] },
+  { name: "another process", fiber: () => step("run", () => execSync("true")), parts: ["child_process.execSync()"] },
+  { name: "a connection", fiber: () => step("call", () => void net.connect(1)), parts: ["net.connect()"] },
+  { name: "a request", fiber: () => step("call", () => void http.get("http://[::1]")), parts: ["http.get()"] },
+  {
+    name: "a worker",
+    fiber: () => step("start", () => void new Worker("0", { eval: true })),
+    parts: ["new Worker()"],
+  },
+  { name: "node:timers", fiber: () => step("tick", () => void nodeTimeout(() => 0)), parts: ["setTimeout"] },
+  { name: "node:timers/promises", fiber: () => Effect.promise(() => later(1)), parts: ["setTimeout"] },
+  { name: "an output", fiber: () => step("say", () => process.stdout.write("")), parts: ["process.stdout.write()"] },
+  { name: "console.count", fiber: () => step("say", () => console.count("")), parts: ["console.count()"] },
+  {
+    name: "a changed environment",
+    fiber: () =>
+      step("set", () => {
+        process.env.SHOOTDOWN_NEVER = "1"
+      }),
+    parts: ["in set", "process.env.SHOOTDOWN_NEVER is changed"],
+  },
+  {
+    name: "a change taken out of the environment",
+    fiber: () => step("set", () => Reflect.deleteProperty(process.env, "PATH")),
+    parts: ["process.env.PATH is changed"],
+  },
+  {
+    name: "a weak reference",
+    fiber: () => step("look", () => new WeakRef({}).deref() === undefined),
+    parts: ["in look", "new WeakRef() tells when memory is collected"],
+  },
+  { name: "Atomics", fiber: () => step("wait", () => Atomics.notify(shared, 0)), parts: ["Atomics.notify()"] },
   { name: "process.hrtime.bigint", fiber: () => step("look", () => process.hrtime.bigint()), parts: ["hrtime.bigint"] },
   { name: "a circular result", fiber: () => returning(knot()), parts: ["more than 100 levels", 'it["self"]["self"]'] },
   { name: "a deep result", fiber: () => returning(nested(100_000)), parts: ["more than 100 levels deep", "it[0][0]"] },

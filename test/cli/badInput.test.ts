@@ -27,6 +27,7 @@ describe.concurrent("usage", () => {
     [["explore", "nowhere/*"], "no scenario matches nowhere/*"],
     [["explore", program, "--mutant", "x"], "no mutant x of lost-update"],
     [["explore", program, "--preemptions", "2"], "--preemptions", "dfs"],
+    [["explore", program, "--paranoid", "--strategy", "dfs"], "--paranoid", "plain re-execution itself"],
     [["explore", program, "--executions", "2"], "--executions", "states"],
     [["explore", program, "--time", "soon"], "--time soon", "60s"],
     [["explore", program, "--seed", "1.5"], "--seed 1.5", "whole number"],

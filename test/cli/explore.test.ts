@@ -60,6 +60,20 @@ describe.concurrent("explore FILE.ts", () => {
     expect(status).toBe(0)
   })
 
+  it("checks the rules on the way with --paranoid, and names what breaks them", async () => {
+    const honest = await shootdown(["explore", put("paranoid/locked.ts", programs.lockedUpdate), "--paranoid"])
+    expect(honest.stdout).toMatch(
+      /holds .*\n(.*\n)* {2}paranoid: \d+ fibers run again, \d+ steps compared, \d+ paths taken/,
+    )
+    expect(honest.status).toBe(0)
+    const file = put("paranoid/forgets.ts", programs.forgetful)
+    expect((await shootdown(["explore", file])).status).toBe(0)
+    const { stdout, status } = await shootdown(["explore", file, "--paranoid"])
+    expect(stdout).toContain("violated: rules")
+    expect(stdout.replaceAll(/\s+/g, " ")).toContain("checkpoint forget does not name a value that is still needed")
+    expect(status).toBe(1)
+  })
+
   it("explores every schedule with dfs, within a bound of preemptions", async () => {
     const file = put("dfs.ts", programs.lockedUpdate)
     const bounded = await shootdown(["explore", file, "--strategy", "dfs", "--preemptions", "0"])

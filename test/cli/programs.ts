@@ -50,6 +50,21 @@ export const lockedUpdate = file(
      premise: ({ a }) => a.value > 2, holds: () => false }]`,
 )
 
+/** A checkpoint that forgets what was read, in a way that nothing but `--paranoid` notices. */
+export const forgetful = file(
+  "forgetful",
+  `const idle = Effect.gen(function* () { for (let i = 0; i < 60; i++) yield* step("idle", [i], () => undefined) })
+    const set = (into, value) => step("set", [value], () => { into.value = value })
+    const reader = Effect.gen(function* () {
+      const seen = yield* step("read", () => a.value)
+      yield* checkpoint("forget")
+      yield* guardedStep("wait", () => b.value === 1, () => undefined)
+      yield* step("write", () => { b.value = seen })
+    })
+    return { world: { b }, fibers: { sets: Effect.all([idle, set(a, 2), set(a, 0), set(b, 1)]), reader } }`,
+  `[{ kind: "invariant", id: "never-two", statement: "b is never 2.", source: "test", holds: ({ b }) => b.value !== 2 }]`,
+)
+
 /** Two locks in two orders. */
 export const deadlock = file(
   "deadlock",

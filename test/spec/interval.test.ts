@@ -45,6 +45,22 @@ describe("the interval notifier", () => {
     expect(result.statistics.states).toBeGreaterThan(500)
   })
 
+  it("keeps to the rules of the language of programs, as far as they can be checked", {
+    timeout: 120_000,
+  }, async () => {
+    const program = scenario("notifier/interval/one-fault").program({ ...smallest, removals: 1 })
+    const plain = await Effect.runPromise(explore(program, strategy("states"), options))
+    const checked = await Effect.runPromise(explore(program, strategy("states"), { ...options, paranoid: true }))
+    expect(checked.violation).toBeUndefined()
+    expect(checked.outcome).toBe("holds")
+    expect(checked.statistics).toEqual(plain.statistics)
+    expect(checked.exercised).toEqual(plain.exercised)
+    const { histories = 0, steps = 0, paths = 0 } = checked.compared ?? {}
+    expect(histories).toBeGreaterThan(100)
+    expect(steps).toBeGreaterThan(2 * checked.statistics.transitions)
+    expect(paths).toBeGreaterThan(100)
+  })
+
   it("exercises every invariant in some scenario", async () => {
     const exercised = new Map<string, number>()
     for (const { id, program } of intervalNotifier.scenarios) {

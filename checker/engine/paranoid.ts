@@ -1,0 +1,394 @@
+/**
+ * The memoised engine without its trust. It goes where `Memoised` goes and, as it goes, checks the rules that programs
+ * must obey for that engine to mean what plain re-execution means; a rule that is broken ends the search by name.
+ *
+ * - Each node is learnt a second time, by a fiber that is told the results and runs none of the bodies.
+ * - Each guard and body is run again in every state in which it is looked up: by the node's own fiber, by that second
+ *   one, and by fibers whose histories a checkpoint has made equivalent to the node's. All must do the same.
+ * - What properties say of a state is evaluated again.
+ * - Paths are taken again by plain re-execution, step by step, and on from there: the first time that a step reads
+ *   something new, that a fiber comes to a node in a new way, or that a fiber moves from a node while another is at one.
+ *
+ * The first three leave nothing out of what is visited (but very long histories), the last is a sample within an
+ * allowance.
+ */
+import { labelOf, type Operation } from "../program/operation.ts"
+import { show } from "../program/plain.ts"
+import type { Violation } from "../property/violation.ts"
+import type { Program } from "../scenario/program.ts"
+import { Unsound } from "./fault.ts"
+import type { FiberRun, Standing } from "./fiberRun.ts"
+import type { Answer } from "./history.ts"
+import { Memoised, type MemoisedOptions, type Node, type Outcome, type Snapshot } from "./memoised.ts"
+import { causeOf, type Disagreement, type Frame, PlainPath } from "./plainPath.ts"
+import { fiberOf, guardHolds, type Move, StepFailed } from "./system.ts"
+import {
+  type Difference,
+  describeStanding,
+  differenceOf,
+  forgetfulCheckpoint,
+  takeBack,
+  tryOut,
+  Witness,
+} from "./witness.ts"
+
+/** How many histories of a node have a witness, at most. */
+const witnessesKept = 6
+
+/** From this many answers on, only the nodes at every so many more have witnesses: each is run from the start. */
+const longHistory = 256
+const longStride = 64
+
+/** How many steps a comparison with plain re-execution goes on beyond the present state. */
+const stepsBeyond = 40
+
+/** How many steps plain re-execution may take: so many at once, and so many for each step of the search. */
+const allowedAtOnce = 50_000
+const allowedForEach = 0.5
+
+/** To set a program up takes as long as so many steps. */
+const setUpSteps = 20
+
+/** What was compared so far. */
+export interface Compared {
+  /** Histories along which a fiber was run a second time. */
+  histories: number
+  /** Steps that were run again. */
+  steps: number
+  /** Paths that were taken by plain re-execution. */
+  paths: number
+}
+
+export class Paranoid extends Memoised {
+  readonly compared: Compared = { histories: 0, steps: 0, paths: 0 }
+  private readonly program: Program
+  /** The states from the first one, or the one restored, to the present one, which is at `depth`. */
+  private readonly frames: Array<Frame> = []
+  private readonly roads = new WeakMap<Snapshot, Frame>()
+  /** By node; the first one's history is the one along which the node was learnt. */
+  private readonly witnesses = new Map<Node, Array<Witness>>()
+  /** How many of a node's answers, and whether its fork, were followed to the nodes behind them. */
+  private readonly followed = new Map<Node, number>()
+  private readonly numbers = new Map<Node, number>()
+  private readonly pairs = new Set<number>()
+  private performed: Outcome["result"] = undefined
+  private somethingNew = false
+  private beyond = false
+  private stepsTaken = 0
+  private plainSteps = 0
+
+  constructor(program: Program, options: MemoisedOptions = {}) {
+    super(program, options)
+    this.program = program
+  }
+
+  override moves(): ReadonlyArray<Move> {
+    const moves = super.moves()
+    this.present.moves = moves
+    return moves
+  }
+
+  override take(move: Move): ReadonlyArray<Violation> {
+    const violations = super.take(move)
+    this.judgeAnew()
+    return violations
+  }
+
+  override step(move: Move): ReadonlyArray<Violation> {
+    const previous = this.present
+    const mover = this.node(fiberOf(move))
+    this.somethingNew = false
+    const violations = super.step(move)
+    this.frames[this.depth] = this.frameAfter(previous, move)
+    for (const node of previous.at) this.follow(node)
+    for (const node of this.at) this.witnessesOf(node)
+    if (this.beyond) {
+      mover.taken--
+      return violations
+    }
+    this.stepsTaken++
+    const met = this.meet(mover, previous.at)
+    if (this.somethingNew && this.mayTake(2)) this.comparePath(fiberOf(move), stepsBeyond)
+    else if (met && this.mayTake(1)) this.comparePath(fiberOf(move), 0)
+    return violations
+  }
+
+  override judge(): ReadonlyArray<Violation> {
+    const violations = super.judge()
+    this.judgeAnew()
+    return violations
+  }
+
+  override end(): ReadonlyArray<Violation> {
+    if (this.mayTake(1)) this.comparePath(0, 0)
+    return super.end()
+  }
+
+  override snapshot(): Snapshot {
+    const snapshot = super.snapshot()
+    this.roads.set(snapshot, this.present)
+    return snapshot
+  }
+
+  override restore(snapshot: Snapshot): void {
+    super.restore(snapshot)
+    const road = this.roads.get(snapshot)
+    if (road === undefined) throw new Error("the state was not taken down here")
+    this.frames[0] = road
+  }
+
+  /** Paths do this better: they go on when the fiber waits, and they are taken whenever something new is read. */
+  protected override compareAlone(): void {}
+
+  protected override canPerform(node: Node): boolean {
+    const can = super.canPerform(node)
+    if (node.guard === undefined) return can
+    const own = this.parked(node)
+    const compare = (run: FiberRun, operation: Operation | undefined, witness: Witness | undefined) => {
+      if (operation === undefined) return
+      const second = guardHolds(this.instance, run, operation)
+      if (second !== can) this.blame(node, witness, { what: "its guard", first: String(can), second: String(second) })
+    }
+    compare(own.run, own.operation, undefined)
+    for (const witness of this.witnessesOf(node)) compare(witness.run, witness.operation, witness)
+    return can
+  }
+
+  protected override perform(fiber: number, node: Node, option: number): Outcome {
+    const { instance } = this
+    const { store } = instance
+    const leaves = node.outcomes[option]?.leaves
+    if (leaves === undefined) return this.noted(super.perform(fiber, node, option))
+    const { run, operation } = this.parked(node)
+    const again = tryOut(instance, run, operation, option, node.monitors, this)
+    const others = this.witnessesOf(node).flatMap((witness) => {
+      if (witness.operation === undefined) return []
+      return [{ witness, effects: tryOut(instance, witness.run, witness.operation, option, node.monitors, this) }]
+    })
+    this.compared.steps += 1 + others.length
+    const { mark } = store
+    const outcome = super.perform(fiber, node, option)
+    const changes = takeBack(store, mark)
+    const effects = { result: outcome.result, changes }
+    for (const { witness, effects: second } of [{ witness: undefined, effects: again }, ...others]) {
+      const difference = differenceOf(effects, second)
+      if (difference !== undefined) this.blame(node, witness, difference)
+    }
+    for (const [cell, { after }] of changes) store.put(cell, after)
+    if (leaves !== node.outcomes[option]?.leaves) this.somethingNew = true
+    return this.noted(outcome)
+  }
+
+  private noted(outcome: Outcome): Outcome {
+    this.performed = outcome.result
+    return outcome
+  }
+
+  private get present(): Frame {
+    const { depth, frames } = this
+    const frame = frames[depth] ?? this.frameAfter(undefined, 0)
+    frames[depth] = frame
+    return frame
+  }
+
+  private frameAfter(previous: Frame | undefined, move: Move): Frame {
+    const entries = this.instance.store.cells.map(({ entry }) => entry)
+    return { previous, move, result: this.performed, entries, at: [...this.at], moves: undefined }
+  }
+
+  /** The fibers that bear witness of a node; at first one, which learns the node a second time. */
+  private witnessesOf(node: Node): ReadonlyArray<Witness> {
+    const known = this.witnesses.get(node)
+    if (known !== undefined) return known
+    const witnesses: Array<Witness> = []
+    this.witnesses.set(node, witnesses)
+    if (hasFailed(node) || isSkipped(node)) return witnesses
+    const forked = node.forkedBy === undefined ? undefined : this.witnessesOf(node.forkedBy)[0]?.operation
+    const fiber = forked?.kind === "fork" ? this.instance.forked(node.fiber.name, forked.effect) : node.fiber
+    this.add(node, new Witness(fiber, node.forkedBy?.history, answersTo(node)))
+    return witnesses
+  }
+
+  /** Lets another fiber bear witness of a node, and of the nodes behind it that are known. */
+  private add(node: Node, witness: Witness): void {
+    const witnesses = this.witnesses.get(node) ?? []
+    this.compared.histories++
+    const first = describeStanding(standingOf(node))
+    const second = describeStanding(witness.run.standing)
+    if (first !== second) this.blame(node, witness, { what: "its next step", first, second })
+    witnesses.push(witness)
+    if (witnesses.length === 1) return
+    const behind = [...node.next].slice(0, this.followed.get(node) ?? 0)
+    for (const [answer, next] of behind) this.lend(node, answer, next, [witness])
+    this.lendToChild(node, [witness])
+  }
+
+  /** Lets a node's witnesses bear witness of the nodes that were learnt behind it since. */
+  private follow(node: Node): void {
+    const before = this.followed.get(node) ?? 0
+    if (node.next.size > before) {
+      this.somethingNew = true
+      const behind = [...node.next].slice(before)
+      this.followed.set(node, node.next.size)
+      for (const [answer, next] of behind) this.lend(node, answer, next, this.witnessesOf(node))
+    }
+    if (node.child !== undefined && !this.witnesses.has(node.child))
+      this.lendToChild(node, this.witnessesOf(node).slice(1))
+  }
+
+  /**
+   * Lets witnesses of a node, told an answer, bear witness of where that leads. Where the checkpoint made a history
+   * equivalent to that of a node that was known, one of them does: else each round of a loop would add another.
+   */
+  private lend(node: Node, answer: Answer, next: Node, witnesses: ReadonlyArray<Witness>): void {
+    const learntSo = next.parent === node && Object.is(next.answer, answer)
+    const [first] = this.witnessesOf(node)
+    const lent = witnesses.filter((witness) => (witness === first) !== learntSo)
+    for (const witness of lent) {
+      if (next.ended || this.witnessesOf(next).length >= witnessesKept || isSkipped(next)) return
+      this.add(next, witness.after(answer))
+    }
+  }
+
+  /** Lets the fibers that other histories of a node fork bear witness of the one that it forks. */
+  private lendToChild(node: Node, witnesses: ReadonlyArray<Witness>): void {
+    const { child, history } = node
+    if (child === undefined) return
+    for (const { operation } of witnesses) {
+      if (operation?.kind !== "fork" || this.witnessesOf(child).length >= witnessesKept) continue
+      this.add(child, new Witness(this.instance.forked(child.fiber.name, operation.effect), history))
+    }
+  }
+
+  /** Whether a fiber moves from a node, for the first time, while another is where it is. */
+  private meet(mover: Node, at: ReadonlyArray<Node>): boolean {
+    const before = this.pairs.size
+    for (const other of at) this.pairs.add(this.numberOf(mover) * 2 ** 24 + this.numberOf(other))
+    return this.pairs.size > before
+  }
+
+  private numberOf(node: Node): number {
+    const number = this.numbers.get(node) ?? this.numbers.size
+    this.numbers.set(node, number)
+    return number
+  }
+
+  private mayTake(share: number): boolean {
+    return this.plainSteps < share * (allowedAtOnce + allowedForEach * this.stepsTaken)
+  }
+
+  /** Takes the path to the present state by plain re-execution, and goes on from there with one fiber first. */
+  private comparePath(fiber: number, steps: number): void {
+    const { depth, tracker } = this
+    const path = new PlainPath(this.program)
+    this.compared.paths++
+    this.plainSteps += setUpSteps
+    const frames = [this.present]
+    for (let { previous } = this.present; previous !== undefined; previous = previous.previous) frames.push(previous)
+    frames.reverse()
+    for (const [position, frame] of frames.entries()) {
+      if (position > 0) this.plainSteps++
+      this.expectNone(position > 0 ? path.follow(frame) : undefined, frames)
+      if (frame.result instanceof StepFailed) return
+      this.expectNone(path.compareState(frame), frames)
+    }
+    this.compareJudgement(path)
+    this.beyond = true
+    const { counting } = tracker
+    tracker.counting = false
+    for (let taken = 0; taken < steps; taken++) {
+      const moves = this.moves()
+      this.expectNone(path.compareState(this.present), frames)
+      const move = moves.find((each) => fiberOf(each) === fiber) ?? moves[0]
+      if (move === undefined) break
+      this.step(move)
+      frames.push(this.present)
+      this.plainSteps++
+      this.expectNone(path.follow(this.present), frames)
+      if (this.rest === "broken") break
+    }
+    while (this.depth > depth) this.undo()
+    tracker.counting = counting
+    this.beyond = false
+  }
+
+  private expectNone(disagreement: Disagreement | undefined, frames: ReadonlyArray<Frame>): void {
+    if (disagreement === undefined) return
+    const { fiber, name, label, path, what, memoised, plain } = disagreement
+    const node = frames[path.length]?.at[fiber]
+    const cause = node === undefined ? "" : `: ${causeOf(this.program, disagreement, answersTo(node))}`
+    const steps = path.length === 1 ? "1 step" : `${path.length} steps`
+    throw new Unsound(
+      `fiber ${name}, at ${label} after ${steps} of one schedule: ${what} is ${plain} by plain re-execution, and ${memoised} by the results of its steps alone${cause}`,
+    )
+  }
+
+  /** Compares what properties say of the present state with what they say of it under plain re-execution. */
+  private compareJudgement(path: PlainPath): void {
+    const plain = path.judgement()
+    this.tracker.evaluatedAnew().forEach((says, position) => {
+      if (Object.is(says, plain[position])) return
+      throw this.impure(position, `${show(says)}, and ${show(plain[position])} in the same state of plain re-execution`)
+    })
+  }
+
+  /** Compares what properties are known to say of the present state with what they say when they are asked again. */
+  private judgeAnew(): void {
+    const anew = this.tracker.evaluatedAnew()
+    this.tracker.remembered().forEach((says, position) => {
+      if (says === undefined || Object.is(says, anew[position])) return
+      throw this.impure(position, `${show(says)}, and ${show(anew[position])} when it is asked again in the same state`)
+    })
+  }
+
+  private impure(position: number, how: string): Unsound {
+    const id = this.tracker.exercised[position]?.id
+    return new Unsound(`property ${id} says ${how}: it must depend on nothing but cells`)
+  }
+
+  /** @param witness the fiber that does something else than the node says; `undefined` for the node's own */
+  private blame(node: Node, witness: Witness | undefined, { what, first, second }: Difference): never {
+    const { operation, fiber } = node
+    const where = operation === undefined ? "at its end" : `in ${labelOf(operation)}`
+    const [learnt] = this.witnesses.get(node) ?? []
+    const but = (who: string, why: string) =>
+      new Unsound(`fiber ${fiber.name}, ${where}: ${what} is ${first}, and ${second} ${who}: ${why}`)
+    if (witness === undefined) {
+      throw but(
+        "when its code runs again in the same state",
+        "it keeps something outside, or depends on something there",
+      )
+    }
+    if (learnt === undefined || learnt === witness) {
+      throw but(
+        "for a fiber that was told the same results and ran no body before",
+        "the body or guard of a step keeps something in a variable for later, or fibers share one; a step speaks to its fiber through its result only",
+      )
+    }
+    const checkpoint = forgetfulCheckpoint(learnt, witness)
+    if (checkpoint === undefined) {
+      throw but("for a fiber that came here along an equivalent history", "fibers share nothing but cells")
+    }
+    throw but(
+      `for a fiber that came to ${checkpoint} with the same live values and another past`,
+      `${checkpoint} does not name a value that is still needed`,
+    )
+  }
+}
+
+/** The results along which a node was learnt. */
+const answersTo = (node: Node): ReadonlyArray<Answer> => {
+  const answers: Array<Answer> = []
+  for (let at = node; at.parent !== undefined; at = at.parent) answers.push(at.answer)
+  return answers.reverse()
+}
+
+const hasFailed = ({ operation, ended, violation }: Node): boolean =>
+  operation === undefined && !ended && violation === undefined
+
+const isSkipped = ({ history: { told } }: Node): boolean => told > longHistory && told % longStride !== 0
+
+const standingOf = ({ operation, violation, value }: Node): Standing => {
+  if (operation !== undefined) return { kind: "parked", operation }
+  return violation === undefined ? { kind: "ended", value } : { kind: "broken", violation }
+}
