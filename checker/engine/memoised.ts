@@ -14,7 +14,7 @@ import type { Actor } from "../program/runtime.ts"
 import type { Entry, Part, StoredCell } from "../program/store.ts"
 import { describeDeadlock } from "../property/deadlock.ts"
 import { PropertyTracker } from "../property/tracker.ts"
-import type { Violation } from "../property/violation.ts"
+import { together, type Violation } from "../property/violation.ts"
 import type { Instance, NamedFiber, Program } from "../scenario/program.ts"
 import type { Monitor } from "../scenario/scenario.ts"
 import { LimitReached, NotDeterministic } from "./fault.ts"
@@ -192,9 +192,8 @@ export class Memoised implements System, Others {
   }
 
   take(move: Move): ReadonlyArray<Violation> {
-    const { mark } = this.instance.store
     const violations = this.step(move)
-    return [...violations, ...this.tracker.checkState(mark), ...this.counted()]
+    return together(violations, this.judge())
   }
 
   /** The first half of `take`: what the step breaks as a step. The state that it leads to is left to `judge`. */
@@ -226,13 +225,10 @@ export class Memoised implements System, Others {
 
   /** The second half of `take`, in a state that was not judged before. */
   judge(): ReadonlyArray<Violation> {
-    const mark = this.trailMarks.at(-2) ?? 0
-    return [...this.tracker.checkState(mark), ...this.counted()]
-  }
-
-  private counted(): ReadonlyArray<Violation> {
+    const mark = this.trailMarks[this.trailMarks.length - 2] ?? 0
+    const violations = this.tracker.checkState(mark)
     this.tracker.count()
-    return []
+    return violations
   }
 
   /** Takes back the last move. */

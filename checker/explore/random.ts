@@ -5,8 +5,9 @@
 import seedrandom from "seedrandom"
 import { Memoised } from "../engine/memoised.ts"
 import { Paranoid } from "../engine/paranoid.ts"
-import { fiberOf, type Move } from "../engine/system.ts"
+import { type Move, optionOf } from "../engine/system.ts"
 import { Promises } from "../property/promises.ts"
+import { together } from "../property/violation.ts"
 import type { Program } from "../scenario/program.ts"
 import {
   decisive,
@@ -24,7 +25,7 @@ const defaultExecutions = 10_000
 class RandomSearch implements Search {
   readonly statistics = emptyStatistics()
   private readonly engine: Memoised
-  private promises: Promises
+  private readonly promises: Promises
   private readonly options: SearchOptions
   private readonly random: () => number
   private readonly path: Array<Move> = []
@@ -35,7 +36,7 @@ class RandomSearch implements Search {
     this.random = seedrandom.alea(String(options.seed))
     this.engine = new (options.paranoid ? Paranoid : Memoised)(program)
     this.promises = new Promises(this.engine)
-    const violation = decisive([...this.engine.begin(), ...this.promises.begin()], options)
+    const violation = decisive(together(this.engine.begin(), this.promises.begin()), options)
     if (violation !== undefined) this.ending = { kind: "violated", violation, moves: [] }
   }
 
@@ -61,7 +62,6 @@ class RandomSearch implements Search {
     const { engine, options, path, statistics } = this
     while (engine.depth > 0) engine.undo()
     path.length = 0
-    this.promises = new Promises(engine)
     this.promises.begin()
     for (let move = this.pick(engine.moves()); move !== undefined; move = this.pick(engine.moves())) {
       if (path.length >= options.maxSteps) {
@@ -71,7 +71,7 @@ class RandomSearch implements Search {
       path.push(move)
       statistics.transitions++
       statistics.maxDepth = Math.max(statistics.maxDepth, path.length)
-      const violation = decisive([...engine.take(move), ...this.promises.step()], options)
+      const violation = decisive(together(engine.take(move), this.promises.step()), options)
       if (violation !== undefined) {
         statistics.executions++
         this.ending = { kind: "violated", violation, moves: [...path] }
@@ -84,7 +84,7 @@ class RandomSearch implements Search {
   private finish(): void {
     const { engine, options, statistics } = this
     statistics.executions++
-    const violation = decisive([...engine.end(), ...this.promises.end()], options)
+    const violation = decisive(together(engine.end(), this.promises.end()), options)
     const { store } = engine.instance
     if (engine.rest !== "broken") {
       options.survey?.final(store.contents(), engine.rest === "stuck")
@@ -99,12 +99,18 @@ class RandomSearch implements Search {
     }
   }
 
-  /** First a fiber, then one of its options. */
+  /** First a fiber, then one of its options: its moves stand together, the one of option 0 first. */
   private pick(moves: ReadonlyArray<Move>): Move | undefined {
-    const fibers = [...new Set(moves.map(fiberOf))]
-    const fiber = fibers[Math.floor(this.random() * fibers.length)]
-    const own = moves.filter((move) => fiberOf(move) === fiber)
-    return own.length < 2 ? own[0] : own[Math.floor(this.random() * own.length)]
+    let fibers = 0
+    for (let i = 0; i < moves.length; i++) if (optionOf(moves[i] ?? 0) === 0) fibers++
+    let wanted = Math.floor(this.random() * fibers)
+    let first = 0
+    for (; first < moves.length; first++) {
+      if (optionOf(moves[first] ?? 0) === 0 && wanted-- === 0) break
+    }
+    let end = first + 1
+    while (end < moves.length && optionOf(moves[end] ?? 0) > 0) end++
+    return end - first < 2 ? moves[first] : moves[first + Math.floor(this.random() * (end - first))]
   }
 }
 

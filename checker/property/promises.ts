@@ -34,8 +34,9 @@ export class Promises {
     return this.waiting
   }
 
-  /** Looks at the initial state. */
+  /** Looks at the initial state, where nothing is pending from before. */
   begin(): ReadonlyArray<Violation> {
+    this.waiting = []
     return this.look(true)
   }
 

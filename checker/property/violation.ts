@@ -6,6 +6,17 @@ export interface Violation {
   readonly message: string
 }
 
+const none: ReadonlyArray<Violation> = []
+
+/** One list of two, which mostly are empty: that costs nothing then. */
+export const together = (
+  some: ReadonlyArray<Violation>,
+  others: ReadonlyArray<Violation>,
+): ReadonlyArray<Violation> => {
+  if (some.length === 0) return others.length === 0 ? none : others
+  return others.length === 0 ? some : [...some, ...others]
+}
+
 /** The properties that every program has, whether it states any or not. */
 export const builtIn = {
   /** No fiber can go on and not all have ended. */
