@@ -151,21 +151,32 @@ const exploreAlone = Effect.fnUntraced(function* <E, R>(job: Job<E, R>, search: 
     const limit = overLimit(memory)
     if (limit !== undefined) return limit
     if (workers < 2 || source === undefined || seconds * 1000 < handover) return undefined
-    team ??= yield* recruit(job)
+    team ??= yield* recruit(job, workers - 1) // this thread goes on
     return (yield* team.isReady) ? team : undefined
   })
   const stop = yield* drive(search, budget, started, between)
   if (!(stop instanceof Team)) return { ending: stop, view: search, workers: 1 } satisfies Ended
-  return yield* exploreTogether(job, stop, remainderOf(search, 0))
+  return yield* exploreTogether(job, stop, { ...nothingDone, visited: search.visited, pieces: [], seconds: 0 }, search)
 })
 
-const recruit = <E, R>({ workers, source, options, budget }: Job<E, R>) =>
+const nothingDone: Totals = { statistics: emptyStatistics(), exercised: [] }
+
+const recruit = <E, R>({ workers, source, options, budget }: Job<E, R>, count = workers) =>
   source === undefined
     ? Effect.fail(new WorkersFailed({ message: "there is no module that other threads could load it from" }))
-    : Team.recruit(workers, source, options, budget.stallMilliseconds ?? defaultLimit)
+    : Team.recruit(count, source, options, budget.stallMilliseconds ?? defaultLimit)
 
-/** Leaves it to the workers. */
-const exploreTogether = Effect.fnUntraced(function* <E, R>(job: Job<E, R>, team: Team, from: Remainder) {
+/**
+ * Explores with the workers.
+ *
+ * @param search one that is going on in this thread, which takes part with it
+ */
+const exploreTogether = Effect.fnUntraced(function* <E, R>(
+  job: Job<E, R>,
+  team: Team,
+  from: Remainder,
+  search?: StatesSearch,
+) {
   const { budget, checkpoints, memory, onProgress, started } = job
   const { visited } = from
   const secondsAt = (now: number) => (now - started) / 1000 + (job.from?.seconds ?? 0)
@@ -189,7 +200,7 @@ const exploreTogether = Effect.fnUntraced(function* <E, R>(job: Job<E, R>, team:
     team.goOn()
     return undefined
   })
-  const ending = yield* team.explore(visited, from.pieces, from, between).pipe(
+  const ending = yield* team.explore(visited, from.pieces, from, between, search).pipe(
     Effect.onInterrupt(() => {
       if (checkpoints === undefined || team.isOver) return Effect.void
       const stopped = Effect.timeoutOption(Effect.interruptible(team.pause()), stopping)

@@ -67,6 +67,8 @@ export const Order = Schema.Union([
     supply: Schema.instanceOf(MessagePort),
     /** Words that can be looked at while a slice runs; see `Bell`. */
     bell: Shared,
+    /** The main thread's, if it explores too. */
+    mainBell: Schema.NullOr(Shared),
   }),
   Schema.Struct({ kind: Schema.Literal("explore"), piece: PieceSchema }),
   /** Give away some of what is left. */

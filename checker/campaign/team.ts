@@ -1,7 +1,7 @@
 /**
  * Worker threads that carry out one search by states together: they share the table of visited states, and whoever has
- * nothing left gets part of what another has. The main thread explores nothing then; it deals out pieces, makes segments
- * for the table, and adds up.
+ * nothing left gets part of what another has. The main thread deals out pieces, makes segments for the table and adds up;
+ * where it need not be free at any moment, it explores too.
  */
 import { MessageChannel, type MessagePort } from "node:worker_threads"
 import * as Data from "effect/Data"
@@ -9,9 +9,12 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
+import { letOthersRun } from "../explore/explore.ts"
 import { openIn, type Piece } from "../explore/piece.ts"
+import type { StatesSearch } from "../explore/states.ts"
 import { type Ending, emptyStatistics, type SearchOptions, type Statistics, type Survey } from "../explore/strategy.ts"
 import type { Visited } from "../explore/visited.ts"
+import { Here } from "./here.ts"
 import { heapFull } from "./memory.ts"
 import { Bell, type Figures, type Order, type Report } from "./messages.ts"
 import { type Death, Pool, type Thread } from "./pool.ts"
@@ -64,6 +67,8 @@ export class Team {
   private visited: Visited | undefined
   private base: Totals = { statistics: emptyStatistics(), exercised: [] }
   private ending: Ending | undefined
+  /** This thread's part. */
+  private here: Here | undefined
   /** Why the workers cannot take part. */
   private failure: string | undefined
   /** Whether part of the search went down with a thread: what is left is then not known. */
@@ -122,9 +127,9 @@ export class Team {
     Effect.map(() => this.failure !== undefined || this.members.every(({ phase }) => phase === "idle")),
   )
 
-  /** How many workers there are. */
+  /** How many threads explore. */
   get size(): number {
-    return this.members.length
+    return this.members.length + (this.here === undefined ? 0 : 1)
   }
 
   /** Whether something has ended the search. */
@@ -137,7 +142,7 @@ export class Team {
     const { statistics, exercised } = this.base
     const sum = { ...statistics }
     const times = new Map(exercised.map(({ id, times }, position) => [position, { id, times }]))
-    for (const { figures } of this.members) {
+    for (const figures of this.figures) {
       sum.states += figures.states
       sum.transitions += figures.transitions
       sum.maxDepth = Math.max(sum.maxDepth, figures.maxDepth)
@@ -151,7 +156,22 @@ export class Team {
   /** How many moves are known and not made, as far as the workers have said. */
   get open(): number {
     const waiting = this.pieces.reduce((sum, piece) => sum + openIn(piece), 0)
-    return this.members.reduce((sum, { figures }) => sum + figures.open, waiting)
+    return this.figures.reduce((sum, { open }) => sum + open, waiting)
+  }
+
+  /** What each has done. */
+  private get figures(): ReadonlyArray<Figures> {
+    const search = this.here?.search
+    const others = this.members.map(({ figures }) => figures)
+    if (search === undefined) return others
+    const { statistics, exercised, open } = search
+    return [{ ...statistics, exercised, open }, ...others]
+  }
+
+  /** Who has nothing to explore. */
+  private get idle(): ReadonlyArray<Member | Here> {
+    const idle = this.members.filter(({ phase }) => phase === "idle")
+    return this.here === undefined || this.here.isExploring ? idle : [...idle, this.here]
   }
 
   /** What is left to explore, once all have paused. */
@@ -165,6 +185,7 @@ export class Team {
    *
    * @param visited the table, of which this thread is the only user so far
    * @param base what was done before
+   * @param search one that is going on in this thread, which takes part with it
    */
   readonly explore = Effect.fnUntraced(function* <E, R>(
     this: Team,
@@ -172,19 +193,22 @@ export class Team {
     pieces: ReadonlyArray<Piece>,
     base: Totals,
     between: () => Effect.Effect<Ending | undefined, E, R>,
+    search?: StatesSearch,
   ) {
     while (!(yield* this.isReady)) yield* this.next
     if (this.failure !== undefined) return yield* new WorkersFailed({ message: this.failure })
     this.base = base
     this.pieces.push(...pieces)
+    this.here = search === undefined ? undefined : new Here(search)
     this.join(visited)
     while (this.ending === undefined) {
       this.deal()
-      if (this.pieces.length === 0 && this.members.every(({ phase }) => phase === "idle")) {
+      if (this.pieces.length === 0 && this.idle.length === this.size) {
         this.ending = { kind: "exhausted" }
         break
       }
-      yield* this.next
+      if (this.here?.isExploring) yield* this.exploreHere(this.here)
+      else yield* this.next
       this.giveUpSilent()
       this.ending ??= yield* between()
     }
@@ -192,6 +216,12 @@ export class Team {
     if (this.ending.kind === "cut") yield* this.pause()
     return this.ending
   })
+
+  private readonly exploreHere = (here: Here) =>
+    Effect.flatMap(here.slice(this.stallMilliseconds), (ending) => {
+      if (ending !== undefined) this.end(ending)
+      return Effect.andThen(letOthersRun, this.heedArrived())
+    })
 
   /** Makes all workers stop where they are: then `totals` and `rest` are exact, until `goOn`. */
   readonly pause = Effect.fnUntraced(function* (this: Team) {
@@ -246,10 +276,8 @@ export class Team {
   private provide(asking: Member, wanted: number): void {
     const { visited } = this
     if (visited === undefined) throw new Error("segments are wanted of no table")
-    const fresh = visited.provided >= wanted ? [] : visited.provide(wanted + spareSegments)
-    const refused = visited.provided < wanted
-    for (const member of fresh.length > 0 ? this.members : []) this.supply(member, fresh)
-    if (refused) this.supply(asking, [])
+    if (visited.provided < wanted) visited.provide(wanted + spareSegments)
+    if (visited.provided < wanted) this.supply(asking, [])
   }
 
   private supply({ supply, bell }: Member, segments: ReadonlyArray<SharedArrayBuffer>): void {
@@ -269,37 +297,43 @@ export class Team {
     this.visited?.unshare()
   }
 
-  /** Gives idle workers pieces, or asks whoever has most to share. */
+  /** Gives the idle pieces, and asks whoever has most to share. */
   private deal(): void {
-    const idle = this.members.filter(({ phase }) => phase === "idle")
-    for (const member of idle) {
-      const piece = this.pieces.pop()
+    for (const idle of this.idle) {
+      const piece = this.pieces.pop() ?? this.here?.share()
       if (piece === undefined) break
-      member.phase = "exploring"
-      member.lastSign = Date.now()
-      member.figures = { ...member.figures, open: openIn(piece) }
-      member.thread.tell({ kind: "explore", piece })
+      if (idle instanceof Here) idle.explore(piece)
+      else this.give(idle, piece)
     }
-    let wanted = this.members.filter(({ phase }) => phase === "idle").length
+    const asked = this.members.filter((member) => member.asked).length
     const rich = this.members.filter(({ phase, asked, figures }) => phase === "exploring" && !asked && figures.open > 1)
     rich.sort((a, b) => b.figures.open - a.figures.open)
-    wanted -= this.members.filter(({ asked }) => asked).length
-    for (const member of rich.slice(0, Math.max(0, wanted))) {
+    for (const member of rich.slice(0, Math.max(0, this.idle.length - asked))) {
       member.asked = true
       this.tell(member, { kind: "share" })
     }
   }
 
+  private give(member: Member, piece: Piece): void {
+    member.phase = "exploring"
+    member.lastSign = Date.now()
+    member.figures = { ...member.figures, open: openIn(piece) }
+    member.thread.tell({ kind: "explore", piece })
+  }
+
   private join(visited: Visited): void {
     this.visited = visited
-    const table = visited.share()
+    const table = visited.share((segments) => {
+      for (const member of this.members) this.supply(member, segments)
+    })
+    const mainBell = this.here?.bell ?? null
     for (const member of this.members) {
       const { port1, port2 } = new MessageChannel()
       port1.unref()
       member.supply = port1
       const bell = member.bell.buffer
       if (!(bell instanceof SharedArrayBuffer)) throw new Error("a bell is not in shared memory")
-      member.thread.tell({ kind: "join", table, supply: port2, bell }, [port2])
+      member.thread.tell({ kind: "join", table, supply: port2, bell, mainBell }, [port2])
     }
   }
 

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { describeError } from "../engine/fault.ts"
-import { attempt, stretchTime } from "../engine/supervised.ts"
+import { attempt } from "../engine/supervised.ts"
 import type { Piece } from "../explore/piece.ts"
 import { StatesSearch } from "../explore/states.ts"
 import { type Ending, endingOf, type Survey } from "../explore/strategy.ts"
@@ -15,17 +15,22 @@ import { type Supply, Visited } from "../explore/visited.ts"
 import type { Program } from "../scenario/program.ts"
 import { heapFull, heapIsFull } from "./memory.ts"
 import { Bell, type Figures, Order, type Report, Supplied } from "./messages.ts"
+import { exploreSlice } from "./slice.ts"
 import { loadSource } from "./source.ts"
 
 const main = parentPort
 if (main === null) throw new Error("a worker is started as a thread of its own")
-const tell = (report: Report): void => main.postMessage(report)
+
+/** The main thread's bell, when it explores too. */
+let mainBell: Int32Array | undefined
+
+const tell = (report: Report): void => {
+  main.postMessage(report)
+  if (mainBell !== undefined) Atomics.store(mainBell, Bell.attention, 1)
+}
 
 type Load = Order & { readonly kind: "load" }
 type Join = Order & { readonly kind: "join" }
-
-/** Steps between two looks at the clock and the bell. */
-const chunk = 500
 
 const decodeSupplied = Schema.decodeUnknownSync(Supplied)
 
@@ -116,7 +121,8 @@ class Part {
 
   private slice(): void {
     if (this.paused || this.piece === undefined) return
-    const ending = this.attempted(() => this.run()) ?? (heapIsFull() ? cut(heapFull) : undefined)
+    const ending =
+      this.attempted(() => exploreSlice(this.search, this.bell)) ?? (heapIsFull() ? cut(heapFull) : undefined)
     this.tellFound()
     if (ending === undefined) {
       tell({ kind: "progress", figures: this.figures })
@@ -126,16 +132,6 @@ class Part {
     const rest = ending.kind === "cut" ? this.search.rest : null
     this.piece = undefined
     tell({ kind: "ended", ending: plain(ending), rest, figures: this.figures })
-  }
-
-  /** Explores until something happens or the time of a slice is over. */
-  private run(): Ending | undefined {
-    const until = performance.now() + stretchTime
-    for (;;) {
-      const ending = this.search.advance(chunk)
-      if (ending !== undefined) return ending
-      if (Atomics.load(this.bell, Bell.attention) !== 0 || performance.now() >= until) return undefined
-    }
   }
 
   private attempted(run: () => Ending | undefined): Ending | undefined {
@@ -194,6 +190,7 @@ const load = async (order: Load): Promise<void> => {
 
 const join = (order: Join): void => {
   port = order.supply
+  mainBell = order.mainBell === null ? undefined : new Int32Array(order.mainBell)
   if (loaded === undefined) throw new Error("a worker is to join a search of which it has no program")
   const { program, order: how } = loaded
   const made = Effect.runSync(Effect.result(attempt(() => new Part(program, how, order), how.stallMilliseconds)))

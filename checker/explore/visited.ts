@@ -59,6 +59,8 @@ export class Visited {
   private readonly supply: Supply
   /** Whether other threads use the table too. */
   private shared: boolean
+  /** Told of the segments that this thread makes for all. */
+  private told: (segments: ReadonlyArray<SharedArrayBuffer>) => void = () => undefined
   /** For splitting: what was in the segment. */
   private scratch: Int32Array | undefined
 
@@ -72,9 +74,14 @@ export class Visited {
     if (table === undefined) this.control[Control.used] = 1
   }
 
-  /** Hands the table to other threads: from now on this one is careful too. */
-  share(): SharedTable {
+  /**
+   * Hands the table to other threads: from now on this one is careful too.
+   *
+   * @param told told of all segments that are made from now on; each other thread must get them, in this order
+   */
+  share(told: (segments: ReadonlyArray<SharedArrayBuffer>) => void = () => undefined): SharedTable {
     this.shared = true
+    this.told = told
     const buffers = [this.control, this.directory, ...this.segments].map(({ buffer }) => shared(buffer))
     const [control, directory, ...segments] = buffers
     if (control === undefined || directory === undefined) throw new Error("a table has lost its parts")
@@ -84,34 +91,22 @@ export class Visited {
   /** The other threads are gone. */
   unshare(): void {
     this.shared = false
+    this.told = () => undefined
   }
 
-  /**
-   * Makes segments until there are so many, for all threads. Returns the new ones: to be sent to the others, each of
-   * which must get all of them in this order. Fewer than wanted when there is no room.
-   */
-  provide(wanted: number): ReadonlyArray<SharedArrayBuffer> {
-    const fresh = this.supply(wanted)
-    this.extend(fresh)
-    return fresh
+  /** Gets segments until there are so many, or no more are to be had. */
+  provide(wanted: number): void {
+    while (this.segments.length < wanted) {
+      const more = this.supply(wanted)
+      if (more.length === 0) return
+      for (const segment of more) this.segments.push(new Int32Array(segment))
+      this.told(more)
+    }
   }
 
   /** How many segments this thread knows of, in use or not. */
   get provided(): number {
     return this.segments.length
-  }
-
-  private extend(segments: ReadonlyArray<SharedArrayBuffer>): void {
-    for (const segment of segments) this.segments.push(new Int32Array(segment))
-  }
-
-  /** Gets segments until there are so many, or no more are to be had. */
-  private require(wanted: number): void {
-    while (this.segments.length < wanted) {
-      const more = this.supply(wanted)
-      if (more.length === 0) return
-      this.extend(more)
-    }
   }
 
   /** Whether no more segments are to be had: a search must end soon, while there is still room for a few more. */
@@ -138,6 +133,7 @@ export class Visited {
     let segment = this.segmentOf(hash)
     const place = find(segment, hash, low, above)
     if (isTaken(segment, place)) return false
+    if ((segment[Header.count] ?? 0) >= fullest) this.prepare(segment)
     if (!this.shared) return this.put(segment, place, low, above, hash)
     for (;;) {
       lock(segment)
@@ -187,7 +183,7 @@ export class Visited {
   }
 
   private segment(position: number): Int32Array {
-    if (position >= this.segments.length) this.require(position + 1)
+    if (position >= this.segments.length) this.provide(position + 1)
     const segment = this.segments[position]
     if (segment === undefined) throw new Error(`there is no segment ${position}`)
     return segment
@@ -199,22 +195,42 @@ export class Visited {
     segment[place + 1] = high
     const count = (segment[Header.count] ?? 0) + 1
     segment[Header.count] = count
-    if (count > fullest && !this.full) this.split(segment, hash)
+    if (count > fullest) this.split(segment, hash)
     // A search that heeds `full` ends thousands of places before this.
     if (count >= places - 1) throw new Error("a full table was added to")
     return true
   }
 
-  /** Moves about half of a segment into a new one, or notes that there is none to be had. */
+  /**
+   * Makes sure that there is a segment to split this one into, or notes that there is none to be had. May have to wait
+   * for the thread that makes them, so it is done without a lock: that thread may wait for one.
+   */
+  private prepare(segment: Int32Array): void {
+    if (this.full) return
+    const next = this.nextFree
+    if ((segment[Header.depth] ?? 0) < deepest) this.provide(next + 1)
+    if (next >= this.segments.length || segment[Header.depth] === deepest) Atomics.store(this.control, Control.full, 1)
+  }
+
+  private get nextFree(): number {
+    return Atomics.load(this.control, Control.used)
+  }
+
+  /** Takes the next segment that nobody uses. */
+  private takeFree(): number | undefined {
+    for (;;) {
+      const next = this.nextFree
+      if (next >= this.segments.length) return undefined
+      if (Atomics.compareExchange(this.control, Control.used, next, next + 1) === next) return next
+    }
+  }
+
+  /** Moves about half of a segment into a new one; if another thread got that first, it is for the next time. */
   private split(segment: Int32Array, hash: number): void {
     const depth = segment[Header.depth] ?? 0
-    const position = depth < deepest ? Atomics.add(this.control, Control.used, 1) : Number.POSITIVE_INFINITY
-    if (depth < deepest) this.require(position + 1)
-    const fresh = this.segments[position]
-    if (fresh === undefined) {
-      Atomics.store(this.control, Control.full, 1)
-      return
-    }
+    const position = depth < deepest ? this.takeFree() : undefined
+    if (position === undefined) return
+    const fresh = this.segment(position)
     this.scratch ??= new Int32Array(2 * places)
     this.scratch.set(segment.subarray(headerWords))
     segment.fill(0, headerWords)
@@ -258,7 +274,7 @@ const isTaken = (segment: Int32Array, place: number): boolean => segment[place] 
 /** How often a thread looks at a lock before it lets others run. */
 const patience = 1000
 
-/** Takes a segment's lock. Whoever has it has it for a microsecond, or for a millisecond while it splits. */
+/** Takes a segment's lock. Whoever has it waits for nobody: it is free in a microsecond, or a millisecond if it splits. */
 const lock = (segment: Int32Array): void => {
   for (let tries = 0; Atomics.compareExchange(segment, Header.lock, 0, 1) !== 0; tries++) {
     if (tries >= patience) Atomics.wait(segment, Header.lock, 1, 1)

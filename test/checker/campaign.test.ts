@@ -157,6 +157,7 @@ describe("memory", () => {
   it.each([
     ["one thread", { workers: 1 }],
     ["two workers", { workers: 2, ...fromTheStart }],
+    ["this thread and a worker", { workers: 2, handover: 0 }],
   ])("that runs out ends a search by %s with what it covered", async (_, resources) => {
     const result = await explored(large, { ...resources, memory: segments(3) })
     expect(result.outcome).toBe("inconclusive")
