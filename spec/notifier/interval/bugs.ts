@@ -13,7 +13,7 @@ import type { MirrorDevice } from "../../../model/driver/mirror.ts"
 import { isInvalidating, mmuIntervalNotifierRemove, treeInsert, treeRemove } from "../../../model/notifier/interval.ts"
 import { mutexLock, mutexUnlock } from "../../../model/sync/mutex.ts"
 import { isFree } from "../../../model/sync/spinlock.ts"
-import { insertRemove, oneFault, overlapping, twoDevices } from "./scenarios.ts"
+import { insertRemove, oneFault, overlapping, retries, twoDevices } from "./scenarios.ts"
 import type { IntervalWorld } from "./world.ts"
 
 /** Replacements for the fiber that is a device's own. */
@@ -29,12 +29,19 @@ const deviceNamed = (world: IntervalWorld, name: unknown) => world.devices.find(
 /** What read_begin returns before the first invalidation. */
 const seqWhenInserted = 1
 
+/** Where bugs are hunted: at bounds that are no larger than it takes. */
+const inOneFault = { scenario: oneFault.id, bound: { devices: 1, pages: 1, invalidations: 1, removals: 0 } }
+const inRetries = { scenario: retries.id, bound: { devices: 1, pages: 1, invalidations: 1, removals: 0 } }
+const inTwoDevices = { scenario: twoDevices.id, bound: { devices: 2, pages: 2, invalidations: 2, removals: 0 } }
+const inOverlapping = { scenario: overlapping.id, bound: { devices: 1, pages: 1, invalidations: 2, removals: 0 } }
+const inInsertRemove = { scenario: insertRemove.id, bound: { devices: 2, pages: 2, invalidations: 1, removals: 2 } }
+
 export const intervalBugs: ReadonlyArray<SeededBug<IntervalWorld>> = [
   {
     id: "end-without-seq-bump",
     title: "the end of an invalidation leaves the sequence odd",
     source: "mutant 1",
-    scenario: oneFault.id,
+    ...inOneFault,
     breaks: "L-READBEGIN",
     at: ({ subs }) => ({
       mn_itree_inv_end: changeBody((operation) => {
@@ -49,7 +56,7 @@ export const intervalBugs: ReadonlyArray<SeededBug<IntervalWorld>> = [
     id: "read-retry-outside-lock",
     title: "the driver asks read_retry before it takes its lock",
     source: "mutant 2",
-    scenario: oneFault.id,
+    ...inOneFault,
     breaks: "MIRROR-NO-UAF",
     at: inDevice(() => moveBehind("mutex_lock", "mmu_interval_read_retry")),
   },
@@ -57,7 +64,7 @@ export const intervalBugs: ReadonlyArray<SeededBug<IntervalWorld>> = [
     id: "read-begin-once",
     title: "the driver calls read_begin when it subscribes, and retries with that sequence",
     source: "Documentation/mm/hmm.rst: the label `again` stands before mmu_interval_read_begin",
-    scenario: oneFault.id,
+    ...inRetries,
     breaks: "L-RETRY",
     at: () => ({ mmu_interval_read_begin: leaveOut({ seq: seqWhenInserted, invalidating: false }) }),
   },
@@ -65,7 +72,7 @@ export const intervalBugs: ReadonlyArray<SeededBug<IntervalWorld>> = [
     id: "set-seq-omitted",
     title: "the callback drops the device's mappings and does not set the sequence",
     source: "mutant 3; lib/test_hmm.c: dmirror_interval_invalidate, on the driver's own migrations",
-    scenario: oneFault.id,
+    ...inOneFault,
     breaks: "MIRROR-NO-UAF",
     at: () => ({ mmu_interval_set_seq: leaveOut() }),
   },
@@ -73,7 +80,7 @@ export const intervalBugs: ReadonlyArray<SeededBug<IntervalWorld>> = [
     id: "insert-idle-seq-equal",
     title: "a subscription inserted while nothing is invalidated starts with the current sequence",
     source: "mutant 4, idle form",
-    scenario: insertRemove.id,
+    ...inInsertRemove,
     breaks: "L-READBEGIN",
     at: (world) => ({
       mmu_interval_notifier_insert: changeBody((operation) => {
@@ -87,7 +94,7 @@ export const intervalBugs: ReadonlyArray<SeededBug<IntervalWorld>> = [
     id: "insert-full-seq-minus-one",
     title: "a subscription inserted during an invalidation starts with the sequence before it",
     source: "mutant 4, full form",
-    scenario: insertRemove.id,
+    ...inInsertRemove,
     breaks: "MIRROR-NO-UAF",
     at: (world) => ({
       mmu_interval_notifier_insert: changeBody((operation) => {
@@ -101,7 +108,7 @@ export const intervalBugs: ReadonlyArray<SeededBug<IntervalWorld>> = [
     id: "tree-edited-while-odd",
     title: "insert and remove change the interval tree while an invalidation walks it",
     source: "mutant 5",
-    scenario: insertRemove.id,
+    ...inInsertRemove,
     breaks: "SEQ-TREE-FROZEN",
     at: ({ subs }) => ({
       mmu_interval_notifier_insert: changeBody((operation) => {
@@ -122,7 +129,7 @@ export const intervalBugs: ReadonlyArray<SeededBug<IntervalWorld>> = [
     id: "check-retry-as-authority",
     title: "the driver trusts the lockless check inside hmm_range_fault and does not ask read_retry",
     source: "mutant 45",
-    scenario: oneFault.id,
+    ...inOneFault,
     breaks: "MIRROR-NO-UAF",
     at: inDevice(() => ({ mmu_interval_read_retry: leaveOut(false) })),
   },
@@ -130,7 +137,7 @@ export const intervalBugs: ReadonlyArray<SeededBug<IntervalWorld>> = [
     id: "read-begin-under-ulock",
     title: "the driver calls read_begin, which sleeps, with its lock held",
     source: "mutant 47",
-    scenario: overlapping.id,
+    ...inOverlapping,
     breaks: "L-READBEGIN",
     at: inDevice(({ lock }) => {
       let early = false
@@ -156,7 +163,7 @@ export const intervalBugs: ReadonlyArray<SeededBug<IntervalWorld>> = [
     id: "remove-from-callback",
     title: "a callback removes its own subscription",
     source: "mutant 48",
-    scenario: twoDevices.id,
+    ...inTwoDevices,
     breaks: "L-REMOVE",
     at: (world) => ({
       mmu_interval_set_seq: (original, operation) => {
@@ -171,7 +178,7 @@ export const intervalBugs: ReadonlyArray<SeededBug<IntervalWorld>> = [
     id: "hmm-valid-flag-aba",
     title: "the retry check asks whether an invalidation is active now, not whether one has been",
     source: "commit 04ec32fbc2b2: mm/hmm: allow hmm_range to be used with a mmu_interval_notifier or hmm_mirror",
-    scenario: oneFault.id,
+    ...inOneFault,
     breaks: "MIRROR-NO-UAF",
     at: inDevice((_, { subs }) => {
       const invalid = () => subs.state.active > 0
@@ -186,7 +193,7 @@ export const intervalBugs: ReadonlyArray<SeededBug<IntervalWorld>> = [
     id: "interval-remove-unlocked-seq",
     title: "remove looks at the sequence without the lock under which it is bumped and the deferred list emptied",
     source: "commit 319561669a59: mm/mmu_notifier.c: fix race in mmu_interval_notifier_remove()",
-    scenario: insertRemove.id,
+    ...inInsertRemove,
     breaks: "NOTIFIER-NO-CB-AFTER-REMOVE",
     at: inDevice(() => ({ "mmu_interval_notifier_remove: prepare_to_wait": changeGuard() })),
   },

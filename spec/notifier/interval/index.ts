@@ -1,10 +1,10 @@
 import { protocol } from "../../../checker/index.ts"
 import { intervalBugs } from "./bugs.ts"
-import { insertRemove, oneFault, overlapping, repeated, twoDevices } from "./scenarios.ts"
+import { insertRemove, oneFault, overlapping, repeated, retries, twoDevices } from "./scenarios.ts"
 
 export const intervalNotifier = protocol({
   id: "notifier/interval",
   title: "The interval notifier (mm/mmu_notifier.c) and the devices that mirror a process through it",
-  scenarios: [oneFault, repeated, twoDevices, overlapping, insertRemove],
+  scenarios: [oneFault, retries, repeated, twoDevices, overlapping, insertRemove],
   bugs: intervalBugs,
 })

@@ -1,5 +1,5 @@
 import { type Bound, type Scenario, scenario } from "../../../checker/index.ts"
-import { intervalProperties } from "./properties.ts"
+import { intervalPromises, intervalProperties } from "./properties.ts"
 import { type IntervalWorld, intervalWorld, type Shape } from "./world.ts"
 
 interface Defaults {
@@ -15,6 +15,7 @@ const intervalScenario = (
   summary: string,
   defaults: Defaults,
   shape: (bound: Defaults) => Shape,
+  promises: typeof intervalPromises = [],
 ): Scenario<IntervalWorld> =>
   scenario({
     id: `notifier/interval/${id}`,
@@ -33,7 +34,7 @@ const intervalScenario = (
     requires: ({ devices, removals }: Bound) =>
       (removals ?? 0) > (devices ?? 0) ? "removals must not be more than devices" : undefined,
     setup: (bound) => intervalWorld(shape(bound)),
-    properties: intervalProperties,
+    properties: [...intervalProperties, ...promises],
   })
 
 /** One CPU does all the invalidations, one after the other. */
@@ -53,15 +54,24 @@ const manyInvalidators = ({ invalidations, ...bound }: Defaults): Shape => ({
 export const oneFault = intervalScenario(
   "one-fault",
   "a device faults while a CPU invalidates and another process is after the freed page",
-  { devices: 1, pages: 1, invalidations: 1, removals: 0 },
+  { devices: 2, pages: 2, invalidations: 2, removals: 0 },
   oneInvalidator(true),
+)
+
+/** Whether those who retry get through. */
+export const retries = intervalScenario(
+  "retries",
+  "devices that fault while a CPU invalidates come to the end of their retries",
+  { devices: 2, pages: 2, invalidations: 2, removals: 0 },
+  oneInvalidator(false),
+  intervalPromises,
 )
 
 /** Many faults, refaults and recycled pages. */
 export const repeated = intervalScenario(
   "repeated",
   "a device faults on two pages while a CPU invalidates again and again and another process is after the freed pages",
-  { devices: 1, pages: 2, invalidations: 3, removals: 0 },
+  { devices: 2, pages: 2, invalidations: 3, removals: 0 },
   oneInvalidator(true),
 )
 
@@ -69,7 +79,7 @@ export const repeated = intervalScenario(
 export const twoDevices = intervalScenario(
   "two-devices",
   "several devices fault while one CPU invalidates again and again",
-  { devices: 2, pages: 2, invalidations: 2, removals: 0 },
+  { devices: 3, pages: 2, invalidations: 2, removals: 0 },
   oneInvalidator(false),
 )
 
@@ -77,7 +87,7 @@ export const twoDevices = intervalScenario(
 export const overlapping = intervalScenario(
   "overlapping",
   "a device faults while several CPUs invalidate at once",
-  { devices: 1, pages: 1, invalidations: 2, removals: 0 },
+  { devices: 1, pages: 2, invalidations: 3, removals: 0 },
   manyInvalidators,
 )
 
@@ -85,6 +95,6 @@ export const overlapping = intervalScenario(
 export const insertRemove = intervalScenario(
   "insert-remove",
   "devices insert and remove their subscriptions while CPUs invalidate",
-  { devices: 2, pages: 2, invalidations: 1, removals: 2 },
+  { devices: 3, pages: 2, invalidations: 1, removals: 3 },
   manyInvalidators,
 )
