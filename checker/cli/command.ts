@@ -133,6 +133,12 @@ export const commandLine = (registry: Registry) => {
         Flag.withDescription("Only schedules with at most this many preemptive switches (dfs)"),
         Flag.optional,
       ),
+      breadthFirst: Flag.Boolean("breadth-first").pipe(
+        Flag.withDescription(
+          "Visit states in the order of their distance: a shortest violation is found first (states)",
+        ),
+        Flag.withDefault(false),
+      ),
       steps: whole("steps", 1).pipe(
         Flag.withDescription(`The longest execution, in steps (default ${defaultSteps})`),
         Flag.withDefault(defaultSteps),

@@ -24,6 +24,7 @@ export interface ExploreFlags {
   readonly seed: number
   readonly executions: number | undefined
   readonly preemptions: number | undefined
+  readonly breadthFirst: boolean
   readonly steps: number
   readonly milliseconds: number | undefined
   readonly save: boolean
@@ -45,13 +46,16 @@ export const exploreCommand = Effect.fnUntraced(function* (registry: Registry, f
   return yield* inSession(flags.json, plan)
 })
 
-const checkFlags = Effect.fnUntraced(function* ({ strategy, preemptions, executions }: ExploreFlags) {
+const checkFlags = Effect.fnUntraced(function* ({ strategy, preemptions, executions, breadthFirst }: ExploreFlags) {
   const usage = (message: string) => new BadUsage({ message, command: "explore" })
   if (preemptions !== undefined && strategy.name !== "dfs") {
     return yield* usage(`--preemptions bounds strategy dfs only, not ${strategy.name}`)
   }
   if (executions !== undefined && strategy.name === "states") {
     return yield* usage("--executions bounds strategies dfs and random only: states visits states, not executions")
+  }
+  if (breadthFirst && strategy.name !== "states") {
+    return yield* usage(`--breadth-first is an order of strategy states, not of ${strategy.name}`)
   }
 })
 
@@ -75,6 +79,7 @@ const planOf = Effect.fnUntraced(function* (registry: Registry, flags: ExploreFl
         seed: flags.seed,
         ...(flags.executions === undefined ? {} : { executions: flags.executions }),
         ...(flags.preemptions === undefined ? {} : { preemptions: flags.preemptions }),
+        ...(flags.breadthFirst ? { breadthFirst: true } : {}),
         ...(bug === undefined ? {} : { target: bug.breaks }),
       }
       const budget = flags.milliseconds === undefined ? {} : { milliseconds: flags.milliseconds }

@@ -6,6 +6,7 @@ import { Memoised } from "../engine/memoised.ts"
 import type { Move } from "../engine/system.ts"
 import type { Violation } from "../property/violation.ts"
 import type { Program } from "../scenario/program.ts"
+import { BreadthFirst } from "./breadthFirst.ts"
 import {
   decisive,
   type Ending,
@@ -47,6 +48,10 @@ class StatesSearch implements Search {
 
   get exercised() {
     return this.engine.tracker.exercised
+  }
+
+  get queue() {
+    return this.stack.filter(({ moves, next }) => next < moves.length).length
   }
 
   advance(steps: number): Ending | undefined {
@@ -126,5 +131,5 @@ export const states: Strategy = {
   name: "states",
   summary: "every state once, matched by fingerprint",
   exhaustive: true,
-  search: (program, options) => new StatesSearch(program, options),
+  search: (program, options) => new (options.breadthFirst ? BreadthFirst : StatesSearch)(program, options),
 }

@@ -40,6 +40,8 @@ export interface Search {
   readonly exercised: ReadonlyArray<{ readonly id: string; readonly times: number }>
   /** The states seen, where the strategy matches them: asked afterwards whether plain re-execution reaches another. */
   readonly visited?: { has(low: number, high: number): boolean }
+  /** States that were reached and have moves that were not made yet, where the strategy matches states. */
+  readonly queue?: number
   /** Goes on for about this many steps. Returns how the search ended, once it has. */
   advance(steps: number): Ending | undefined
 }
@@ -54,6 +56,8 @@ export interface SearchOptions {
   readonly executions?: number
   /** Explore only schedules with at most this many preemptive switches, where the strategy can. */
   readonly preemptions?: number
+  /** All states of n steps before those of n + 1, where the strategy matches states: a shortest violation is found first. */
+  readonly breadthFirst?: boolean
   /** Look for this property alone and pass over the others; without it, the first to break ends the search. */
   readonly target?: string
   /** Told of everything that is found, instead of the search ending there: for comparing strategies. */

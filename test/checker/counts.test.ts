@@ -388,8 +388,8 @@ describe("published numbers", () => {
     it(published.name, async () => {
       for (const reversed of [false, true]) {
         const made = program(published, reversed)
-        if (published.states !== undefined) {
-          const { result } = await survey(made, "states", { keepEnds: true })
+        for (const breadthFirst of published.states === undefined ? [] : [false, true]) {
+          const { result } = await survey(made, "states", { keepEnds: true, breadthFirst })
           expect(result.outcome).toBe("holds")
           expect(result.statistics.states, "states").toBe(published.states)
         }
