@@ -197,7 +197,7 @@ export const sizeOf = ({ steps, preemptions, minimal, counterexample }: Finding,
 }
 
 const holdsLines = (
-  { strategy, options, scenario }: Task,
+  { strategy, options }: Task,
   report: ScenarioReport,
   figures: string,
   width: number,
@@ -208,10 +208,10 @@ const holdsLines = (
   const covered = strategy.name === "states" ? "every state within the bound" : `every schedule${within}`
   const odd =
     report.states === 0 ? [] : [`  the odds that a state was missed are at most ${odds(report.missedStateOdds)}`]
-  const idle = scenario.properties.filter(({ id, kind }) => kind !== "progress" && report.exercised[id] === 0)
-  const vacuous =
-    idle.length === 0 ? [] : wrap(`never exercised: ${idle.map(({ id }) => printable(id)).join(", ")}`, width - 2)
-  return [`  ${good("holds")} in ${covered}: ${figures}`, ...odd, ...indent(vacuous.map(warn), 2)]
+  const note = (what: string, names: ReadonlyArray<string> = []) =>
+    names.length === 0 ? [] : wrap(`${what}: ${names.map((name) => printable(name)).join(", ")}`, width - 2)
+  const gaps = [...note("never exercised", report.neverExercised), ...note("never taken", report.neverTaken)]
+  return [`  ${good("holds")} in ${covered}: ${figures}`, ...odd, ...indent(gaps.map(warn), 2)]
 }
 
 const statusOf = ({ result }: Explored, bug: BugEntry | undefined): ExitStatus => {

@@ -8,6 +8,7 @@ import { type Budget, explore, type Result } from "../explore/explore.ts"
 import { countPreemptions, runMoves, type ScheduledStep } from "../explore/schedule.ts"
 import { emptyStatistics, type SearchOptions, type Statistics, type Strategy } from "../explore/strategy.ts"
 import { missedStateOdds } from "../explore/visited.ts"
+import { addTimes, gapsIn } from "../property/coverage.ts"
 import type { ScenarioReport } from "../report/report.ts"
 import { printable } from "../report/text.ts"
 import type { Program } from "../scenario/program.ts"
@@ -60,7 +61,7 @@ export const carryOut = Effect.fnUntraced(function* (task: Task) {
     statistics: emptyStatistics(),
     seconds: 0,
     soFar: (statistics, seconds) => ({
-      ...figures(task, statistics, seconds, []),
+      ...figures(task, statistics, seconds, [], new Map()),
       outcome: "inconclusive",
       reason: "interrupted",
     }),
@@ -149,6 +150,7 @@ const figures = (
   { states, executions, blocked, transitions, maxDepth }: Statistics,
   seconds: number,
   exercised: Result["exercised"],
+  steps: Result["steps"],
 ) => ({
   id: program.scenario,
   strategy: strategy.name,
@@ -162,17 +164,23 @@ const figures = (
   seconds,
   missedStateOdds: missedStateOdds(states),
   exercised: totals(exercised),
+  steps: Object.fromEntries(steps),
 })
 
 /** Times by id: two properties of one id count together. */
 const totals = (exercised: Result["exercised"]): Readonly<Record<string, number>> => {
   const total = new Map<string, number>()
-  for (const { id, times } of exercised) total.set(id, (total.get(id) ?? 0) + times)
+  for (const { id, times } of exercised) addTimes(total, id, times)
   return Object.fromEntries(total)
 }
 
-const reportOf = (task: Task, result: Result, finding: Finding | undefined): ScenarioReport => ({
-  ...figures(task, result.statistics, result.seconds, result.exercised),
+const reportOf = (task: Task, result: Result, finding: Finding | undefined): ScenarioReport => {
+  const covered = figures(task, result.statistics, result.seconds, result.exercised, result.steps)
+  const gaps = result.outcome === "holds" ? gapsIn(task.scenario.properties, [covered]) : {}
+  return { ...covered, ...gaps, ...outcomeOf(result, finding) }
+}
+
+const outcomeOf = (result: Result, finding: Finding | undefined) => ({
   outcome: result.outcome,
   ...(result.reason === undefined ? {} : { reason: result.reason }),
   ...(result.violation === undefined

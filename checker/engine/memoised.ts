@@ -12,6 +12,7 @@ import { labelOf, type Operation, optionsOf } from "../program/operation.ts"
 import { digestText, type Plain, show } from "../program/plain.ts"
 import type { Actor } from "../program/runtime.ts"
 import type { Entry, StoredCell } from "../program/store.ts"
+import { addTimes } from "../property/coverage.ts"
 import { describeDeadlock } from "../property/deadlock.ts"
 import { PropertyTracker } from "../property/tracker.ts"
 import type { Violation } from "../property/violation.ts"
@@ -79,7 +80,7 @@ interface Node {
   readonly guard: ReadTree<boolean> | undefined
   /** By option, what performing the operation comes to. */
   readonly outcomes: ReadonlyArray<ReadTree<Outcome>>
-  /** How often the operation was performed. */
+  /** How often the operation was performed, where that counts: see `PropertyTracker.counting`. */
   taken: number
 }
 
@@ -173,7 +174,7 @@ export class Memoised implements System, Others {
     const node = this.node(fiber)
     const { operation } = node
     if (operation === undefined) throw new Error(`fiber ${fiber} has no operation to perform`)
-    node.taken++
+    if (this.tracker.counting) node.taken++
     const storeMark = this.instance.store.mark
     const outcome = this.perform(fiber, node, operation, optionOf(move))
     this.depth++
@@ -217,6 +218,13 @@ export class Memoised implements System, Others {
       fiber = this.trailFibers.pop() ?? 0
       this.put(fiber < 0 ? ~fiber : fiber, this.trailNodes.pop())
     }
+  }
+
+  /** How often steps were taken, by name; 0 for those that fibers have reached and never took. */
+  stepsTaken(): ReadonlyMap<string, number> {
+    const steps = new Map<string, number>()
+    for (const { operation, taken } of this.canonical.values()) addTimes(steps, operation?.name, taken)
+    return steps
   }
 
   /** Where the program stands, to come back to by `restore`. */

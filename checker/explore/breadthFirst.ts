@@ -72,6 +72,10 @@ export class BreadthFirst implements Search {
     return this.engine.tracker.exercised
   }
 
+  get steps() {
+    return this.engine.stepsTaken()
+  }
+
   get queue() {
     return this.layer.length + this.further.length
   }

@@ -5,6 +5,7 @@
 import { Execution } from "../engine/execution.ts"
 import { fiberOf, type Move } from "../engine/system.ts"
 import { labelOf } from "../program/operation.ts"
+import { addTimes } from "../property/coverage.ts"
 import type { Program } from "../scenario/program.ts"
 import { notTheSame } from "./schedule.ts"
 import {
@@ -47,6 +48,7 @@ const lookOf = (execution: Execution): string => {
 class DfsSearch implements Search {
   readonly statistics = emptyStatistics()
   readonly exercised: Array<{ readonly id: string; times: number }> = []
+  readonly steps = new Map<string, number>()
   private readonly program: Program
   private readonly options: SearchOptions
   private readonly stack: Array<Branch> = []
@@ -92,6 +94,7 @@ class DfsSearch implements Search {
 
   private step(move: Move): void {
     this.statistics.transitions++
+    addTimes(this.steps, this.execution.operation(fiberOf(move))?.name, 1)
     const violation = decisive(this.execution.take(move), this.options)
     if (violation !== undefined) {
       this.statistics.executions++
@@ -101,6 +104,8 @@ class DfsSearch implements Search {
 
   /** The present state as a place to branch, within the preemption bound. */
   private branch(): Branch {
+    const { fibers } = this.execution
+    for (let fiber = 0; fiber < fibers.length; fiber++) addTimes(this.steps, this.execution.operation(fiber)?.name, 0)
     const moves = this.execution.moves()
     const look = lookOf(this.execution)
     const last = this.stack.at(-1)

@@ -8,6 +8,7 @@ import seedrandom from "seedrandom"
 import { Execution } from "../engine/execution.ts"
 import { attempt, stretchTime } from "../engine/supervised.ts"
 import { fiberOf, type Move } from "../engine/system.ts"
+import { addTimes } from "../property/coverage.ts"
 import { builtIn, type Violation } from "../property/violation.ts"
 import type { Program } from "../scenario/program.ts"
 import { runMoves } from "./schedule.ts"
@@ -39,6 +40,8 @@ export interface Result {
   /** Wall-clock seconds. */
   readonly seconds: number
   readonly exercised: ReadonlyArray<{ readonly id: string; readonly times: number }>
+  /** How often steps were taken, by name; 0 for those only reached and, where it holds, those named from outside. */
+  readonly steps: ReadonlyMap<string, number>
   readonly violation: Violation | undefined
   /** The moves from the start to the violation; `undefined` where no one schedule shows it. */
   readonly moves: ReadonlyArray<Move> | undefined
@@ -97,11 +100,13 @@ export const explore = Effect.fnUntraced(function* (
   }
   const ended = ending
   const judged = yield* attempt(() => judge(program, search, ended, options))
+  const named = judged.outcome === "holds" ? yield* attempt(() => program.namedSteps()) : []
   now = yield* Clock.currentTimeMillis
   return {
     ...judged,
     statistics: search.statistics,
     exercised: search.exercised,
+    steps: stepsOf(search, named),
     seconds: (now - started) / 1000,
   } satisfies Result
 })
@@ -119,8 +124,15 @@ const nextSlice = (slice: number, took: number): number =>
 const stillborn = (message: string): Search => ({
   statistics: emptyStatistics(),
   exercised: [],
+  steps: new Map(),
   advance: () => ({ kind: "unsound", message }),
 })
+
+const stepsOf = (search: Search, named: Iterable<string>): ReadonlyMap<string, number> => {
+  const steps = new Map(search.steps)
+  for (const name of named) addTimes(steps, name, 0)
+  return steps
+}
 
 const outOfTime = (milliseconds: number): Ending => ({
   kind: "cut",

@@ -40,6 +40,10 @@ class RandomSearch implements Search {
     return this.engine.tracker.exercised
   }
 
+  get steps() {
+    return this.engine.stepsTaken()
+  }
+
   advance(steps: number): Ending | undefined {
     const until = this.statistics.transitions + steps
     try {

@@ -50,6 +50,10 @@ class StatesSearch implements Search {
     return this.engine.tracker.exercised
   }
 
+  get steps() {
+    return this.engine.stepsTaken()
+  }
+
   get queue() {
     return this.stack.filter(({ moves, next }) => next < moves.length).length
   }

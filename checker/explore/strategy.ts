@@ -38,6 +38,8 @@ export interface Search {
   readonly statistics: Statistics
   /** How often each property was evaluated with its premise true, so far. */
   readonly exercised: ReadonlyArray<{ readonly id: string; readonly times: number }>
+  /** How often steps were taken, by name, so far; 0 for those that fibers have reached and never took. */
+  readonly steps: ReadonlyMap<string, number>
   /** The states seen, where the strategy matches them: asked afterwards whether plain re-execution reaches another. */
   readonly visited?: { has(low: number, high: number): boolean }
   /** States that were reached and have moves that were not made yet, where the strategy matches states. */

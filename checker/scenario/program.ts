@@ -19,6 +19,11 @@ export interface Program {
   readonly breaks: string | undefined
   /** A fresh instance, its fibers not yet started. Throws `SetupFailed` and nothing else. */
   readonly start: () => Instance
+  /**
+   * The names of steps that are known from outside: those that monitors watch, and those that the seeded bugs of the
+   * scenario replace. One that no fiber ever takes is probably mistaken. Throws `SetupFailed` and nothing else.
+   */
+  readonly namedSteps: () => ReadonlySet<string>
 }
 
 /** The setup of a scenario threw, or made something that is no program. */
@@ -52,19 +57,34 @@ export const programOf = <World>(
   scenario: Scenario<World>,
   bound: Bound,
   bug: SeededBug<World> | undefined,
+  bugs: ReadonlyArray<SeededBug<World>>,
 ): Program => ({
   scenario: scenario.id,
   bound,
   mutant: bug?.id,
   breaks: bug?.breaks,
-  start: () => {
-    try {
-      return startOf(scenario, bound, bug)
-    } catch (error) {
-      throw new SetupFailed({ message: `the setup of scenario ${scenario.id} failed: ${describeError(error)}` })
-    }
-  },
+  start: () => orSetupFailed(scenario.id, () => startOf(scenario, bound, bug)),
+  namedSteps: () => orSetupFailed(scenario.id, () => namedStepsOf(scenario, bound, bugs)),
 })
+
+const orSetupFailed = <A>(scenario: string, run: () => A): A => {
+  try {
+    return run()
+  } catch (error) {
+    throw new SetupFailed({ message: `the setup of scenario ${scenario} failed: ${describeError(error)}` })
+  }
+}
+
+const namedStepsOf = <World>(
+  scenario: Scenario<World>,
+  bound: Bound,
+  bugs: ReadonlyArray<SeededBug<World>>,
+): ReadonlySet<string> => {
+  const { world, fibers, monitors = [] } = settingUp(new Store(), () => scenario.setup(bound))
+  const own = bugs.filter((bug) => bug.scenario === scenario.id)
+  const replaced = own.flatMap((bug) => Object.keys(fibers).flatMap((fiber) => Object.keys(bug.at(world, fiber))))
+  return new Set([...monitors.flatMap((monitor) => Object.keys(monitor)), ...replaced])
+}
 
 const startOf = <World>(scenario: Scenario<World>, bound: Bound, bug: SeededBug<World> | undefined): Instance => {
   const store = new Store()

@@ -58,6 +58,7 @@ describe("breadth-first order", () => {
       expect(wide.statistics.states).toBe(deep.statistics.states)
       expect(wide.statistics.transitions).toBe(deep.statistics.transitions)
       expect(wide.exercised).toEqual(deep.exercised)
+      expect(wide.steps).toEqual(deep.steps)
 
       const first = await run(program, "states", { breadthFirst: true })
       const fewest = fewestSteps(program)
