@@ -13,9 +13,9 @@ import type { ScenarioReport } from "../report/report.ts"
 import { printable } from "../report/text.ts"
 import type { Program } from "../scenario/program.ts"
 import type { ScenarioEntry } from "../scenario/protocol.ts"
-import { statusText } from "./figures.ts"
 import { Output } from "./output.ts"
 import { tool } from "./place.ts"
+import { Progress } from "./progress.ts"
 import { type Exploring, Session } from "./session.ts"
 
 /** What to explore, and how. */
@@ -68,11 +68,14 @@ export const carryOut = Effect.fnUntraced(function* (task: Task) {
   }
   session.current = current
   const { program, strategy, options, budget } = task
-  yield* output.status(() => statusText(current.what, current.statistics, 0))
-  const result = yield* explore(program, strategy, options, budget, (statistics, seconds) => {
+  const limit = budget.milliseconds === undefined ? undefined : budget.milliseconds / 1000
+  const progress = new Progress(current.what, current.statistics, limit)
+  yield* output.status(() => progress.line)
+  const result = yield* explore(program, strategy, options, budget, (statistics, seconds, standing) => {
     current.statistics = statistics
     current.seconds = seconds
-    return output.status(() => statusText(current.what, statistics, seconds))
+    progress.note(statistics, seconds, standing)
+    return output.status(() => progress.line)
   })
   const found = foundIn(task, result)
   if (result.violation !== undefined) {

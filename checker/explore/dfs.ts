@@ -63,6 +63,23 @@ class DfsSearch implements Search {
     if (violation !== undefined) this.ending = { kind: "violated", violation, moves: [] }
   }
 
+  /**
+   * The leaves of the tree of schedules that are behind the present one, if each move at a branch had as many below it
+   * as the others (Knuth, "Estimating the efficiency of backtrack programs", Mathematics of Computation 29, 1975, with
+   * the present schedule as the probe); or the share of the executions that were asked for.
+   */
+  get share() {
+    if (this.ending?.kind === "exhausted") return 1
+    const { executions } = this.options
+    let behind = 0
+    let weight = 1
+    for (const { moves, taken } of this.stack) {
+      behind += (weight * taken) / moves.length
+      weight /= moves.length
+    }
+    return executions === undefined ? behind : Math.max(behind, this.statistics.executions / executions)
+  }
+
   advance(steps: number): Ending | undefined {
     const until = this.statistics.transitions + steps
     while (this.ending === undefined && this.statistics.transitions < until) {

@@ -49,6 +49,9 @@ export interface Result {
   readonly reason: string | undefined
 }
 
+/** How far a search is, where its strategy can tell. */
+export type Standing = Pick<Search, "queue" | "share">
+
 /** Steps in a slice of the search: at first, and at most. They become as many as take about `stretchTime`. */
 const firstSlice = 1_000
 const largestSlice = 1_000_000
@@ -70,7 +73,7 @@ export const explore = Effect.fnUntraced(function* (
   strategy: Strategy,
   options: SearchOptions,
   budget: Budget = {},
-  onProgress: (statistics: Statistics, seconds: number) => Effect.Effect<void> = () => Effect.void,
+  onProgress: (statistics: Statistics, seconds: number, standing: Standing) => Effect.Effect<void> = () => Effect.void,
 ) {
   const started = yield* Clock.currentTimeMillis
   const search = yield* Effect.catchTag(
@@ -95,7 +98,7 @@ export const explore = Effect.fnUntraced(function* (
       ending = outOfTime(budget.milliseconds)
       break
     }
-    yield* onProgress(search.statistics, (now - started) / 1000)
+    yield* onProgress(search.statistics, (now - started) / 1000, search)
     yield* letOthersRun
   }
   const ended = ending

@@ -44,6 +44,10 @@ class RandomSearch implements Search {
     return this.engine.stepsTaken()
   }
 
+  get share() {
+    return this.statistics.executions / (this.options.executions ?? defaultExecutions)
+  }
+
   advance(steps: number): Ending | undefined {
     const until = this.statistics.transitions + steps
     try {

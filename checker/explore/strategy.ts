@@ -44,6 +44,11 @@ export interface Search {
   readonly visited?: { has(low: number, high: number): boolean }
   /** States that were reached and have moves that were not made yet, where the strategy matches states. */
   readonly queue?: number
+  /**
+   * The share of the search that is done, from 0 to 1: what is known of it or, where that is nothing, an estimate. Absent
+   * where there is no honest one.
+   */
+  readonly share?: number
   /** Goes on for about this many steps. Returns how the search ended, once it has. */
   advance(steps: number): Ending | undefined
 }
