@@ -1,5 +1,6 @@
 /** Shootdown's public entry: what programs, scenarios, specs and tests are written with. */
 
+export type { Benchmark } from "./bench/benchmark.ts"
 export { type Replayed, replay } from "./counterexample/replay.ts"
 export { Counterexample, formatVersion } from "./counterexample/schema.ts"
 export { type Shrunk, shrink } from "./counterexample/shrink.ts"
@@ -13,12 +14,15 @@ export {
   type ActionInvariant,
   type AtEnd,
   actionInvariant,
+  type Fibers,
   type Invariant,
+  type LeadsTo,
   type Progress,
   type Property,
   type Waiting,
 } from "./property/property.ts"
 export { builtIn, type Violation } from "./property/violation.ts"
+export { BenchReport } from "./report/bench.ts"
 export { Listing, ReplayReport, Report, ScenarioReport } from "./report/report.ts"
 export { traceLines } from "./report/trace.ts"
 export { type Program, SetupFailed } from "./scenario/program.ts"

@@ -1,5 +1,6 @@
 /** `npm run check`. */
 import { main } from "../checker/cli/main.ts"
+import { benchmarks } from "./benchmark/index.ts"
 import { registry } from "./registry.ts"
 
-main(registry)
+main(registry, { benchmarks })

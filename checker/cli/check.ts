@@ -167,6 +167,7 @@ const troubleOf = Effect.fnUntraced(function* ({ task, result, report, finding }
     property: violation.property,
     message: report.message ?? "",
     steps: finding?.steps,
+    cycle: finding?.cycle,
     fibers: finding?.fibers ?? [],
     mutant: task.program.mutant,
   }

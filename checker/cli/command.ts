@@ -6,9 +6,11 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { type Benchmark, sizes } from "../bench/benchmark.ts"
 import { states } from "../explore/states.ts"
 import { strategies } from "../explore/strategies.ts"
 import type { Registry } from "../scenario/protocol.ts"
+import { benchCommand } from "./bench.ts"
 import { checkCommand, defaultSteps } from "./check.ts"
 import { exploreCommand } from "./explore.ts"
 import { listCommand } from "./list.ts"
@@ -83,8 +85,10 @@ const exitStatuses = `
 const passes = `
   Strategies, and what a pass means
     states   every state within the bound was visited once, so every invariant held in all of them; states are matched
-             by 64-bit fingerprints, and the odds that two of them were equal are printed; with --breadth-first, in the
-             order of their distance, which takes more memory: the first violation found is one of the fewest steps
+             by 64-bit fingerprints, and the odds that two of them were equal are printed. Promises (leadsTo) are then
+             decided for runs without an end too, under weak fairness; the other strategies judge them where runs end.
+             --breadth-first visits the states in the order of their distance, which takes more memory: the first
+             violation found is then one of the fewest steps
     dfs      every schedule within the bound was run, one by one; with --preemptions N, every one of at most N preemptive
              switches
     random   nothing is ever proved: --executions N schedules (default 10000) drawn from --seed N showed no violation, and
@@ -93,8 +97,8 @@ const passes = `
   A pass says nothing of what was left out: properties whose premise was never true and steps that were never taken
   are named. Without a subcommand it is a failure if all scenarios of a protocol together leave one out`
 
-/** The command line over a registry. */
-export const commandLine = (registry: Registry) => {
+/** The command line over a registry; `bench` measures the benchmarks. */
+export const commandLine = (registry: Registry, benchmarks: ReadonlyArray<Benchmark>) => {
   const list = Command.make("list", { json }, (flags) => listCommand(registry, Option.getOrUndefined(flags.json))).pipe(
     Command.withShortDescription("Protocols, scenarios with their bounds, invariants, mutants"),
     Command.withDescription(
@@ -205,6 +209,27 @@ export const commandLine = (registry: Registry) => {
     ]),
   )
 
+  const bench = Command.make(
+    "bench",
+    {
+      size: Flag.Literals("size", sizes).pipe(
+        Flag.withDescription("How much to measure: a few seconds, about a minute, or everything (default usual)"),
+        Flag.withDefault("usual" as const),
+      ),
+      json,
+    },
+    ({ size, json }) => benchCommand(benchmarks, { size, json: Option.getOrUndefined(json) }),
+  ).pipe(
+    Command.withShortDescription("Programs with published numbers, and how fast the checker is"),
+    Command.withDescription(
+      "Counts the states and schedules of programs from other checkers' test suites and compares them with the published numbers; any difference makes the exit status 1. Then measures the speed of the checker beside bare Effect fibers and fast-check's scheduler.",
+    ),
+    Command.withExamples([
+      { command: "npm run check -- bench" },
+      { command: "npm run --silent check -- bench --size quick --json -", description: "as JSON, in a few seconds" },
+    ]),
+  )
+
   return Command.make("shootdown", { save, json }, (flags) =>
     checkCommand(registry, { save: flags.save, json: Option.getOrUndefined(flags.json) }),
   ).pipe(
@@ -216,6 +241,6 @@ export const commandLine = (registry: Registry) => {
       { command: "npm run check -- explore ID --set name=value" },
       { command: "npm run check -- replay FILE" },
     ]),
-    Command.withSubcommands([list, explore, replay]),
+    Command.withSubcommands([list, explore, replay, bench]),
   )
 }

@@ -176,6 +176,7 @@ const exploredLines = Effect.fnUntraced(function* ({ task, result, finding, repo
         property: violation?.property ?? "",
         message: report.message ?? "",
         steps: finding?.steps,
+        cycle: finding?.cycle,
         fibers: finding?.fibers ?? [],
         mutant: task.program.mutant,
       },
@@ -190,10 +191,10 @@ const exploredLines = Effect.fnUntraced(function* ({ task, result, finding, repo
 })
 
 /** How long the schedule of a finding is, and at which bound. */
-export const sizeOf = ({ steps, preemptions, minimal, counterexample }: Finding, { program }: Task) => {
+export const sizeOf = ({ steps, cycle, preemptions, minimal, counterexample }: Finding, { program }: Task) => {
   const bound = boundText(counterexample.bound)
   const atBound = bound === boundText(program.bound) ? "" : `, at the smaller bound ${bound}`
-  return { steps: steps.length, preemptions, minimal, atBound }
+  return { steps: steps.length, cycle, preemptions, minimal, atBound }
 }
 
 const holdsLines = (

@@ -2,8 +2,7 @@
 import * as Effect from "effect/Effect"
 import type { Counterexample } from "../counterexample/schema.ts"
 import { formatVersion } from "../counterexample/schema.ts"
-import { shrinkEffect } from "../counterexample/shrink.ts"
-import type { Move } from "../engine/system.ts"
+import { type Shrunk, shrinkEffect } from "../counterexample/shrink.ts"
 import { type Budget, explore, type Result } from "../explore/explore.ts"
 import { countPreemptions, runMoves, type ScheduledStep } from "../explore/schedule.ts"
 import { emptyStatistics, type SearchOptions, type Statistics, type Strategy } from "../explore/strategy.ts"
@@ -30,6 +29,8 @@ export interface Task {
 /** A violation as one schedule shows it, after shrinking. */
 export interface Finding {
   readonly steps: ReadonlyArray<ScheduledStep>
+  /** How many of them come before those that repeat for ever, where they do. */
+  readonly cycle: number | undefined
   readonly preemptions: number
   /** False when the limits of shrinking ended the search for something simpler. */
   readonly minimal: boolean
@@ -91,41 +92,40 @@ export const carryOut = Effect.fnUntraced(function* (task: Task) {
 })
 
 /** What the search found, as it found it. */
-const foundIn = (task: Task, { violation, moves }: Result): Finding | undefined =>
+const foundIn = (task: Task, { violation, moves, cycle }: Result): Finding | undefined =>
   violation === undefined || moves === undefined
     ? undefined
-    : confirmed(task, violation.property, task.program, moves, false)
+    : confirmed(task, violation.property, { program: task.program, moves, cycle, minimal: false })
 
 const shrunkFinding = Effect.fnUntraced(function* (
   task: Task,
-  { violation, moves }: Result,
+  { violation, moves, cycle }: Result,
   found: Finding | undefined,
 ) {
   if (violation === undefined || moves === undefined) return undefined
   const { property } = violation
   const output = yield* Output
   const shrunk = yield* shrinkEffect(
-    [task.scenario, task.program, property, moves],
+    [task.scenario, task.program, property, moves, cycle],
     output.status(() => `${taskName(task)}: shrinking`),
   )
   // Fibers that share a variable can make the memoised engine, which shrinks, find runs that do not exist. The run
   // that the search found is confirmed already.
-  return confirmed(task, property, shrunk.program, shrunk.moves, shrunk.minimal) ?? found
+  return confirmed(task, property, shrunk) ?? found
 })
 
 /** The finding, if plain re-execution of the moves breaks the property. */
 const confirmed = (
   task: Task,
   property: string,
-  program: Program,
-  moves: ReadonlyArray<Move>,
-  minimal: boolean,
+  { program, moves, cycle, minimal }: Omit<Shrunk, "preemptions">,
 ): Finding | undefined => {
-  const { steps, violations } = runMoves(program, moves)
+  const { steps, violations } = runMoves(program, moves, cycle)
   const violation = violations.find((other) => other.property === property)
   if (violation === undefined || steps.length < moves.length) return undefined
   return {
     steps,
+    cycle,
     preemptions: countPreemptions(program, moves),
     minimal,
     fibers: program.start().fibers.map(({ name }) => name),
@@ -143,6 +143,7 @@ const confirmed = (
         label,
         ...(choice === undefined ? {} : { choice }),
       })),
+      ...(cycle === undefined ? {} : { cycle }),
       tool,
     },
   }

@@ -10,6 +10,7 @@ import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import type { Benchmark } from "../bench/benchmark.ts"
 import { printable } from "../report/text.ts"
 import type { Registry } from "../scenario/protocol.ts"
 import { commandLine } from "./command.ts"
@@ -18,17 +19,20 @@ import { complain } from "./output.ts"
 import { SavedDirectory, tool } from "./place.ts"
 import { isProgramFile } from "./userProgram.ts"
 
-/**
- * Runs the command line over a registry, and ends the process with its exit status.
- *
- * @param saved the directory of the registry's counterexamples, if not the repository's
- */
-export const main = (registry: Registry, saved?: string): void => {
+interface Surroundings {
+  /** The directory of the registry's counterexamples, if not the repository's. */
+  readonly saved?: string
+  /** What `bench` measures. */
+  readonly benchmarks?: ReadonlyArray<Benchmark>
+}
+
+/** Runs the command line over a registry, and ends the process with its exit status. */
+export const main = (registry: Registry, { saved, benchmarks = [] }: Surroundings = {}): void => {
   surviveClosedPipes()
   process.once("exit", endedFromWithin)
   // A step that returns a promise is reported by the engine; that promise failing later changes nothing.
   process.on("unhandledRejection", () => undefined)
-  const run = Command.runWith(commandLine(registry), { version: tool.version, renderErrors: false })
+  const run = Command.runWith(commandLine(registry, benchmarks), { version: tool.version, renderErrors: false })
   const program = Effect.suspend(() => run(process.argv.slice(2))).pipe(
     Effect.as<number>(exitStatus.well),
     Effect.catchTags({

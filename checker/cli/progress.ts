@@ -58,6 +58,13 @@ export class Progress {
   }
 }
 
+/** The line of what nobody follows: its speed is that since it began. */
+export const progressLine = (what: string, statistics: Statistics, elapsed: number): string => {
+  const progress = new Progress(what, statistics, undefined)
+  progress.note(statistics, elapsed, {})
+  return progress.line
+}
+
 /** What speed is measured in: states, or executions where the strategy enumerates those. */
 const doneOf = ({ states, executions }: Statistics): number => (states > 0 ? states : executions)
 

@@ -151,7 +151,10 @@ export const replayLine = Effect.fnUntraced(function* ({ file, outcome, message,
   }
 })
 
-const replayLines = Effect.fnUntraced(function* ({ scenario, program }: Saved, replayed: Replayed) {
+const replayLines = Effect.fnUntraced(function* (
+  { scenario, program, counterexample: { cycle } }: Saved,
+  replayed: Replayed,
+) {
   const { paint, width } = yield* Output
   if (replayed.kind !== "reproduced") return []
   const { steps, violation } = replayed
@@ -161,7 +164,7 @@ const replayLines = Effect.fnUntraced(function* ({ scenario, program }: Saved, r
   return [
     `  ${[`${printable(program.scenario)}${mutant}`, ...boundTexts(program.bound), count(steps.length, "step")].join(", ")}`,
     "",
-    ...violationLines(scenario, { property, message, steps, fibers, mutant: program.mutant }, width, paint),
+    ...violationLines(scenario, { property, message, steps, cycle, fibers, mutant: program.mutant }, width, paint),
     "",
   ]
 })

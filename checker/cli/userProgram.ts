@@ -89,7 +89,7 @@ const describe = (value: unknown): string => {
 const isFunction = (value: unknown): value is (...args: Array<never>) => unknown => typeof value === "function"
 
 const Stated = Schema.Struct({
-  kind: Schema.Literals(["invariant", "action", "atEnd", "progress"]),
+  kind: Schema.Literals(["invariant", "action", "atEnd", "progress", "leadsTo"]),
   id: Schema.NonEmptyString,
   statement: Schema.String,
   source: Schema.String,
@@ -101,6 +101,8 @@ const hasPredicate: { readonly [kind in Property<never>["kind"]]: (property: obj
   action: (property) =>
     "holds" in property && isFunction(property.holds) && "observe" in property && isFunction(property.observe),
   progress: (property) => "stuck" in property && isFunction(property.stuck),
+  leadsTo: (property) =>
+    "to" in property && isFunction(property.to) && (!("from" in property) || isFunction(property.from)),
 }
 
 const isProperty = (value: unknown): value is Property<unknown> =>

@@ -1,11 +1,11 @@
 /**
  * Strict replay by plain re-execution: at every step the named fiber must offer the named label, and at the end the
- * recorded property must break.
+ * recorded property must break. Where steps are recorded as repeating for ever, they must do so in a fair run.
  */
-import { Execution } from "../engine/execution.ts"
+import type { Execution } from "../engine/execution.ts"
 import { withoutRealWorld } from "../engine/realWorld.ts"
 import { moveOf } from "../engine/system.ts"
-import { endViolations, type ScheduledStep, takeStep } from "../explore/schedule.ts"
+import { Rerun, type ScheduledStep } from "../explore/schedule.ts"
 import { labelOf } from "../program/operation.ts"
 import type { Violation } from "../property/violation.ts"
 import type { Program } from "../scenario/program.ts"
@@ -26,11 +26,10 @@ export type Replayed =
   | { readonly kind: "healed"; readonly steps: ReadonlyArray<ScheduledStep>; readonly message: string }
 
 /** Replays a schedule. Throws what the scenario's setup throws. */
-export const replay = (program: Program, file: Pick<Counterexample, "schedule" | "property">): Replayed =>
+export const replay = (program: Program, file: Pick<Counterexample, "schedule" | "property" | "cycle">): Replayed =>
   withoutRealWorld(() => {
-    const execution = new Execution(program)
-    let violations = execution.begin()
-    const steps: Array<ScheduledStep> = []
+    const run = new Rerun(program, file.cycle)
+    const { execution, steps } = run
     for (const [position, expected] of file.schedule.entries()) {
       const fiber = execution.fibers.findIndex(({ name }) => name === expected.fiber)
       const move = moveOf(fiber, expected.choice ?? 0)
@@ -48,13 +47,11 @@ export const replay = (program: Program, file: Pick<Counterexample, "schedule" |
           offered: offers(execution, expected.fiber),
         }
       }
-      const [step, found] = takeStep(execution, move)
-      steps.push(step)
-      violations = found
+      run.take(move)
     }
-    const violation = [...violations, ...endViolations(execution)].find(({ property }) => property === file.property)
+    const violation = run.violations().find(({ property }) => property === file.property)
     if (violation !== undefined) return { kind: "reproduced", steps, violation }
-    return { kind: "healed", steps, message: `after the ${steps.length} steps ${file.property} holds` }
+    return { kind: "healed", steps, message: run.fault ?? `after the ${steps.length} steps ${file.property} holds` }
   })
 
 /** What the fiber could do instead, and what the others could. */

@@ -7,9 +7,11 @@
 import * as Effect from "effect/Effect"
 import { withoutRealWorld } from "../engine/realWorld.ts"
 import { attempt, stretchTime } from "../engine/supervised.ts"
-import { fiberOf, type Move, optionOf } from "../engine/system.ts"
+import { type Move, optionOf } from "../engine/system.ts"
 import { letOthersRun } from "../explore/explore.ts"
-import { countPreemptions } from "../explore/schedule.ts"
+import { livenessSearch } from "../explore/liveness.ts"
+import { countPreemptions, runMoves } from "../explore/schedule.ts"
+import type { SearchOptions } from "../explore/strategy.ts"
 import type { Program } from "../scenario/program.ts"
 import type { ScenarioEntry } from "../scenario/protocol.ts"
 import type { Bound } from "../scenario/scenario.ts"
@@ -19,6 +21,9 @@ import { simplestRun } from "./simplest.ts"
 /** How many pairs of a state and a fiber are looked at for each bound. */
 const limit = 400_000
 
+/** How many steps of a search of infinite runs to take between two pauses. */
+const slice = 5_000
+
 /** How many smaller bounds are tried. */
 const boundLimit = 200
 
@@ -26,19 +31,27 @@ const boundLimit = 200
 export interface Shrunk {
   readonly program: Program
   readonly moves: ReadonlyArray<Move>
+  /** Where it is a lasso: the position of the first of the moves that repeat for ever. */
+  readonly cycle: number | undefined
   readonly preemptions: number
   /** False when the limits ended the search for something simpler. */
   readonly minimal: boolean
 }
 
-/** Finds the simplest run that breaks the same property as the given one. */
+/**
+ * Finds the simplest run that breaks the same property as the given one. Of a promise it is the shortest that the search
+ * of infinite runs finds, which need not be the shortest there is.
+ *
+ * @param cycle where the run is a lasso: the position of the first of the moves that repeat for ever
+ */
 export const shrink = (
   scenario: ScenarioEntry,
   program: Program,
   property: string,
   moves: ReadonlyArray<Move>,
+  cycle?: number,
 ): Shrunk => {
-  const shrinking = shrinkInSlices(scenario, program, property, moves)
+  const shrinking = shrinkInSlices(scenario, program, property, moves, cycle)
   for (;;) {
     const { done, value } = withoutRealWorld(() => shrinking.next())
     if (done) return value
@@ -74,21 +87,48 @@ function* shrinkInSlices(
   program: Program,
   property: string,
   moves: ReadonlyArray<Move>,
+  cycle: number | undefined,
 ): Generator<void, Shrunk> {
-  const names = program.start().fibers.map(({ name }) => name)
-  const schedule = moves.map((move) => ({ fiber: names[fiberOf(move)] ?? "", option: optionOf(move) }))
+  const { properties } = program.start()
+  if (properties.some(({ id, kind }) => id === property && kind === "leadsTo")) {
+    return yield* shrinkBroken(scenario, program, property, moves, cycle)
+  }
+  const { steps } = runMoves(program, moves)
+  const schedule = moves.map((move, position) => ({ fiber: steps[position]?.fiber ?? "", option: optionOf(move) }))
   let minimal = true
   for (const bound of boundsUpTo(scenario, program.bound)) {
     const smaller = scenario.program(bound, program.mutant)
     if (!starts(smaller)) continue
     const simplest = yield* simplestRun(smaller, property, limit)
-    if (simplest.kind === "found") return { program: smaller, ...simplest, minimal }
+    if (simplest.kind === "found") return { program: smaller, ...simplest, cycle: undefined, minimal }
     if (simplest.kind === "none") continue
     minimal = false
     const shortened = yield* shorten(smaller, property, schedule)
-    if (shortened !== undefined) return { program: smaller, ...shortened, minimal }
+    if (shortened !== undefined) return { program: smaller, ...shortened, cycle: undefined, minimal }
   }
-  return { program, moves, preemptions: countPreemptions(program, moves), minimal: false }
+  return { program, moves, cycle: undefined, preemptions: countPreemptions(program, moves), minimal: false }
+}
+
+/** Shrinks a run that breaks a promise. */
+function* shrinkBroken(
+  scenario: ScenarioEntry,
+  program: Program,
+  property: string,
+  moves: ReadonlyArray<Move>,
+  cycle: number | undefined,
+): Generator<void, Shrunk> {
+  const options: SearchOptions = { maxSteps: limit, seed: 1, target: property }
+  for (const bound of boundsUpTo(scenario, program.bound)) {
+    const smaller = scenario.program(bound, program.mutant)
+    if (!starts(smaller)) continue
+    const search = livenessSearch(smaller, options, limit)
+    let ending = search?.advance(slice)
+    for (; search !== undefined && ending === undefined; ending = search.advance(slice)) yield
+    if (ending?.kind !== "violated") continue
+    const preemptions = countPreemptions(smaller, ending.moves)
+    return { program: smaller, moves: ending.moves, cycle: ending.cycle, preemptions, minimal: false }
+  }
+  return { program, moves, cycle, preemptions: countPreemptions(program, moves), minimal: false }
 }
 
 /** Whether the scenario can be set up at this bound. */

@@ -3,15 +3,16 @@
  * and no way back but to start again. Whatever the memoised engine reports is confirmed here.
  */
 import type { Operation } from "../program/operation.ts"
-import { digestText, type Hash, type Plain } from "../program/plain.ts"
+import type { Hash, Plain } from "../program/plain.ts"
 import type { Actor } from "../program/runtime.ts"
-import type { StoredCell } from "../program/store.ts"
+import type { Part, StoredCell } from "../program/store.ts"
 import { describeDeadlock, type LastWrite } from "../property/deadlock.ts"
 import { PropertyTracker } from "../property/tracker.ts"
 import type { Violation } from "../property/violation.ts"
 import type { Instance, NamedFiber, Program } from "../scenario/program.ts"
 import { FiberRun } from "./fiberRun.ts"
 import { type History, interruption } from "./history.ts"
+import { type Interchange, interchangeOf, placeOf } from "./interchange.ts"
 import {
   fiberOf,
   guardHolds,
@@ -47,11 +48,13 @@ export class Execution implements System, Others {
   private readonly lastWrites = new Map<StoredCell, LastWrite>()
   /** What the last step returned. */
   lastResult: Plain = undefined
-  /** Whether histories that end are told apart: see `FiberRun.historyText`. */
+  /** Whether histories that end are told apart: see `FiberRun.future`. */
   private readonly keepEnds: boolean
+  private readonly interchange: Interchange | undefined
 
-  constructor(program: Program, options: { readonly keepEnds?: boolean } = {}) {
+  constructor(program: Program, options: { readonly keepEnds?: boolean; readonly symmetry?: boolean } = {}) {
     this.instance = program.start()
+    this.interchange = interchangeOf(this.instance, options.symmetry ?? false)
     this.keepEnds = options.keepEnds ?? false
     this.members = this.instance.fibers.map((fiber) => memberOf(fiber))
     this.tracker = new PropertyTracker(this.instance.store, this.instance.properties, false)
@@ -100,20 +103,21 @@ export class Execution implements System, Others {
       return [result.violation]
     }
     this.lastResult = result
-    const { history } = run
+    // What is forked begins before the fiber that forks it goes on.
+    const forked = operation.kind === "fork" ? [this.fork(operation, run.history)] : []
     run.answer(result)
-    return [run, ...this.reach(operation, history)].flatMap(brokenIn)
+    return [run, ...forked, ...this.reach(operation)].flatMap(brokenIn)
   }
 
-  /** Does to other fibers what the operation does. Returns those that it reaches. */
-  private reach(operation: Operation, origin: History): ReadonlyArray<FiberRun> {
-    if (operation.kind === "fork") {
-      const [name] = operation.args
-      const member = memberOf(this.instance.forked(name, operation.effect), origin)
-      const position = this.members.findIndex(({ fiber }) => fiber.name === name)
-      this.members[position < 0 ? this.members.length : position] = member
-      return [member.run]
-    }
+  private fork({ args: [name], effect }: Operation & { readonly kind: "fork" }, origin: History): FiberRun {
+    const member = memberOf(this.instance.forked(name, effect), origin)
+    const position = this.members.findIndex(({ fiber }) => fiber.name === name)
+    this.members[position < 0 ? this.members.length : position] = member
+    return member.run
+  }
+
+  /** Does to another fiber what the operation does. Returns it, if it reaches one. */
+  private reach(operation: Operation): ReadonlyArray<FiberRun> {
     if (operation.kind === "interrupt") {
       const target = this.member(operation.args[0])
       if (target === undefined || target.failed || target.run.interrupted) return []
@@ -143,6 +147,10 @@ export class Execution implements System, Others {
     return member?.run.standing.kind === "parked" && !member.failed ? member.run.standing.operation : undefined
   }
 
+  hasEnded(fiber: number): boolean {
+    return this.members[fiber]?.run.standing.kind === "ended"
+  }
+
   actor(fiber: number): Actor | undefined {
     return this.members[fiber]?.run
   }
@@ -152,21 +160,42 @@ export class Execution implements System, Others {
     return this.members.every(({ run }) => run.standing.kind === "ended") ? "ended" : "stuck"
   }
 
+  deadlock(): string {
+    return describeDeadlock(this, this.lastWrites)
+  }
+
   end(): ReadonlyArray<Violation> {
     if (this.rest === "broken") return []
-    return this.tracker.end(waitingIn(this), () => describeDeadlock(this, this.lastWrites))
+    return this.tracker.end(waitingIn(this), () => this.deadlock())
   }
 
   get low(): number {
-    return this.members.reduce((low, { run }) => low ^ this.digest(run).low, this.instance.store.low)
+    return this.fingerprint().low
   }
 
   get high(): number {
-    return this.members.reduce((high, { run }) => high ^ this.digest(run).high, this.instance.store.high)
+    return this.fingerprint().high
   }
 
-  private digest(run: FiberRun): Hash {
-    return digestText(run.historyText(this.keepEnds))
+  private fingerprint(): Hash {
+    const { store } = this.instance
+    const rest: Part = { low: store.low, high: store.high }
+    const places = this.members.map(({ run }) => placeOf(this.interchange, run.name, run.future(this.keepEnds)))
+    const toggle = () => {
+      for (const { part = rest, low, high } of places) {
+        part.low ^= low
+        part.high ^= high
+      }
+    }
+    toggle()
+    if (this.interchange === undefined) return rest
+    this.interchange.fingerprint(
+      rest.low,
+      rest.high,
+      places.flatMap(({ mention }) => mention ?? []),
+    )
+    toggle()
+    return this.interchange
   }
 }
 

@@ -44,6 +44,11 @@ export class LimitReached extends Error {
   override readonly name = "LimitReached"
 }
 
+/** Thrown when the program treats names differently that it declares interchangeable. */
+export class NotInterchangeable extends Error {
+  override readonly name = "NotInterchangeable"
+}
+
 /** Thrown when a fiber does two things after the same results, as far as its last checkpoint counts them. */
 export class NotDeterministic extends Error {
   override readonly name = "NotDeterministic"

@@ -16,7 +16,7 @@ import { type Actor, breakRule, runtime } from "../program/runtime.ts"
 import { builtIn, type Violation } from "../property/violation.ts"
 import type { NamedFiber, Rewrite } from "../scenario/program.ts"
 import { describeError } from "./fault.ts"
-import { type Answer, History, interruption, type Renaming } from "./history.ts"
+import { type Answer, History, interruption } from "./history.ts"
 
 /** How many Effect operations a fiber may compute between two steps before it is called a runaway. */
 const operationLimit = 1_000_000
@@ -125,13 +125,13 @@ export class FiberRun implements Actor {
   }
 
   /**
-   * What the fiber's future depends on, as a text. All ends of a fiber are one (of a forked one, those with one value),
-   * unless `keepEnds`.
+   * What the fiber's future depends on. All ends of a fiber are one (of a forked one, those with one value), unless
+   * `keepEnds`.
    */
-  historyText(keepEnds: boolean, rename?: Renaming): string {
+  future(keepEnds: boolean): History {
     const { standing } = this
-    if (standing.kind !== "ended" || keepEnds) return this.history.text(rename)
-    return History.of(this.name, undefined).passing("ended", standing.value, undefined).text(rename)
+    if (standing.kind !== "ended" || keepEnds) return this.history
+    return History.of(this.name, undefined).passing("ended", standing.value, undefined)
   }
 
   get place(): string {
@@ -178,7 +178,7 @@ export class FiberRun implements Actor {
     return Effect.withFiber((self) => {
       if (self !== this.rootSeen) {
         return breakRule(
-          `a fiber that it forked reached ${labelOf(operation)}; steps belong to the fibers that the scenario names`,
+          `a fiber that it forked reached ${labelOf(operation)}; steps belong to the fibers that the scenario names and those started with fork`,
         )
       }
       return Effect.callback<Plain>((resume) => {

@@ -1,14 +1,12 @@
 /** What a fiber's future depends on. */
 import { canonicalText, digestText, type Hash, type Plain } from "../program/plain.ts"
+import type { Renaming } from "./renaming.ts"
 
 /** What stands in the place of a result where a fiber was interrupted. */
 export const interruption: unique symbol = Symbol("interruption")
 
 /** What a fiber was told where it was parked. */
 export type Answer = Plain | typeof interruption
-
-/** Gives fibers other names, wherever a value mentions them. */
-export type Renaming = (value: Plain) => Plain
 
 const sameNames: Renaming = (value) => value
 

@@ -9,9 +9,9 @@
  * does not, and every exploration is compared with a sample of what that does.
  */
 import { labelOf, type Operation, optionsOf } from "../program/operation.ts"
-import { digestText, type Plain, show } from "../program/plain.ts"
+import { digestText, type Hash, type Plain, show } from "../program/plain.ts"
 import type { Actor } from "../program/runtime.ts"
-import type { Entry, StoredCell } from "../program/store.ts"
+import type { Entry, Part, StoredCell } from "../program/store.ts"
 import { addTimes } from "../property/coverage.ts"
 import { describeDeadlock } from "../property/deadlock.ts"
 import { PropertyTracker } from "../property/tracker.ts"
@@ -21,6 +21,7 @@ import type { Monitor } from "../scenario/scenario.ts"
 import { LimitReached, NotDeterministic } from "./fault.ts"
 import { FiberRun } from "./fiberRun.ts"
 import { type Answer, type History, interruption } from "./history.ts"
+import { type Interchange, interchangeOf, type Mention, placeOf } from "./interchange.ts"
 import { ReadTree } from "./readTree.ts"
 import {
   fiberOf,
@@ -35,6 +36,7 @@ import {
   type System,
   waitingIn,
 } from "./system.ts"
+import { Twins } from "./twins.ts"
 
 /** What performing an operation comes to. */
 interface Outcome {
@@ -49,16 +51,17 @@ interface Outcome {
 /**
  * A fiber after one history of results.
  *
- * `run` is a real fiber parked after exactly this history, and `operation` is what it is parked at: the body closes over
- * that fiber's local variables, so a fiber that has moved on would not do. A node lends its fiber to the first child
- * that is learnt, and gets another, run along the same history, when its code is next needed.
+ * `run` is a real fiber parked after exactly this history: the code of what it is parked at closes over that fiber's
+ * local variables, so a fiber that has moved on would not do. A node lends its fiber to the first child that is learnt,
+ * and gets another, run along the same history, when its code is next needed.
  */
 interface Node {
   readonly fiber: NamedFiber
-  /** The history of the fiber that forked this one. */
-  readonly origin: History | undefined
+  /** Where the fiber that forked this one was. */
+  readonly forkedBy: Node | undefined
   run: FiberRun | undefined
-  operation: Operation | undefined
+  /** The operation that was reached first: for its name, arguments and options. */
+  readonly operation: Operation | undefined
   /** How many ways there are to perform the operation; 0 when there is none. */
   readonly options: number
   readonly history: History
@@ -68,9 +71,12 @@ interface Node {
   /** What the fiber ended with. */
   readonly value: Plain
   readonly interrupted: boolean
-  /** Halves of the hash of the history, up to what checkpoints declare equivalent. */
+  /** Halves of the hash of the history, up to what checkpoints declare equivalent, and what they add to. */
   readonly low: number
   readonly high: number
+  readonly part: Part
+  /** What the history says of interchangeable names beyond its own. */
+  readonly mention: Mention | undefined
   readonly parent: Node | undefined
   readonly answer: Answer
   readonly next: Map<Answer, Node>
@@ -94,11 +100,16 @@ export interface Snapshot {
 export interface MemoisedOptions {
   /** Keep apart the histories with which a fiber ended; by default all ends of a fiber are one. */
   readonly keepEnds?: boolean
+  /** Whether states that differ by a permutation of interchangeable names are one; by default they are not. */
+  readonly symmetry?: boolean
   /** How many nodes to learn at most, over all fibers. */
   readonly nodeLimit?: number
+  /** How many real fibers to keep parked at most; those let go are run again when they are needed. */
+  readonly parkedLimit?: number
 }
 
 const defaultNodeLimit = 200_000
+const defaultParkedLimit = 20_000
 
 /** For how many different contents read an operation is compared with that of a fresh fiber. */
 const comparedReads = 6
@@ -124,11 +135,20 @@ export class Memoised implements System, Others {
   private readonly canonical = new Map<string, Node>()
   private readonly keepEnds: boolean
   private readonly nodeLimit: number
+  private readonly parkedLimit: number
+  /** The nodes that were given a real fiber, oldest first; some may have lent it since. */
+  private parkedNodes: Array<Node> = []
   /** Whether a comparison is going on. */
   private alone = false
   private lookUps = 0
-  private nodesLow = 0
-  private nodesHigh = 0
+  /** The fingerprint of the fibers that belong to no interchangeable name. */
+  private readonly nodes: Part = { low: 0, high: 0 }
+  private readonly interchange: Interchange | undefined
+  private readonly twins: Twins | undefined
+  private begun = false
+  /** Counts the changes of where fibers stand; with the number for which the fingerprint was computed last. */
+  private changes = 0
+  private computedAt = -1
   /** How many moves there are to take back. */
   depth = 0
 
@@ -136,11 +156,16 @@ export class Memoised implements System, Others {
     this.instance = program.start()
     this.keepEnds = options.keepEnds ?? false
     this.nodeLimit = options.nodeLimit ?? defaultNodeLimit
-    this.tracker = new PropertyTracker(this.instance.store, this.instance.properties, true)
-    this.at = this.instance.fibers.map((fiber) => this.nodeOf(fiber, undefined, new FiberRun(fiber)))
-    for (const node of this.at) {
-      this.nodesLow ^= node.low
-      this.nodesHigh ^= node.high
+    this.parkedLimit = options.parkedLimit ?? defaultParkedLimit
+    this.interchange = interchangeOf(this.instance, options.symmetry ?? false)
+    this.twins = this.interchange === undefined ? undefined : new Twins(this.instance, this.interchange)
+    this.tracker = new PropertyTracker(this.instance.store, this.instance.properties, true, this.twins)
+    this.at = this.instance.fibers.map((fiber) => {
+      return this.nodeOf(fiber, undefined, new FiberRun(fiber))
+    })
+    for (const { part, low, high } of this.at) {
+      part.low ^= low
+      part.high ^= high
     }
   }
 
@@ -149,6 +174,11 @@ export class Memoised implements System, Others {
   }
 
   begin(): ReadonlyArray<Violation> {
+    if (!this.begun) {
+      this.begun = true
+      this.twins?.start()
+      for (const node of this.at) if (node.run !== undefined) this.twins?.place(node, node.run)
+    }
     return [...this.at.flatMap(({ violation }) => violation ?? []), ...this.tracker.begin()]
   }
 
@@ -176,7 +206,8 @@ export class Memoised implements System, Others {
     if (operation === undefined) throw new Error(`fiber ${fiber} has no operation to perform`)
     if (this.tracker.counting) node.taken++
     const storeMark = this.instance.store.mark
-    const outcome = this.perform(fiber, node, operation, optionOf(move))
+    const outcome = this.perform(fiber, node, optionOf(move))
+    if (operation.kind === "fork") node.child ??= this.forked(node)
     this.depth++
     this.trailMarks.push(storeMark, this.tracker.mark)
     const { result } = outcome
@@ -256,6 +287,10 @@ export class Memoised implements System, Others {
     return this.at[fiber]?.operation
   }
 
+  hasEnded(fiber: number): boolean {
+    return this.at[fiber]?.ended ?? false
+  }
+
   actor(fiber: number): Actor | undefined {
     return this.visit(this.node(fiber))
   }
@@ -265,17 +300,36 @@ export class Memoised implements System, Others {
     return this.at.every(({ ended }) => ended) ? "ended" : "stuck"
   }
 
+  deadlock(): string {
+    return describeDeadlock(this)
+  }
+
   end(): ReadonlyArray<Violation> {
     if (this.rest === "broken") return []
-    return this.tracker.end(waitingIn(this), () => describeDeadlock(this))
+    return this.tracker.end(waitingIn(this), () => this.deadlock())
   }
 
   get low(): number {
-    return this.instance.store.low ^ this.nodesLow
+    return this.interchange === undefined
+      ? this.instance.store.low ^ this.nodes.low
+      : this.symmetric(this.interchange).low
   }
 
   get high(): number {
-    return this.instance.store.high ^ this.nodesHigh
+    return this.interchange === undefined
+      ? this.instance.store.high ^ this.nodes.high
+      : this.symmetric(this.interchange).high
+  }
+
+  private symmetric(interchange: Interchange): Hash {
+    if (this.computedAt !== this.changes) {
+      const { store } = this.instance
+      const mentions: Array<Mention> = []
+      for (const { mention } of this.at) if (mention !== undefined) mentions.push(mention)
+      interchange.fingerprint(store.low ^ this.nodes.low, store.high ^ this.nodes.high, mentions)
+      this.computedAt = this.changes
+    }
+    return interchange
   }
 
   valueOf(fiber: string): Plain {
@@ -298,23 +352,23 @@ export class Memoised implements System, Others {
 
   private learnGuard(node: Node, guard: ReadTree<boolean>): boolean {
     const { store } = this.instance
-    const run = this.visit(node)
-    if (node.operation === undefined) return false
+    const { run, operation } = this.parked(node)
     const reads = store.record()
-    const holds = guardHolds(this.instance, run, node.operation)
+    const holds = guardHolds(this.instance, run, operation)
     store.stopRecording()
     if (!guard.learn(reads, (cell) => cell.entry.index, holds)) throw changeable(node)
+    this.twins?.guard(node, holds)
     return holds
   }
 
   /** Performs an operation on the cells: by what is known of it, or by running its body. */
-  private perform(fiber: number, node: Node, operation: Operation, option: number): Outcome {
+  private perform(fiber: number, node: Node, option: number): Outcome {
     const tree = node.outcomes[option]
-    if (tree === undefined) return this.run(node, operation, option)
+    if (tree === undefined) return this.run(node, option)
     const known = tree.find()
-    if (known === undefined) return this.learnOutcome(fiber, node, operation, option, tree)
+    if (known === undefined) return this.learnOutcome(fiber, node, option, tree)
     const { store } = this.instance
-    if (++this.lookUps % auditEvery === 0) this.audit(node, operation, option, known)
+    if (++this.lookUps % auditEvery === 0) this.audit(node, option, known)
     for (let i = 0; i < known.cells.length; i++) {
       const cell = known.cells[i] as StoredCell // i is within both
       const entry = known.entries[i] as Entry
@@ -324,20 +378,14 @@ export class Memoised implements System, Others {
   }
 
   /** Runs the operation, and notes what it does. A fiber whose operation meets something new is compared first. */
-  private learnOutcome(
-    fiber: number,
-    node: Node,
-    operation: Operation,
-    option: number,
-    tree: ReadTree<Outcome>,
-  ): Outcome {
+  private learnOutcome(fiber: number, node: Node, option: number, tree: ReadTree<Outcome>): Outcome {
     const { store } = this.instance
     if (!this.alone && tree.leaves > 0 && tree.leaves < comparedReads) this.compareAlone(fiber)
     const { mark } = store
     const reads = store.record()
     let outcome: Outcome
     try {
-      outcome = this.run(node, operation, option)
+      outcome = this.run(node, option)
     } finally {
       store.stopRecording()
     }
@@ -345,6 +393,7 @@ export class Memoised implements System, Others {
     const { low } = store
     store.rollback(mark)
     if (!tree.learn(reads, (cell) => cell.entry.index, outcome)) throw changeable(node)
+    this.twins?.outcome(node, this.parked(node).operation, option, outcome, this)
     after.forEach((cell, position) => {
       const entry = outcome.entries[position]
       if (entry !== undefined && cell.entry !== entry) store.put(cell, entry)
@@ -354,10 +403,11 @@ export class Memoised implements System, Others {
   }
 
   /** Runs the operation's code. */
-  private run(node: Node, operation: Operation, option: number): Outcome {
+  private run(node: Node, option: number): Outcome {
     const { store } = this.instance
     const { mark } = store
-    const result = perform(this.instance, this.visit(node), operation, option, node.monitors, this)
+    const { run, operation } = this.parked(node)
+    const result = perform(this.instance, run, operation, option, node.monitors, this)
     const cells = store.writtenSince(mark)
     return { result, cells, entries: cells.map(({ entry }) => entry), next: undefined }
   }
@@ -367,10 +417,10 @@ export class Memoised implements System, Others {
    *
    * @throws NotDeterministic when it does something else
    */
-  private audit(node: Node, operation: Operation, option: number, known: Outcome): void {
+  private audit(node: Node, option: number, known: Outcome): void {
     const { store } = this.instance
     const { mark } = store
-    const again = this.run(node, operation, option)
+    const again = this.run(node, option)
     const same =
       (again.result === known.result || (again.result instanceof StepFailed && known.result instanceof StepFailed)) &&
       known.cells.every((cell, position) => cell.entry === known.entries[position]) &&
@@ -393,20 +443,20 @@ export class Memoised implements System, Others {
     this.alone = true
     for (let taken = 0; taken < stepsAlone; taken++) {
       const node = this.node(fiber)
-      const run = this.visit(node)
       expectSame(fresh, node)
       const { standing } = fresh
-      if (standing.kind !== "parked" || node.operation === undefined) break
+      if (standing.kind !== "parked") break
       if (standing.operation.kind !== "step" && standing.operation.kind !== "choice") break
+      const { run, operation } = this.parked(node)
       const enabled = guardHolds(instance, fresh, standing.operation)
-      if (guardHolds(instance, run, node.operation) !== enabled) throw changeable(node)
+      if (guardHolds(instance, run, operation) !== enabled) throw changeable(node)
       if (!enabled) break
       const { mark } = store
       const result = perform(instance, fresh, standing.operation, 0, node.monitors, this)
       const { low, high } = store
       store.rollback(mark)
       const { depth: before } = this
-      this.stepAnew(fiber, node, node.operation)
+      this.stepAnew(fiber, node)
       const at = this.node(fiber)
       const same = result instanceof StepFailed ? hasFailed(at) : at === node.next.get(result)
       if (!same || store.low !== low || store.high !== high || this.depth !== before + 1) throw changeable(node)
@@ -418,10 +468,10 @@ export class Memoised implements System, Others {
   }
 
   /** Takes the first option by running its code, whatever is known of it. */
-  private stepAnew(fiber: number, node: Node, operation: Operation): void {
+  private stepAnew(fiber: number, node: Node): void {
     this.trailMarks.push(this.instance.store.mark, this.tracker.mark)
     this.depth++
-    const { result } = this.run(node, operation, 0)
+    const { result } = this.run(node, 0)
     const next = result instanceof StepFailed ? failed(node) : (node.next.get(result) ?? this.learn(node, result))
     this.move(fiber, node, next)
   }
@@ -431,7 +481,7 @@ export class Memoised implements System, Others {
     const [name] = operation.args
     const position = this.at.findIndex(({ fiber }) => fiber.name === name)
     if (operation.kind === "fork") {
-      node.child ??= this.forked(name, operation.effect, node.history)
+      if (node.child === undefined) throw new Error(`fiber ${name} was forked and is not there`)
       this.moveToo(position < 0 ? this.at.length : position, this.at[position], node.child)
       return node.child
     }
@@ -442,9 +492,12 @@ export class Memoised implements System, Others {
     return next
   }
 
-  private forked(name: string, effect: NamedFiber["effect"], origin: History): Node {
-    const fiber = this.instance.forked(name, effect)
-    return this.nodeOf(fiber, origin, new FiberRun(fiber, origin))
+  /** The fiber that an operation forks, at its start; the one that forks it has not gone on. */
+  private forked(by: Node): Node | undefined {
+    const { operation } = this.parked(by)
+    if (operation.kind !== "fork") return undefined
+    const fiber = this.instance.forked(operation.args[0], operation.effect)
+    return this.nodeOf(fiber, by, new FiberRun(fiber, by.history))
   }
 
   private node(fiber: number): Node {
@@ -456,8 +509,10 @@ export class Memoised implements System, Others {
   private move(fiber: number, from: Node, to: Node): void {
     this.trailFibers.push(fiber)
     this.trailNodes.push(from)
-    this.nodesLow ^= from.low ^ to.low
-    this.nodesHigh ^= from.high ^ to.high
+    const { part } = to
+    part.low ^= from.low ^ to.low
+    part.high ^= from.high ^ to.high
+    this.changes++
     this.at[fiber] = to
   }
 
@@ -471,8 +526,10 @@ export class Memoised implements System, Others {
   /** Puts a fiber somewhere, or takes away the last one. */
   private put(fiber: number, node: Node | undefined): void {
     const before = this.at[fiber]
-    this.nodesLow ^= (before?.low ?? 0) ^ (node?.low ?? 0)
-    this.nodesHigh ^= (before?.high ?? 0) ^ (node?.high ?? 0)
+    const part = (before ?? node)?.part ?? this.nodes
+    part.low ^= (before?.low ?? 0) ^ (node?.low ?? 0)
+    part.high ^= (before?.high ?? 0) ^ (node?.high ?? 0)
+    this.changes++
     if (node === undefined) this.at.length = fiber
     else this.at[fiber] = node
   }
@@ -481,9 +538,25 @@ export class Memoised implements System, Others {
   private visit(node: Node): FiberRun {
     if (node.run !== undefined) return node.run
     const run = this.rerun(node)
-    if (run.standing.kind === "parked") node.operation = run.standing.operation
     node.run = run
+    this.keep(node)
     return run
+  }
+
+  /** Notes that a node has a real fiber, and lets the older half of them go if there are too many. */
+  private keep(node: Node): void {
+    this.parkedNodes.push(node)
+    if (this.parkedNodes.length <= this.parkedLimit) return
+    const kept = this.parkedLimit >> 1
+    for (const old of this.parkedNodes.slice(0, -1 - kept)) if (old !== node) old.run = undefined
+    this.parkedNodes = this.parkedNodes.slice(-1 - kept)
+  }
+
+  /** The real fiber of a node, and what it is parked at: the code of the operation is that fiber's own. */
+  private parked(node: Node): { readonly run: FiberRun; readonly operation: Operation } {
+    const run = this.visit(node)
+    if (run.standing.kind !== "parked") throw new Error(`fiber ${run.name} has no operation`)
+    return { run, operation: run.standing.operation }
   }
 
   /** Learns the node that follows `parent` when its fiber is told `answer`. */
@@ -491,7 +564,7 @@ export class Memoised implements System, Others {
     const run = this.visit(parent)
     parent.run = undefined
     run.answer(answer)
-    const node = this.nodeOf(parent.fiber, parent.origin, run, parent, answer)
+    const node = this.nodeOf(parent.fiber, parent.forkedBy, run, parent, answer)
     parent.next.set(answer, node)
     return node
   }
@@ -499,12 +572,13 @@ export class Memoised implements System, Others {
   /** The node for where a fiber is parked now: a known one, if its history is equivalent. */
   private nodeOf(
     fiber: NamedFiber,
-    origin: History | undefined,
+    forkedBy: Node | undefined,
     run: FiberRun,
     parent?: Node,
     answer: Answer = undefined,
   ): Node {
-    const history = run.historyText(this.keepEnds)
+    const future = run.future(this.keepEnds)
+    const history = future.text()
     const { standing } = run
     const known = standing.kind === "broken" ? undefined : this.canonical.get(history)
     if (known !== undefined) {
@@ -519,9 +593,10 @@ export class Memoised implements System, Others {
     const operation = standing.kind === "parked" ? standing.operation : undefined
     const options = operation === undefined ? 0 : optionsOf(operation)
     const hasBody = operation?.kind === "step" || operation?.kind === "choice"
+    const place = placeOf(this.interchange, fiber.name, future)
     const node: Node = {
       fiber,
-      origin,
+      forkedBy,
       run,
       operation,
       options,
@@ -531,7 +606,10 @@ export class Memoised implements System, Others {
       ended: standing.kind === "ended",
       value: standing.kind === "ended" ? standing.value : undefined,
       interrupted: run.interrupted,
-      ...digestText(history),
+      low: place.low,
+      high: place.high,
+      part: place.part ?? this.nodes,
+      mention: place.mention,
       parent,
       answer,
       next: new Map(),
@@ -541,6 +619,8 @@ export class Memoised implements System, Others {
       taken: 0,
     }
     this.canonical.set(history, node)
+    this.keep(node)
+    if (this.begun) this.twins?.place(node, run)
     return node
   }
 
@@ -553,7 +633,7 @@ export class Memoised implements System, Others {
     const path: Array<Node> = []
     for (let at: Node | undefined = node; at !== undefined; at = at.parent) path.push(at)
     path.reverse()
-    const run = new FiberRun(node.fiber, node.origin)
+    const run = new FiberRun(node.fiber, node.forkedBy?.history)
     path.forEach((expected, position) => {
       if (position > 0) run.answer(expected.answer)
       expectSame(run, expected)

@@ -6,7 +6,7 @@ import { labelOf, type Operation, optionsOf } from "../program/operation.ts"
 import { intern, type Plain } from "../program/plain.ts"
 import { type Actor, breakRule, runtime } from "../program/runtime.ts"
 import { Access, type StoredCell } from "../program/store.ts"
-import type { Waiting } from "../property/property.ts"
+import type { Fibers, Waiting } from "../property/property.ts"
 import type { PropertyTracker } from "../property/tracker.ts"
 import { builtIn, type Violation } from "../property/violation.ts"
 import type { Instance, NamedFiber } from "../scenario/program.ts"
@@ -36,10 +36,14 @@ export interface System {
   take(move: Move): ReadonlyArray<Violation>
   /** The operation that a fiber is parked at; `undefined` when it has ended or broken down. */
   operation(fiber: number): Operation | undefined
+  /** Whether a fiber has come to its end. */
+  hasEnded(fiber: number): boolean
   /** The real fiber that is parked there. */
   actor(fiber: number): Actor | undefined
   /** What a state without moves is: all fibers ended, some wait for ever, or some broke down on the way. */
   readonly rest: "ended" | "stuck" | "broken"
+  /** Who waits for what, in a state without moves. */
+  deadlock(): string
   /** The violations of a state without moves. */
   end(): ReadonlyArray<Violation>
   /** Halves of the fingerprint of the state: cells, and where each fiber stands. */
@@ -147,12 +151,32 @@ const resultOf = (instance: Instance, operation: Operation, option: number, othe
 
 const where = (run: FiberRun, operation: Operation) => `fiber ${run.name}, in ${labelOf(operation)}`
 
+/** A fiber that has not ended, by name and position, and the operation it is at. */
+export interface Standing {
+  readonly name: string
+  readonly fiber: number
+  readonly operation: Operation
+}
+
+/** The fibers that have not ended: those of the start in their order, then those that were forked, by name. */
+export const unended = (system: System): ReadonlyArray<Standing> => {
+  const standing = system.fibers.flatMap(({ name }, fiber) => {
+    const operation = system.operation(fiber)
+    return operation === undefined ? [] : [{ name, fiber, operation }]
+  })
+  const first = system.instance.fibers.length
+  const forked = standing.filter(({ fiber }) => fiber >= first).sort((a, b) => (a.name < b.name ? -1 : 1))
+  return [...standing.filter(({ fiber }) => fiber < first), ...forked]
+}
+
 /** The fibers that wait, in a state without moves. */
 export const waitingIn = (system: System): ReadonlyArray<Waiting> =>
-  system.fibers.flatMap(({ name }, fiber) => {
-    const operation = system.operation(fiber)
-    return operation === undefined ? [] : [{ fiber: name, step: operation.name, args: operation.args }]
-  })
+  unended(system).map(({ name, operation }) => ({ fiber: name, step: operation.name, args: operation.args }))
+
+/** What promises may ask of the fibers, at any moment. */
+export const fibersOf = (system: System): Fibers => ({
+  ended: (name) => system.hasEnded(system.fibers.findIndex((fiber) => fiber.name === name)),
+})
 
 /** The cells that a fiber's guard reads in the present state. */
 export const guardReads = (system: System, fiber: number): ReadonlyArray<StoredCell> => {

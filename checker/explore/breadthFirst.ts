@@ -4,7 +4,7 @@
  * in what it keeps: the states that wait, whole, and for every state how it was reached.
  */
 import { getHeapStatistics } from "node:v8"
-import { Memoised, type Snapshot } from "../engine/memoised.ts"
+import type { Memoised, Snapshot } from "../engine/memoised.ts"
 import type { Move } from "../engine/system.ts"
 import type { Violation } from "../property/violation.ts"
 import type { Program } from "../scenario/program.ts"
@@ -13,7 +13,7 @@ import {
   type Ending,
   emptyStatistics,
   endingOf,
-  fingerprint,
+  matchingEngine,
   type Search,
   type SearchOptions,
   tooLong,
@@ -59,12 +59,13 @@ export class BreadthFirst implements Search {
   constructor(program: Program, options: SearchOptions, heapLimit = getHeapStatistics().heap_size_limit / 2) {
     this.options = options
     this.heapLimit = heapLimit
-    this.engine = new Memoised(program, options.keepEnds ? { keepEnds: true } : {})
-    const violation = decisive(this.engine.begin(), options)
-    if (violation !== undefined) this.ending = { kind: "violated", violation, moves: [] }
-    else {
-      this.visited.add(this.engine.low, this.engine.high)
-      this.enter(0, 0)
+    this.engine = matchingEngine(program, options)
+    try {
+      const violation = decisive(this.engine.begin(), options)
+      if (violation === undefined) this.enterInitial()
+      else this.ending = { kind: "violated", violation, moves: [] }
+    } catch (error) {
+      this.ending = endingOf(error)
     }
   }
 
@@ -134,6 +135,11 @@ export class BreadthFirst implements Search {
     this.ending = { kind: "violated", violation, moves: [...this.ways.to(from), move] }
   }
 
+  private enterInitial(): void {
+    this.visited.add(this.engine.low, this.engine.high)
+    this.enter(0, 0)
+  }
+
   /** Takes in the present state, which was just found: by a move from another one, or as the initial one. */
   private enter(from: number, move: Move): void {
     const { engine, statistics } = this
@@ -165,7 +171,7 @@ export class BreadthFirst implements Search {
     const violation = decisive(engine.end(), options)
     if (violation !== undefined) this.ending = { kind: "violated", violation, moves: this.ways.to(state) }
     const { store } = engine.instance
-    options.survey?.final(fingerprint(store.low, store.high), engine.rest === "stuck")
+    options.survey?.final(store.contents(), engine.rest === "stuck")
   }
 }
 

@@ -6,13 +6,13 @@ import { Execution } from "../engine/execution.ts"
 import { fiberOf, type Move } from "../engine/system.ts"
 import { labelOf } from "../program/operation.ts"
 import { addTimes } from "../property/coverage.ts"
+import { Promises } from "../property/promises.ts"
 import type { Program } from "../scenario/program.ts"
 import { notTheSame } from "./schedule.ts"
 import {
   decisive,
   type Ending,
   emptyStatistics,
-  fingerprint,
   type Search,
   type SearchOptions,
   type Strategy,
@@ -29,6 +29,8 @@ interface Branch {
   readonly running: number | undefined
   /** Preemptive switches on the way there. */
   readonly preemptions: number
+  /** Which promises are to be kept still. */
+  readonly pending: ReadonlyArray<boolean>
   /** What the place looked like when it was reached first: the next time it must look the same. */
   readonly look: string
 }
@@ -53,13 +55,15 @@ class DfsSearch implements Search {
   private readonly options: SearchOptions
   private readonly stack: Array<Branch> = []
   private execution: Execution
+  private promises: Promises
   private ending: Ending | undefined
 
   constructor(program: Program, options: SearchOptions) {
     this.program = program
     this.options = options
     this.execution = new Execution(program)
-    const violation = decisive(this.execution.begin(), options)
+    this.promises = new Promises(this.execution)
+    const violation = decisive([...this.execution.begin(), ...this.promises.begin()], options)
     if (violation !== undefined) this.ending = { kind: "violated", violation, moves: [] }
   }
 
@@ -112,7 +116,7 @@ class DfsSearch implements Search {
   private step(move: Move): void {
     this.statistics.transitions++
     addTimes(this.steps, this.execution.operation(fiberOf(move))?.name, 1)
-    const violation = decisive(this.execution.take(move), this.options)
+    const violation = decisive([...this.execution.take(move), ...this.promises.step()], this.options)
     if (violation !== undefined) {
       this.statistics.executions++
       this.ending = { kind: "violated", violation, moves: this.path() }
@@ -124,26 +128,26 @@ class DfsSearch implements Search {
     const { fibers } = this.execution
     for (let fiber = 0; fiber < fibers.length; fiber++) addTimes(this.steps, this.execution.operation(fiber)?.name, 0)
     const moves = this.execution.moves()
-    const look = lookOf(this.execution)
+    const here = { moves, taken: 0, pending: this.promises.pending, look: lookOf(this.execution) }
     const last = this.stack.at(-1)
     const before = last?.moves[last.taken]
-    if (last === undefined || before === undefined) return { moves, taken: 0, running: undefined, preemptions: 0, look }
+    if (last === undefined || before === undefined) return { ...here, running: undefined, preemptions: 0 }
     const preempted = last.running !== undefined && last.running !== fiberOf(before)
     const preemptions = last.preemptions + (preempted ? 1 : 0)
     const own = moves.filter((move) => fiberOf(move) === fiberOf(before))
-    if (own.length === 0) return { moves, taken: 0, running: undefined, preemptions, look }
+    if (own.length === 0) return { ...here, running: undefined, preemptions }
     const bounded = this.options.preemptions !== undefined && preemptions >= this.options.preemptions
-    return { moves: bounded ? own : moves, taken: 0, running: fiberOf(before), preemptions, look }
+    return { ...here, moves: bounded ? own : moves, running: fiberOf(before), preemptions }
   }
 
   private finish(): void {
     const { execution, options } = this
     this.statistics.executions++
-    const violation = decisive(execution.end(), options)
+    const violation = decisive([...execution.end(), ...this.promises.end()], options)
     this.countExercised()
     const { store } = execution.instance
     if (execution.rest !== "broken") {
-      options.survey?.final(fingerprint(store.low, store.high), execution.rest === "stuck")
+      options.survey?.final(store.contents(), execution.rest === "stuck")
     }
     if (violation !== undefined) this.ending = { kind: "violated", violation, moves: this.path() }
     else if (options.executions !== undefined && this.statistics.executions >= options.executions) {
@@ -181,6 +185,7 @@ class DfsSearch implements Search {
       if (move === undefined) throw new Error("a branch is left with no move to try")
       if (depth === this.stack.length - 1) {
         this.execution.begin()
+        this.promises = new Promises(this.execution, branch.pending)
         this.step(move)
       } else {
         this.statistics.transitions++

@@ -9,9 +9,10 @@ import { Execution } from "../engine/execution.ts"
 import { attempt, stretchTime } from "../engine/supervised.ts"
 import { fiberOf, type Move } from "../engine/system.ts"
 import { addTimes } from "../property/coverage.ts"
+import { Promises } from "../property/promises.ts"
 import { builtIn, type Violation } from "../property/violation.ts"
 import type { Program } from "../scenario/program.ts"
-import { runMoves } from "./schedule.ts"
+import { type Run, runMoves } from "./schedule.ts"
 import {
   decisive,
   type Ending,
@@ -45,6 +46,8 @@ export interface Result {
   readonly violation: Violation | undefined
   /** The moves from the start to the violation; `undefined` where no one schedule shows it. */
   readonly moves: ReadonlyArray<Move> | undefined
+  /** Where the violation is a lasso: the position of the first of the moves that repeat for ever. */
+  readonly cycle: number | undefined
   /** Why the exploration is inconclusive. */
   readonly reason: string | undefined
 }
@@ -58,6 +61,10 @@ const largestSlice = 1_000_000
 
 /** Plain executions that a search that matched states is compared with. */
 const comparedExecutions = 60
+
+/** The longest of them, in steps. A program without an end is compared up to some rounds beyond the depth of the search. */
+const comparedSteps = (search: Search, { maxSteps }: SearchOptions): number =>
+  Math.min(maxSteps, 1_000, 2 * search.statistics.maxDepth + 20)
 
 /** How likely a fiber is to go on before another takes over, in turn: even switching and long stretches both find things. */
 const persistence = [0, 0.5, 0.9]
@@ -76,43 +83,74 @@ export const explore = Effect.fnUntraced(function* (
   onProgress: (statistics: Statistics, seconds: number, standing: Standing) => Effect.Effect<void> = () => Effect.void,
 ) {
   const started = yield* Clock.currentTimeMillis
-  const search = yield* Effect.catchTag(
-    attempt(() => strategy.search(program, options), budget.stallMilliseconds),
-    "Stalled",
-    ({ message }) => Effect.succeed(stillborn(message)),
-  )
   let now = started
-  let slice = firstSlice
-  let ending: Ending | undefined
-  while (ending === undefined) {
-    const before = now
-    ending = yield* Effect.catchTag(
-      attempt(() => search.advance(slice), budget.stallMilliseconds),
-      "Stalled",
-      ({ message }) => Effect.succeed<Ending>({ kind: "unsound", message }),
+  const begin = <A>(search: () => A) =>
+    Effect.catchTag(attempt(search, budget.stallMilliseconds), "Stalled", ({ message }) =>
+      Effect.succeed(stillborn(message)),
     )
-    now = yield* Clock.currentTimeMillis
-    slice = nextSlice(slice, now - before)
-    if (ending !== undefined) break
-    if (budget.milliseconds !== undefined && now - started >= budget.milliseconds) {
-      ending = outOfTime(budget.milliseconds)
-      break
+  const drive = Effect.fnUntraced(function* (search: Search, statistics: () => Statistics) {
+    let slice = firstSlice
+    for (;;) {
+      const before = now
+      const ending = yield* Effect.catchTag(
+        attempt(() => search.advance(slice), budget.stallMilliseconds),
+        "Stalled",
+        ({ message }) => Effect.succeed<Ending>({ kind: "unsound", message }),
+      )
+      now = yield* Clock.currentTimeMillis
+      slice = nextSlice(slice, now - before)
+      if (ending !== undefined) return ending
+      if (budget.milliseconds !== undefined && now - started >= budget.milliseconds)
+        return outOfTime(budget.milliseconds)
+      yield* onProgress(statistics(), (now - started) / 1000, search)
+      yield* letOthersRun
     }
-    yield* onProgress(search.statistics, (now - started) / 1000, search)
-    yield* letOthersRun
-  }
-  const ended = ending
-  const judged = yield* attempt(() => judge(program, search, ended, options))
+  })
+  const search = yield* begin(() => strategy.search(program, options))
+  let ended = yield* drive(search, () => search.statistics)
+  const liveness = ended.kind === "exhausted" ? yield* begin(() => strategy.liveness?.(program, options)) : undefined
+  const statistics = () => withSteps(search.statistics, liveness?.statistics.transitions ?? 0)
+  if (liveness !== undefined) ended = livenessEnding(yield* drive(liveness, statistics))
+  const ending = ended
+  const judged = yield* attempt(() => judge(program, search, ending, options))
   const named = judged.outcome === "holds" ? yield* attempt(() => program.namedSteps()) : []
   now = yield* Clock.currentTimeMillis
   return {
     ...judged,
-    statistics: search.statistics,
-    exercised: search.exercised,
-    steps: stepsOf(search, named),
+    statistics: statistics(),
+    exercised: bothExercised(search.exercised, liveness?.exercised ?? []),
+    steps: allSteps([search, liveness], named),
     seconds: (now - started) / 1000,
   } satisfies Result
 })
+
+/** The figures of a search with the steps of the one that followed it. */
+const withSteps = (statistics: Statistics, steps: number): Statistics => ({
+  ...statistics,
+  transitions: statistics.transitions + steps,
+})
+
+const livenessEnding = (ending: Ending): Ending =>
+  ending.kind === "cut"
+    ? { kind: "cut", reason: `every state was visited, but what is promised was not decided: ${ending.reason}` }
+    : ending
+
+type Exercised = Search["exercised"]
+
+/** How often properties were exercised in either of two searches. */
+const bothExercised = (one: Exercised, other: Exercised): Exercised =>
+  one.map(({ id, times }) => ({ id, times: times + (other.find((each) => each.id === id)?.times ?? 0) }))
+
+/** How often steps were taken in the searches that there were; 0 for those that have a name and were not. */
+const allSteps = (
+  searches: ReadonlyArray<Search | undefined>,
+  named: Iterable<string>,
+): ReadonlyMap<string, number> => {
+  const steps = new Map<string, number>()
+  for (const search of searches) for (const [name, times] of search?.steps ?? []) addTimes(steps, name, times)
+  for (const name of named) addTimes(steps, name, 0)
+  return steps
+}
 
 /** Gives signals and timers a turn: a search is one long computation. */
 export const letOthersRun = Effect.callback<void>((resume) => {
@@ -131,54 +169,62 @@ const stillborn = (message: string): Search => ({
   advance: () => ({ kind: "unsound", message }),
 })
 
-const stepsOf = (search: Search, named: Iterable<string>): ReadonlyMap<string, number> => {
-  const steps = new Map(search.steps)
-  for (const name of named) addTimes(steps, name, 0)
-  return steps
-}
-
 const outOfTime = (milliseconds: number): Ending => ({
   kind: "cut",
   reason: `the time of ${milliseconds / 1000} s ran out`,
 })
 
-type Judgement = Pick<Result, "outcome" | "violation" | "moves" | "reason">
+type Judgement = Pick<Result, "outcome" | "violation" | "moves" | "cycle" | "reason">
+
+const nothing = { violation: undefined, moves: undefined, cycle: undefined, reason: undefined }
 
 const judge = (program: Program, search: Search, ending: Ending, options: SearchOptions): Judgement => {
   switch (ending.kind) {
     case "exhausted": {
       const doubt = compare(program, search, options)
       if (doubt !== undefined) return unsound(doubt)
-      return { outcome: "holds", violation: undefined, moves: undefined, reason: undefined }
+      return { ...nothing, outcome: "holds" }
     }
     case "cut":
-      return { outcome: "inconclusive", violation: undefined, moves: undefined, reason: ending.reason }
+      return { ...nothing, outcome: "inconclusive", reason: ending.reason }
     case "unsound":
       return unsound(ending.message)
     case "violated":
-      return confirm(program, ending.violation, ending.moves)
+      return confirm(program, ending)
   }
 }
 
 const unsound = (message: string): Judgement => ({
+  ...nothing,
   outcome: "violated",
   violation: { property: builtIn.rules, message },
-  moves: undefined,
-  reason: undefined,
 })
 
+const forgotten = "a checkpoint does not name a value that is still needed"
 const hidden =
   "some code of the program depends on more than the results of its steps, such as a variable that two fibers share"
 
+/** How many times more to go round the cycle of a lasso: what a checkpoint forgot may show in a later round only. */
+const moreRounds = 3
+
 /** Runs the schedule again by plain re-execution, whose words are the ones to report. */
-const confirm = (program: Program, violation: Violation, moves: ReadonlyArray<Move>): Judgement => {
-  const run = runMoves(program, moves)
-  const same = run.violations.find(({ property }) => property === violation.property)
-  if (same !== undefined) return { outcome: "violated", violation: same, moves, reason: undefined }
+const confirm = (program: Program, ending: Ending & { readonly kind: "violated" }): Judgement => {
+  const { violation, moves, cycle } = ending
+  const found = (run: Run) => run.violations.find(({ property }) => property === violation.property)
+  const same = found(runMoves(program, moves, cycle))
+  const again = cycle === undefined ? same : found(runMoves(program, moreRoundsOf(moves, cycle), moves.length))
+  if (same !== undefined && again !== undefined) {
+    return { outcome: "violated", violation: same, moves, cycle, reason: undefined }
+  }
   return unsound(
-    `the search found ${violation.property} broken (${violation.message}), and plain re-execution of the same schedule does not: ${hidden}`,
+    `the search found ${violation.property} broken (${violation.message}), and plain re-execution of the same schedule does not: ${hidden}${cycle === undefined ? "" : `, or ${forgotten}`}`,
   )
 }
+
+const moreRoundsOf = (moves: ReadonlyArray<Move>, cycle: number): ReadonlyArray<Move> => [
+  ...moves,
+  ...Array.from({ length: moreRounds }, () => moves.slice(cycle)).flat(),
+]
 
 /**
  * Whether plain re-execution reaches a state, or breaks a property, that the search did not: then the program breaks a
@@ -190,24 +236,32 @@ const compare = (program: Program, search: Search, options: SearchOptions): stri
   const random = seedrandom.alea(`compare ${options.seed}`)
   const judged = (violations: ReadonlyArray<Violation>) =>
     options.survey === undefined ? decisive(violations, options) : undefined
+  const longest = comparedSteps(search, options)
   for (let i = 0; i < comparedExecutions; i++) {
-    const execution = new Execution(program, options.keepEnds ? { keepEnds: true } : {})
+    const execution = new Execution(program, {
+      keepEnds: options.keepEnds ?? false,
+      symmetry: options.symmetry ?? true,
+    })
+    const promises = new Promises(execution)
     execution.begin()
+    promises.begin()
     let last: number | undefined
-    for (let depth = 0; depth < options.maxSteps; depth++) {
+    for (let depth = 0; depth < longest; depth++) {
       const moves = execution.moves()
       const own = random() < (persistence[i % persistence.length] ?? 0) ? moves.filter((m) => fiberOf(m) === last) : []
       const among = own.length > 0 ? own : moves
       const move = among[Math.floor(random() * among.length)]
       last = move === undefined ? undefined : fiberOf(move)
-      const violation = judged(move === undefined ? execution.end() : execution.take(move))
+      const violation = judged(
+        move === undefined ? [...execution.end(), ...promises.end()] : [...execution.take(move), ...promises.step()],
+      )
       if (violation !== undefined) {
         return `plain re-execution breaks ${violation.property} (${violation.message}) where the search found nothing: ${hidden}`
       }
       if (move === undefined) break
       if (execution.rest === "broken") break
       if (!visited.has(execution.low, execution.high)) {
-        return `plain re-execution reaches a state that the search did not visit: ${hidden}, or a checkpoint does not name a value that is still needed`
+        return `plain re-execution reaches a state that the search did not visit: ${hidden}, or ${forgotten}`
       }
     }
   }

@@ -5,13 +5,13 @@
 import seedrandom from "seedrandom"
 import { Memoised } from "../engine/memoised.ts"
 import { fiberOf, type Move } from "../engine/system.ts"
+import { Promises } from "../property/promises.ts"
 import type { Program } from "../scenario/program.ts"
 import {
   decisive,
   type Ending,
   emptyStatistics,
   endingOf,
-  fingerprint,
   type Search,
   type SearchOptions,
   type Strategy,
@@ -23,6 +23,7 @@ const defaultExecutions = 10_000
 class RandomSearch implements Search {
   readonly statistics = emptyStatistics()
   private readonly engine: Memoised
+  private promises: Promises
   private readonly options: SearchOptions
   private readonly random: () => number
   private readonly path: Array<Move> = []
@@ -32,7 +33,8 @@ class RandomSearch implements Search {
     this.options = options
     this.random = seedrandom.alea(String(options.seed))
     this.engine = new Memoised(program)
-    const violation = decisive(this.engine.begin(), options)
+    this.promises = new Promises(this.engine)
+    const violation = decisive([...this.engine.begin(), ...this.promises.begin()], options)
     if (violation !== undefined) this.ending = { kind: "violated", violation, moves: [] }
   }
 
@@ -62,6 +64,8 @@ class RandomSearch implements Search {
     const { engine, options, path, statistics } = this
     while (engine.depth > 0) engine.undo()
     path.length = 0
+    this.promises = new Promises(engine)
+    this.promises.begin()
     for (let move = this.pick(engine.moves()); move !== undefined; move = this.pick(engine.moves())) {
       if (path.length >= options.maxSteps) {
         this.ending = tooLong(options.maxSteps, engine, move)
@@ -70,7 +74,7 @@ class RandomSearch implements Search {
       path.push(move)
       statistics.transitions++
       statistics.maxDepth = Math.max(statistics.maxDepth, path.length)
-      const violation = decisive(engine.take(move), options)
+      const violation = decisive([...engine.take(move), ...this.promises.step()], options)
       if (violation !== undefined) {
         statistics.executions++
         this.ending = { kind: "violated", violation, moves: [...path] }
@@ -83,10 +87,10 @@ class RandomSearch implements Search {
   private finish(): void {
     const { engine, options, statistics } = this
     statistics.executions++
-    const violation = decisive(engine.end(), options)
+    const violation = decisive([...engine.end(), ...this.promises.end()], options)
     const { store } = engine.instance
     if (engine.rest !== "broken") {
-      options.survey?.final(fingerprint(store.low, store.high), engine.rest === "stuck")
+      options.survey?.final(store.contents(), engine.rest === "stuck")
     }
     const executions = options.executions ?? defaultExecutions
     if (violation !== undefined) this.ending = { kind: "violated", violation, moves: [...this.path] }

@@ -3,8 +3,10 @@ import { withoutRealWorld } from "../engine/realWorld.ts"
 import { fiberOf, type Move, optionOf } from "../engine/system.ts"
 import { labelOf } from "../program/operation.ts"
 import type { Plain } from "../program/plain.ts"
+import { Promises } from "../property/promises.ts"
 import { builtIn, type Violation } from "../property/violation.ts"
 import type { Program } from "../scenario/program.ts"
+import { Lasso } from "./lasso.ts"
 
 /** A step that was taken: by which fiber, at which operation, and what came of it. */
 export interface ScheduledStep {
@@ -21,27 +23,75 @@ export interface ScheduledStep {
 /** A schedule, run. */
 export interface Run {
   readonly steps: ReadonlyArray<ScheduledStep>
-  /** The violations of the last step and of the state that it leads to; if nothing can go on there, of the end too. */
+  /**
+   * The violations of the last step and of the state that it leads to; if nothing can go on there, of the end too; of
+   * a lasso, those of repeating its cycle for ever.
+   */
   readonly violations: ReadonlyArray<Violation>
 }
 
 /**
  * Runs a program along the moves by plain re-execution. Where a move is not possible, the run ends with a violation of
  * the rules: moves come from an exploration of the same program, which must be the same every time.
+ *
+ * @param cycle the position of the first of the moves that repeat for ever, where the run is a lasso
  */
-export const runMoves = (program: Program, moves: ReadonlyArray<Move>): Run =>
+export const runMoves = (program: Program, moves: ReadonlyArray<Move>, cycle?: number): Run =>
   withoutRealWorld(() => {
-    const execution = new Execution(program)
-    let violations = execution.begin()
-    const steps: Array<ScheduledStep> = []
+    const rerun = new Rerun(program, cycle)
     for (const move of moves) {
-      if (!execution.moves().includes(move)) return { steps, violations: [notTheSame(steps.length + 1)] }
-      const [step, found] = takeStep(execution, move)
-      violations = found
-      steps.push(step)
+      if (!rerun.execution.moves().includes(move)) {
+        return { steps: rerun.steps, violations: [notTheSame(rerun.steps.length + 1)] }
+      }
+      rerun.take(move)
     }
-    return { steps, violations: [...violations, ...endViolations(execution)] }
+    return { steps: rerun.steps, violations: rerun.violations() }
   })
+
+/** A run by plain re-execution, with its promises followed on the way. */
+export class Rerun {
+  readonly execution: Execution
+  readonly steps: Array<ScheduledStep> = []
+  private readonly promises: Promises
+  private readonly cycle: number | undefined
+  private lasso: Lasso | undefined
+  /** The violations of the last step and of the state that it led to. */
+  private last: ReadonlyArray<Violation>
+
+  /** @param cycle the number of the steps before those that repeat for ever, where there are such */
+  constructor(program: Program, cycle?: number) {
+    this.execution = new Execution(program)
+    this.promises = new Promises(this.execution)
+    this.cycle = cycle
+    this.last = [...this.execution.begin(), ...this.promises.begin()]
+    this.enterCycle()
+  }
+
+  /** Makes a possible move. */
+  take(move: Move): void {
+    const [step, found] = takeStep(this.execution, move)
+    this.last = [...found, ...this.promises.step()]
+    this.steps.push(step)
+    this.lasso?.step(step.fiber)
+    this.enterCycle()
+  }
+
+  /** The violations of the last step and its state, of the end where it is one, and of repeating the cycle for ever. */
+  violations(): ReadonlyArray<Violation> {
+    const { execution, promises } = this
+    const atEnd = execution.moves().length === 0 ? [...execution.end(), ...promises.end()] : []
+    return [...this.last, ...atEnd, ...(this.lasso?.violations() ?? [])]
+  }
+
+  /** Why the steps that are said to repeat for ever cannot, or would not in a fair run. */
+  get fault(): string | undefined {
+    return this.lasso?.fault
+  }
+
+  private enterCycle(): void {
+    if (this.steps.length === this.cycle) this.lasso = new Lasso(this.execution, this.promises, this.steps.length)
+  }
+}
 
 /** The violation of a program in which a schedule that was run before cannot be run again. */
 export const notTheSame = (step: number): Violation => ({
@@ -50,7 +100,7 @@ export const notTheSame = (step: number): Violation => ({
 })
 
 /** Makes a move and says what it was. */
-export const takeStep = (execution: Execution, move: Move): [ScheduledStep, ReadonlyArray<Violation>] => {
+const takeStep = (execution: Execution, move: Move): [ScheduledStep, ReadonlyArray<Violation>] => {
   const fiber = fiberOf(move)
   const operation = execution.operation(fiber)
   const name = execution.fibers[fiber]?.name
@@ -60,10 +110,6 @@ export const takeStep = (execution: Execution, move: Move): [ScheduledStep, Read
   const { changed = false } = operation
   return [{ fiber: name, label: labelOf(operation), choice, result: execution.lastResult, changed }, violations]
 }
-
-/** The violations of the end, if the execution is at one. */
-export const endViolations = (execution: Execution): ReadonlyArray<Violation> =>
-  execution.moves().length === 0 ? execution.end() : []
 
 /** How many times a schedule switches away from a fiber that could have gone on. */
 export const countPreemptions = (program: Program, moves: ReadonlyArray<Move>): number =>

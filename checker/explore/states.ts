@@ -2,17 +2,18 @@
  * Strategy `states`: depth-first search with state matching on the memoised engine. Every state is visited once, so
  * every invariant is evaluated in every reachable state; states are matched by a 64-bit fingerprint.
  */
-import { Memoised } from "../engine/memoised.ts"
+import type { Memoised } from "../engine/memoised.ts"
 import type { Move } from "../engine/system.ts"
 import type { Violation } from "../property/violation.ts"
 import type { Program } from "../scenario/program.ts"
 import { BreadthFirst } from "./breadthFirst.ts"
+import { livenessSearch } from "./liveness.ts"
 import {
   decisive,
   type Ending,
   emptyStatistics,
   endingOf,
-  fingerprint,
+  matchingEngine,
   type Search,
   type SearchOptions,
   type Strategy,
@@ -40,10 +41,14 @@ class StatesSearch implements Search {
 
   constructor(program: Program, options: SearchOptions) {
     this.options = options
-    this.engine = new Memoised(program, options.keepEnds ? { keepEnds: true } : {})
-    const violation = decisive(this.engine.begin(), options)
-    if (violation === undefined) this.enter()
-    else this.ending = { kind: "violated", violation, moves: [] }
+    this.engine = matchingEngine(program, options)
+    try {
+      const violation = decisive(this.engine.begin(), options)
+      if (violation === undefined) this.enter()
+      else this.ending = { kind: "violated", violation, moves: [] }
+    } catch (error) {
+      this.ending = endingOf(error)
+    }
   }
 
   get exercised() {
@@ -122,7 +127,7 @@ class StatesSearch implements Search {
     const violation = decisive(engine.end(), options)
     if (violation !== undefined) this.ending = { kind: "violated", violation, moves: this.path() }
     const { store } = engine.instance
-    options.survey?.final(fingerprint(store.low, store.high), engine.rest === "stuck")
+    options.survey?.final(store.contents(), engine.rest === "stuck")
   }
 
   /** The moves made from the initial state to the present one. */
@@ -136,4 +141,5 @@ export const states: Strategy = {
   summary: "every state once, matched by fingerprint",
   exhaustive: true,
   search: (program, options) => new (options.breadthFirst ? BreadthFirst : StatesSearch)(program, options),
+  liveness: livenessSearch,
 }

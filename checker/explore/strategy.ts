@@ -2,7 +2,8 @@
  * What a strategy is: a way to go through the executions of a program, in slices, so that whoever drives it can show
  * progress, keep to a budget and be interrupted.
  */
-import { LimitReached, NotDeterministic } from "../engine/fault.ts"
+import { LimitReached, NotDeterministic, NotInterchangeable } from "../engine/fault.ts"
+import { Memoised } from "../engine/memoised.ts"
 import { fiberOf, type Move, type System } from "../engine/system.ts"
 import { labelOf } from "../program/operation.ts"
 import type { Violation } from "../property/violation.ts"
@@ -26,8 +27,13 @@ export interface Statistics {
 export type Ending =
   /** By itself: nothing is left to explore within the bound. */
   | { readonly kind: "exhausted" }
-  /** A property broke after these moves from the start. */
-  | { readonly kind: "violated"; readonly violation: Violation; readonly moves: ReadonlyArray<Move> }
+  /** A property broke after these moves from the start; or breaks if those from the position `cycle` on repeat for ever. */
+  | {
+      readonly kind: "violated"
+      readonly violation: Violation
+      readonly moves: ReadonlyArray<Move>
+      readonly cycle?: number
+    }
   /** The program broke a rule that the search rests on, and not in a way that one schedule could show. */
   | { readonly kind: "unsound"; readonly message: string }
   /** At a limit, with more to explore; `reason` says which and what can be done. */
@@ -69,6 +75,10 @@ export interface SearchOptions {
   readonly target?: string
   /** Told of everything that is found, instead of the search ending there: for comparing strategies. */
   readonly survey?: Survey
+  /** Whether states that differ by a permutation of interchangeable names count once; by default they do. */
+  readonly symmetry?: boolean
+  /** How many real fibers the memoised engine keeps parked at most. */
+  readonly parkedLimit?: number
   /** Keep apart the histories with which a fiber ended: for comparing numbers of states. */
   readonly keepEnds?: boolean
 }
@@ -76,7 +86,7 @@ export interface SearchOptions {
 /** What a search that does not stop at violations reports. */
 export interface Survey {
   violation(violation: Violation): void
-  /** A state in which nothing can go on, by the fingerprint of its cells. */
+  /** A state in which nothing can go on, by the contents of its cells. */
   final(cells: string, deadlocked: boolean): void
 }
 
@@ -89,9 +99,22 @@ export interface Strategy {
   readonly exhaustive: boolean
   /** Begins a search. Throws what the scenario's setup throws. */
   readonly search: (program: Program, options: SearchOptions) => Search
+  /**
+   * Begins the search of infinite runs for broken promises, to follow a search that has ended by itself; nothing where
+   * nothing is promised. A strategy without it judges promises where nothing can go on, and no more.
+   */
+  readonly liveness?: (program: Program, options: SearchOptions) => Search | undefined
 }
 
 export const emptyStatistics = (): Statistics => ({ states: 0, executions: 0, blocked: 0, transitions: 0, maxDepth: 0 })
+
+/** The engine of a search that matches states. Throws what the scenario's setup throws. */
+export const matchingEngine = (program: Program, options: SearchOptions): Memoised =>
+  new Memoised(program, {
+    keepEnds: options.keepEnds ?? false,
+    symmetry: options.symmetry ?? true,
+    ...(options.parkedLimit === undefined ? {} : { parkedLimit: options.parkedLimit }),
+  })
 
 /** The violation that ends the search, if one of these does; in a survey, all are reported and none does. */
 export const decisive = (violations: ReadonlyArray<Violation>, options: SearchOptions): Violation | undefined => {
@@ -107,7 +130,8 @@ export const decisive = (violations: ReadonlyArray<Violation>, options: SearchOp
 /** The ending that an error of the engine stands for; other errors are defects of ours and are thrown on. */
 export const endingOf = (error: unknown): Ending => {
   if (error instanceof LimitReached) return { kind: "cut", reason: error.message }
-  if (error instanceof NotDeterministic) return { kind: "unsound", message: error.message }
+  if (error instanceof NotDeterministic || error instanceof NotInterchangeable)
+    return { kind: "unsound", message: error.message }
   throw error
 }
 
@@ -120,7 +144,3 @@ export const tooLong = (maxSteps: number, system: System, move: Move): Ending =>
     reason: `an execution went on beyond ${maxSteps} steps, at ${operation && labelOf(operation)} of fiber ${name}: a loop that need not end wants a checkpoint at its head (strategy states then closes it), or raise the limit with --steps`,
   }
 }
-
-/** A fingerprint as text. */
-export const fingerprint = (low: number, high: number): string =>
-  (high >>> 0).toString(16).padStart(8, "0") + (low >>> 0).toString(16).padStart(8, "0")

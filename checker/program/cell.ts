@@ -1,6 +1,6 @@
-import { type Hash, hashText, intern, NotPlain, type Plain } from "./plain.ts"
+import { hashText, intern, NotPlain, type Plain } from "./plain.ts"
 import { breakRule, runtime } from "./runtime.ts"
-import { contributionOf, type Entry, type Store, type StoredCell } from "./store.ts"
+import { contributionOf, type Entry, type Part, type Place, type Store, type StoredCell } from "./store.ts"
 
 /** A shared variable. Read or written inside steps only; guards and properties may read it. */
 export interface Cell<A> {
@@ -15,16 +15,21 @@ class CellOf<A> implements Cell<A>, StoredCell {
   recording = 0
   collected = 0
   private readonly store: Store
-  private readonly salt: Hash
+  private place: Place
   /** By content, from the second one on: most cells of most executions never change. */
   private entries: Map<Plain, Entry> | undefined
 
   constructor(store: Store, name: string, initial: A) {
-    this.salt = hashText(`cell ${name}`)
+    const salt = hashText(`cell ${name}`)
+    this.place = { part: store, contributionOf: (content) => contributionOf(salt, content) }
     this.store = store
     this.name = name
     this.entry = this.newEntry(plain(name, initial), 0)
     store.add(this)
+  }
+
+  get part(): Part {
+    return this.place.part
   }
 
   get value(): A {
@@ -45,8 +50,19 @@ class CellOf<A> implements Cell<A>, StoredCell {
     return entry
   }
 
+  settle(place: Place): void {
+    const { content, low, high } = this.entry
+    this.part.low ^= low
+    this.part.high ^= high
+    this.place = place
+    this.entries = undefined
+    this.entry = this.newEntry(content, 0)
+    this.part.low ^= this.entry.low
+    this.part.high ^= this.entry.high
+  }
+
   private newEntry(content: Plain, index: number): Entry {
-    const { low, high } = contributionOf(this.salt, content)
+    const { low, high } = this.place.contributionOf(content, index)
     return { content, index, low, high }
   }
 }

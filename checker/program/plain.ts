@@ -60,7 +60,7 @@ export const canonicalText = (value: Plain): string => {
     .join()}}`
 }
 
-const isTuple = (value: object): value is ReadonlyArray<Plain> => Array.isArray(value)
+export const isTuple = (value: object): value is ReadonlyArray<Plain> => Array.isArray(value)
 
 /**
  * A tree of all interned tuples or records: the path from the root spells the elements, or the keys and values in

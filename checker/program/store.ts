@@ -1,4 +1,4 @@
-import { highOf, lowOf, type Plain } from "./plain.ts"
+import { canonicalText, type Hash, highOf, lowOf, type Plain } from "./plain.ts"
 import { breakRule, runtime } from "./runtime.ts"
 
 /** What the code that is running may do with cells. */
@@ -13,14 +13,28 @@ export interface Entry {
   readonly content: Plain
   /** Counts the contents of this cell in the order in which they came up: 0 for the first one. */
   readonly index: number
-  /** What the cell adds to the fingerprint while it has this content. */
+  /** What the cell adds to the fingerprint of its part while it has this content. */
   readonly low: number
   readonly high: number
+}
+
+/** A part of the state whose fingerprint is kept by itself. */
+export interface Part {
+  low: number
+  high: number
+}
+
+/** Where a cell belongs: its part, and what its contents add there. */
+export interface Place {
+  readonly part: Part
+  /** `index` is that of the content's entry. */
+  readonly contributionOf: (content: Plain, index: number) => Hash
 }
 
 /** A cell as the engine sees it. */
 export interface StoredCell {
   readonly name: string
+  readonly part: Part
   /** Its content now. */
   entry: Entry
   /** The recording in which it was last read or written. */
@@ -31,6 +45,8 @@ export interface StoredCell {
   readonly readers: Array<number>
   /** The entry of an interned content. */
   entryOf(content: Plain): Entry
+  /** Gives the cell another place, before anything has been learnt of its entries. */
+  settle(place: Place): void
 }
 
 /** Bijective mixing of 32 bits: the finaliser of MurmurHash3. */
@@ -41,10 +57,7 @@ export const mix = (x: number): number => {
 }
 
 /** What a place, known by its salt, adds to a fingerprint while it has a content. */
-export const contributionOf = (
-  salt: { readonly low: number; readonly high: number },
-  content: Plain,
-): { readonly low: number; readonly high: number } => ({
+export const contributionOf = (salt: Hash, content: Plain): Hash => ({
   low: mix(salt.low ^ lowOf(content)),
   high: mix(salt.high ^ highOf(content)),
 })
@@ -52,10 +65,11 @@ export const contributionOf = (
 /**
  * The cells of one program instance, with an undo log and an incremental fingerprint.
  *
- * Representation: `low` and `high` are the XOR over all cells of what their contents contribute, at every moment; the
- * log lists every write since the last `forget`, oldest first, with the entry before it.
+ * Representation: `low` and `high` of each part are the XOR over its cells of what their contents contribute, at every
+ * moment (the store itself is the part of all cells that have no other); the log lists every write since the last
+ * `forget`, oldest first, with the entry before it.
  */
-export class Store {
+export class Store implements Part {
   readonly cells: Array<StoredCell> = []
   low = 0
   high = 0
@@ -72,8 +86,8 @@ export class Store {
 
   add(cell: StoredCell): void {
     this.cells.push(cell)
-    this.low ^= cell.entry.low
-    this.high ^= cell.entry.high
+    cell.part.low ^= cell.entry.low
+    cell.part.high ^= cell.entry.high
   }
 
   read(cell: StoredCell): Plain {
@@ -103,8 +117,9 @@ export class Store {
     }
     this.written[this.mark] = cell
     this.before[this.mark++] = before
-    this.low ^= before.low ^ entry.low
-    this.high ^= before.high ^ entry.high
+    const { part } = cell
+    part.low ^= before.low ^ entry.low
+    part.high ^= before.high ^ entry.high
     cell.entry = entry
   }
 
@@ -115,8 +130,9 @@ export class Store {
       const position = --this.mark
       const cell = written[position] as StoredCell // within the log, as is the next
       const entry = before[position] as Entry
-      this.low ^= cell.entry.low ^ entry.low
-      this.high ^= cell.entry.high ^ entry.high
+      const { part } = cell
+      part.low ^= cell.entry.low ^ entry.low
+      part.high ^= cell.entry.high ^ entry.high
       cell.entry = entry
     }
   }
@@ -144,6 +160,11 @@ export class Store {
     this.mark = 0
     this.written.length = 0
     this.before.length = 0
+  }
+
+  /** A text that tells apart any two states of the cells. */
+  contents(): string {
+    return this.cells.map(({ name, entry }) => `${name} ${canonicalText(entry.content)}`).join("\n")
   }
 
   /** Runs code of the program that may only read cells. */

@@ -56,8 +56,32 @@ export interface Progress<in World> extends Stated {
   stuck(world: World, waiting: ReadonlyArray<Waiting>): boolean
 }
 
-/** What must be true of a program, in one of four ways. */
-export type Property<World> = Invariant<World> | ActionInvariant<World> | AtEnd<World> | Progress<World>
+/** What a promise may ask of the fibers of a program. */
+export interface Fibers {
+  /** Whether the fiber of that name has come to its end. One that is not there, or not yet, has not. */
+  readonly ended: (name: string) => boolean
+}
+
+/**
+ * A promise that must be kept: in every weakly fair run, whenever `from` holds, `to` holds then or later. A run is
+ * weakly fair unless some fiber could go on from some point for ever and never does. A run that ends must have kept it
+ * by then.
+ */
+export interface LeadsTo<in World> extends Stated {
+  readonly kind: "leadsTo"
+  /** When the promise is made; without it, in the initial state. States in which it is true count as exercised. */
+  from?(world: World, fibers: Fibers): boolean
+  /** When it is kept. */
+  to(world: World, fibers: Fibers): boolean
+}
+
+/** What must be true of a program, in one of five ways. */
+export type Property<World> =
+  | Invariant<World>
+  | ActionInvariant<World>
+  | AtEnd<World>
+  | Progress<World>
+  | LeadsTo<World>
 
 /** A property bound to one world, so that the engine need not know the world's type. */
 export type BoundProperty =
@@ -75,6 +99,14 @@ export type BoundProperty =
       readonly explain: (before: Plain, after: Plain) => string
     })
   | (Stated & { readonly kind: "progress"; readonly stuck: (waiting: ReadonlyArray<Waiting>) => boolean })
+  | BoundPromise
+
+/** A promise bound to one world. Without `from` it is made in the initial state. */
+export interface BoundPromise extends Stated {
+  readonly kind: "leadsTo"
+  readonly from: ((fibers: Fibers) => boolean) | undefined
+  readonly to: (fibers: Fibers) => boolean
+}
 
 const always = () => true
 
@@ -106,6 +138,15 @@ export const bind = <World>(property: Property<World>, world: World): BoundPrope
       }
     case "progress":
       return { kind: "progress", id, statement, source, stuck: (waiting) => property.stuck(world, waiting) }
+    case "leadsTo":
+      return {
+        kind: "leadsTo",
+        id,
+        statement,
+        source,
+        from: property.from ? (fibers) => property.from?.(world, fibers) === true : undefined,
+        to: (fibers) => property.to(world, fibers),
+      }
   }
 }
 

@@ -1,10 +1,12 @@
 import { describeError } from "../engine/fault.ts"
 import { ReadTree } from "../engine/readTree.ts"
+import type { Renaming } from "../engine/renaming.ts"
+import type { Twins } from "../engine/twins.ts"
 import { labelOf } from "../program/operation.ts"
 import { intern, type Plain } from "../program/plain.ts"
 import { type Actor, breakRule, runtime } from "../program/runtime.ts"
 import type { Store, StoredCell } from "../program/store.ts"
-import type { BoundProperty, Waiting } from "./property.ts"
+import type { BoundPromise, BoundProperty, Fibers, Waiting } from "./property.ts"
 import { builtIn, type Violation } from "./violation.ts"
 
 /** What a state predicate says of a state. */
@@ -15,6 +17,12 @@ type Verdict =
 type Reads = ReadonlyArray<StoredCell>
 type StateProperty = BoundProperty & { readonly kind: "invariant" | "atEnd" }
 type ActionProperty = BoundProperty & { readonly kind: "action" }
+
+/** What a promise is in a state: made there, kept there, both or neither. */
+export interface Promised {
+  readonly made: boolean
+  readonly kept: boolean
+}
 
 /**
  * Evaluates the properties of one program instance along a path of states, and only those that a step can have
@@ -30,6 +38,9 @@ export class PropertyTracker {
   readonly exercised: ReadonlyArray<{ readonly id: string; times: number }>
 
   private readonly store: Store
+  private readonly twins: Twins | undefined
+  /** The pairs of observations for which an action invariant was checked to treat interchangeable names alike. */
+  private readonly related: ReadonlyArray<Map<Plain, Set<Plain>>>
   private readonly properties: ReadonlyArray<BoundProperty>
   private readonly remembers: boolean
   private readonly known: ReadonlyArray<Set<StoredCell>>
@@ -48,11 +59,16 @@ export class PropertyTracker {
   private readonly lastCheck: Array<number>
   private checks = 0
 
-  /** @param remembers whether answers are looked up; else every one is computed, as plain re-execution does */
-  constructor(store: Store, properties: ReadonlyArray<BoundProperty>, remembers: boolean) {
+  /**
+   * @param remembers whether answers are looked up; else every one is computed, as plain re-execution does
+   * @param twins where names are interchangeable
+   */
+  constructor(store: Store, properties: ReadonlyArray<BoundProperty>, remembers: boolean, twins?: Twins) {
+    this.twins = twins
     this.store = store
     this.properties = properties
     this.remembers = remembers
+    this.related = properties.map(() => new Map())
     this.known = properties.map(() => new Set())
     this.verdicts = properties.map(() => new ReadTree())
     this.observations = properties.map(() => new ReadTree())
@@ -164,13 +180,48 @@ export class PropertyTracker {
       }
       if (property.kind !== "progress") return
       this.tally(position)
-      if (this.guarded(position, () => property.stuck(waiting), false, violations)) {
+      const stuck = this.guarded(position, () => property.stuck(waiting), false, violations)
+      this.twins?.property(property.id, (rename) => {
+        const others = waiting.map(({ fiber, step, args }) => ({
+          fiber: String(rename(fiber)),
+          step: String(rename(step)),
+          args: args.map(rename),
+        }))
+        return this.guarded(position, () => property.stuck(others), false, []) === stuck
+      })
+      if (stuck) {
         const why = waiting.length === 0 ? "all fibers have ended" : deadlock()
         violations.push({ property: property.id, message: `${property.statement} It does not: ${why}` })
       }
     })
     if (waiting.length > 0) violations.push({ property: builtIn.deadlock, message: deadlock() })
     return violations
+  }
+
+  /**
+   * What the promises of the program are in the present state, in their order. What is promised along a path of states
+   * is followed elsewhere: see `Promises`.
+   *
+   * @param initial whether this is the first state, in which promises without `from` are made
+   * @param violations gets what goes wrong on the way
+   */
+  promised(fibers: Fibers, initial: boolean, violations: Array<Violation>): ReadonlyArray<Promised> {
+    return this.properties.flatMap((property, position) =>
+      property.kind === "leadsTo" ? [this.promisedBy(position, property, fibers, initial, violations)] : [],
+    )
+  }
+
+  private promisedBy(
+    position: number,
+    { from, to }: BoundPromise,
+    fibers: Fibers,
+    initial: boolean,
+    violations: Array<Violation>,
+  ): Promised {
+    const made = from === undefined ? initial : this.guarded(position, () => from(fibers), false, violations)
+    const counter = this.exercised[position]
+    if (made && counter !== undefined) counter.times++
+    return { made, kept: this.guarded(position, () => to(fibers), false, violations) }
   }
 
   private tally(position: number): void {
@@ -204,6 +255,7 @@ export class PropertyTracker {
           return property.holds() ? "holds" : "broken"
         },
         "holds",
+        (said, twin) => said === twin,
         violations,
       )
     if (verdict === "broken") {
@@ -218,7 +270,14 @@ export class PropertyTracker {
     const known = tree?.find()
     if (known !== undefined) return known.observed
     const nothing = { observed: undefined }
-    return this.learn(tree, position, () => ({ observed: intern(property.observe()) }), nothing, violations).observed
+    return this.learn(
+      tree,
+      position,
+      () => ({ observed: intern(property.observe()) }),
+      nothing,
+      ({ observed }, twin, rename) => rename(observed) === twin.observed,
+      violations,
+    ).observed
   }
 
   private compare(position: number, property: ActionProperty, violations: Array<Violation>): void {
@@ -236,10 +295,23 @@ export class PropertyTracker {
       true,
       violations,
     )
+    this.relate(position, property, before, after)
     if (!holds) {
       const message = this.guarded(position, () => property.explain(before, after), "", violations)
       violations.push({ property: property.id, message })
     }
+  }
+
+  /** Checks that an action invariant says the same of a pair of observations and of its twins. */
+  private relate(position: number, property: ActionProperty, before: Plain, after: Plain): void {
+    const { twins } = this
+    const seen = this.related[position]
+    if (twins === undefined || seen === undefined || seen.get(before)?.has(after)) return
+    seen.set(before, (seen.get(before) ?? new Set()).add(after))
+    const says = (from: Plain, to: Plain) =>
+      this.guarded(position, () => !property.premise(from, to) || property.holds(from, to), true, [])
+    const said = says(before, after)
+    twins.relation(property.id, said, (rename) => says(rename(before), rename(after)))
   }
 
   /** Runs a predicate that may only read, and remembers what it said of the cells that it read. */
@@ -248,11 +320,15 @@ export class PropertyTracker {
     position: number,
     predicate: () => A,
     otherwise: A,
+    isTwin: (value: A, twin: A, rename: Renaming) => boolean,
     violations: Array<Violation>,
   ): A {
     const found = violations.length
     const { value, reads } = this.reading(position, () => this.guarded(position, predicate, otherwise, violations))
     if (!this.remembers || violations.length > found) return value
+    this.twins?.property(this.properties[position]?.id ?? "", (rename) =>
+      isTwin(value, this.guarded(position, predicate, otherwise, []), rename),
+    )
     if (tree?.learn(reads, (cell) => cell.entry.index, value) === false) {
       const message = `property ${this.properties[position]?.id} reads other cells after the same contents: it must depend on cells alone`
       violations.push({ property: builtIn.rules, message })

@@ -109,7 +109,7 @@ export const Listing = Schema.Struct({
       properties: Schema.Array(
         Schema.Struct({
           id: Schema.String,
-          kind: Schema.Literals(["invariant", "action", "atEnd", "progress"]),
+          kind: Schema.Literals(["invariant", "action", "atEnd", "progress", "leadsTo"]),
           statement: Schema.String,
           source: Schema.String,
         }),

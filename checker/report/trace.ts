@@ -6,6 +6,9 @@ import type { ScheduledStep } from "../explore/schedule.ts"
 import { type Plain, show } from "../program/plain.ts"
 import { printable } from "./text.ts"
 
+/** Stands above the steps that repeat. */
+const repeats = "== for ever: =="
+
 /** A longer result is left out: it would hide the interleaving. */
 const longestResult = 30
 
@@ -18,11 +21,13 @@ const longestResult = 30
  *
  * @param width the columns of the terminal or page
  * @param others fibers that take no step and get a column all the same, such as those that wait in a deadlock
+ * @param cycle of a lasso, how many steps come before those that repeat for ever: a line of its own stands between
  */
 export const traceLines = (
   steps: ReadonlyArray<ScheduledStep>,
   width: number,
   others: ReadonlyArray<string> = [],
+  cycle?: number,
 ): ReadonlyArray<string> => {
   const fibers = [...new Set([...steps.map(({ fiber }) => fiber), ...others])]
   if (fibers.length === 0) return []
@@ -35,14 +40,16 @@ export const traceLines = (
     })),
     width,
   )
-  if (offsets === undefined) return lines.map(({ fiber, text }) => `${names[fiber]}: ${text}`)
+  const marked = (texts: ReadonlyArray<string>) =>
+    cycle === undefined ? texts : [...texts.slice(0, cycle), repeats, ...texts.slice(cycle)]
+  if (offsets === undefined) return marked(lines.map(({ fiber, text }) => `${names[fiber]}: ${text}`))
   const at = (position: number, text: string) => " ".repeat(offsets[position] ?? 0) + text
   const header = (texts: ReadonlyArray<string>) =>
     texts.reduce((line, text, position) => line.padEnd(offsets[position] ?? 0) + text, "")
   return [
     header(names),
     header(names.map((name) => "-".repeat(name.length))),
-    ...lines.map(({ fiber, text }) => at(fiber, text)),
+    ...marked(lines.map(({ fiber, text }) => at(fiber, text))),
   ]
 }
 
@@ -77,13 +84,13 @@ const offsetsOf = (columns: ReadonlyArray<Extent>, width: number): ReadonlyArray
 }
 
 /**
- * The message of a violation as lines: in a deadlock, one for each fiber that waits.
+ * The message of a violation as lines: in a deadlock, one for each fiber that waits, and one for who waits for whom.
  *
  * @param fibers the names of the program's fibers
  */
 export const messageLines = (message: string, fibers: ReadonlyArray<string>): ReadonlyArray<string> =>
   fibers
-    .reduce((text, name) => text.replaceAll(`; ${name} waits in `, `;\n${name} waits in `), message)
+    .reduce((text, name) => text.replaceAll(`; ${name} waits `, `;\n${name} waits `), message)
     .replace(/ It does not: /, "\nIt does not: ")
     .split("\n")
 

@@ -2,7 +2,7 @@
 import type { ScheduledStep } from "../explore/schedule.ts"
 import { builtIn } from "../property/violation.ts"
 import type { ScenarioEntry } from "../scenario/protocol.ts"
-import { count, indent, type Paint, printable, wrap } from "./text.ts"
+import { count, figure, indent, type Paint, printable, wrap } from "./text.ts"
 import { messageLines, traceLines, waitingFibers } from "./trace.ts"
 
 interface Broken {
@@ -10,6 +10,8 @@ interface Broken {
   readonly message: string
   /** The schedule that shows it, if one does. */
   readonly steps: ReadonlyArray<ScheduledStep> | undefined
+  /** How many of the steps come before those that repeat for ever, where they do. */
+  readonly cycle?: number | undefined
   /** The names of the program's fibers. */
   readonly fibers: ReadonlyArray<string>
   /** The seeded bug that was switched on. */
@@ -38,12 +40,12 @@ export const statedOf = (
 /** The trace, and under it the property, its message, its statement and its source. */
 export const violationLines = (
   scenario: Pick<ScenarioEntry, "properties">,
-  { property, message, steps, fibers, mutant }: Broken,
+  { property, message, steps, cycle, fibers, mutant }: Broken,
   width: number,
   paint: Paint,
 ): ReadonlyArray<string> => {
   const { statement, source } = statedOf(scenario, property)
-  const trace = steps === undefined ? [] : traceLines(steps, width - 2, waitingFibers(message, fibers))
+  const trace = steps === undefined ? [] : traceLines(steps, width - 2, waitingFibers(message, fibers), cycle)
   const marks = steps?.some(({ changed }) => changed) ? [`* changed by ${mutant}`, ""] : []
   const texts = messageLines(message, fibers).filter((line) => line !== statement)
   const paragraph = (text: string) => indent(paragraphLines(text, width - 4), 4)
@@ -64,6 +66,8 @@ export const paragraphLines = (text: string, width: number): ReadonlyArray<strin
 
 interface Size {
   readonly steps: number
+  /** How many of them come before those that repeat for ever, where they do. */
+  readonly cycle?: number | undefined
   readonly preemptions: number
   /** Whether there is no simpler schedule. */
   readonly minimal: boolean
@@ -71,9 +75,17 @@ interface Size {
   readonly atBound: string
 }
 
+const repeating = (steps: number, cycle: number | undefined): string => {
+  if (cycle === undefined) return ""
+  return cycle === 0 ? " that repeat for ever," : `, the last ${figure(steps - cycle)} of which repeat for ever,`
+}
+
 /** How long a schedule is, and whether there is a simpler one. */
-export const sizeLines = ({ steps, preemptions, minimal, atBound }: Size, width: number): ReadonlyArray<string> => {
-  const size = `${count(steps, "step")} with ${count(preemptions, "preemption")}`
+export const sizeLines = (
+  { steps, cycle, preemptions, minimal, atBound }: Size,
+  width: number,
+): ReadonlyArray<string> => {
+  const size = `${count(steps, "step")}${repeating(steps, cycle)} with ${count(preemptions, "preemption")}`
   const simplest = minimal ? `${size}, as few as possible` : `${size}; there may be a simpler schedule`
   return indent(wrap(simplest + atBound, width - 2), 2)
 }

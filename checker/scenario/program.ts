@@ -1,6 +1,7 @@
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { describeError } from "../engine/fault.ts"
+import { checkGroups } from "../engine/interchange.ts"
 import type { Operation } from "../program/operation.ts"
 import type { Plain } from "../program/plain.ts"
 import { breakRule, runtime } from "../program/runtime.ts"
@@ -49,6 +50,8 @@ export interface Instance {
   readonly fibers: ReadonlyArray<NamedFiber>
   readonly properties: ReadonlyArray<BoundProperty>
   readonly monitors: ReadonlyArray<Monitor>
+  /** Names that may change places: none where a seeded bug is switched on, which may treat one of them specially. */
+  readonly interchangeable: ReadonlyArray<ReadonlyArray<string>>
   /** A fiber that comes into being during a run, seeded bugs and all. */
   readonly forked: (name: string, effect: NamedFiber["effect"]) => NamedFiber
 }
@@ -57,7 +60,7 @@ export const programOf = <World>(
   scenario: Scenario<World>,
   bound: Bound,
   bug: SeededBug<World> | undefined,
-  bugs: ReadonlyArray<SeededBug<World>>,
+  bugs: ReadonlyArray<SeededBug<World>> = [],
 ): Program => ({
   scenario: scenario.id,
   bound,
@@ -88,7 +91,7 @@ const namedStepsOf = <World>(
 
 const startOf = <World>(scenario: Scenario<World>, bound: Bound, bug: SeededBug<World> | undefined): Instance => {
   const store = new Store()
-  const { world, fibers, monitors } = settingUp(store, () => scenario.setup(bound))
+  const { world, fibers, monitors, interchangeable = [] } = settingUp(store, () => scenario.setup(bound))
   const named = Object.entries(fibers)
   if (named.length === 0) breakRule("it has no fibers")
   const forked = (name: string, effect: NamedFiber["effect"]): NamedFiber => ({
@@ -96,8 +99,11 @@ const startOf = <World>(scenario: Scenario<World>, bound: Bound, bug: SeededBug<
     effect: Effect.isEffect(effect) ? effect : breakRule(`fiber ${name} is not an Effect`),
     rewrite: () => (bug === undefined ? undefined : rewriteOf(bug, world, name)),
   })
+  const groups = interchangeable.filter((names) => names.length > 1)
+  checkGroups(groups)
   return {
     store,
+    interchangeable: bug === undefined ? groups : [],
     fibers: named.map(([name, effect]) => forked(name, effect)),
     forked,
     properties: scenario.properties.map((property) => bind(property, world)),

@@ -36,6 +36,13 @@ export interface Setup<out World> {
   readonly world: World
   readonly fibers: { readonly [name: string]: Effect.Effect<unknown, unknown> }
   readonly monitors?: ReadonlyArray<Monitor>
+  /**
+   * Groups of names that may change places: two states that differ by a permutation of a group's names count once. What
+   * belongs to a name says so: fibers are called by it (`gpu0`, `gpu0-irq` is another name, `gpu0.irq` is its), cells
+   * mention it in their names (`gpu0.pte1`), and values mention it as a word (`gpu0`, `gpu0.lock`), as elements of
+   * tuples and keys or values of records; never by a number. That the program treats none of them specially is checked.
+   */
+  readonly interchangeable?: ReadonlyArray<ReadonlyArray<string>>
 }
 
 /** A scenario, as `scenario` makes it; `World` is what its properties and seeded bugs see. */

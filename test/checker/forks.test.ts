@@ -323,3 +323,38 @@ describe("a schedule with forks", () => {
     expect(replay(program, { schedule, property: "small" }).kind).toBe("reproduced")
   })
 })
+
+describe("the local variables of a fiber", () => {
+  it("are as they were where its step is taken, however often it is and in whatever order", async () => {
+    const ends = await finals((world) => ({
+      a: Effect.gen(function* () {
+        let round = 0
+        while (round < 2) {
+          yield* step("add", () => {
+            world.log.value = [...world.log.value, `${world.x.value}${round}`]
+          })
+          round++
+        }
+      }),
+      b: step("set", () => {
+        world.x.value = 1
+      }),
+    }))
+    expect(ends).toEqual(["00 01", "00 11", "10 11"])
+  })
+
+  it("are seen by a forked fiber as they were when it was forked", async () => {
+    const ends = await finals((world) => ({
+      parent: Effect.gen(function* () {
+        let word = "before"
+        const child = yield* fork(
+          "child",
+          Effect.suspend(() => write(world, word)),
+        )
+        word = "behind"
+        yield* join(child)
+      }),
+    }))
+    expect(ends).toEqual(["before"])
+  })
+})

@@ -95,8 +95,86 @@ describe("deadlock", () => {
     const message = await broken(program, builtIn.deadlock)
     expect(message).toBe(
       "cpu0 waits in spin_lock(b) for b (is cpu1, last written by cpu1 in spin_lock(b)); " +
-        "cpu1 waits in spin_lock(a) for a (is cpu0, last written by cpu0 in spin_lock(a))",
+        "cpu1 waits in spin_lock(a) for a (is cpu0, last written by cpu0 in spin_lock(a)); " +
+        "cpu0 waits for cpu1, cpu1 waits for cpu0",
     )
+  })
+
+  /** What a deadlock's message says of who waits for whom. */
+  const waits = async (program: Program) => {
+    const message = await broken(program, builtIn.deadlock)
+    const clauses = message.split("; ").filter((clause) => !clause.includes(" waits in "))
+    return clauses.map((clause) => clause.trim())
+  }
+
+  it("finds the shortest circle of fibers that wait for one another", async () => {
+    const program = programOf(() => {
+      const forks = [0, 1, 2].map((n) => cell(`fork${n}`, ""))
+      const seated = cell("seated", 0)
+      const sit = step("sit", () => {
+        seated.value++
+      })
+      const all = guardedStep(
+        "all_seated",
+        () => seated.value === 3,
+        () => undefined,
+      )
+      const dine = (me: string, left: Cell<string> | undefined, right: Cell<string> | undefined) =>
+        left && right ? Effect.all([lock(left, me), sit, all, lock(right, me)]) : Effect.void
+      return {
+        world: undefined,
+        fibers: {
+          guest: guardedStep(
+            "wait_for_fork",
+            () => forks[1]?.value === "" && seated.value === 0,
+            () => undefined,
+          ),
+          ada: dine("ada", forks[0], forks[1]),
+          bob: dine("bob", forks[1], forks[2]),
+          cid: dine("cid", forks[2], forks[0]),
+        },
+      }
+    })
+    expect(await waits(program)).toEqual(["ada waits for bob, bob waits for cid, cid waits for ada"])
+  })
+
+  it("says that a fiber waits for itself, or for one that has ended", async () => {
+    const twice = programOf(() => {
+      const a = cell("a", "")
+      return { world: undefined, fibers: { cpu0: Effect.all([lock(a, "cpu0"), lock(a, "cpu0")]) } }
+    })
+    expect(await waits(twice)).toEqual(["cpu0 waits for itself"])
+    const queued = programOf(() => {
+      const queue = cell("queue", "")
+      const sleep = guardedStep(
+        "schedule",
+        () => queue.value === "",
+        () => undefined,
+      )
+      const enter = step("prepare_to_wait", () => {
+        queue.value = "cpu0"
+      })
+      return { world: undefined, fibers: { cpu0: Effect.all([enter, sleep]) } }
+    })
+    expect(await waits(queued)).toEqual([])
+    const left = programOf(() => {
+      const a = cell("a", "")
+      return {
+        world: undefined,
+        fibers: {
+          cpu0: lock(a, "cpu0"),
+          cpu1: Effect.all([
+            guardedStep(
+              "wait_event",
+              () => a.value === "cpu0",
+              () => undefined,
+            ),
+            lock(a, "cpu1"),
+          ]),
+        },
+      }
+    })
+    expect(await waits(left)).toEqual(["cpu1 waits for cpu0, which has ended"])
   })
 
   it("names every cell that the guard looks at, and says when there is none", async () => {

@@ -1,8 +1,8 @@
 /**
  * Random small programs: a syntax tree that fast-check generates and shrinks, and its meaning as a scenario.
  *
- * Cells c0, c1 and c2 hold small numbers, `lock` is a mutex. Each fiber has one local variable, `r`: what it learnt
- * last.
+ * Cells c0, c1 and c2 hold small numbers, `lock` is a mutex, `last` is who signed last. Each fiber has one local
+ * variable, `r`: what it learnt last; each of the fibers that are there from the start has a cell of its own.
  */
 import * as Effect from "effect/Effect"
 import fc from "fast-check"
@@ -14,7 +14,10 @@ import {
   checkpoint,
   choose,
   enterLoop,
+  fork,
   guardedStep,
+  interrupt,
+  join,
   type Monitor,
   type Property,
   type ScenarioEntry,
@@ -38,6 +41,14 @@ export type Instruction =
   | { readonly op: "fail"; readonly when: number }
   | { readonly op: "die"; readonly when: number }
   | { readonly op: "branch"; readonly on: number; readonly yes: Block; readonly no: Block }
+  /** Counts in the fiber's own cell. */
+  | { readonly op: "count" }
+  /** Writes the fiber's name. */
+  | { readonly op: "sign" }
+  /** Looks whether the fiber's name was written last. */
+  | { readonly op: "signed" }
+  /** Another fiber, which is waited for, interrupted and waited for, or left alone. */
+  | { readonly op: "fork"; readonly body: Block; readonly ending: "join" | "interrupt" | "leave" }
   /** A loop with a checkpoint that names all live values. */
   | { readonly op: "loop"; readonly times: number; readonly until: number; readonly body: Block }
   /** A loop that is entered: what is live outside need not be named, so loops may stand inside. */
@@ -80,6 +91,20 @@ const plainInstruction: fc.Arbitrary<Instruction> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ op: fc.constant("die" as const), when: small }) },
 )
 
+const forking: fc.Arbitrary<Instruction> = fc.record({
+  op: fc.constant("fork" as const),
+  body: fc.array(plainInstruction, { minLength: 1, maxLength: 2 }),
+  ending: fc.constantFrom("join" as const, "interrupt" as const, "leave" as const),
+})
+
+const personalInstruction: fc.Arbitrary<Instruction> = fc.oneof(
+  { weight: 4, arbitrary: plainInstruction },
+  {
+    weight: 2,
+    arbitrary: fc.constantFrom({ op: "count" as const }, { op: "sign" as const }, { op: "signed" as const }),
+  },
+)
+
 const instruction: fc.Arbitrary<Instruction> = fc.oneof(
   { weight: 8, arbitrary: plainInstruction },
   {
@@ -104,6 +129,7 @@ const instruction: fc.Arbitrary<Instruction> = fc.oneof(
 
 const nested: fc.Arbitrary<Instruction> = fc.oneof(
   { weight: 12, arbitrary: instruction },
+  { weight: 1, arbitrary: forking },
   {
     weight: 1,
     arbitrary: fc.record({
@@ -157,6 +183,31 @@ export const randomProgram: fc.Arbitrary<RandomProgram> = fc.record({
   limits,
 })
 
+/** Random programs with fibers that do the same, the first `alike` of them. */
+export const symmetricProgram: fc.Arbitrary<RandomProgram & { readonly alike: number }> = fc
+  .record({
+    shape: fc.constantFrom(
+      { alike: 2, length: 3, others: 0 },
+      { alike: 2, length: 2, others: 1 },
+      { alike: 3, length: 2, others: 0 },
+    ),
+    same: fc.array(fc.oneof({ weight: 8, arbitrary: personalInstruction }, { weight: 1, arbitrary: forking }), {
+      minLength: 3,
+      maxLength: 3,
+      size: "max",
+    }),
+    other: fc.array(plainInstruction, { minLength: 1, maxLength: 2 }),
+    limits,
+  })
+  .map(({ shape: { alike, length, others }, same, other, limits }) => ({
+    alike,
+    limits,
+    fibers: [
+      ...Array.from({ length: alike }, () => same.slice(0, length)),
+      ...Array.from({ length: others }, () => other),
+    ],
+  }))
+
 /** Looks, and acts if it likes what it saw: what goes wrong needs another fiber between. */
 const checkThenAct: fc.Arbitrary<Block> = fc
   .record({ at: place, counter: place, writes: fc.integer({ min: 1, max: 2 }), adds: fc.integer({ min: 1, max: 2 }) })
@@ -183,12 +234,14 @@ export const racyProgram: fc.Arbitrary<RandomProgram> = fc.record({
 export const flatten = (block: Block): ReadonlyArray<Instruction> =>
   block.flatMap((each) => {
     if (each.op === "branch") return [each, ...flatten(each.yes), ...flatten(each.no)]
-    return each.op === "loop" || each.op === "rounds" ? [each, ...flatten(each.body)] : [each]
+    return each.op === "loop" || each.op === "rounds" || each.op === "fork" ? [each, ...flatten(each.body)] : [each]
   })
 
 interface World {
   readonly cells: ReadonlyArray<Cell<number>>
   readonly lock: Cell<boolean>
+  readonly last: Cell<string>
+  readonly own: ReadonlyMap<string, Cell<number>>
 }
 
 const at = (world: World, position: number): Cell<number> => {
@@ -201,6 +254,9 @@ const contents = ({ cells, lock }: World): string =>
   `${cells.map(({ value }) => value).join(" ")}${lock.value ? " locked" : ""}`
 
 const modulus = 4
+
+/** The fiber of the start that a label belongs to. */
+const rootOf = (label: string): string => label.split(".")[0] ?? ""
 
 /** Performs a block with the local variable at `r`, and ends with its new content. */
 const meaning = (world: World, block: Block, path: string, start: number): Effect.Effect<number, string> =>
@@ -276,6 +332,27 @@ const one = (world: World, each: Instruction, label: string, r: number): Effect.
       return r === each.when ? Effect.fail(`failed at ${label}`) : Effect.succeed(r)
     case "die":
       return r === each.when ? Effect.die(`died at ${label}`) : Effect.succeed(r)
+    case "count":
+      return step(label, () => {
+        const own = world.own.get(rootOf(label))
+        if (own === undefined) return 0
+        own.value = (own.value + 1) % modulus
+        return own.value
+      })
+    case "sign":
+      return step(label, () => {
+        world.last.value = rootOf(label)
+        return r
+      })
+    case "signed":
+      return step(label, () => (world.last.value === rootOf(label) ? 1 : 0))
+    case "fork":
+      return Effect.gen(function* () {
+        const forked = yield* fork(`${label}.fork`, meaning(world, each.body, `${label}.in`, r))
+        if (each.ending === "leave") return r
+        if (each.ending === "interrupt") yield* interrupt(forked)
+        return (yield* join(forked)) ?? r
+      })
     case "branch":
       return meaning(world, r === each.on ? each.yes : each.no, `${label}${r === each.on ? "y" : "n"}`, r)
     case "loop":
@@ -376,11 +453,20 @@ const watching = (world: World, observer: Observer): Monitor => {
 }
 
 /** The scenario that a syntax tree stands for. */
-export const interpret = ({ fibers, limits }: RandomProgram, observer?: Observer): ScenarioEntry =>
+export const interpret = (
+  { fibers, limits, alike = 0 }: RandomProgram & { readonly alike?: number },
+  observer?: Observer,
+): ScenarioEntry =>
   entryOf(() => {
-    const world: World = { cells: [0, 1, 2].map((n) => cell(`c${n}`, 0)), lock: cell("lock", false) }
+    const world: World = {
+      cells: [0, 1, 2].map((n) => cell(`c${n}`, 0)),
+      lock: cell("lock", false),
+      last: cell("last", ""),
+      own: new Map(fibers.map((_, n) => [`f${n}`, cell(`f${n}.own`, 0)])),
+    }
     return {
       world,
+      interchangeable: [fibers.slice(0, alike).map((_, n) => `f${n}`)],
       fibers: Object.fromEntries(
         fibers.map((block, position) => [`f${position}`, meaning(world, block, `f${position}`, 0)]),
       ),

@@ -8,12 +8,13 @@ import {
   interpret,
   type RandomProgram,
   randomProgram,
+  symmetricProgram,
 } from "./randomProgram.ts"
-import { run, survey, unconfirmed } from "./support.ts"
+import { type Found, run, survey, unconfirmed } from "./support.ts"
 
-/** `SHOOTDOWN_LONG=1 npx vitest run test/checker/randomPrograms.test.ts` compares ten times as many programs. */
+/** `SHOOTDOWN_LONG=1 npx vitest run test/checker/randomPrograms.test.ts` compares many more programs. */
 const long = process.env.SHOOTDOWN_LONG !== undefined
-const wanted = long ? 20_000 : 2_000
+const wanted = long ? 20_000 : 600
 
 /** Programs of more schedules than this are passed over, so that enumerating them ends quickly. */
 const schedules = 200
@@ -37,6 +38,9 @@ const compare = async (source: RandomProgram): Promise<void> => {
   expect(states.result.outcome).toBe("holds") // a survey passes over violations
   expect(states.finals).toEqual(every.finals)
   expect(states.violations).toEqual(every.violations)
+
+  const forgetful = await survey(program, "states", { parkedLimit: 2 })
+  expect(forgetful).toEqual({ ...states, result: { ...states.result, seconds: forgetful.result.seconds } })
 
   const samples = await survey(program, "random", { executions: 20, seed: counts.compared })
   for (const final of samples.finals) expect(every.finals).toContain(final)
@@ -70,9 +74,54 @@ const compare = async (source: RandomProgram): Promise<void> => {
   if (used.has("choose")) counts.chosen++
 }
 
+/** A text about fibers that may change places: the least of what it becomes when they do. */
+const canonical = (text: string, alike: number): string => {
+  const orders = alike === 3 ? ["012", "021", "102", "120", "201", "210"] : ["01", "10"]
+  const [least = ""] = orders
+    .map((order) => text.replaceAll(/\bf(\d)\b/g, (name, n) => (Number(n) < alike ? `f${order[Number(n)]}` : name)))
+    .map((renamed) => renamed.split("\n").toSorted().join("\n"))
+    .toSorted()
+  return least
+}
+
+const symmetric = { compared: 0, smaller: 0, broken: 0 }
+
+const compareSymmetric = async (source: RandomProgram & { readonly alike: number }): Promise<void> => {
+  const program = interpret(source).program()
+  const every = await survey(program, "dfs", { executions: schedules })
+  if (every.result.outcome === "inconclusive") return
+  symmetric.compared++
+  const apart = await survey(program, "states", { symmetry: false })
+  const together = await survey(program, "states")
+  // Not a word of its own declaration being wrong, and what one search finds the others find.
+  expect(together.result.violation).toBeUndefined()
+  const finals = ({ finals }: Found) => new Set([...finals].map((text) => canonical(text, source.alike)))
+  const violations = ({ violations }: Found) =>
+    new Set([...violations].map((text) => canonical(text.replaceAll(/; |: /g, "\n"), source.alike)))
+  expect(apart.finals).toEqual(every.finals)
+  expect(apart.violations).toEqual(every.violations)
+  expect(finals(together)).toEqual(finals(every))
+  expect(violations(together)).toEqual(violations(every))
+  expect(together.result.statistics.states).toBeLessThanOrEqual(apart.result.statistics.states)
+  if (together.result.statistics.states < apart.result.statistics.states) symmetric.smaller++
+  if (every.broken.size > 0) symmetric.broken++
+}
+
+describe("random programs with interchangeable fibers", () => {
+  it("mean the same with and without", { timeout: 1_800_000 }, async () => {
+    await fc.assert(fc.asyncProperty(symmetricProgram, compareSymmetric), {
+      seed: 20_27,
+      numRuns: Math.ceil(wanted / 2),
+    })
+    expect(symmetric.compared).toBeGreaterThanOrEqual(wanted / 3)
+    expect(symmetric.smaller).toBeGreaterThan(symmetric.compared / 2)
+    expect(symmetric.broken).toBeGreaterThan(symmetric.compared / 4)
+  })
+})
+
 describe("random programs", () => {
   it("mean the same to every strategy", { timeout: 1_800_000 }, async () => {
-    await fc.assert(fc.asyncProperty(randomProgram, compare), { seed: 20_26, numRuns: Math.ceil(wanted * 1.2) })
+    await fc.assert(fc.asyncProperty(randomProgram, compare), { seed: 20_26, numRuns: Math.ceil(wanted * 1.3) })
     expect(counts.compared).toBeGreaterThanOrEqual(wanted)
     for (const [what, atLeast] of Object.entries({
       broken: 0.4,

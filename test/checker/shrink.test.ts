@@ -19,7 +19,7 @@ import {
   shrink,
   step,
 } from "../../checker/index.ts"
-import { interpret, racyProgram, randomProgram } from "./randomProgram.ts"
+import { flatten, interpret, racyProgram, randomProgram } from "./randomProgram.ts"
 import { entryOf, run, survey } from "./support.ts"
 
 /** How a move is written: which fiber, and which option of its choice. */
@@ -65,7 +65,8 @@ describe("shrinking", () => {
       const program = entry.program()
       const every = await survey(program, "dfs", { executions: 100 })
       if (every.result.outcome === "inconclusive") return
-      const costs = cheapest(program, source.fibers.length, 3)
+      const forks = source.fibers.flatMap(flatten).filter(({ op }) => op === "fork")
+      const costs = cheapest(program, source.fibers.length + forks.length, 3)
       expect(new Set(costs.keys())).toEqual(every.broken)
       for (const [property, cost] of costs) {
         const found = await run(program, "dfs", { target: property })

@@ -61,7 +61,10 @@ export interface Found {
   readonly result: Result
 }
 
-/** Runs a search that reports everything. Who wrote a cell last is left out: the memoised engine does not know it. */
+/**
+ * Runs a search that reports everything. Who wrote a cell last, and so who waits for whom, is left out: the memoised
+ * engine does not know it.
+ */
 export const survey = async (
   program: Program,
   strategy: string,
@@ -82,7 +85,7 @@ export const survey = async (
       final: (cells, deadlocked) => {
         ends++
         if (deadlocked) deadlockedEnds++
-        finals.add(deadlocked ? `${cells} deadlocked` : cells)
+        finals.add(deadlocked ? `${cells}\ndeadlocked` : cells)
       },
     },
   })
@@ -90,7 +93,9 @@ export const survey = async (
 }
 
 export const withoutWriters = (message: string): string =>
-  message.replaceAll(/, last written by \w+ in [^)]*\)*\)/g, ")")
+  message
+    .replaceAll(/, last written by [\w.]+ in [^)]*\)*\)/g, ")")
+    .replaceAll(/[;,] [\w.]+ waits for [\w.]+(, which has ended)?/g, "")
 
 /** Why a reported violation is not what plain re-execution of its schedule shows; `undefined` when all is well. */
 export const unconfirmed = (program: Program, { moves, violation }: Result): string | undefined => {

@@ -77,6 +77,7 @@ describe.concurrent("counterexample files", () => {
   const replay = (file: string) => shootdown(["replay", file, "--program", program])
 
   const cases: ReadonlyArray<readonly [name: string, content: string, ...parts: ReadonlyArray<string>]> = [
+    ["cycle", changed({ cycle: 1 }), "cycle must be less than the number of steps of the schedule, not 1"],
     ["empty", "", "is empty"],
     ["truncated", text.slice(0, -20), "is truncated"],
     ["not-json", "once upon a time", "is not JSON"],

@@ -61,7 +61,7 @@ const script = (
        id: "no-lock", title: "the lock is not taken", source: "the test", scenario: "counter/locked", breaks: "${breaks}",
        at: () => ({ "${leftOut}": S.leaveOut() }),
      }
-     main([S.protocol({ id: "counter", title: "counters", scenarios: [counter], bugs: [bug] })], "${join(put.directory, name, "saved")}")`,
+     main([S.protocol({ id: "counter", title: "counters", scenarios: [counter], bugs: [bug] })], { saved: "${join(put.directory, name, "saved")}" })`,
   )
 
 describe.concurrent("the bare command", () => {

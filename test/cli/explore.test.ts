@@ -113,7 +113,8 @@ describe.concurrent("explore FILE.ts", () => {
   it("prints who waits for what in a deadlock, a fiber a line", async () => {
     const { status, stdout } = await shootdown(["explore", put("deadlock.ts", programs.deadlock)])
     expect(stdout).toContain("\n    cpu0 waits in lock_b for b (is 1, last written by cpu1 in lock_b);\n")
-    expect(stdout).toContain("\n    cpu1 waits in lock_a for a (is 1, last written by cpu0 in lock_a)\n")
+    expect(stdout).toContain("\n    cpu1 waits in lock_a for a (is 1, last written by cpu0 in lock_a);\n")
+    expect(stdout).toContain("\n    cpu0 waits for cpu1, cpu1 waits for cpu0\n")
     expect(status).toBe(1)
   })
 

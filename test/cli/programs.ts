@@ -62,6 +62,26 @@ export const deadlock = file(
     return { world: {}, fibers: { cpu0: both(["lock_a", a], ["lock_b", b]), cpu1: both(["lock_b", b], ["lock_a", a]) } }`,
 )
 
+/** A lock that is tried again and again: whoever comes at the wrong time each time never gets it. */
+export const starvation = file(
+  "starvation",
+  `const tryLock = step("test_and_set", () => { const free = a.value === 0; a.value = 1; return free })
+    const lock = Effect.gen(function* () {
+      for (;;) {
+        yield* checkpoint("retry")
+        if (yield* tryLock) return
+      }
+    })
+    const unlock = step("unlock", () => { a.value = 0 })
+    const writer = Effect.forever(Effect.andThen(lock, unlock))
+    const names = ["alice", "bob", "carol", "dave"].slice(0, fibers)
+    return { world: { a }, fibers: {
+      reader: Effect.andThen(step("prepare", () => { b.value = 1 }), lock),
+      ...Object.fromEntries(names.map((name) => [name, writer])) } }`,
+  `[{ kind: "leadsTo", id: "reader-gets-through", statement: "The reader gets the lock.", source: "the test",
+     to: (_, fibers) => fibers.ended("reader") }]`,
+)
+
 /** A choice of which one option breaks. */
 export const choice = file(
   "choice",

@@ -17,12 +17,15 @@ const blockAfter = (text: string): string => {
 
 const timeless = (text: string) => text.replace(/\d+\.\d s/g, "0.0 s").trim()
 
-it("explores the first program as the README says", async () => {
-  const file = join(await mkdtemp(join(tmpdir(), "readme-")), "lost-update.ts")
-  await writeFile(file, blockAfter("say `lost-update.ts`"))
+it.each([
+  ["lost-update.ts", "say `lost-update.ts`"],
+  ["starving.ts", "Put this into `starving.ts`"],
+])("explores %s as the README says", async (name, where) => {
+  const file = join(await mkdtemp(join(tmpdir(), "readme-")), name)
+  await writeFile(file, blockAfter(where))
   const explored = await shootdown(["explore", file])
   expect(explored.status).toBe(1)
-  expect(timeless(explored.stdout)).toBe(timeless(blockAfter("npm run check -- explore lost-update.ts\n```\n")))
+  expect(timeless(explored.stdout)).toBe(timeless(blockAfter(`npm run check -- explore ${name}\n\`\`\`\n`)))
 })
 
 it("finds the seeded bug as the README says", async () => {

@@ -68,12 +68,35 @@ describe("the trace", () => {
       "  * changed by no-lock",
     ])
   })
+  it("says where the steps begin that repeat for ever", () => {
+    expect(traceLines(steps, 80, [], 1).slice(2)).toEqual([
+      "mmu_interval_read_begin -> 2",
+      "== for ever: ==",
+      "                              alloc = ENOMEM",
+      "zap_pte_range -> {page: 1}",
+    ])
+    expect(traceLines(steps, 20, [], 0)).toEqual([
+      "== for ever: ==",
+      "cpu0: mmu_interval_read_begin -> 2",
+      "gpu: alloc = ENOMEM",
+      "cpu0: zap_pte_range -> {page: 1}",
+    ])
+  })
   it("is empty for an empty schedule", () => {
     expect(traceLines([], 80)).toEqual([])
   })
 })
 
 describe("the size of a schedule", () => {
+  it("says how many steps repeat", () => {
+    const size = { steps: 4, preemptions: 1, minimal: false, atBound: "" }
+    expect(sizeLines({ ...size, cycle: 1 }, 100)).toEqual([
+      "  4 steps, the last 3 of which repeat for ever, with 1 preemption; there may be a simpler schedule",
+    ])
+    expect(sizeLines({ ...size, cycle: 0 }, 100)).toEqual([
+      "  4 steps that repeat for ever, with 1 preemption; there may be a simpler schedule",
+    ])
+  })
   it("keeps to the width", () => {
     expect(sizeLines({ steps: 4, preemptions: 1, minimal: true, atBound: ", at the smaller bound a=1" }, 40)).toEqual([
       "  4 steps with 1 preemption, as few as",

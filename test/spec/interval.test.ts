@@ -74,7 +74,7 @@ describe("the interval notifier", () => {
       SEQ-SUB-ODD SEQ-MONOTONE SEQ-SUB-NOT-AHEAD SEQ-TREE-FROZEN SEQ-DEFERRED-EMPTY SEQ-DEFERRED-MEANING
       SEQ-ACTIVE-NONNEG SEQ-WAITERS-WOKEN SEQ-NO-FALSE-VALID SEQ-REMOVE-NOT-FROM-CB SEQ-READBEGIN-NOT-UNDER-ULOCK
       SEQ-SETSEQ-UNDER-ULOCK SEQ-EVERY-ACCEPT-SETS MIRROR-AGREE MIRROR-NO-INSTALL-IN-WINDOW MIRROR-NO-UAF L-READBEGIN
-      L-REMOVE L-DEFERRED`.split(/\s+/)
+      L-REMOVE L-DEFERRED L-RETRY`.split(/\s+/)
     expect(wanted.filter((id) => !ids.has(id))).toEqual([])
   })
 
@@ -85,18 +85,19 @@ describe("the interval notifier", () => {
     it("breaks what it is meant to break, by the default strategy", async () => {
       const result = await Effect.runPromise(explore(program, strategy("states"), { ...options, target: bug.breaks }))
       expect(result.violation?.property).toBe(bug.breaks)
-      const shrunk = shrink(entry, program, bug.breaks, result.moves ?? [])
-      expect(shrunk.minimal).toBe(true)
-      const run = runMoves(shrunk.program, shrunk.moves)
+      const shrunk = shrink(entry, program, bug.breaks, result.moves ?? [], result.cycle)
+      const { cycle } = shrunk
+      expect(cycle === undefined).toBe(bug.breaks !== "L-RETRY")
+      expect(shrunk.minimal).toBe(cycle === undefined)
+      const run = runMoves(shrunk.program, shrunk.moves, cycle)
       expect(run.violations.map(({ property }) => property)).toContain(bug.breaks)
       const schedule = run.steps.map(({ fiber, label, choice }) =>
         choice === undefined ? { fiber, label } : { fiber, label, choice },
       )
-      expect(replay(shrunk.program, { schedule, property: bug.breaks }).kind).toBe("reproduced")
-      expect(replay(entry.program(shrunk.program.bound), { schedule, property: bug.breaks }).kind).not.toBe(
-        "reproduced",
-      )
-      const again = shrink(entry, shrunk.program, bug.breaks, shrunk.moves)
+      const file = { schedule, property: bug.breaks, ...(cycle === undefined ? {} : { cycle }) }
+      expect(replay(shrunk.program, file).kind).toBe("reproduced")
+      expect(replay(entry.program(shrunk.program.bound), file).kind).not.toBe("reproduced")
+      const again = shrink(entry, shrunk.program, bug.breaks, shrunk.moves, cycle)
       expect(again.moves).toEqual(shrunk.moves)
       expect(again.program.bound).toEqual(shrunk.program.bound)
     })

@@ -26,6 +26,9 @@ const inDevice =
 
 const deviceNamed = (world: IntervalWorld, name: unknown) => world.devices.find((device) => device.name === name)
 
+/** What read_begin returns before the first invalidation. */
+const seqWhenInserted = 1
+
 export const intervalBugs: ReadonlyArray<SeededBug<IntervalWorld>> = [
   {
     id: "end-without-seq-bump",
@@ -49,6 +52,14 @@ export const intervalBugs: ReadonlyArray<SeededBug<IntervalWorld>> = [
     scenario: oneFault.id,
     breaks: "MIRROR-NO-UAF",
     at: inDevice(() => moveBehind("mutex_lock", "mmu_interval_read_retry")),
+  },
+  {
+    id: "read-begin-once",
+    title: "the driver calls read_begin when it subscribes, and retries with that sequence",
+    source: "Documentation/mm/hmm.rst: the label `again` stands before mmu_interval_read_begin",
+    scenario: oneFault.id,
+    breaks: "L-RETRY",
+    at: () => ({ mmu_interval_read_begin: leaveOut({ seq: seqWhenInserted, invalidating: false }) }),
   },
   {
     id: "set-seq-omitted",

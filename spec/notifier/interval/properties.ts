@@ -351,8 +351,15 @@ const anyEntry = (
     entries.some((is, va) => test((before as Entries)[device]?.[va] ?? [false, false], is)),
   )
 
-/** Liveness, as freedom from deadlock. */
+/** Liveness: that the device's loop ends, and of each wait that it does not end in a deadlock. */
 export const livenessProperties: ReadonlyArray<Spec> = [
+  {
+    kind: "leadsTo",
+    id: "L-RETRY",
+    statement: "As there are finitely many invalidations, every device comes to the end of its retries.",
+    source: "Documentation/mm/hmm.rst: the retry loop",
+    to: ({ devices }, fibers) => devices.every(({ name }) => fibers.ended(name)),
+  },
   {
     kind: "progress",
     id: "L-READBEGIN",

@@ -1,0 +1,87 @@
+/** Counts the states and schedules of a program with published numbers. */
+import * as Effect from "effect/Effect"
+import { dfs } from "../explore/dfs.ts"
+import { explore } from "../explore/explore.ts"
+import { states } from "../explore/states.ts"
+import type { SearchOptions, Strategy } from "../explore/strategy.ts"
+import { builtIn } from "../property/violation.ts"
+import { figure } from "../report/text.ts"
+import type { Size } from "./benchmark.ts"
+import { type Deadlocked, type Published, publishedProgram } from "./programs/index.ts"
+
+/** What the checker counts; `undefined` what a bench of the size leaves out. */
+export interface Counts {
+  /** With no histories merged. */
+  readonly states: number | undefined
+  /** With the ends of a thread merged. */
+  readonly merged: number | undefined
+  readonly schedules: number | undefined
+  readonly deadlocked: { readonly [what in keyof Deadlocked]: number | undefined }
+  /** Why an exploration did not end by itself, so that its count means nothing. */
+  readonly trouble: string | undefined
+}
+
+/** The most states, and the most schedules, that are counted in a program. */
+const limits: Readonly<Record<Size, { readonly states: number; readonly schedules: number }>> = {
+  quick: { states: 200, schedules: 100 },
+  usual: { states: 20_000, schedules: 6_000 },
+  full: { states: Number.POSITIVE_INFINITY, schedules: 1_000_000 },
+}
+
+/** Explores a program to its end and counts; a deadlock is no trouble, anything else that breaks is. */
+const count = Effect.fnUntraced(function* (row: Published, strategy: Strategy, more: Partial<SearchOptions>) {
+  let deadlocked = 0
+  let broken: string | undefined
+  const options: SearchOptions = {
+    maxSteps: 1_000,
+    seed: 1,
+    survey: {
+      violation: ({ property, message }) => {
+        if (property !== builtIn.deadlock) broken ??= message
+      },
+      final: (_cells, waiting) => {
+        if (waiting) deadlocked++
+      },
+    },
+    ...more,
+  }
+  const { reason, statistics, violation } = yield* explore(publishedProgram(row), strategy, options, {})
+  return { ...statistics, deadlocked, trouble: broken ?? violation?.message ?? reason }
+})
+
+/** Counts what a bench of a size counts of a program. */
+export const countProgram = Effect.fnUntraced(function* (row: Published, size: Size) {
+  const { states: mostStates, schedules: mostSchedules } = limits[size]
+  const few = row.states <= mostStates
+  const apart = few ? yield* count(row, states, { keepEnds: true }) : undefined
+  const merged = few ? yield* count(row, states, {}) : undefined
+  const all = row.schedules <= mostSchedules ? yield* count(row, dfs, {}) : undefined
+  return {
+    states: apart?.states,
+    merged: merged?.states,
+    schedules: all?.executions,
+    deadlocked: { states: apart?.deadlocked, schedules: all?.deadlocked },
+    trouble: apart?.trouble ?? merged?.trouble ?? all?.trouble,
+  } satisfies Counts
+})
+
+/** A sentence for each number that is not as published, and for merging that made states more. */
+export const differences = (row: Published, counts: Counts): ReadonlyArray<string> => {
+  const { deadlocked = { states: 0, schedules: 0 } } = row
+  const published = deadlocked === "unpublished" ? undefined : deadlocked
+  const compare = (what: string, counted: number | undefined, expected: number | undefined) =>
+    counted === undefined || expected === undefined || counted === expected
+      ? []
+      : [`${figure(counted)} ${what}, ${figure(expected)} expected`]
+  return [
+    ...(counts.trouble === undefined ? [] : [counts.trouble]),
+    ...compare("states", counts.states, row.states),
+    ...((counts.merged ?? 0) <= row.states ? [] : [`${figure(counts.merged ?? 0)} states with ends merged`]),
+    ...compare("schedules", counts.schedules, row.schedules),
+    ...compare("deadlocked states", counts.deadlocked.states, published?.states),
+    ...compare("deadlocked schedules", counts.deadlocked.schedules, published?.schedules),
+  ]
+}
+
+/** Whether nothing of a program was counted. */
+export const skipped = ({ states, schedules }: Counts): boolean => states === undefined && schedules === undefined

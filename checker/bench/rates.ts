@@ -1,0 +1,121 @@
+/**
+ * Rates that the checker's own speed is compared with, and the checker's on the same program. Each function measures one
+ * window of time: machines are noisy, so windows of different rates alternate.
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import { explore } from "../explore/explore.ts"
+import type { SearchOptions, Strategy } from "../explore/strategy.ts"
+import { publishedProgram, raceParametric } from "./programs/index.ts"
+
+/** Suspensions of a fiber from its start to its end. */
+const suspensionsOfFiber = 15
+
+/** How many fibers run between two looks at the clock. */
+const fibersAtOnce = 20
+
+/**
+ * How many times a second a bare Effect fiber can be suspended and resumed: fibers that do nothing else, with nothing
+ * of the checker around them, on Effect's own scheduler, which is quicker here than one that runs every task at once.
+ *
+ * @param milliseconds how long to measure
+ */
+export const suspensions = (milliseconds: number): Effect.Effect<number> =>
+  Effect.sync(() => {
+    let resume: ((exit: Exit.Exit<number>) => void) | undefined
+    const suspend = Effect.callback<number>((resumeFiber) => {
+      resume = resumeFiber
+    })
+    const fiber = Effect.gen(function* () {
+      for (let i = 0; i < suspensionsOfFiber; i++) yield* suspend
+    })
+    const result = Exit.succeed(0)
+    return rate(milliseconds, () => {
+      for (let i = 0; i < fibersAtOnce; i++) {
+        Effect.runFork(fiber)
+        for (let parked = resume; parked !== undefined; parked = resume) {
+          resume = undefined
+          parked(result)
+        }
+      }
+      return fibersAtOnce * suspensionsOfFiber
+    })
+  })
+
+/** How often something was done in a second, from how often each call did it. */
+const rate = (milliseconds: number, work: () => number): number => {
+  const started = performance.now()
+  let done = 0
+  let elapsed = 0
+  while (elapsed < milliseconds) {
+    done += work()
+    elapsed = performance.now() - started
+  }
+  return (done / elapsed) * 1000
+}
+
+/** Rounds of each of the two fibers: a write of the variable that they share, and a read. */
+const rounds = 3
+
+/** The program of two fibers whose schedules are counted. */
+export const twoFibers = { name: `race_parametric(${rounds})`, threads: raceParametric(rounds) } as const
+
+/**
+ * How many schedules of the program a second the checker runs.
+ *
+ * @param milliseconds how long to measure, about
+ */
+export const schedules = Effect.fnUntraced(function* (
+  strategy: Strategy,
+  options: Pick<SearchOptions, "executions">,
+  milliseconds: number,
+) {
+  const program = publishedProgram(twoFibers)
+  const started = performance.now()
+  let done = 0
+  let elapsed = 0
+  for (let seed = 1; elapsed < milliseconds; seed++) {
+    const { statistics } = yield* explore(program, strategy, { maxSteps: 100, seed, ...options })
+    done += statistics.executions
+    elapsed = performance.now() - started
+  }
+  return (done / elapsed) * 1000
+})
+
+/** Schedules that fast-check runs between two looks at the clock. */
+const runsAtOnce = 500
+
+/**
+ * How many schedules of the program a second fast-check's own scheduler runs, used as its documentation says: every
+ * access to the shared variable is a scheduled task, and a run is one random schedule of them.
+ *
+ * @param milliseconds how long to measure, about
+ */
+export const fastCheckSchedules = (milliseconds: number): Effect.Effect<number> =>
+  Effect.promise(async () => {
+    const fc = await import("fast-check")
+    const property = fc.asyncProperty(fc.scheduler(), async (scheduler) => {
+      let shared = 0
+      const fiber = async (value: number): Promise<number> => {
+        let seen = 0
+        for (let round = 0; round < rounds; round++) {
+          await scheduler.schedule(Promise.resolve(), "write")
+          shared = value
+          await scheduler.schedule(Promise.resolve(), "read")
+          seen += shared
+        }
+        return seen
+      }
+      const both = Promise.all([fiber(0), fiber(1)])
+      await scheduler.waitIdle()
+      await both
+    })
+    const started = performance.now()
+    let done = 0
+    let elapsed = 0
+    while (elapsed < milliseconds) {
+      done += (await fc.check(property, { numRuns: runsAtOnce })).numRuns
+      elapsed = performance.now() - started
+    }
+    return (done / elapsed) * 1000
+  })

@@ -1,0 +1,164 @@
+/** Measures how fast benchmarks are explored, in windows that alternate with those of the rates they are compared with. */
+import * as Effect from "effect/Effect"
+import { dfs } from "../explore/dfs.ts"
+import { explore, type Result } from "../explore/explore.ts"
+import { random } from "../explore/random.ts"
+import { states } from "../explore/states.ts"
+import type { Statistics } from "../explore/strategy.ts"
+import type { Rates, Ratio, SpeedReport } from "../report/bench.ts"
+import { figure } from "../report/text.ts"
+import type { Benchmark, Size } from "./benchmark.ts"
+import { fastCheckSchedules, schedules, suspensions, twoFibers } from "./rates.ts"
+
+/** How often everything is measured, and how long a window of a rate lasts in milliseconds. */
+const plans: Readonly<Record<Size, { readonly rounds: number; readonly window: number }>> = {
+  quick: { rounds: 1, window: 100 },
+  usual: { rounds: 3, window: 500 },
+  full: { rounds: 5, window: 1_000 },
+}
+
+/** The longest execution of a benchmark. */
+const maxSteps = 10_000
+
+/** Random schedules in one exploration. */
+const executions = 5_000
+
+/** How many times fast-check's schedules a second the checker's random ones should be. */
+const overFastCheck = 15
+
+/** Where a measurement has got to. */
+export type Progress = (what: string, statistics?: Statistics, seconds?: number) => Effect.Effect<void>
+
+export interface Speeds {
+  readonly speeds: ReadonlyArray<SpeedReport>
+  readonly rates: Rates
+  readonly ratios: ReadonlyArray<Ratio>
+}
+
+/** Measures benchmarks and rates. */
+export const measureSpeeds = Effect.fnUntraced(function* (
+  benchmarks: ReadonlyArray<Benchmark>,
+  size: Size,
+  onProgress: Progress,
+) {
+  const { rounds, window } = plans[size]
+  const measured = benchmarks.map((benchmark) => ({ benchmark, runs: [] as Array<Run> }))
+  const windows: { [name in "suspensions" | "fastCheck" | "random" | "dfs"]: Array<number> } = {
+    suspensions: [],
+    fastCheck: [],
+    random: [],
+    dfs: [],
+  }
+  for (let round = 1; round <= rounds; round++) {
+    const inRound = (what: string) => `round ${round} of ${rounds}: ${what}`
+    for (const { benchmark, runs } of measured) {
+      yield* onProgress(inRound("bare fibers"))
+      windows.suspensions.push(yield* suspensions(window))
+      runs.push(yield* exploreOnce(benchmark, (...figures) => onProgress(inRound(benchmark.scenario.id), ...figures)))
+    }
+    yield* onProgress(inRound("schedules of two fibers"))
+    windows.suspensions.push(yield* suspensions(window))
+    windows.fastCheck.push(yield* fastCheckSchedules(window))
+    windows.random.push(yield* schedules(random, { executions }, window))
+    windows.dfs.push(yield* schedules(dfs, {}, window))
+  }
+  const rates: Rates = {
+    suspensions: median(windows.suspensions),
+    twoFibers: {
+      program: twoFibers.name,
+      fastCheck: median(windows.fastCheck),
+      random: median(windows.random),
+      dfs: median(windows.dfs),
+    },
+  }
+  const speeds = measured.map(({ benchmark, runs }) => speedOf(benchmark, runs))
+  return { speeds, rates, ratios: ratiosOf(benchmarks, speeds, rates) } satisfies Speeds
+})
+
+/** One exploration of a benchmark, and by how many bytes the process grew meanwhile. */
+interface Run {
+  readonly result: Result
+  readonly memory: number
+}
+
+const exploreOnce = Effect.fnUntraced(function* (
+  { scenario, bound }: Benchmark,
+  onProgress: (statistics: Statistics, seconds: number) => Effect.Effect<void>,
+) {
+  const before = process.memoryUsage.rss()
+  let peak = before
+  const look = () => {
+    peak = Math.max(peak, process.memoryUsage.rss())
+  }
+  const result = yield* explore(scenario.program(bound), states, { maxSteps, seed: 1 }, {}, (statistics, seconds) => {
+    look()
+    return onProgress(statistics, seconds)
+  })
+  look()
+  return { result, memory: peak - before } satisfies Run
+})
+
+const median = (values: ReadonlyArray<number>): number => {
+  const sorted = values.toSorted((a, b) => a - b)
+  const middle = sorted[Math.floor(sorted.length / 2)]
+  if (middle === undefined) throw new Error("nothing was measured")
+  return middle
+}
+
+/** The median of the rounds; the counts are the same in all of them, or there is a bug. */
+const speedOf = (benchmark: Benchmark, runs: ReadonlyArray<Run>): SpeedReport => {
+  const results = runs.map(({ result }) => result)
+  const [first] = results
+  if (first === undefined) throw new Error("nothing was measured")
+  const { outcome, statistics } = first
+  const differences = [...new Set(results.flatMap((result) => differencesOf(result, benchmark.expected ?? statistics)))]
+  const seconds = median(results.map((result) => result.seconds))
+  // Less than a millisecond is too short to be a rate of anything.
+  const perSecond = (count: number) => Math.round(count / Math.max(seconds, 0.001))
+  return {
+    id: benchmark.scenario.id,
+    bound: benchmark.scenario.program(benchmark.bound).bound,
+    outcome,
+    states: statistics.states,
+    transitions: statistics.transitions,
+    expected: benchmark.expected ?? null,
+    verdict: differences.length === 0 ? "agrees" : "differs",
+    differences,
+    seconds,
+    statesPerSecond: perSecond(statistics.states),
+    transitionsPerSecond: perSecond(statistics.transitions),
+    memory: Math.max(...runs.map(({ memory }) => memory)),
+  }
+}
+
+const differencesOf = (
+  { outcome, reason, statistics, violation }: Result,
+  expected: { readonly states: number; readonly transitions: number },
+): ReadonlyArray<string> => [
+  ...(outcome === "holds" ? [] : [`${outcome}: ${violation?.message ?? reason}`]),
+  ...(["states", "transitions"] as const).flatMap((what) =>
+    statistics[what] === expected[what]
+      ? []
+      : [`${figure(statistics[what])} ${what}, ${figure(expected[what])} expected`],
+  ),
+]
+
+const ratiosOf = (
+  benchmarks: ReadonlyArray<Benchmark>,
+  speeds: ReadonlyArray<SpeedReport>,
+  { suspensions, twoFibers: { program, fastCheck, random, dfs } }: Rates,
+): ReadonlyArray<Ratio> => [
+  ...speeds.flatMap(({ id, transitionsPerSecond }, position) => {
+    const { perSuspension } = benchmarks[position] ?? {}
+    if (perSuspension === undefined) return []
+    const ratio = transitionsPerSecond / suspensions
+    return [{ of: `transitions of ${id}`, over: "suspensions of a bare fiber", ratio, target: perSuspension }]
+  }),
+  {
+    of: `random schedules of ${program}`,
+    over: "fast-check's scheduler",
+    ratio: random / fastCheck,
+    target: overFastCheck,
+  },
+  { of: `dfs schedules of ${program}`, over: "fast-check's scheduler", ratio: dfs / fastCheck, target: null },
+]

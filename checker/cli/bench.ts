@@ -1,0 +1,228 @@
+/** `bench`: the programs with published numbers, and how fast the checker is. */
+import { availableParallelism, cpus } from "node:os"
+import * as Effect from "effect/Effect"
+import { type Benchmark, includes, type Size } from "../bench/benchmark.ts"
+import { countProgram, differences, skipped } from "../bench/counts.ts"
+import { families } from "../bench/programs/index.ts"
+import { measureSpeeds } from "../bench/speed.ts"
+import type { BenchReport, ProgramReport, Rates, Ratio, SpeedReport } from "../report/bench.ts"
+import { type Column, column, row, titles } from "../report/table.ts"
+import { boundText, count, figure, indent, printable, seconds, wrap } from "../report/text.ts"
+import { exitStatus, Unexpected } from "./errors.ts"
+import { makeOutput, Output } from "./output.ts"
+import { tool } from "./place.ts"
+import { progressLine } from "./progress.ts"
+
+/** What was measured so far. */
+interface Progress {
+  programs: Array<ProgramReport>
+  speeds: ReadonlyArray<SpeedReport>
+  rates: Rates | undefined
+  ratios: ReadonlyArray<Ratio>
+}
+
+/** Runs `bench`. */
+export const benchCommand = Effect.fnUntraced(function* (
+  benchmarks: ReadonlyArray<Benchmark>,
+  flags: { readonly size: Size; readonly json: string | undefined },
+) {
+  const output = yield* makeOutput(flags.json)
+  const progress: Progress = { programs: [], speeds: [], rates: undefined, ratios: [] }
+  const { size } = flags
+  const work = Effect.gen(function* () {
+    yield* countPrograms(progress, size)
+    yield* measure(progress, benchmarks, size)
+  })
+  yield* work.pipe(
+    Effect.provideService(Output, output),
+    Effect.onInterrupt(() =>
+      Effect.ignore(
+        Effect.andThen(
+          output.print(["", `interrupted; ${count(progress.programs.length, "program")} counted`]),
+          output.document({ ...reportOf(progress, size), interrupted: true }),
+        ),
+      ),
+    ),
+  )
+  const verdicts = [...progress.programs, ...progress.speeds].map(({ verdict }) => verdict)
+  yield* output.print(["", summary(verdicts, output)])
+  yield* output.document(reportOf(progress, size))
+  if (verdicts.includes("differs")) return yield* new Unexpected({ status: exitStatus.broken })
+})
+
+const reportOf = ({ programs, speeds, rates, ratios }: Progress, size: Size): BenchReport => ({
+  formatVersion: 1,
+  tool,
+  machine: {
+    node: process.version,
+    platform: `${process.platform} ${process.arch}`,
+    cpu: cpus()[0]?.model ?? "unknown",
+    cpus: availableParallelism(),
+  },
+  size,
+  programs,
+  speeds,
+  ...(rates === undefined ? {} : { rates }),
+  ratios,
+})
+
+type Verdict = ProgramReport["verdict"]
+const verdictTexts: Readonly<Record<Verdict, string>> = {
+  agrees: "as expected",
+  differs: "DIFFERS",
+  skipped: "left out",
+}
+
+const summary = (verdicts: ReadonlyArray<Verdict>, { paint }: Output["Service"]): string => {
+  const times = (verdict: Verdict) => verdicts.filter((each) => each === verdict).length
+  const [agreeing, differing, left] = [times("agrees"), times("differs"), times("skipped")]
+  const rest = left === 0 ? "" : `, ${left} left out at this size`
+  return differing === 0
+    ? paint.good(`${agreeing} programs and scenarios count what is expected${rest}`)
+    : paint.bad(`${differing} of ${agreeing + differing} programs and scenarios differ from what is expected${rest}`)
+}
+
+/** The number, or a dash for what was left out. */
+const shown = (measured: number | null) => (measured === null ? "-" : figure(measured))
+
+const countPrograms = Effect.fnUntraced(function* (progress: Progress, size: Size) {
+  const { paint, print, status, tableWidth, width } = yield* Output
+  const all = families.flatMap(({ title, programs }) => programs.map((program) => ({ title, program })))
+  const columns: ReadonlyArray<Column> = [
+    column(
+      "program",
+      all.map(({ program }) => program.name),
+    ),
+    column("states", ["100,000"], "right"),
+    column("expected", ["100,000"], "right"),
+    column("merged", ["100,000"], "right"),
+    column("schedules", ["100,000"], "right"),
+    column(
+      "expected",
+      all.map(({ program }) => figure(program.schedules)),
+      "right",
+    ),
+    column("deadlocked", [], "right"),
+    column("", Object.values(verdictTexts)),
+  ]
+  yield* print(titles(columns, tableWidth).map(paint.faint))
+  for (const { title, program } of all) {
+    yield* status(() => `counting ${program.name}, ${progress.programs.length + 1} of ${all.length}`)
+    const counts = yield* countProgram(program, size)
+    const found = differences(program, counts)
+    const { deadlocked = { states: 0, schedules: 0 }, name } = program
+    const report: ProgramReport = {
+      name,
+      family: title,
+      states: { expected: program.states, measured: counts.states ?? null },
+      merged: counts.merged ?? null,
+      schedules: { expected: program.schedules, measured: counts.schedules ?? null },
+      deadlocked: {
+        expected: deadlocked === "unpublished" ? null : deadlocked,
+        states: counts.deadlocked.states ?? null,
+        schedules: counts.deadlocked.schedules ?? null,
+      },
+      verdict: skipped(counts) ? "skipped" : found.length === 0 ? "agrees" : "differs",
+      differences: found,
+    }
+    progress.programs.push(report)
+    const { states, merged, schedules } = report
+    const cells = [
+      name,
+      shown(states.measured),
+      figure(states.expected),
+      shown(merged),
+      shown(schedules.measured),
+      figure(schedules.expected),
+      shown(report.deadlocked.schedules),
+      verdictTexts[report.verdict],
+    ]
+    const colour = { agrees: paint.good, differs: paint.bad, skipped: paint.faint }[report.verdict]
+    yield* print(row(columns, cells, tableWidth, (cell, position) => (position === 7 ? colour(cell) : cell)))
+    yield* print(differenceLines(report, width))
+  }
+})
+
+const differenceLines = ({ differences }: ProgramReport | SpeedReport, width: number): ReadonlyArray<string> =>
+  differences.flatMap((difference) => indent(wrap(printable(difference), width - 2), 2))
+
+const measure = Effect.fnUntraced(function* (progress: Progress, benchmarks: ReadonlyArray<Benchmark>, size: Size) {
+  const { paint, print, status, tableWidth } = yield* Output
+  const wanted = benchmarks.filter((benchmark) => includes(size, benchmark.size))
+  const found = yield* measureSpeeds(wanted, size, (what, statistics, elapsed) =>
+    status(() => (statistics === undefined ? what : progressLine(what, statistics, elapsed ?? 0))),
+  )
+  Object.assign(progress, found)
+  if (found.speeds.length > 0) yield* print(["", ...speedLines(found.speeds, tableWidth, paint.faint)])
+  yield* print(["", ...rateLines(found.rates)])
+  yield* print(["", ...ratioLines(found.ratios, tableWidth, paint.faint)])
+})
+
+const speedLines = (
+  speeds: ReadonlyArray<SpeedReport>,
+  width: number,
+  faint: (text: string) => string,
+): ReadonlyArray<string> => {
+  const columns: ReadonlyArray<Column> = [
+    column(
+      "scenario",
+      speeds.map(({ id }) => id),
+    ),
+    column("states", ["1,000,000"], "right"),
+    column("transitions", ["10,000,000"], "right"),
+    column("time", ["100.0 s"], "right"),
+    column("states/s", ["1,000,000"], "right"),
+    column("transitions/s", [], "right"),
+    column("memory", ["1,000 MiB"], "right"),
+    column("", [verdictTexts.agrees]),
+    column(
+      "bound",
+      speeds.map(({ bound }) => boundText(bound)),
+    ),
+  ]
+  const cells = (speed: SpeedReport) => [
+    speed.id,
+    figure(speed.states),
+    figure(speed.transitions),
+    seconds(speed.seconds),
+    figure(speed.statesPerSecond),
+    figure(speed.transitionsPerSecond),
+    `${figure(Math.ceil(speed.memory / 2 ** 20))} MiB`,
+    verdictTexts[speed.verdict],
+    boundText(speed.bound),
+  ]
+  return [
+    ...titles(columns, width).map(faint),
+    ...speeds.flatMap((speed) => [...row(columns, cells(speed), width), ...differenceLines(speed, width)]),
+  ]
+}
+
+const rateLines = ({ suspensions, twoFibers }: Rates): ReadonlyArray<string> => {
+  const rates: ReadonlyArray<readonly [number, string]> = [
+    [suspensions, "suspensions of a bare Effect fiber"],
+    [twoFibers.fastCheck, `schedules of ${twoFibers.program} by fast-check's scheduler`],
+    [twoFibers.random, `schedules of ${twoFibers.program} by strategy random`],
+    [twoFibers.dfs, `schedules of ${twoFibers.program} by strategy dfs`],
+  ]
+  return rates.map(([rate, what]) => `${figure(Math.round(rate)).padStart(11)}/s  ${what}`)
+}
+
+const ratioLines = (
+  ratios: ReadonlyArray<Ratio>,
+  width: number,
+  faint: (text: string) => string,
+): ReadonlyArray<string> => {
+  const columns: ReadonlyArray<Column> = [
+    column("ratio", ["1,000.00"], "right"),
+    column("at least", [], "right"),
+    column("", ["below"]),
+    column("per second", []),
+  ]
+  const cells = ({ of, over, ratio, target }: Ratio) => [
+    ratio.toFixed(2),
+    target === null ? "" : figure(target),
+    target !== null && ratio < target ? "below" : "",
+    `${of}, over ${over}`,
+  ]
+  return [...titles(columns, width).map(faint), ...ratios.flatMap((ratio) => row(columns, cells(ratio), width))]
+}

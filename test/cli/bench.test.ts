@@ -1,0 +1,104 @@
+/** `bench`, as a process. */
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import * as Schema from "effect/Schema"
+import { describe, expect, it } from "vitest"
+import { families } from "../../checker/bench/programs/index.ts"
+import { BenchReport } from "../../checker/index.ts"
+import { repository, scratch, shootdown } from "./run.ts"
+
+const put = scratch()
+const decode = (text: string) => Schema.decodeUnknownSync(BenchReport, { onExcessProperty: "error" })(JSON.parse(text))
+
+/** A script whose bench measures a scenario of two fibers that count to `rounds`. */
+const script = (name: string, rounds: number, expected: string) =>
+  put(
+    `${name}.ts`,
+    `import * as Effect from "${repository}/node_modules/effect/dist/Effect.js"
+     import * as S from "${repository}/checker/index.ts"
+     import { main } from "${repository}/checker/cli/main.ts"
+     const counting = S.scenario({
+       id: "counting",
+       summary: "",
+       setup: () => {
+         process.stderr.write("started\\n")
+         const a = S.cell("a", 0)
+         const b = S.cell("b", 0)
+         const count = (at) => Effect.gen(function* () {
+           for (let i = 0; i < ${rounds}; i++) {
+             yield* S.checkpoint("round", i)
+             yield* S.step("count", () => { at.value++ })
+           }
+         })
+         return { world: undefined, fibers: { alice: count(a), bob: count(b) } }
+       },
+       properties: [],
+     })
+     const [scenario] = S.protocolOf(counting).scenarios
+     main([], { benchmarks: [{ scenario, size: "quick", ${expected} }] })`,
+  )
+
+describe.concurrent("bench", () => {
+  it("counts what is published and measures speeds, as a document", async () => {
+    const ran = await shootdown(["bench", "--size", "quick", "--json", "-"])
+    const report = decode(ran.stdout)
+    const programs = families.flatMap((family) => family.programs)
+    expect(report.programs.map(({ name }) => name)).toEqual(programs.map(({ name }) => name))
+    for (const [position, { name, states, schedules, deadlocked, verdict, differences }] of report.programs.entries()) {
+      expect([states.expected, schedules.expected], name).toEqual([
+        programs[position]?.states,
+        programs[position]?.schedules,
+      ])
+      expect(differences, name).toEqual([])
+      if (states.measured !== null) expect(states.measured, name).toBe(states.expected)
+      if (schedules.measured !== null) expect(schedules.measured, name).toBe(schedules.expected)
+      if (deadlocked.expected !== null && deadlocked.states !== null) {
+        expect(deadlocked.states, name).toBe(deadlocked.expected.states)
+      }
+      expect(verdict, name).toBe(states.measured === null && schedules.measured === null ? "skipped" : "agrees")
+    }
+    expect(report.programs.filter(({ states }) => states.measured !== null).length).toBeGreaterThan(70)
+
+    expect(report.speeds.length).toBeGreaterThan(0)
+    for (const { expected, states, transitions } of report.speeds) expect(expected).toEqual({ states, transitions })
+    const { twoFibers } = report.rates ?? {}
+    const ratio = report.ratios.find(({ of }) => of.startsWith("random schedules"))?.ratio
+    expect(ratio).toBeCloseTo((twoFibers?.random ?? 0) / (twoFibers?.fastCheck ?? 0))
+    expect(report.machine.node).toBe(process.version)
+
+    expect(ran.stderr).toMatch(/readers\(2\) +13 +13 +8 +6 +6 +0 +as expected/)
+    expect(ran.stderr).toMatch(/mutex_deadlock\(3\) +10 +10 +10 +3 +3 +3 +as expected/)
+    expect(ran.stderr).toMatch(/\/s {2}suspensions of a bare Effect fiber/)
+    expect(ran.status).toBe(0)
+  })
+
+  it("marks what is not as expected: 1", async () => {
+    const ran = await shootdown(["bench", "--size", "quick"], {
+      script: script("wrong", 3, "expected: { states: 16, transitions: 25 }"),
+    })
+    expect(ran.stdout).toMatch(/counting +16 +24 .* DIFFERS/)
+    expect(ran.stdout).toContain("  24 transitions, 25 expected\n")
+    expect(ran.stdout).toMatch(/1 of \d+ programs and scenarios differ/)
+    expect(ran.status).toBe(1)
+  })
+
+  it("says what was measured when it is interrupted: 130", async () => {
+    const file = join(put.directory, "interrupted.json")
+    const ran = await shootdown(["bench", "--size", "quick", "--json", file], {
+      script: script("endless", 4_000, ""),
+      signal: "SIGINT",
+    })
+    const report = decode(readFileSync(file, "utf8"))
+    expect(report.interrupted).toBe(true)
+    expect(report.programs.length).toBeGreaterThan(70)
+    expect(report.speeds).toEqual([])
+    expect(ran.stdout).toContain("interrupted; ")
+    expect(ran.status).toBe(130)
+  })
+
+  it("knows its sizes", async () => {
+    const ran = await shootdown(["bench", "--size", "huge"])
+    expect(ran.stderr).toContain("--size huge must be one of quick, usual, full")
+    expect(ran.status).toBe(2)
+  })
+})
