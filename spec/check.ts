@@ -3,4 +3,4 @@ import { main } from "../checker/cli/main.ts"
 import { benchmarks } from "./benchmark/index.ts"
 import { registry } from "./registry.ts"
 
-main(registry, { benchmarks })
+main(registry, { benchmarks, module: new URL("./registry.ts", import.meta.url).href })

@@ -1,6 +1,7 @@
 /** The bare command: every scenario, every seeded bug, every saved counterexample. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import { MemoryGuard } from "../campaign/memory.ts"
 import { save } from "../counterexample/files.ts"
 import { states } from "../explore/states.ts"
 import type { SearchOptions } from "../explore/strategy.ts"
@@ -11,17 +12,15 @@ import { boundText, boundTexts, figure, odds, printable, seconds, wrap } from ".
 import { sizeLines, violationLines } from "../report/violation.ts"
 import type { BugEntry, Registry } from "../scenario/protocol.ts"
 import { badInput, type ExitStatus, exitStatus } from "./errors.ts"
-import { sizeOf, worse } from "./explore.ts"
+import { defaultSteps, sizeOf, worse } from "./explore.ts"
 import { carryOut, type Explored, type Task } from "./exploring.ts"
 import { propertiesOf } from "./list.ts"
 import { Output } from "./output.ts"
 import { SavedDirectory } from "./place.ts"
+import { sourceOf } from "./programSource.ts"
 import { readAll, replayLine, replayOne, savedFiles } from "./replay.ts"
 import { checked, scenariosOf, unknownScenario } from "./select.ts"
 import { inSession, Session } from "./session.ts"
-
-/** The longest execution of a scenario: more means a loop without a checkpoint. */
-export const defaultSteps = 10_000
 
 const options: SearchOptions = { maxSteps: defaultSteps, seed: 1 }
 
@@ -33,15 +32,21 @@ interface Hunt {
 /** Runs the bare command. */
 export const checkCommand = Effect.fnUntraced(function* (
   registry: Registry,
-  flags: { readonly save: boolean; readonly json: string | undefined },
+  flags: {
+    readonly save: boolean
+    readonly json: string | undefined
+    readonly workers: number
+    /** In bytes. */
+    readonly memory: number | undefined
+  },
 ) {
   const work = Effect.gen(function* () {
     const session = yield* Session
     const output = yield* Output
     const { paint } = output
     const started = yield* Clock.currentTimeMillis
-    const tasks = yield* scenarioTasks(registry)
-    const hunts = yield* huntsOf(registry)
+    const tasks = yield* scenarioTasks(registry, flags)
+    const hunts = yield* huntsOf(registry, flags)
     // A file that cannot be read is better known now than after a minute of exploring; one about to be saved, later.
     const readSaved = Effect.flatMap(savedFiles(), (files) => readAll(files, registry))
     const early = flags.save ? undefined : yield* readSaved
@@ -79,16 +84,24 @@ export const checkCommand = Effect.fnUntraced(function* (
 
 const of = (good: number, all: number): string => (good === all ? figure(good) : `${figure(good)} of ${figure(all)}`)
 
-const scenarioTasks = (registry: Registry) =>
+/** What bounds a check. */
+interface Means {
+  readonly workers: number
+  readonly memory: number | undefined
+}
+
+const scenarioTasks = (registry: Registry, { workers, memory }: Means) =>
   Effect.forEach(scenariosOf(registry), (scenario) =>
-    Effect.map(
-      checked(scenario, {}, undefined, badInput),
-      (program): Task => ({ scenario, program, strategy: states, options, budget: {} }),
-    ),
+    Effect.gen(function* () {
+      const program = yield* checked(scenario, {}, undefined, badInput)
+      const source = yield* sourceOf(program, undefined)
+      const resources = { workers, memory: new MemoryGuard(memory), ...(source === undefined ? {} : { source }) }
+      return { scenario, program, strategy: states, options, budget: {}, resources } satisfies Task
+    }),
   )
 
 /** A hunt for each seeded bug, in its own scenario at its own bound. */
-const huntsOf = (registry: Registry) =>
+const huntsOf = (registry: Registry, { memory }: Means) =>
   Effect.forEach(
     registry.flatMap((protocol) => protocol.bugs.map((bug) => ({ protocol, bug }))),
     ({ protocol, bug }) =>
@@ -106,6 +119,7 @@ const huntsOf = (registry: Registry) =>
           strategy: states,
           options: { ...options, target: bug.breaks },
           budget: {},
+          resources: { workers: 1, memory: new MemoryGuard(memory) },
         }
         return { bug, task } satisfies Hunt
       }),

@@ -1,5 +1,6 @@
 /** The commands, their flags, and what `--help` says. */
 
+import { availableParallelism } from "node:os"
 import * as Argument from "effect/cli/Argument"
 import * as CliError from "effect/cli/CliError"
 import * as Command from "effect/cli/Command"
@@ -11,8 +12,8 @@ import { states } from "../explore/states.ts"
 import { strategies } from "../explore/strategies.ts"
 import type { Registry } from "../scenario/protocol.ts"
 import { benchCommand } from "./bench.ts"
-import { checkCommand, defaultSteps } from "./check.ts"
-import { exploreCommand } from "./explore.ts"
+import { checkCommand } from "./check.ts"
+import { defaultSteps, exploreCommand } from "./explore.ts"
 import { listCommand } from "./list.ts"
 import { replayCommand } from "./replay.ts"
 
@@ -44,24 +45,56 @@ const whole = (name: string, min: number) =>
 const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
 
 /** Wall-clock milliseconds, from `500ms`, `60s`, `5m`, `1h`; a bare number is seconds. */
-const time = Flag.String("time").pipe(
-  Flag.withMetavar("60s"),
+const duration = (name: string, example: string) =>
+  Flag.String(name).pipe(
+    Flag.withMetavar(example),
+    Flag.mapEffect((text) => {
+      const [, value, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text) ?? []
+      const milliseconds = Number(value) * (units[unit ?? "s"] ?? Number.NaN)
+      if (Number.isFinite(milliseconds) && milliseconds > 0) return Effect.succeed(milliseconds)
+      return Effect.fail(
+        new CliError.InvalidValue({
+          option: name,
+          value: text,
+          expected: "a time such as 60s, 5m or 500ms",
+          kind: "flag",
+        }),
+      )
+    }),
+  )
+
+const time = duration("time", "60s").pipe(
   Flag.withDescription("Stop each search after this long: 500ms, 60s, 5m, 1h; shrinking what it found is not counted"),
+  Flag.optional,
+)
+
+const byteUnits: Readonly<Record<string, number>> = { KB: 1024, MB: 1024 ** 2, GB: 1024 ** 3 }
+
+/** Bytes, from `500MB`, `2GB`. */
+const memory = Flag.String("memory").pipe(
+  Flag.withMetavar("2GB"),
+  Flag.withDescription("Memory that may be used, such as 500MB or 2GB (default: four fifths of what there is)"),
   Flag.mapEffect((text) => {
-    const [, value, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text) ?? []
-    const milliseconds = Number(value) * (units[unit ?? "s"] ?? Number.NaN)
-    if (Number.isFinite(milliseconds) && milliseconds > 0) return Effect.succeed(milliseconds)
+    const [, value, unit] = /^(\d+(?:\.\d+)?)(KB|MB|GB)$/i.exec(text) ?? []
+    const bytes = Math.floor(Number(value) * (byteUnits[(unit ?? "").toUpperCase()] ?? Number.NaN))
+    if (Number.isFinite(bytes) && bytes > 0) return Effect.succeed(bytes)
     return Effect.fail(
       new CliError.InvalidValue({
-        option: "time",
+        option: "memory",
         value: text,
-        expected: "a time such as 60s, 5m or 500ms",
+        expected: "a size such as 500MB or 2GB",
         kind: "flag",
       }),
     )
   }),
   Flag.optional,
 )
+
+/** A file that holds, or is to hold, where an exploration stands. */
+const checkpointFile = (name: string, description: string) =>
+  Flag.String(name).pipe(Flag.withMetavar("FILE"), Flag.withDescription(description), Flag.optional)
+
+const defaultEvery = 30_000
 
 const strategy = Flag.ChoiceWithValue(
   "strategy",
@@ -150,15 +183,30 @@ export const commandLine = (registry: Registry, benchmarks: ReadonlyArray<Benchm
       ),
       steps: whole("steps", 1).pipe(
         Flag.withDescription(`The longest execution, in steps (default ${defaultSteps})`),
-        Flag.withDefault(defaultSteps),
+        Flag.optional,
       ),
       time,
+      workers: whole("workers", 1).pipe(
+        Flag.withDescription("Threads that explore one scenario together (states; default 1)"),
+        Flag.withDefault(1),
+      ),
+      memory,
+      checkpoint: checkpointFile("checkpoint", "Write there, as the search goes, how far it has come (states)"),
+      checkpointEvery: duration("checkpoint-every", "30s").pipe(
+        Flag.withDescription("How often (default 30s)"),
+        Flag.withDefault(defaultEvery),
+      ),
+      resume: checkpointFile("resume", "Go on from this checkpoint, and keep it up to date; it says of which scenario"),
       save,
       json,
     },
-    ({ mutant, executions, preemptions, time, json, ...flags }) =>
+    ({ mutant, executions, preemptions, steps, time, memory, checkpoint, resume, json, ...flags }) =>
       exploreCommand(registry, {
         ...flags,
+        steps: Option.getOrUndefined(steps),
+        memory: Option.getOrUndefined(memory),
+        checkpoint: Option.getOrUndefined(checkpoint),
+        resume: Option.getOrUndefined(resume),
         mutant: Option.getOrUndefined(mutant),
         executions: Option.getOrUndefined(executions),
         preemptions: Option.getOrUndefined(preemptions),
@@ -174,6 +222,8 @@ export const commandLine = (registry: Registry, benchmarks: ReadonlyArray<Benchm
       { command: "npm run check -- explore '**' --strategy random --executions 1000" },
       { command: "npm run check -- explore ID --set devices=3 --time 60s" },
       { command: "npm run check -- explore --mutant ID --save", description: "in the mutant's own scenario" },
+      { command: "npm run check -- explore ID --workers 2 --checkpoint FILE", description: "a long one" },
+      { command: "npm run check -- explore --resume FILE", description: "the same, after whatever ended it" },
       { command: "npm run check -- explore ~/counter.ts", description: "a program of your own" },
     ]),
   )
@@ -230,8 +280,19 @@ export const commandLine = (registry: Registry, benchmarks: ReadonlyArray<Benchm
     ]),
   )
 
-  return Command.make("shootdown", { save, json }, (flags) =>
-    checkCommand(registry, { save: flags.save, json: Option.getOrUndefined(flags.json) }),
+  const workers = whole("workers", 1).pipe(
+    Flag.withDescription(
+      "Threads that explore a scenario together, if it takes long (default: as many as there are cores)",
+    ),
+    Flag.withDefault(availableParallelism()),
+  )
+  return Command.make("shootdown", { save, json, workers, memory }, ({ save, json, workers, memory }) =>
+    checkCommand(registry, {
+      save,
+      workers,
+      json: Option.getOrUndefined(json),
+      memory: Option.getOrUndefined(memory),
+    }),
   ).pipe(
     Command.withDescription(
       `Checks concurrency protocols under every interleaving within a bound. Without a subcommand: every scenario at its\n  default bound, every seeded bug, every saved counterexample.\n${passes}\n${exitStatuses}`,

@@ -1,6 +1,8 @@
 /** `explore`: the scenarios that are named, one after the other. */
 import * as Effect from "effect/Effect"
+import { readHeader } from "../campaign/checkpoint.ts"
 import { save } from "../counterexample/files.ts"
+import { states } from "../explore/states.ts"
 import type { SearchOptions, Strategy } from "../explore/strategy.ts"
 import type { ScenarioReport } from "../report/report.ts"
 import { boundText, boundTexts, count, indent, odds, printable, seconds, wrap } from "../report/text.ts"
@@ -8,15 +10,19 @@ import { sizeLines, violationLines } from "../report/violation.ts"
 import type { BugEntry, Registry } from "../scenario/protocol.ts"
 import { BadUsage, badInput, type ExitStatus, exitStatus } from "./errors.ts"
 import { carryOut, type Explored, type Finding, type Task } from "./exploring.ts"
-import { figuresText } from "./figures.ts"
+import { figuresText, resumeHint } from "./figures.ts"
 import { Output } from "./output.ts"
-import { shownPath } from "./place.ts"
+import { resolvePath, shownPath } from "./place.ts"
+import { agreeing, type ResourceFlags, type Resumed, resourcesOf } from "./resources.ts"
 import { bugsOf, parseSettings, programAt, type Selected, select, unknownMutant } from "./select.ts"
 import { inSession, Session } from "./session.ts"
 import { isProgramFile } from "./userProgram.ts"
 
+/** The longest execution of a scenario, in steps: more means a loop without a checkpoint. */
+export const defaultSteps = 10_000
+
 /** The flags of `explore`, parsed. */
-export interface ExploreFlags {
+export interface ExploreFlags extends ResourceFlags {
   readonly targets: ReadonlyArray<string>
   readonly strategy: Strategy
   readonly set: ReadonlyArray<string>
@@ -25,7 +31,7 @@ export interface ExploreFlags {
   readonly executions: number | undefined
   readonly preemptions: number | undefined
   readonly breadthFirst: boolean
-  readonly steps: number
+  readonly steps: number | undefined
   readonly milliseconds: number | undefined
   readonly save: boolean
   readonly json: string | undefined
@@ -34,6 +40,8 @@ export interface ExploreFlags {
 interface Planned extends Selected {
   readonly task: Task
   readonly bug: BugEntry | undefined
+  /** Where checkpoints of it go, as the user calls the file. */
+  readonly checkpoint: string | undefined
 }
 
 /** Runs `explore`. Everything that the command line names is looked up before the first exploration begins. */
@@ -46,7 +54,8 @@ export const exploreCommand = Effect.fnUntraced(function* (registry: Registry, f
   return yield* inSession(flags.json, plan)
 })
 
-const checkFlags = Effect.fnUntraced(function* ({ strategy, preemptions, executions, breadthFirst }: ExploreFlags) {
+const checkFlags = Effect.fnUntraced(function* (flags: ExploreFlags) {
+  const { strategy, preemptions, executions, workers, memory, checkpoint, resume, breadthFirst } = flags
   const usage = (message: string) => new BadUsage({ message, command: "explore" })
   if (preemptions !== undefined && strategy.name !== "dfs") {
     return yield* usage(`--preemptions bounds strategy dfs only, not ${strategy.name}`)
@@ -57,10 +66,33 @@ const checkFlags = Effect.fnUntraced(function* ({ strategy, preemptions, executi
   if (breadthFirst && strategy.name !== "states") {
     return yield* usage(`--breadth-first is an order of strategy states, not of ${strategy.name}`)
   }
+  if (strategy.name !== "states" || breadthFirst) {
+    const given = { workers: workers > 1, memory: memory !== undefined, checkpoint: checkpoint !== undefined }
+    const wrong = Object.entries({ ...given, resume: resume !== undefined }).find(([, is]) => is)
+    const other = breadthFirst ? "--breadth-first" : strategy.name
+    if (wrong !== undefined) return yield* usage(`--${wrong[0]} is for strategy states only, not ${other}`)
+  }
 })
 
-const planOf = Effect.fnUntraced(function* (registry: Registry, flags: ExploreFlags) {
-  const targets = flags.targets.length > 0 ? flags.targets : yield* homeOf(registry, flags.mutant)
+/** What is to be taken up again. */
+const resumedBy = Effect.fnUntraced(function* ({ resume: file }: ExploreFlags) {
+  if (file === undefined) return undefined
+  const header = yield* Effect.mapError(readHeader(yield* resolvePath(file), file), ({ message }) => badInput(message))
+  return { header, file } satisfies Resumed
+})
+
+/** A file never causes code to be loaded: a program of one's own is named on the command line. */
+const resumedTarget = Effect.fnUntraced(function* ({ header, file }: Resumed) {
+  if (header.program === undefined) return [header.scenario]
+  const program = printable(header.program)
+  return yield* badInput(`${printable(file)} is of a program of your own; name it: explore ${program} --resume FILE`)
+})
+
+const planOf = Effect.fnUntraced(function* (registry: Registry, given: ExploreFlags) {
+  const resumed = yield* resumedBy(given)
+  const flags = resumed === undefined ? given : yield* agreeing(given, resumed)
+  const home = resumed === undefined ? homeOf(registry, flags.mutant) : resumedTarget(resumed)
+  const targets = flags.targets.length > 0 ? flags.targets : yield* home
   const named: Array<Selected> = []
   for (const target of targets) {
     for (const selected of yield* select(registry, target)) {
@@ -68,23 +100,35 @@ const planOf = Effect.fnUntraced(function* (registry: Registry, flags: ExploreFl
     }
   }
   const chosen = yield* withMutant(named, flags.mutant)
+  if (resumed !== undefined && (chosen.length !== 1 || chosen[0]?.scenario.id !== resumed.header.scenario)) {
+    const message = `${printable(resumed.file)} is of ${printable(resumed.header.scenario)}, and ${chosen.map(({ scenario }) => printable(scenario.id)).join(", ")} is to be explored`
+    return yield* new BadUsage({ message, command: "explore" })
+  }
+  if (flags.checkpoint !== undefined && chosen.length !== 1) {
+    const message = `--checkpoint is for one scenario, and these are ${chosen.length}`
+    return yield* new BadUsage({ message, command: "explore" })
+  }
   const settings = yield* parseSettings(flags.set)
-  return yield* Effect.forEach(chosen, ({ scenario, directory }) =>
+  return yield* Effect.forEach(chosen, ({ scenario, directory, file }) =>
     Effect.gen(function* () {
       const bug = scenario.bugs.find(({ id }) => id === flags.mutant)
       const bugBound = bug?.scenario === scenario.id ? bug.bound : undefined
       const program = yield* programAt(scenario, settings, bug?.id, bugBound)
       const options: SearchOptions = {
-        maxSteps: flags.steps,
-        seed: flags.seed,
+        maxSteps: flags.steps ?? defaultSteps,
+        seed: resumed?.header.options.seed ?? flags.seed,
         ...(flags.executions === undefined ? {} : { executions: flags.executions }),
         ...(flags.preemptions === undefined ? {} : { preemptions: flags.preemptions }),
         ...(flags.breadthFirst ? { breadthFirst: true } : {}),
         ...(bug === undefined ? {} : { target: bug.breaks }),
       }
       const budget = flags.milliseconds === undefined ? {} : { milliseconds: flags.milliseconds }
-      const task = { scenario, program, strategy: flags.strategy, options, budget }
-      return { scenario, directory, task, bug } satisfies Planned
+      const task: Task = { scenario, program, strategy: flags.strategy, options, budget }
+      const checkpoint = flags.checkpoint ?? resumed?.file
+      if (flags.strategy !== states || flags.breadthFirst)
+        return { scenario, directory, task, bug, checkpoint } satisfies Planned
+      const resources = yield* resourcesOf(program, options, file, flags, resumed)
+      return { scenario, directory, task: { ...task, resources }, bug, checkpoint } satisfies Planned
     }),
   )
 })
@@ -119,7 +163,7 @@ const carryOutAll = Effect.fnUntraced(function* (planned: ReadonlyArray<Planned>
   let status: ExitStatus = exitStatus.well
   for (const [position, plan] of planned.entries()) {
     if (position > 0) yield* output.print([""])
-    const explored = yield* carryOut(plan.task)
+    const explored = yield* carryOut(plan.task, plan.checkpoint)
     yield* output.print(yield* exploredLines(explored, plan.bug))
     yield* afterwards(plan, explored, flags)
     status = worse(status, statusOf(explored, plan.bug))
@@ -130,6 +174,9 @@ const carryOutAll = Effect.fnUntraced(function* (planned: ReadonlyArray<Planned>
 /** Saves the counterexample, or says how to. */
 const afterwards = Effect.fnUntraced(function* (plan: Planned, { finding, report }: Explored, flags: ExploreFlags) {
   const output = yield* Output
+  if (report.outcome === "inconclusive" && plan.checkpoint !== undefined) {
+    yield* output.print([`  ${resumeHint(plan.checkpoint)}`])
+  }
   if (finding === undefined) return
   const program = flags.targets.find(isProgramFile)
   const own = program === undefined ? "" : ` --program ${printable(program)}`

@@ -1,5 +1,7 @@
 /** One exploration, from the program to what there is to report: explored, shrunk, and put into words and data. */
 import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import { type CampaignResult, campaign, type Resources } from "../campaign/campaign.ts"
 import type { Counterexample } from "../counterexample/schema.ts"
 import { formatVersion } from "../counterexample/schema.ts"
 import { type Shrunk, shrinkEffect } from "../counterexample/shrink.ts"
@@ -12,9 +14,10 @@ import type { ScenarioReport } from "../report/report.ts"
 import { printable } from "../report/text.ts"
 import type { Program } from "../scenario/program.ts"
 import type { ScenarioEntry } from "../scenario/protocol.ts"
+import { type BadInput, badInput } from "./errors.ts"
 import { Output } from "./output.ts"
 import { tool } from "./place.ts"
-import { Progress } from "./progress.ts"
+import { Progress, type Standing } from "./progress.ts"
 import { type Exploring, Session } from "./session.ts"
 
 /** What to explore, and how. */
@@ -24,6 +27,8 @@ export interface Task {
   readonly strategy: Strategy
   readonly options: SearchOptions
   readonly budget: Budget
+  /** Where several threads can explore, and stop and go on another day: with what. */
+  readonly resources?: Resources<BadInput, FileSystem.FileSystem>
 }
 
 /** A violation as one schedule shows it, after shrinking. */
@@ -52,13 +57,18 @@ export interface Explored {
 export const taskName = ({ program: { scenario, mutant } }: Task): string =>
   printable(mutant === undefined ? scenario : `${scenario} with ${mutant}`)
 
-/** Carries out a task, with its status line, and notes what it comes to. */
-export const carryOut = Effect.fnUntraced(function* (task: Task) {
+/**
+ * Carries out a task, with its status line, and notes what it comes to.
+ *
+ * @param checkpoint how the user calls the file that the exploration can be taken up from, if there is one
+ */
+export const carryOut = Effect.fnUntraced(function* (task: Task, checkpoint?: string) {
   const session = yield* Session
   const output = yield* Output
   const current: Exploring = {
     phase: "exploring",
     what: taskName(task),
+    checkpoint,
     statistics: emptyStatistics(),
     seconds: 0,
     soFar: (statistics, seconds) => ({
@@ -68,11 +78,14 @@ export const carryOut = Effect.fnUntraced(function* (task: Task) {
     }),
   }
   session.current = current
-  const { program, strategy, options, budget } = task
-  const limit = budget.milliseconds === undefined ? undefined : budget.milliseconds / 1000
-  const progress = new Progress(current.what, current.statistics, limit)
+  const { milliseconds } = task.budget
+  const progress = new Progress(
+    current.what,
+    current.statistics,
+    milliseconds === undefined ? undefined : milliseconds / 1000,
+  )
   yield* output.status(() => progress.line)
-  const result = yield* explore(program, strategy, options, budget, (statistics, seconds, standing) => {
+  const result = yield* resultOf(task, (statistics, seconds, standing) => {
     current.statistics = statistics
     current.seconds = seconds
     progress.note(statistics, seconds, standing)
@@ -90,6 +103,22 @@ export const carryOut = Effect.fnUntraced(function* (task: Task) {
   session.scenarios.push(report)
   return { task, result, finding, report } satisfies Explored
 })
+
+const resultOf = (
+  { program, strategy, options, budget, resources }: Task,
+  onProgress: (statistics: Statistics, seconds: number, standing: Standing) => Effect.Effect<void>,
+) =>
+  resources === undefined
+    ? explore(program, strategy, options, budget, onProgress)
+    : campaign(program, options, resources, budget, ({ statistics, seconds, ...standing }) =>
+        onProgress(statistics, seconds, standing),
+      ).pipe(
+        Effect.catchTag("WorkersFailed", ({ message }) =>
+          Effect.fail(
+            badInput(`the worker threads cannot explore ${printable(program.scenario)}: ${printable(message)}`),
+          ),
+        ),
+      )
 
 /** What the search found, as it found it. */
 const foundIn = (task: Task, { violation, moves, cycle }: Result): Finding | undefined =>
@@ -178,13 +207,14 @@ const totals = (exercised: Result["exercised"]): Readonly<Record<string, number>
   return Object.fromEntries(total)
 }
 
-const reportOf = (task: Task, result: Result, finding: Finding | undefined): ScenarioReport => {
+const reportOf = (task: Task, result: Result | CampaignResult, finding: Finding | undefined): ScenarioReport => {
   const covered = figures(task, result.statistics, result.seconds, result.exercised, result.steps)
   const gaps = result.outcome === "holds" ? gapsIn(task.scenario.properties, [covered]) : {}
   return { ...covered, ...gaps, ...outcomeOf(result, finding) }
 }
 
-const outcomeOf = (result: Result, finding: Finding | undefined) => ({
+const outcomeOf = (result: Result | CampaignResult, finding: Finding | undefined) => ({
+  ...("workers" in result ? { workers: result.workers, peakMemory: result.peakMemory } : {}),
   outcome: result.outcome,
   ...(result.reason === undefined ? {} : { reason: result.reason }),
   ...(result.violation === undefined

@@ -11,12 +11,14 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type { Benchmark } from "../bench/benchmark.ts"
+import { Pool } from "../campaign/pool.ts"
 import { printable } from "../report/text.ts"
 import type { Registry } from "../scenario/protocol.ts"
 import { commandLine } from "./command.ts"
 import { exitStatus } from "./errors.ts"
 import { complain } from "./output.ts"
 import { SavedDirectory, tool } from "./place.ts"
+import { RegistryModule } from "./programSource.ts"
 import { isProgramFile } from "./userProgram.ts"
 
 interface Surroundings {
@@ -24,10 +26,15 @@ interface Surroundings {
   readonly saved?: string
   /** What `bench` measures. */
   readonly benchmarks?: ReadonlyArray<Benchmark>
+  /**
+   * The URL of a module that exports the registry as `registry`: worker threads load it from there, and without it they
+   * can only explore programs from files.
+   */
+  readonly module?: string
 }
 
 /** Runs the command line over a registry, and ends the process with its exit status. */
-export const main = (registry: Registry, { saved, benchmarks = [] }: Surroundings = {}): void => {
+export const main = (registry: Registry, { saved, benchmarks = [], module }: Surroundings = {}): void => {
   surviveClosedPipes()
   process.once("exit", endedFromWithin)
   // A step that returns a promise is reported by the engine; that promise failing later changes nothing.
@@ -44,7 +51,8 @@ export const main = (registry: Registry, { saved, benchmarks = [] }: Surrounding
       ShowHelp: ({ errors, commandPath }) => refuse(usageText(errors), commandPath[1]),
     }),
     (effect) => (saved === undefined ? effect : Effect.provideService(effect, SavedDirectory, saved)),
-    Effect.provide(Layer.mergeAll(NodeServices.layer, builtIns, presenter)),
+    Effect.provideService(RegistryModule, module),
+    Effect.provide(Layer.mergeAll(NodeServices.layer, Pool.layer, builtIns, presenter)),
     Effect.catchCause((cause) =>
       Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : Effect.as(confess(cause), exitStatus.defect),
     ),

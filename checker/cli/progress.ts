@@ -1,8 +1,13 @@
 /** How an exploration gets on, in one line: for the status line of a terminal, and now and then for a log. */
-import type { Standing } from "../explore/explore.ts"
-import type { Statistics } from "../explore/strategy.ts"
-import { figure, seconds } from "../report/text.ts"
+import type { Search, Statistics } from "../explore/strategy.ts"
+import { count, figure, seconds } from "../report/text.ts"
 import { figuresText } from "./figures.ts"
+
+/** How far an exploration is, as far as that is known. */
+export interface Standing extends Pick<Search, "open" | "share"> {
+  /** Threads that explore. */
+  readonly workers?: number
+}
 
 /** Seconds over which the present speed is taken. */
 const recent = 5
@@ -38,10 +43,11 @@ export class Progress {
 
   /** What is explored, how far it is, and how fast it goes. */
   get line(): string {
-    const { queue, share } = this.standing
+    const { open, share, workers } = this.standing
     const texts = [
       figuresText(this.statistics),
-      ...(queue === undefined ? [] : [`${figure(queue)} waiting`]),
+      ...(open === undefined ? [] : [count(open, "open branch", "es")]),
+      ...(workers === undefined ? [] : [count(workers, "worker")]),
       ...this.speed,
       seconds(this.elapsed),
       ...(share === undefined ? [] : [`${percentage(share)} done`]),

@@ -13,6 +13,8 @@ import { isProgramFile, loadProgram } from "./userProgram.ts"
 /** A scenario that was named, and the directory in which its counterexamples are saved. */
 export interface Selected {
   readonly scenario: ScenarioEntry
+  /** The file of a program of one's own. */
+  readonly file?: string
   readonly directory: string
 }
 
@@ -27,7 +29,7 @@ export const select = Effect.fnUntraced(function* (registry: Registry, argument:
     const file = yield* resolvePath(argument)
     const { scenarios } = yield* loadProgram(file, argument)
     const directory = file.replace(/[^/\\]*$/, "")
-    return scenarios.map((scenario): Selected => ({ scenario, directory }))
+    return scenarios.map((scenario): Selected => ({ scenario, file, directory }))
   }
   const known = scenariosOf(registry)
   const glob = Glob.make(argument)

@@ -7,7 +7,7 @@ import type { ProtocolGaps, ReplayReport, Report, ScenarioReport } from "../repo
 import { indent, printable, seconds } from "../report/text.ts"
 import { paragraphLines } from "../report/violation.ts"
 import { type ExitStatus, exitStatus, Unexpected } from "./errors.ts"
-import { figuresText } from "./figures.ts"
+import { figuresText, resumeHint } from "./figures.ts"
 import { makeOutput, Output } from "./output.ts"
 import { tool } from "./place.ts"
 
@@ -32,6 +32,8 @@ export interface Exploring {
   readonly what: string
   /** The figures so far, as an entry of the document. */
   readonly soFar: (statistics: Statistics, seconds: number) => ScenarioReport
+  /** The file that it can be taken up from, as the user calls it. */
+  readonly checkpoint: string | undefined
   statistics: Statistics
   seconds: number
 }
@@ -92,7 +94,8 @@ const interruptedLines = (
   const { phase, what, statistics } = current
   if (phase === "exploring") {
     const figures = `${figuresText(statistics)}, ${seconds(current.seconds)}`
-    return [`interrupted in ${what}: ${figures}, and no violation; ${done}`]
+    const hint = current.checkpoint === undefined ? [] : [resumeHint(current.checkpoint)]
+    return [`interrupted in ${what}: ${figures}, and no violation; ${done}`, ...hint]
   }
   const { property, message } = current.violation
   return [

@@ -4,6 +4,7 @@
  * termination gets out of `for (;;) {}`; `node:vm` is the door to that.
  */
 import { Script } from "node:vm"
+import { isMainThread } from "node:worker_threads"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { runtime } from "../program/runtime.ts"
@@ -20,7 +21,7 @@ export class Stalled extends Data.TaggedError("Stalled")<{ readonly message: str
 export const stretchTime = 100
 
 /** Milliseconds that a stretch may take by default. */
-const defaultLimit = 30_000
+export const defaultLimit = 30_000
 
 /** A script sees globals only, so what it is to run is left there. */
 const slot = Symbol.for("shootdown/stretch")
@@ -41,7 +42,8 @@ export const attempt = <A>(run: () => A, limit = defaultLimit): Effect.Effect<A,
     try {
       withoutRealWorld(() => {
         Reflect.set(globalThis, slot, stretch)
-        script.runInThisContext({ timeout: limit, breakOnSigint: true })
+        // Signals are the main thread's: a watch in another thread would only take them away from it.
+        script.runInThisContext({ timeout: limit, breakOnSigint: isMainThread })
       })
       return Effect.succeed(outcome.value as A) // the stretch ended, so it was assigned
     } catch (error) {

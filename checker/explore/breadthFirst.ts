@@ -47,6 +47,8 @@ export class BreadthFirst implements Search {
   /** Those that are one step further, the first one first. */
   private further: Array<Waiting> = []
   private depth = 0
+  /** Moves that are known and not made. */
+  open = 0
   /** What all that waits takes of the heap, in bytes. */
   private held = 0
   private ending: Ending | undefined
@@ -75,10 +77,6 @@ export class BreadthFirst implements Search {
 
   get steps() {
     return this.engine.stepsTaken()
-  }
-
-  get queue() {
-    return this.layer.length + this.further.length
   }
 
   advance(steps: number): Ending | undefined {
@@ -117,6 +115,7 @@ export class BreadthFirst implements Search {
         return
       }
       statistics.transitions++
+      this.open--
       this.judge(engine.step(move), state, move)
       if (this.ending === undefined && this.visited.add(engine.low, engine.high)) {
         this.judge(engine.judge(), state, move)
@@ -152,12 +151,13 @@ export class BreadthFirst implements Search {
       const waiting: Waiting = { state, snapshot: engine.snapshot(), moves }
       this.further.push(waiting)
       this.held += sizeOf(waiting)
+      this.open += moves.length
     }
     if (this.ending !== undefined) return
     if (this.held > this.heapLimit) {
       this.ending = {
         kind: "cut",
-        reason: `${this.queue} states waited to be explored, which is as many as are kept; without --breadth-first none have to be`,
+        reason: `${this.layer.length + this.further.length} states waited to be explored, which is as many as are kept; without --breadth-first none have to be`,
       }
     } else if (statistics.states >= stateLimit) {
       this.ending = { kind: "cut", reason: `${stateLimit} states were visited, which is as many as are kept` }

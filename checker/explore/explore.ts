@@ -53,7 +53,7 @@ export interface Result {
 }
 
 /** How far a search is, where its strategy can tell. */
-export type Standing = Pick<Search, "queue" | "share">
+export type Standing = Pick<Search, "open" | "share">
 
 /** Steps in a slice of the search: at first, and at most. They become as many as take about `stretchTime`. */
 const firstSlice = 1_000
@@ -63,7 +63,7 @@ const largestSlice = 1_000_000
 const comparedExecutions = 60
 
 /** The longest of them, in steps. A program without an end is compared up to some rounds beyond the depth of the search. */
-const comparedSteps = (search: Search, { maxSteps }: SearchOptions): number =>
+const comparedSteps = (search: Searched, { maxSteps }: SearchOptions): number =>
   Math.min(maxSteps, 1_000, 2 * search.statistics.maxDepth + 20)
 
 /** How likely a fiber is to go on before another takes over, in turn: even switching and long stretches both find things. */
@@ -83,51 +83,98 @@ export const explore = Effect.fnUntraced(function* (
   onProgress: (statistics: Statistics, seconds: number, standing: Standing) => Effect.Effect<void> = () => Effect.void,
 ) {
   const started = yield* Clock.currentTimeMillis
-  let now = started
-  const begin = <A>(search: () => A) =>
-    Effect.catchTag(attempt(search, budget.stallMilliseconds), "Stalled", ({ message }) =>
-      Effect.succeed(stillborn(message)),
-    )
-  const drive = Effect.fnUntraced(function* (search: Search, statistics: () => Statistics) {
-    let slice = firstSlice
-    for (;;) {
-      const before = now
-      const ending = yield* Effect.catchTag(
-        attempt(() => search.advance(slice), budget.stallMilliseconds),
-        "Stalled",
-        ({ message }) => Effect.succeed<Ending>({ kind: "unsound", message }),
-      )
-      now = yield* Clock.currentTimeMillis
-      slice = nextSlice(slice, now - before)
-      if (ending !== undefined) return ending
-      if (budget.milliseconds !== undefined && now - started >= budget.milliseconds)
-        return outOfTime(budget.milliseconds)
-      yield* onProgress(statistics(), (now - started) / 1000, search)
-      yield* letOthersRun
-    }
-  })
-  const search = yield* begin(() => strategy.search(program, options))
-  let ended = yield* drive(search, () => search.statistics)
-  const liveness = ended.kind === "exhausted" ? yield* begin(() => strategy.liveness?.(program, options)) : undefined
-  const statistics = () => withSteps(search.statistics, liveness?.statistics.transitions ?? 0)
-  if (liveness !== undefined) ended = livenessEnding(yield* drive(liveness, statistics))
-  const ending = ended
-  const judged = yield* attempt(() => judge(program, search, ending, options))
-  const named = judged.outcome === "holds" ? yield* attempt(() => program.namedSteps()) : []
-  now = yield* Clock.currentTimeMillis
-  return {
-    ...judged,
-    statistics: statistics(),
-    exercised: bothExercised(search.exercised, liveness?.exercised ?? []),
-    steps: allSteps([search, liveness], named),
-    seconds: (now - started) / 1000,
-  } satisfies Result
+  const search = yield* Effect.catchTag(
+    attempt(() => strategy.search(program, options), budget.stallMilliseconds),
+    "Stalled",
+    ({ message }) => Effect.succeed(stillborn(message)),
+  )
+  const ending = yield* drive(search, budget, started, (seconds) =>
+    Effect.as(onProgress(search.statistics, seconds, search), undefined),
+  )
+  return yield* conclude({ program, strategy, options, budget, started, onProgress }, search, ending)
 })
 
-/** The figures of a search with the steps of the one that followed it. */
-const withSteps = (statistics: Statistics, steps: number): Statistics => ({
-  ...statistics,
-  transitions: statistics.transitions + steps,
+/**
+ * Goes on with a search, slice by slice, until it ends or its time is over.
+ *
+ * @param started when the exploration began, in milliseconds of the clock
+ * @param between done between two slices, told of the seconds since then; what it returns, other than `undefined`, ends
+ * the drive
+ */
+export const drive = Effect.fnUntraced(function* <A, E, R>(
+  search: Pick<Search, "advance">,
+  budget: Budget,
+  started: number,
+  between: (seconds: number) => Effect.Effect<A, E, R>,
+) {
+  let now = yield* Clock.currentTimeMillis
+  let slice = firstSlice
+  for (;;) {
+    const before = now
+    const ending = yield* Effect.catchTag(
+      attempt(() => search.advance(slice), budget.stallMilliseconds),
+      "Stalled",
+      ({ message }) => Effect.succeed<Ending>({ kind: "unsound", message }),
+    )
+    now = yield* Clock.currentTimeMillis
+    slice = nextSlice(slice, now - before)
+    if (ending !== undefined) return ending
+    if (budget.milliseconds !== undefined && now - started >= budget.milliseconds) return outOfTime(budget.milliseconds)
+    const stop = yield* between((now - started) / 1000)
+    if (stop !== undefined) return stop
+    yield* letOthersRun
+  }
+})
+
+/** What is left of a search that has ended. */
+type Searched = Pick<Search, "statistics" | "exercised" | "steps" | "visited">
+
+/** What is explored, how, and for whom. */
+interface Exploration<E, R> {
+  readonly program: Program
+  readonly strategy: Pick<Strategy, "liveness">
+  readonly options: SearchOptions
+  readonly budget: Budget
+  /** When it began, in milliseconds of the clock. */
+  readonly started: number
+  readonly onProgress: (statistics: Statistics, seconds: number, standing: Standing) => Effect.Effect<void, E, R>
+}
+
+/**
+ * What a search came to, once it has ended: confirmed, or compared with plain re-execution. One that ended by itself is
+ * followed by the search of infinite runs, if the strategy has one and the program promises something.
+ */
+export const conclude = Effect.fnUntraced(function* <E, R>(
+  { program, strategy, options, budget, started, onProgress }: Exploration<E, R>,
+  search: Searched,
+  ended: Ending,
+) {
+  let ending = ended
+  const liveness =
+    ended.kind === "exhausted"
+      ? yield* Effect.catchTag(
+          attempt(() => strategy.liveness?.(program, options), budget.stallMilliseconds),
+          "Stalled",
+          ({ message }) => Effect.succeed(stillborn(message)),
+        )
+      : undefined
+  if (liveness !== undefined) {
+    const decided = yield* drive(liveness, budget, started, (seconds) =>
+      Effect.as(onProgress(liveness.statistics, seconds, liveness), undefined),
+    )
+    ending = livenessEnding(decided)
+  }
+  const last = ending
+  const judged = yield* attempt(() => judge(program, search, last, options))
+  const named = judged.outcome === "holds" ? yield* attempt(() => program.namedSteps()) : []
+  const now = yield* Clock.currentTimeMillis
+  return {
+    ...judged,
+    statistics: search.statistics,
+    exercised: bothExercised(search.exercised, liveness?.exercised ?? []),
+    steps: stepsOf(search, named),
+    seconds: (now - started) / 1000,
+  } satisfies Result
 })
 
 const livenessEnding = (ending: Ending): Ending =>
@@ -141,13 +188,8 @@ type Exercised = Search["exercised"]
 const bothExercised = (one: Exercised, other: Exercised): Exercised =>
   one.map(({ id, times }) => ({ id, times: times + (other.find((each) => each.id === id)?.times ?? 0) }))
 
-/** How often steps were taken in the searches that there were; 0 for those that have a name and were not. */
-const allSteps = (
-  searches: ReadonlyArray<Search | undefined>,
-  named: Iterable<string>,
-): ReadonlyMap<string, number> => {
-  const steps = new Map<string, number>()
-  for (const search of searches) for (const [name, times] of search?.steps ?? []) addTimes(steps, name, times)
+const stepsOf = (search: Searched, named: Iterable<string>): ReadonlyMap<string, number> => {
+  const steps = new Map(search.steps)
   for (const name of named) addTimes(steps, name, 0)
   return steps
 }
@@ -169,7 +211,7 @@ const stillborn = (message: string): Search => ({
   advance: () => ({ kind: "unsound", message }),
 })
 
-const outOfTime = (milliseconds: number): Ending => ({
+export const outOfTime = (milliseconds: number): Ending => ({
   kind: "cut",
   reason: `the time of ${milliseconds / 1000} s ran out`,
 })
@@ -178,7 +220,7 @@ type Judgement = Pick<Result, "outcome" | "violation" | "moves" | "cycle" | "rea
 
 const nothing = { violation: undefined, moves: undefined, cycle: undefined, reason: undefined }
 
-const judge = (program: Program, search: Search, ending: Ending, options: SearchOptions): Judgement => {
+const judge = (program: Program, search: Searched, ending: Ending, options: SearchOptions): Judgement => {
   switch (ending.kind) {
     case "exhausted": {
       const doubt = compare(program, search, options)
@@ -230,7 +272,7 @@ const moreRoundsOf = (moves: ReadonlyArray<Move>, cycle: number): ReadonlyArray<
  * Whether plain re-execution reaches a state, or breaks a property, that the search did not: then the program breaks a
  * rule that the memoised engine rests on, and what it said means nothing. A sample, so silence is no proof; `dfs` is.
  */
-const compare = (program: Program, search: Search, options: SearchOptions): string | undefined => {
+const compare = (program: Program, search: Searched, options: SearchOptions): string | undefined => {
   const { visited } = search
   if (visited === undefined) return undefined
   const random = seedrandom.alea(`compare ${options.seed}`)

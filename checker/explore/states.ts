@@ -2,12 +2,14 @@
  * Strategy `states`: depth-first search with state matching on the memoised engine. Every state is visited once, so
  * every invariant is evaluated in every reachable state; states are matched by a 64-bit fingerprint.
  */
+import { NotDeterministic } from "../engine/fault.ts"
 import type { Memoised } from "../engine/memoised.ts"
-import type { Move } from "../engine/system.ts"
+import { fiberOf, type Move } from "../engine/system.ts"
 import type { Violation } from "../property/violation.ts"
 import type { Program } from "../scenario/program.ts"
 import { BreadthFirst } from "./breadthFirst.ts"
 import { livenessSearch } from "./liveness.ts"
+import { openIn, type Piece } from "./piece.ts"
 import {
   decisive,
   type Ending,
@@ -21,34 +23,44 @@ import {
 } from "./strategy.ts"
 import { Visited } from "./visited.ts"
 
+/** Why a search ends whose table may not grow. */
+export const memoryFull = "the memory that may be used is full; --memory SIZE sets the limit"
+
 /** A state on the path: its moves, and how many of them have been explored. */
 interface Frame {
-  readonly moves: ReadonlyArray<Move>
+  moves: ReadonlyArray<Move>
   next: number
 }
 
-/** How many states are kept at most: 16 bytes each, so a little under 1 GiB. */
-const stateLimit = 50_000_000
-
-class StatesSearch implements Search {
+/** A search by states, which can be taken apart: what is left of it is pieces, and pieces are what it starts from. */
+export class StatesSearch implements Search {
   readonly statistics = emptyStatistics()
-  readonly visited = new Visited()
+  readonly visited: Visited
   private readonly engine: Memoised
   private readonly options: SearchOptions
   /** The states from the initial one to the present one; `stack.length - 1` moves lead there. */
   private readonly stack: Array<Frame> = []
+  /** How many moves on the stack have not been made. */
+  private unmade = 0
   private ending: Ending | undefined
 
-  constructor(program: Program, options: SearchOptions) {
+  /**
+   * A search from the initial state on; or one that joins another, whose table it shares, and has nothing to explore
+   * until it is given a piece. Throws what the scenario's setup throws.
+   */
+  constructor(program: Program, options: SearchOptions, visited = new Visited(), joins = false) {
     this.options = options
+    this.visited = visited
     this.engine = matchingEngine(program, options)
+    this.engine.tracker.counting = !joins
     try {
       const violation = decisive(this.engine.begin(), options)
-      if (violation === undefined) this.enter()
-      else this.ending = { kind: "violated", violation, moves: [] }
+      if (violation !== undefined) this.ending = { kind: "violated", violation, moves: [] }
+      else if (!joins) this.enter()
     } catch (error) {
       this.ending = endingOf(error)
     }
+    this.engine.tracker.counting = true
   }
 
   get exercised() {
@@ -59,8 +71,67 @@ class StatesSearch implements Search {
     return this.engine.stepsTaken()
   }
 
-  get queue() {
-    return this.stack.filter(({ moves, next }) => next < moves.length).length
+  /** How many moves are known and not made yet. */
+  get open(): number {
+    return this.unmade
+  }
+
+  /** What is left to explore. */
+  get rest(): Piece {
+    return {
+      path: this.path().slice(0, Math.max(0, this.stack.length - 1)),
+      open: this.stack.map(({ moves, next }) => moves.slice(next)),
+    }
+  }
+
+  /**
+   * Takes up a piece, once nothing is left of the last.
+   *
+   * @throws NotDeterministic when the program has no such path
+   */
+  begin({ path, open }: Piece): void {
+    const { engine } = this
+    if (this.stack.length > 0) throw new Error("a piece is taken up before the last is done")
+    if (this.ending?.kind === "exhausted") this.ending = undefined
+    while (engine.depth > 0) engine.undo()
+    engine.tracker.counting = false
+    for (const [position, left] of open.entries()) {
+      const move = path[position]
+      const moves = move === undefined ? left : [move, ...left]
+      this.expect(moves, position)
+      if (move !== undefined) engine.take(move)
+      this.stack.push({ moves, next: moves.length - left.length })
+    }
+    engine.tracker.counting = true
+    this.unmade = openIn({ path, open })
+  }
+
+  /** Makes sure that the moves of a piece can be made. */
+  private expect(moves: ReadonlyArray<Move>, position: number): void {
+    const { engine } = this
+    const possible = engine.moves()
+    const missing = moves.find((move) => !possible.includes(move))
+    if (missing === undefined) return
+    const name = engine.fibers[fiberOf(missing)]?.name ?? `number ${fiberOf(missing)}`
+    throw new NotDeterministic(name, `it cannot do after ${position} steps of a path what it could do there before`)
+  }
+
+  /** Gives away half of what is left, the branches nearest to the initial state, if there are two at least. */
+  give(): Piece | undefined {
+    let wanted = Math.floor(this.unmade / 2)
+    if (wanted === 0) return undefined
+    this.unmade -= wanted
+    const path = this.path()
+    const open: Array<ReadonlyArray<Move>> = []
+    for (const frame of this.stack) {
+      const left = frame.moves.length - frame.next
+      const kept = frame.moves.length - Math.min(left, wanted)
+      wanted -= frame.moves.length - kept
+      open.push(frame.moves.slice(kept))
+      frame.moves = frame.moves.slice(0, kept)
+      if (wanted === 0) break
+    }
+    return { path: path.slice(0, open.length - 1), open }
   }
 
   advance(steps: number): Ending | undefined {
@@ -79,7 +150,7 @@ class StatesSearch implements Search {
       this.ending = { kind: "exhausted" }
       return 0
     }
-    const move = frame.moves[frame.next++]
+    const move = frame.moves[frame.next]
     if (move === undefined) {
       this.stack.pop()
       if (this.engine.depth > 0) this.engine.undo()
@@ -89,8 +160,12 @@ class StatesSearch implements Search {
       this.ending = tooLong(this.options.maxSteps, this.engine, move)
       return 0
     }
+    const broken = this.engine.step(move)
+    // Only now: a move at which the engine met a limit is still to be made.
+    frame.next++
+    this.unmade--
     this.statistics.transitions++
-    if (this.isBroken(this.engine.step(move))) return 1
+    if (this.isBroken(broken)) return 1
     if (!this.visited.add(this.engine.low, this.engine.high)) this.engine.undo()
     else if (!this.isBroken(this.engine.judge())) this.enterKnown()
     return 1
@@ -111,14 +186,13 @@ class StatesSearch implements Search {
   /** Makes the present state, just added, the top of the stack. */
   private enterKnown(): void {
     const { engine, statistics } = this
-    statistics.states = this.visited.size
+    statistics.states++
     const moves = engine.moves()
     this.stack.push({ moves, next: 0 })
+    this.unmade += moves.length
     statistics.maxDepth = Math.max(statistics.maxDepth, engine.depth)
     if (moves.length === 0) this.end()
-    if (statistics.states >= stateLimit) {
-      this.ending = { kind: "cut", reason: `${stateLimit} states were visited, which is as many as are kept` }
-    }
+    if (this.visited.full) this.ending ??= { kind: "cut", reason: memoryFull }
   }
 
   private end(): void {
@@ -130,9 +204,9 @@ class StatesSearch implements Search {
     options.survey?.final(store.contents(), engine.rest === "stuck")
   }
 
-  /** The moves made from the initial state to the present one. */
+  /** The moves made last at each state of the stack: from the initial state to the present one. */
   private path(): ReadonlyArray<Move> {
-    return this.stack.slice(0, this.engine.depth).flatMap(({ moves, next }) => moves[next - 1] ?? [])
+    return this.stack.flatMap(({ moves, next }) => moves[next - 1] ?? [])
   }
 }
 

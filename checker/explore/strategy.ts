@@ -48,8 +48,8 @@ export interface Search {
   readonly steps: ReadonlyMap<string, number>
   /** The states seen, where the strategy matches them: asked afterwards whether plain re-execution reaches another. */
   readonly visited?: { has(low: number, high: number): boolean }
-  /** States that were reached and have moves that were not made yet, where the strategy matches states. */
-  readonly queue?: number
+  /** Moves that are known and not made yet, where the strategy matches states. */
+  readonly open?: number
   /**
    * The share of the search that is done, from 0 to 1: what is known of it or, where that is nothing, an estimate. Absent
    * where there is no honest one.

@@ -28,6 +28,10 @@ export const ScenarioReport = Schema.Struct({
   maxDepth: Count,
   /** Wall-clock seconds. */
   seconds: Schema.Finite,
+  /** The most threads that explored at once, where several can. */
+  workers: Schema.optionalKey(Count),
+  /** The most bytes of memory that the process was seen to use. */
+  peakMemory: Schema.optionalKey(Count),
   /** The odds that a state was missed because two fingerprints were equal are at most this. */
   missedStateOdds: Schema.Finite,
   /** How often each property was evaluated with its premise true. */

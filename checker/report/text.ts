@@ -31,7 +31,8 @@ const grouped = new Intl.NumberFormat("en-US")
 export const figure = (value: number): string => grouped.format(value)
 
 /** `1 state`, `1,234 states` */
-export const count = (value: number, what: string): string => `${figure(value)} ${what}${value === 1 ? "" : "s"}`
+export const count = (value: number, what: string, plural = "s"): string =>
+  `${figure(value)} ${what}${value === 1 ? "" : plural}`
 
 /** `0.4 s` */
 export const seconds = (value: number): string => `${value.toFixed(1)} s`

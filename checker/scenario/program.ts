@@ -2,6 +2,7 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { describeError } from "../engine/fault.ts"
 import { checkGroups } from "../engine/interchange.ts"
+import { firstOfEach } from "../engine/renaming.ts"
 import type { Operation } from "../program/operation.ts"
 import type { Plain } from "../program/plain.ts"
 import { breakRule, runtime } from "../program/runtime.ts"
@@ -22,7 +23,7 @@ export interface Program {
   readonly start: () => Instance
   /**
    * The names of steps that are known from outside: those that monitors watch, and those that the seeded bugs of the
-   * scenario replace. One that no fiber ever takes is probably mistaken. Throws `SetupFailed` and nothing else.
+   * scenario replace, interchangeable names as the first of their group. One that no fiber ever takes is probably mistaken. Throws `SetupFailed` and nothing else.
    */
   readonly namedSteps: () => ReadonlySet<string>
 }
@@ -83,10 +84,13 @@ const namedStepsOf = <World>(
   bound: Bound,
   bugs: ReadonlyArray<SeededBug<World>>,
 ): ReadonlySet<string> => {
-  const { world, fibers, monitors = [] } = settingUp(new Store(), () => scenario.setup(bound))
+  const setup = settingUp(new Store(), () => scenario.setup(bound))
+  const { world, fibers, monitors = [], interchangeable = [] } = setup
   const own = bugs.filter((bug) => bug.scenario === scenario.id)
   const replaced = own.flatMap((bug) => Object.keys(fibers).flatMap((fiber) => Object.keys(bug.at(world, fiber))))
-  return new Set([...monitors.flatMap((monitor) => Object.keys(monitor)), ...replaced])
+  const alike = firstOfEach(interchangeable)
+  const names = [...monitors.flatMap((monitor) => Object.keys(monitor)), ...replaced]
+  return new Set(names.map((name) => String(alike(name))))
 }
 
 const startOf = <World>(scenario: Scenario<World>, bound: Bound, bug: SeededBug<World> | undefined): Instance => {

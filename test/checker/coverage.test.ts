@@ -88,6 +88,20 @@ describe("how often steps are taken", () => {
     }
   })
 
+  it("counts steps that differ in interchangeable names together", async () => {
+    const gpu = (name: string) => Effect.andThen(step(`${name}: begin`, nothing), step("end", [name], nothing))
+    const program = programOf(() => ({
+      world: {},
+      fibers: { gpu0: gpu("gpu0"), gpu1: gpu("gpu1") },
+      monitors: [{ "gpu1: begin": nothing }],
+      interchangeable: [["gpu0", "gpu1"]],
+    }))
+    // The six states without order: both at 0, 1 or 2, and each pair of these.
+    expect(await times(program, "states")).toEqual({ "gpu0: begin": 4, end: 4 })
+    const apart = await run(program, "states", { symmetry: false })
+    expect(Object.fromEntries(apart.steps)).toEqual({ "gpu0: begin": 3, "gpu1: begin": 3, end: 6 })
+  })
+
   it("says when a seeded bug cannot be asked", async () => {
     const bug: SeededBug<object> = {
       id: "blind",

@@ -69,26 +69,26 @@ describe("the share of a search that is done", () => {
   })
 })
 
-describe("the queue of a search", () => {
-  it("is told while it runs, and empty in the end", async () => {
+describe("the moves that are known and not made", () => {
+  it("are told while a search runs, and none in the end", async () => {
     for (const breadthFirst of [false, true]) {
       const search = strategyOf("states").search(digits(4), { ...defaults, breadthFirst })
-      expect(search.queue).toBe(1)
+      expect(search.open).toBe(10)
       search.advance(15)
-      expect(search.queue).toBeGreaterThan(1)
+      expect(search.open).toBeGreaterThan(15)
       while (search.advance(1000) === undefined);
-      expect(search.queue).toBe(0)
+      expect(search.open).toBe(0)
     }
   })
 
-  it("reaches who asked for progress", async () => {
-    const queues: Array<number | undefined> = []
-    const note = (_: unknown, __: number, standing: { readonly queue?: number }) =>
-      Effect.sync(() => void queues.push(standing.queue))
+  it("reach who asked for progress", async () => {
+    const open: Array<number | undefined> = []
+    const note = (_: unknown, __: number, standing: { readonly open?: number }) =>
+      Effect.sync(() => void open.push(standing.open))
     const program = digits(4)
     await Effect.runPromise(explore(program, strategyOf("states"), defaults, {}, note))
     expect((await run(program, "states")).outcome).toBe("holds")
-    expect(queues).not.toContain(undefined)
-    expect(Math.max(...queues.map((queue) => queue ?? 0))).toBeGreaterThan(0)
+    expect(open).not.toContain(undefined)
+    expect(Math.max(...open.map((moves) => moves ?? 0))).toBeGreaterThan(0)
   })
 })

@@ -189,3 +189,16 @@ export const slowToShrink = file(
      holds: ({ b }) => b.value < 20 * 8, explain: () => "they took turns" }]`,
   "let steps = 0",
 )
+
+/** Fibers that count, each in its own cell: 9 ** 6 states. */
+export const grid = file(
+  "grid",
+  `const counting = (count) => Effect.gen(function* () {
+      for (let i = 1; i < 9; i++) yield* step("count", () => { count.value = i })
+    })
+    const names = ["f0", "f1", "f2", "f3", "f4", "f5"]
+    const cells = names.map((name) => cell(name + ".count", 0))
+    return { world: cells, fibers: Object.fromEntries(names.map((name, i) => [name, counting(cells[i])])) }`,
+  `[{ kind: "invariant", id: "small", statement: "The counts are small.", source: "arithmetic",
+     premise: (cells) => cells[0].value === 3, holds: (cells) => cells[1].value < 9 }]`,
+)

@@ -35,7 +35,7 @@ const linesOf = async (...flags: ReadonlyArray<string>): Promise<ReadonlyArray<s
 describe.concurrent("a long run", () => {
   it("says how it gets on every ten seconds, in states", async () => {
     const number = "[\\d,]+"
-    const figures = `${number} states, ${number} transitions, depth ${number}, ${number} waiting, ${number} states/s`
+    const figures = `${number} states, ${number} transitions, depth ${number}, ${number} open branch(es)?, 1 worker, ${number} states/s`
     let last = 0
     for (const line of await linesOf()) {
       expect(line).toMatch(new RegExp(`^big: ${figures}, \\d+\\.\\d s, about \\d+ % of the time$`))

@@ -22,6 +22,8 @@ interface Options {
   readonly env?: Readonly<Record<string, string>>
   /** Sent half a second after `started` stands on standard error. */
   readonly signal?: NodeJS.Signals
+  /** Send it, instead, as soon as this is true. */
+  readonly when?: () => boolean
   /** Stop reading standard output at the first byte. */
   readonly closeOutput?: boolean
 }
@@ -36,6 +38,7 @@ const collect = (command: string, args: ReadonlyArray<string>, options: Options)
       env: { ...environment, ...options.env },
       stdio: ["ignore", "pipe", "pipe"],
     })
+    const { when, signal } = options
     let stdout = ""
     let stderr = ""
     child.stdout.on("data", (chunk) => {
@@ -45,13 +48,20 @@ const collect = (command: string, args: ReadonlyArray<string>, options: Options)
     child.stderr.on("data", (chunk) => {
       const before = stderr
       stderr += chunk
-      const { signal } = options
-      if (signal !== undefined && stderr.includes("started") && !before.includes("started")) {
+      if (signal !== undefined && when === undefined && stderr.includes("started") && !before.includes("started")) {
         setTimeout(() => child.kill(signal), 500)
       }
     })
+    const watch = setInterval(() => {
+      if (when === undefined || !when()) return
+      clearInterval(watch)
+      child.kill(signal)
+    }, 10)
     child.on("error", failed)
-    child.on("close", (status) => done({ status, stdout, stderr }))
+    child.on("close", (status) => {
+      clearInterval(watch)
+      done({ status, stdout, stderr })
+    })
   })
 
 /** Runs the command line. */

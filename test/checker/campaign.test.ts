@@ -1,0 +1,223 @@
+/** Explorations by several threads, and taken up again, against the same ones by one thread in one go. */
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as ManagedRuntime from "effect/ManagedRuntime"
+import fc from "fast-check"
+import { afterAll, describe, expect, it } from "vitest"
+import { type CampaignResult, campaign, type Resources } from "../../checker/campaign/campaign.ts"
+import { identityOf, readCheckpoint, type Subject, saveCheckpoint } from "../../checker/campaign/checkpoint.ts"
+import type { MemoryGuard } from "../../checker/campaign/memory.ts"
+import { Pool } from "../../checker/campaign/pool.ts"
+import { Visited } from "../../checker/explore/visited.ts"
+import { type Budget, builtIn, type SearchOptions, type Survey } from "../../checker/index.ts"
+import { randomProgram, symmetricProgram } from "./randomProgram.ts"
+import { type Argument, program, sourceOf } from "./sources.ts"
+import { defaults, run, survey, unconfirmed, withoutWriters } from "./support.ts"
+
+/** One pool for all tests: its threads are used again and again. */
+const runtime = ManagedRuntime.make(Layer.mergeAll(Pool.layer, NodeServices.layer))
+const directory = mkdtempSync(join(tmpdir(), "shootdown-"))
+afterAll(async () => {
+  await runtime.dispose()
+  rmSync(directory, { recursive: true, force: true })
+})
+
+/** Checkpoints that go nowhere: with them, workers explore from the beginning. */
+const fromTheStart: Pick<Resources, "checkpoints"> = { checkpoints: { every: 1_000_000, save: () => Effect.void } }
+
+const explored = (
+  argument: Argument,
+  resources: Partial<Resources>,
+  options: Partial<SearchOptions> = {},
+  budget: Budget = {},
+): Promise<CampaignResult> =>
+  runtime.runPromise(
+    campaign(
+      program(argument),
+      { ...defaults, ...options },
+      { workers: 2, source: sourceOf(argument), ...resources },
+      budget,
+    ),
+  )
+
+/** What must not depend on who explores, in which order, and in how many goes. */
+const totals = ({
+  outcome,
+  statistics,
+  exercised,
+  steps,
+}: Pick<CampaignResult, "outcome" | "statistics" | "exercised" | "steps">) => ({
+  outcome,
+  states: statistics.states,
+  transitions: statistics.transitions,
+  exercised: exercised.map(({ id, times }) => ({ id, times })),
+  steps: Object.fromEntries(steps),
+})
+
+const grid: Argument = { kind: "grid", fibers: 5, to: 7 }
+const gridTotals = { outcome: "holds", states: 8 ** 5, transitions: 5 * 7 * 8 ** 4 }
+
+/** Programs are compared until there are so many; `SHOOTDOWN_LONG=1` compares more. */
+const wanted = process.env.SHOOTDOWN_LONG === undefined ? 100 : 2_000
+
+describe("several workers", () => {
+  it.each([1, 2, 3])("%i find the same", async (workers) => {
+    const result = await explored(grid, { workers, ...fromTheStart })
+    expect(totals(result)).toMatchObject(gridTotals)
+    expect(totals(result).exercised).toEqual(totals(await run(program(grid), "states")).exercised)
+    expect(result.workers).toBe(workers)
+    expect(result.peakMemory).toBeGreaterThan(1e6)
+  })
+
+  it("take over from the thread that began", async () => {
+    const large: Argument = { kind: "grid", fibers: 6, to: 9 }
+    const result = await explored(large, { handover: 0 })
+    expect(totals(result)).toMatchObject({ outcome: "holds", states: 10 ** 6, transitions: 6 * 9 * 10 ** 5 })
+    expect(result.workers).toBe(2)
+  })
+
+  it("agree with one on random programs", { timeout: 600_000 }, async () => {
+    const seen = { holding: 0, broken: 0 }
+    const compare = async (random: Parameters<typeof program>[0] & { kind: "random" }) => {
+      const alone = await survey(program(random), "states")
+      const violations = new Set<string>()
+      const finals = new Set<string>()
+      const found: Survey = {
+        violation: ({ property, message }) => void violations.add(`${property}: ${withoutWriters(message)}`),
+        final: (cells, deadlocked) => void finals.add(deadlocked ? `${cells}\ndeadlocked` : cells),
+      }
+      const together = await explored(random, fromTheStart, { survey: found })
+      expect(totals(together)).toEqual(totals(alone.result))
+      expect(violations).toEqual(alone.violations)
+      expect(finals).toEqual(alone.finals)
+      const first = await explored(random, fromTheStart)
+      expect(first.outcome).toBe(alone.broken.size > 0 ? "violated" : "holds")
+      if (first.outcome === "violated") expect(unconfirmed(program(random), first)).toBeUndefined()
+      seen[first.outcome === "violated" ? "broken" : "holding"]++
+    }
+    const programs = randomProgram.map((each): Argument & { kind: "random" } => ({ kind: "random", program: each }))
+    await fc.assert(fc.asyncProperty(programs, compare), { seed: 20_26, numRuns: wanted })
+    expect(seen.holding).toBeGreaterThan(wanted / 10)
+    expect(seen.broken).toBeGreaterThan(wanted / 10)
+  })
+
+  it("agree with one on programs with interchangeable fibers", { timeout: 600_000 }, async () => {
+    const compare = async (random: Argument) => {
+      const alone = await run(program(random), "states")
+      const together = await explored(random, fromTheStart)
+      expect(together.outcome).toBe(alone.outcome)
+      if (alone.outcome === "holds") expect(totals(together)).toEqual(totals(alone))
+    }
+    const programs = symmetricProgram.map((each): Argument => ({ kind: "random", program: each }))
+    await fc.assert(fc.asyncProperty(programs, compare), { seed: 20_26, numRuns: wanted / 2 })
+  })
+
+  it("report a violation that plain re-execution confirms", async () => {
+    const broken: Argument = { kind: "grid", fibers: 5, to: 7, limit: 31 }
+    const result = await explored(broken, fromTheStart)
+    expect(result).toMatchObject({ outcome: "violated", violation: { property: "limited" } })
+    expect(unconfirmed(program(broken), result)).toBeUndefined()
+  })
+
+  it("keep the real world out", async () => {
+    const result = await explored({ kind: "grid", fibers: 3, to: 2, last: "looks at the clock" }, fromTheStart)
+    expect(result).toMatchObject({ outcome: "violated", violation: { property: builtIn.rules } })
+    expect(result.violation?.message).toMatch(/fiber f0, in count\(2\): Date.now\(\) is the real world's/)
+  })
+
+  it("are stopped when a program does not come back", async () => {
+    const endless: Argument = { kind: "grid", fibers: 3, to: 2, last: "loops" }
+    const result = await explored(endless, fromTheStart, {}, { stallMilliseconds: 700 })
+    expect(result.violation?.message).toContain("fiber f0, in count(2), has run for 0.7 s without an end")
+  })
+
+  it("are told of a module that has no program", async () => {
+    const source = { module: new URL("./support.ts", import.meta.url).href, argument: null }
+    const failed = runtime.runPromise(
+      Effect.flip(campaign(program(grid), defaults, { workers: 2, source, ...fromTheStart })),
+    )
+    expect(await failed).toMatchObject({ _tag: "WorkersFailed", message: /exports no function called program/ })
+  })
+
+  it("stop when their time is over", async () => {
+    const large: Argument = { kind: "grid", fibers: 9, to: 9 }
+    const result = await explored(large, fromTheStart, {}, { milliseconds: 1500 })
+    expect(result).toMatchObject({ outcome: "inconclusive", reason: "the time of 1.5 s ran out" })
+    expect(result.statistics.states).toBeLessThan(10 ** 9)
+  })
+})
+
+describe("memory", () => {
+  const large: Argument = { kind: "grid", fibers: 7, to: 9 }
+
+  /** Allows so many segments more. */
+  const segments = (count: number): MemoryGuard => {
+    const left = { count }
+    return { limit: 0, peak: 0, room: (bytes) => (bytes === 0 ? count >= 0 : left.count-- > 0) }
+  }
+
+  it.each([
+    ["one thread", { workers: 1 }],
+    ["two workers", { workers: 2, ...fromTheStart }],
+  ])("that runs out ends a search by %s with what it covered", async (_, resources) => {
+    const result = await explored(large, { ...resources, memory: segments(3) })
+    expect(result.outcome).toBe("inconclusive")
+    expect(result.reason).toContain("the memory that may be used is full")
+    expect(result.statistics.states).toBeGreaterThan(70_000)
+    expect(result.statistics.states).toBeLessThan(200_000)
+  })
+
+  it("that is in use already leaves none for the search", async () => {
+    const result = await explored(large, { workers: 1, memory: segments(-1) })
+    expect(result).toMatchObject({ outcome: "inconclusive", reason: /the memory that may be used is full/ })
+  })
+})
+
+describe("checkpoints", () => {
+  const subject = (argument: Argument): Subject => ({
+    tool: { name: "test", version: "0" },
+    scenario: "test",
+    bound: {},
+    options: defaults,
+    identity: identityOf(program(argument)),
+  })
+
+  it("can be taken up again, each of them, by any number of workers", { timeout: 300_000 }, async () => {
+    const file = join(directory, "running")
+    const copies: Array<string> = []
+    const save: NonNullable<Resources<never, never>["checkpoints"]>["save"] = (remainder) =>
+      saveCheckpoint(file, subject(grid), remainder).pipe(
+        Effect.andThen(
+          Effect.sync(() => {
+            const copy = join(directory, `copy${copies.length}`)
+            copyFileSync(file, copy)
+            copies.push(copy)
+          }),
+        ),
+        Effect.orDie,
+        Effect.provide(NodeServices.layer),
+      )
+    const whole = await explored(grid, { checkpoints: { every: 0, save } })
+    expect(totals(whole)).toMatchObject(gridTotals)
+    expect(copies.length).toBeGreaterThan(2)
+    const states = []
+    for (const [position, copy] of copies.slice(0, 6).entries()) {
+      const from = await runtime.runPromise(readCheckpoint(copy, copy, new Visited()))
+      states.push(from.statistics.states)
+      const rest = await explored(grid, { workers: 1 + (position % 2), from })
+      expect(totals(rest)).toEqual(totals(whole))
+      expect(rest.seconds).toBeGreaterThan(from.seconds)
+    }
+    expect(states[0]).toBe(1)
+    expect(Math.max(...states)).toBeGreaterThan(1)
+  })
+
+  it("tell a changed program", () => {
+    expect(identityOf(program(grid))).toBe(identityOf(program(grid)))
+    expect(identityOf(program(grid))).not.toBe(identityOf(program({ ...grid, fibers: 4 })))
+  })
+})
