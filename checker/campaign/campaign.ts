@@ -72,7 +72,7 @@ const stopping = 2000
 /** An exploration that has ended. */
 interface Ended {
   readonly ending: Ending
-  readonly view: Pick<Search, "statistics" | "exercised" | "visited">
+  readonly view: Pick<Search, "statistics" | "exercised" | "steps" | "visited">
   readonly workers: number
 }
 
@@ -128,7 +128,7 @@ const begin = Effect.fnUntraced(function* <E, R>(job: Job<E, R>) {
     ({ message }) => Effect.succeed(message),
   )
   if (typeof search === "string") {
-    const view = { statistics: emptyStatistics(), exercised: [] }
+    const view = { statistics: emptyStatistics(), exercised: [], steps: new Map<string, number>() }
     return { ending: { kind: "unsound", message: search }, view, workers: 1 } satisfies Ended
   }
   if (checkpoints === undefined) return yield* exploreAlone(job, search)
@@ -138,8 +138,8 @@ const begin = Effect.fnUntraced(function* <E, R>(job: Job<E, R>) {
 })
 
 const remainderOf = (search: StatesSearch, seconds: number): Remainder => {
-  const { statistics, exercised, visited, rest } = search
-  return { statistics, exercised, visited, pieces: [rest], seconds }
+  const { statistics, exercised, steps, visited, rest } = search
+  return { statistics, exercised, steps, visited, pieces: [rest], seconds }
 }
 
 /** Explores on this thread, until the workers are ready if it comes to that. */
@@ -159,7 +159,7 @@ const exploreAlone = Effect.fnUntraced(function* <E, R>(job: Job<E, R>, search: 
   return yield* exploreTogether(job, stop, { ...nothingDone, visited: search.visited, pieces: [], seconds: 0 }, search)
 })
 
-const nothingDone: Totals = { statistics: emptyStatistics(), exercised: [] }
+const nothingDone: Totals = { statistics: emptyStatistics(), exercised: [], steps: new Map() }
 
 const recruit = <E, R>({ workers, source, options, budget }: Job<E, R>, count = workers) =>
   source === undefined
@@ -208,11 +208,11 @@ const exploreTogether = Effect.fnUntraced(function* <E, R>(
     }),
   )
   if (ending.kind === "cut") yield* saved
-  const { statistics, exercised } = team.totals
+  const { statistics, exercised, steps } = team.totals
   if (ending.kind === "exhausted" && visited.size !== statistics.states) {
     throw new Error(`the workers counted ${statistics.states} states, and ${visited.size} are in the table`)
   }
-  return { ending, view: { statistics, exercised, visited }, workers: team.size } satisfies Ended
+  return { ending, view: { statistics, exercised, steps, visited }, workers: team.size } satisfies Ended
 })
 
 /** How a search ends that uses too much memory. */

@@ -23,7 +23,7 @@ import { digestText } from "../program/plain.ts"
 import { printable } from "../report/text.ts"
 import type { Program } from "../scenario/program.ts"
 import type { Remainder } from "./campaign.ts"
-import { Exercised, PieceSchema, PlainOptions } from "./messages.ts"
+import { Exercised, PieceSchema, PlainOptions, Steps } from "./messages.ts"
 
 const magic = new TextEncoder().encode("shootdown checkpoint\n")
 const formatVersion = 1
@@ -54,6 +54,7 @@ export const Header = Schema.Struct({
   transitions: Count,
   maxDepth: Count,
   exercised: Exercised,
+  steps: Steps,
   seconds: Schema.Finite,
   /** What is left to explore. */
   pieces: Schema.Array(PieceSchema),
@@ -100,7 +101,7 @@ export const saveCheckpoint = Effect.fnUntraced(function* (file: string, subject
 const encodeHeader = Schema.encodeSync(Header)
 
 const write = Effect.fnUntraced(function* (path: string, subject: Subject, remainder: Remainder) {
-  const { statistics, exercised, pieces, seconds, visited } = remainder
+  const { statistics, exercised, steps, pieces, seconds, visited } = remainder
   const { states, transitions, maxDepth } = statistics
   const files = yield* FileSystem.FileSystem
   const file = yield* files.open(path, { flag: "w" })
@@ -110,7 +111,7 @@ const write = Effect.fnUntraced(function* (path: string, subject: Subject, remai
       hash.update(bytes)
       return file.writeAll(bytes)
     })
-  const progress = { states, transitions, maxDepth, exercised, seconds, pieces }
+  const progress = { states, transitions, maxDepth, exercised, steps: [...steps], seconds, pieces }
   const header = Buffer.from(JSON.stringify(encodeHeader({ formatVersion, ...subject, ...progress })))
   const length = Buffer.alloc(4)
   length.writeUInt32LE(header.length)
@@ -151,9 +152,9 @@ export const readCheckpoint = Effect.fnUntraced(function* (file: string, shown: 
   const checksum = yield* next(checksumBytes)
   if (!hash.digest().equals(checksum)) return yield* bad("is damaged: its checksum is wrong")
   if (visited.size !== header.states) return yield* bad("is damaged: a state is in it twice")
-  const { states, transitions, maxDepth, exercised, pieces, seconds } = header
+  const { states, transitions, maxDepth, exercised, steps, pieces, seconds } = header
   const statistics = { ...emptyStatistics(), states, transitions, maxDepth }
-  return { statistics, exercised, pieces, seconds, visited } satisfies Remainder
+  return { statistics, exercised, steps: new Map(steps), pieces, seconds, visited } satisfies Remainder
 }, Effect.scoped)
 
 /** Opens a checkpoint and reads it up to the states. */

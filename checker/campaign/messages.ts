@@ -30,6 +30,9 @@ export const PlainOptions = Schema.Struct({
 
 export const Exercised = Schema.Array(Schema.Struct({ id: Schema.String, times: Count }))
 
+/** How often steps were taken, by name. */
+export const Steps = Schema.Array(Schema.Tuple([Schema.String, Count]))
+
 /** What a worker has done in this search so far. */
 export const Figures = Schema.Struct({
   states: Count,
@@ -38,6 +41,7 @@ export const Figures = Schema.Struct({
   /** Moves that it knows and has not made. */
   open: Count,
   exercised: Exercised,
+  steps: Steps,
 })
 export type Figures = typeof Figures.Type
 

@@ -14,6 +14,7 @@ import { openIn, type Piece } from "../explore/piece.ts"
 import type { StatesSearch } from "../explore/states.ts"
 import { type Ending, emptyStatistics, type SearchOptions, type Statistics, type Survey } from "../explore/strategy.ts"
 import type { Visited } from "../explore/visited.ts"
+import { addTimes } from "../property/coverage.ts"
 import { Here } from "./here.ts"
 import { heapFull } from "./memory.ts"
 import { Bell, type Figures, type Order, type Report } from "./messages.ts"
@@ -27,6 +28,7 @@ export class WorkersFailed extends Data.TaggedError("WorkersFailed")<{ readonly 
 export interface Totals {
   readonly statistics: Statistics
   readonly exercised: ReadonlyArray<{ readonly id: string; readonly times: number }>
+  readonly steps: ReadonlyMap<string, number>
 }
 
 /** Segments that are made before they are wanted, so that workers seldom wait for one. Untouched, they cost nothing. */
@@ -56,7 +58,7 @@ interface Member {
   lastSign: number
 }
 
-const nothingDone: Figures = { states: 0, transitions: 0, maxDepth: 0, open: 0, exercised: [] }
+const nothingDone: Figures = { states: 0, transitions: 0, maxDepth: 0, open: 0, exercised: [], steps: [] }
 
 export class Team {
   private readonly members: ReadonlyArray<Member>
@@ -65,7 +67,7 @@ export class Team {
   private readonly stallMilliseconds: number
   private readonly survey: Survey | undefined
   private visited: Visited | undefined
-  private base: Totals = { statistics: emptyStatistics(), exercised: [] }
+  private base: Totals = { statistics: emptyStatistics(), exercised: [], steps: new Map() }
   private ending: Ending | undefined
   /** This thread's part. */
   private here: Here | undefined
@@ -140,6 +142,7 @@ export class Team {
   /** What has been done, with what was done before the workers began. Exact once they have paused. */
   get totals(): Totals {
     const { statistics, exercised } = this.base
+    const steps = new Map(this.base.steps)
     const sum = { ...statistics }
     const times = new Map(exercised.map(({ id, times }, position) => [position, { id, times }]))
     for (const figures of this.figures) {
@@ -149,8 +152,9 @@ export class Team {
       figures.exercised.forEach((each, position) => {
         times.set(position, { id: each.id, times: (times.get(position)?.times ?? 0) + each.times })
       })
+      for (const [name, more] of figures.steps) addTimes(steps, name, more)
     }
-    return { statistics: sum, exercised: [...times.values()] }
+    return { statistics: sum, exercised: [...times.values()], steps }
   }
 
   /** How many moves are known and not made, as far as the workers have said. */
@@ -164,8 +168,8 @@ export class Team {
     const search = this.here?.search
     const others = this.members.map(({ figures }) => figures)
     if (search === undefined) return others
-    const { statistics, exercised, open } = search
-    return [{ ...statistics, exercised, open }, ...others]
+    const { statistics, exercised, steps, open } = search
+    return [{ ...statistics, exercised, steps: [...steps], open }, ...others]
   }
 
   /** Who has nothing to explore. */

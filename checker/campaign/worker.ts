@@ -157,9 +157,10 @@ class Part {
   }
 
   private get figures(): Figures {
-    const { statistics, exercised, open } = this.search
+    const { statistics, exercised, steps, open } = this.search
     const { states, transitions, maxDepth } = statistics
-    return { states, transitions, maxDepth, open, exercised: exercised.map(({ id, times }) => ({ id, times })) }
+    const times = exercised.map(({ id, times }) => ({ id, times }))
+    return { states, transitions, maxDepth, open, exercised: times, steps: [...steps] }
   }
 }
 

@@ -9,9 +9,9 @@ import type { BenchReport, ProgramReport, Rates, Ratio, SpeedReport } from "../r
 import { type Column, column, row, titles } from "../report/table.ts"
 import { boundText, count, figure, indent, printable, seconds, wrap } from "../report/text.ts"
 import { exitStatus, Unexpected } from "./errors.ts"
-import { statusText } from "./figures.ts"
 import { makeOutput, Output } from "./output.ts"
 import { tool } from "./place.ts"
+import { progressLine } from "./progress.ts"
 
 /** What was measured so far. */
 interface Progress {
@@ -150,7 +150,7 @@ const measure = Effect.fnUntraced(function* (progress: Progress, benchmarks: Rea
   const { paint, print, status, tableWidth } = yield* Output
   const wanted = benchmarks.filter((benchmark) => includes(size, benchmark.size))
   const found = yield* measureSpeeds(wanted, size, (what, statistics, elapsed) =>
-    status(() => (statistics === undefined ? what : statusText(what, statistics, elapsed ?? 0))),
+    status(() => (statistics === undefined ? what : progressLine(what, statistics, elapsed ?? 0))),
   )
   Object.assign(progress, found)
   if (found.speeds.length > 0) yield* print(["", ...speedLines(found.speeds, tableWidth, paint.faint)])

@@ -5,6 +5,8 @@ import { MemoryGuard } from "../campaign/memory.ts"
 import { save } from "../counterexample/files.ts"
 import { states } from "../explore/states.ts"
 import type { SearchOptions } from "../explore/strategy.ts"
+import { gapsIn } from "../property/coverage.ts"
+import type { ProtocolGaps } from "../report/report.ts"
 import { type Column, column, row, titles } from "../report/table.ts"
 import { boundText, boundTexts, figure, odds, printable, seconds, wrap } from "../report/text.ts"
 import { sizeLines, violationLines } from "../report/violation.ts"
@@ -57,17 +59,21 @@ export const checkCommand = Effect.fnUntraced(function* (
 
     const elapsed = ((yield* Clock.currentTimeMillis) - started) / 1000
     const missed = session.scenarios.reduce((sum, { missedStateOdds }) => sum + missedStateOdds, 0)
-    const status = [holding, hunted, replayed].map((part) => part.status).reduce(worse)
+    const gaps = gapsOf(registry, session)
+    session.gaps = gaps
+    const covered = { status: gaps.length === 0 ? exitStatus.well : exitStatus.broken }
+    const status = [holding, hunted, replayed, covered].map((part) => part.status).reduce(worse)
     const verdict = [
       `${of(holding.good, tasks.length)} scenarios hold`,
       `${figure(hunted.good)} of ${figure(hunts.length)} seeded bugs found`,
       `${of(replayed.good, replayed.all)} counterexamples replayed`,
+      ...(gaps.length === 0 ? [] : [`gaps in ${gaps.map(({ protocol }) => protocol).join(", ")}`]),
     ].join(", ")
     yield* output.print([
       ...holding.trouble,
       ...hunted.trouble,
       "",
-      ...neverExercised(registry, session).flatMap((text) => wrap(text, output.width).map(paint.warn)),
+      ...gaps.flatMap(gapSentences).flatMap((text) => wrap(text, output.width).map(paint.bad)),
       `The odds that a state was missed are at most ${odds(missed)} over all scenarios together.`,
       (status === exitStatus.well ? paint.good : paint.bad)(`${verdict}: ${seconds(elapsed)}`),
     ])
@@ -251,17 +257,24 @@ const replayAll = Effect.fnUntraced(function* (saved: Effect.Success<ReturnType<
   return { status: good === saved.length ? exitStatus.well : exitStatus.broken, good, all: saved.length, trouble: [] }
 })
 
-/**
- * A warning for each protocol whose properties were evaluated with a true premise in none of its scenarios. Progress
- * properties are left out: they have no premise, and say something only where nothing can go on.
- */
-const neverExercised = (registry: Registry, { scenarios }: Session["Service"]): ReadonlyArray<string> =>
+/** What all scenarios of a protocol together leave out, for each protocol of which all of them hold. */
+const gapsOf = (registry: Registry, { scenarios }: Session["Service"]): ReadonlyArray<ProtocolGaps> =>
   registry.flatMap((protocol) => {
     const own = new Set(protocol.scenarios.map(({ id }) => id))
     const explored = scenarios.filter(({ id, mutant }) => mutant === null && own.has(id))
-    const idle = propertiesOf(protocol).filter(
-      ({ id, kind }) => kind !== "progress" && explored.every(({ exercised }) => (exercised[id] ?? 0) === 0),
-    )
-    if (idle.length === 0) return []
-    return [`Never exercised in any scenario of ${protocol.id}: ${idle.map(({ id }) => id).join(", ")}`]
+    if (explored.some(({ outcome }) => outcome !== "holds")) return []
+    const gaps = gapsIn(propertiesOf(protocol), explored)
+    const none = gaps.neverExercised.length + gaps.neverTaken.length === 0
+    return none ? [] : [{ protocol: protocol.id, ...gaps }]
   })
+
+const gapSentences = ({ protocol, neverExercised, neverTaken }: ProtocolGaps): ReadonlyArray<string> => {
+  const sentence = (what: string, names: ReadonlyArray<string>, why: string) =>
+    names.length === 0
+      ? []
+      : [`${what} in any scenario of ${protocol}: ${names.map((name) => printable(name)).join(", ")}. ${why}`]
+  return [
+    ...sentence("Never exercised", neverExercised, "That it holds says nothing: its premise was never true."),
+    ...sentence("Never taken", neverTaken, "What such a step does was not checked, or its name is mistaken."),
+  ]
+}

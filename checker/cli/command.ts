@@ -108,7 +108,8 @@ const strategy = Flag.ChoiceWithValue(
 const exitStatuses = `
   Exit status
     0    all is as expected
-    1    a property broke, a seeded bug was missed, or a counterexample no longer behaves as recorded
+    1    a property broke, a seeded bug was missed, a counterexample no longer behaves as recorded, or the scenarios of
+         a protocol leave out a property or a step
     2    the command line or a file it names will not do
     3    a budget ended before the search did, and nothing was found
     130  interrupted; what was reached is said
@@ -118,11 +119,16 @@ const passes = `
   Strategies, and what a pass means
     states   every state within the bound was visited once, so every invariant held in all of them; states are matched
              by 64-bit fingerprints, and the odds that two of them were equal are printed. Promises (leadsTo) are then
-             decided for runs without an end too, under weak fairness; the other strategies judge them where runs end
+             decided for runs without an end too, under weak fairness; the other strategies judge them where runs end.
+             --breadth-first visits the states in the order of their distance, which takes more memory: the first
+             violation found is then one of the fewest steps
     dfs      every schedule within the bound was run, one by one; with --preemptions N, every one of at most N preemptive
              switches
     random   nothing is ever proved: --executions N schedules (default 10000) drawn from --seed N showed no violation, and
-             the exit status is 3`
+             the exit status is 3
+
+  A pass says nothing of what was left out: properties whose premise was never true and steps that were never taken
+  are named. Without a subcommand it is a failure if all scenarios of a protocol together leave one out`
 
 /** The command line over a registry; `bench` measures the benchmarks. */
 export const commandLine = (registry: Registry, benchmarks: ReadonlyArray<Benchmark>) => {
@@ -168,6 +174,12 @@ export const commandLine = (registry: Registry, benchmarks: ReadonlyArray<Benchm
       preemptions: whole("preemptions", 0).pipe(
         Flag.withDescription("Only schedules with at most this many preemptive switches (dfs)"),
         Flag.optional,
+      ),
+      breadthFirst: Flag.Boolean("breadth-first").pipe(
+        Flag.withDescription(
+          "Visit states in the order of their distance: a shortest violation is found first (states)",
+        ),
+        Flag.withDefault(false),
       ),
       steps: whole("steps", 1).pipe(
         Flag.withDescription(`The longest execution, in steps (default ${defaultSteps})`),

@@ -31,6 +31,7 @@ export interface ExploreFlags extends ResourceFlags {
   readonly seed: number
   readonly executions: number | undefined
   readonly preemptions: number | undefined
+  readonly breadthFirst: boolean
   readonly steps: number | undefined
   readonly paranoid: boolean
   readonly milliseconds: number | undefined
@@ -56,7 +57,7 @@ export const exploreCommand = Effect.fnUntraced(function* (registry: Registry, f
 })
 
 const checkFlags = Effect.fnUntraced(function* (flags: ExploreFlags) {
-  const { strategy, preemptions, executions, paranoid, workers, memory, checkpoint, resume } = flags
+  const { strategy, preemptions, executions, paranoid, workers, memory, checkpoint, resume, breadthFirst } = flags
   const usage = (message: string) => new BadUsage({ message, command: "explore" })
   if (preemptions !== undefined && strategy.name !== "dfs") {
     return yield* usage(`--preemptions bounds strategy dfs only, not ${strategy.name}`)
@@ -69,10 +70,14 @@ const checkFlags = Effect.fnUntraced(function* (flags: ExploreFlags) {
   if (executions !== undefined && strategy.name === "states") {
     return yield* usage("--executions bounds strategies dfs and random only: states visits states, not executions")
   }
-  if (strategy.name !== "states") {
+  if (breadthFirst && strategy.name !== "states") {
+    return yield* usage(`--breadth-first is an order of strategy states, not of ${strategy.name}`)
+  }
+  if (strategy.name !== "states" || breadthFirst) {
     const given = { workers: workers > 1, memory: memory !== undefined, checkpoint: checkpoint !== undefined }
     const wrong = Object.entries({ ...given, resume: resume !== undefined }).find(([, is]) => is)
-    if (wrong !== undefined) return yield* usage(`--${wrong[0]} is for strategy states only, not ${strategy.name}`)
+    const other = breadthFirst ? "--breadth-first" : strategy.name
+    if (wrong !== undefined) return yield* usage(`--${wrong[0]} is for strategy states only, not ${other}`)
   }
 })
 
@@ -122,12 +127,14 @@ const planOf = Effect.fnUntraced(function* (registry: Registry, given: ExploreFl
         ...(flags.paranoid || resumed?.header.options.paranoid === true ? { paranoid: true } : {}),
         ...(flags.executions === undefined ? {} : { executions: flags.executions }),
         ...(flags.preemptions === undefined ? {} : { preemptions: flags.preemptions }),
+        ...(flags.breadthFirst ? { breadthFirst: true } : {}),
         ...(bug === undefined ? {} : { target: bug.breaks }),
       }
       const budget = flags.milliseconds === undefined ? {} : { milliseconds: flags.milliseconds }
       const task: Task = { scenario, program, strategy: flags.strategy, options, budget }
       const checkpoint = flags.checkpoint ?? resumed?.file
-      if (flags.strategy !== states) return { scenario, directory, task, bug, checkpoint } satisfies Planned
+      if (flags.strategy !== states || flags.breadthFirst)
+        return { scenario, directory, task, bug, checkpoint } satisfies Planned
       const resources = yield* resourcesOf(program, options, file, flags, resumed)
       return { scenario, directory, task: { ...task, resources }, bug, checkpoint } satisfies Planned
     }),
@@ -255,7 +262,7 @@ export const sizeOf = ({ steps, cycle, preemptions, minimal, counterexample }: F
 }
 
 const holdsLines = (
-  { strategy, options, scenario }: Task,
+  { strategy, options }: Task,
   report: ScenarioReport,
   figures: string,
   width: number,
@@ -266,10 +273,10 @@ const holdsLines = (
   const covered = strategy.name === "states" ? "every state within the bound" : `every schedule${within}`
   const odd =
     report.states === 0 ? [] : [`  the odds that a state was missed are at most ${odds(report.missedStateOdds)}`]
-  const idle = scenario.properties.filter(({ id, kind }) => kind !== "progress" && report.exercised[id] === 0)
-  const vacuous =
-    idle.length === 0 ? [] : wrap(`never exercised: ${idle.map(({ id }) => printable(id)).join(", ")}`, width - 2)
-  return [`  ${good("holds")} in ${covered}: ${figures}`, ...odd, ...indent(vacuous.map(warn), 2)]
+  const note = (what: string, names: ReadonlyArray<string> = []) =>
+    names.length === 0 ? [] : wrap(`${what}: ${names.map((name) => printable(name)).join(", ")}`, width - 2)
+  const gaps = [...note("never exercised", report.neverExercised), ...note("never taken", report.neverTaken)]
+  return [`  ${good("holds")} in ${covered}: ${figures}`, ...odd, ...indent(gaps.map(warn), 2)]
 }
 
 const statusOf = ({ result }: Explored, bug: BugEntry | undefined): ExitStatus => {

@@ -9,14 +9,15 @@ import { type Budget, explore, type Result } from "../explore/explore.ts"
 import { countPreemptions, runMoves, type ScheduledStep } from "../explore/schedule.ts"
 import { emptyStatistics, type SearchOptions, type Statistics, type Strategy } from "../explore/strategy.ts"
 import { missedStateOdds } from "../explore/visited.ts"
+import { addTimes, gapsIn } from "../property/coverage.ts"
 import type { ScenarioReport } from "../report/report.ts"
 import { printable } from "../report/text.ts"
 import type { Program } from "../scenario/program.ts"
 import type { ScenarioEntry } from "../scenario/protocol.ts"
 import { type BadInput, badInput } from "./errors.ts"
-import { type Extent, statusText } from "./figures.ts"
 import { Output } from "./output.ts"
 import { tool } from "./place.ts"
+import { Progress, type Standing } from "./progress.ts"
 import { type Exploring, Session } from "./session.ts"
 
 /** What to explore, and how. */
@@ -71,17 +72,24 @@ export const carryOut = Effect.fnUntraced(function* (task: Task, checkpoint?: st
     statistics: emptyStatistics(),
     seconds: 0,
     soFar: (statistics, seconds) => ({
-      ...figures(task, statistics, seconds, []),
+      ...figures(task, statistics, seconds, [], new Map()),
       outcome: "inconclusive",
       reason: "interrupted",
     }),
   }
   session.current = current
-  yield* output.status(() => statusText(current.what, current.statistics, 0))
-  const result = yield* resultOf(task, (statistics, seconds, extent) => {
+  const { milliseconds } = task.budget
+  const progress = new Progress(
+    current.what,
+    current.statistics,
+    milliseconds === undefined ? undefined : milliseconds / 1000,
+  )
+  yield* output.status(() => progress.line)
+  const result = yield* resultOf(task, (statistics, seconds, standing) => {
     current.statistics = statistics
     current.seconds = seconds
-    return output.status(() => statusText(current.what, statistics, seconds, extent))
+    progress.note(statistics, seconds, standing)
+    return output.status(() => progress.line)
   })
   const found = foundIn(task, result)
   if (result.violation !== undefined) {
@@ -98,12 +106,12 @@ export const carryOut = Effect.fnUntraced(function* (task: Task, checkpoint?: st
 
 const resultOf = (
   { program, strategy, options, budget, resources }: Task,
-  onProgress: (statistics: Statistics, seconds: number, extent?: Extent) => Effect.Effect<void>,
+  onProgress: (statistics: Statistics, seconds: number, standing: Standing) => Effect.Effect<void>,
 ) =>
   resources === undefined
     ? explore(program, strategy, options, budget, onProgress)
-    : campaign(program, options, resources, budget, ({ statistics, seconds, ...extent }) =>
-        onProgress(statistics, seconds, extent),
+    : campaign(program, options, resources, budget, ({ statistics, seconds, ...standing }) =>
+        onProgress(statistics, seconds, standing),
       ).pipe(
         Effect.catchTag("WorkersFailed", ({ message }) =>
           Effect.fail(
@@ -175,6 +183,7 @@ const figures = (
   { states, executions, blocked, transitions, maxDepth }: Statistics,
   seconds: number,
   exercised: Result["exercised"],
+  steps: Result["steps"],
 ) => ({
   id: program.scenario,
   strategy: strategy.name,
@@ -188,17 +197,23 @@ const figures = (
   seconds,
   missedStateOdds: missedStateOdds(states),
   exercised: totals(exercised),
+  steps: Object.fromEntries(steps),
 })
 
 /** Times by id: two properties of one id count together. */
 const totals = (exercised: Result["exercised"]): Readonly<Record<string, number>> => {
   const total = new Map<string, number>()
-  for (const { id, times } of exercised) total.set(id, (total.get(id) ?? 0) + times)
+  for (const { id, times } of exercised) addTimes(total, id, times)
   return Object.fromEntries(total)
 }
 
-const reportOf = (task: Task, result: Result | CampaignResult, finding: Finding | undefined): ScenarioReport => ({
-  ...figures(task, result.statistics, result.seconds, result.exercised),
+const reportOf = (task: Task, result: Result | CampaignResult, finding: Finding | undefined): ScenarioReport => {
+  const covered = figures(task, result.statistics, result.seconds, result.exercised, result.steps)
+  const gaps = result.outcome === "holds" ? gapsIn(task.scenario.properties, [covered]) : {}
+  return { ...covered, ...gaps, ...outcomeOf(result, finding) }
+}
+
+const outcomeOf = (result: Result | CampaignResult, finding: Finding | undefined) => ({
   ...("workers" in result ? { workers: result.workers, peakMemory: result.peakMemory } : {}),
   outcome: result.outcome,
   ...(result.reason === undefined ? {} : { reason: result.reason }),

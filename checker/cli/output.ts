@@ -1,6 +1,6 @@
 /**
  * Where a run's words go: the report (standard output, or standard error when the document has standard output), the
- * live status line (standard error, on a terminal only), and the document of `--json`.
+ * live status line (standard error; without a terminal, a line now and then in long silence), and the document of `--json`.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -23,7 +23,10 @@ export class Output extends Context.Service<
     readonly tableWidth: number
     /** Prints lines of the report. */
     readonly print: (lines: ReadonlyArray<string>) => Effect.Effect<void>
-    /** Shows a status line, if there is a terminal and the last one has stood for a while. */
+    /**
+     * Shows how things are. On a terminal, in a status line, if the last one has stood for a while; elsewhere as a line
+     * of its own, if nothing was printed for long.
+     */
     readonly status: (line: () => string) => Effect.Effect<void>
     /** Writes the document, if one was asked for. */
     readonly document: (document: unknown) => Effect.Effect<void, BadInput>
@@ -33,6 +36,8 @@ export class Output extends Context.Service<
 const pageWidth = 80
 /** Milliseconds between two status lines. */
 const statusInterval = 100
+/** Milliseconds of silence after which a line says how things are where there is no terminal. */
+const longestSilence = 10_000
 
 /** Some terminals do not know their width, or say 0. */
 const widthOf = (stream: NodeJS.WriteStream): number => (stream.columns > 0 ? stream.columns : pageWidth)
@@ -40,21 +45,34 @@ const widthOf = (stream: NodeJS.WriteStream): number => (stream.columns > 0 ? st
 const coloured = (stream: NodeJS.WriteStream): boolean =>
   stream.isTTY === true && (process.env.NO_COLOR ?? "") === "" && process.env.TERM !== "dumb"
 
-/** The status line on standard error. Whoever prints something else clears it first. */
+/** The status line on standard error. Whoever prints something else clears it first. Times are in milliseconds. */
 class StatusLine {
   private shown = false
-  private last = Number.NEGATIVE_INFINITY
+  private last: number
+
+  constructor(now: number) {
+    this.last = now
+  }
 
   show(line: () => string, now: number): void {
-    if (process.stderr.isTTY !== true || now - this.last < statusInterval) return
+    if (process.stderr.isTTY !== true) {
+      if (now - this.last >= longestSilence) {
+        process.stderr.write(`${line()}\n`)
+        this.last = now
+      }
+      return
+    }
+    if (now - this.last < statusInterval) return
     this.last = now
     this.shown = true
     process.stderr.write(`\r${line().slice(0, widthOf(process.stderr) - 1)}\u001b[K`)
   }
 
-  clear(): void {
+  /** Makes way for something else that is printed. */
+  clear(now: number): void {
     if (this.shown) process.stderr.write("\r\u001b[K")
     this.shown = false
+    this.last = now
   }
 }
 
@@ -74,14 +92,14 @@ export const makeOutput = Effect.fnUntraced(function* (json: string | undefined)
   const services = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
   const writeDocument = json === undefined ? () => Effect.void : yield* documentWriter(json)
   const report = json === "-" ? process.stderr : process.stdout
-  const status = new StatusLine()
+  const status = new StatusLine(yield* Clock.currentTimeMillis)
   return Output.of({
     paint: coloured(report) ? paint : noPaint,
     width: widthOf(report),
     tableWidth: report.isTTY === true ? widthOf(report) : Number.POSITIVE_INFINITY,
     print: (lines) =>
-      Effect.sync(() => {
-        status.clear()
+      Effect.map(Clock.currentTimeMillis, (now) => {
+        status.clear(now)
         report.write(lines.map((line) => `${line}\n`).join(""))
       }),
     status: (line) => Effect.map(Clock.currentTimeMillis, (now) => status.show(line, now)),

@@ -3,7 +3,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { Statistics } from "../explore/strategy.ts"
 import type { Violation } from "../property/violation.ts"
-import type { ReplayReport, Report, ScenarioReport } from "../report/report.ts"
+import type { ProtocolGaps, ReplayReport, Report, ScenarioReport } from "../report/report.ts"
 import { indent, printable, seconds } from "../report/text.ts"
 import { paragraphLines } from "../report/violation.ts"
 import { type ExitStatus, exitStatus, Unexpected } from "./errors.ts"
@@ -17,6 +17,7 @@ export class Session extends Context.Service<
   {
     readonly scenarios: Array<ScenarioReport>
     replays: Array<ReplayReport> | undefined
+    gaps: ReadonlyArray<ProtocolGaps> | undefined
     /** How many explorations there are to do. */
     planned: number
     /** What is going on. */
@@ -56,7 +57,7 @@ export const inSession = Effect.fnUntraced(function* <E, R>(
   work: Effect.Effect<ExitStatus, E, R | Output | Session>,
 ) {
   const output = yield* makeOutput(json)
-  const session = Session.of({ scenarios: [], replays: undefined, planned: 0, current: undefined })
+  const session = Session.of({ scenarios: [], replays: undefined, gaps: undefined, planned: 0, current: undefined })
   const status = yield* work.pipe(
     Effect.provideService(Output, output),
     Effect.provideService(Session, session),
@@ -67,11 +68,12 @@ export const inSession = Effect.fnUntraced(function* <E, R>(
   if (status !== exitStatus.well) return yield* new Unexpected({ status })
 })
 
-const reportOf = ({ scenarios, replays }: Session["Service"]): Report => ({
+const reportOf = ({ scenarios, replays, gaps }: Session["Service"]): Report => ({
   formatVersion: 1,
   tool,
   scenarios,
   ...(replays === undefined ? {} : { replays }),
+  ...(gaps === undefined ? {} : { gaps }),
 })
 
 const interrupted = Effect.fnUntraced(function* (session: Session["Service"], output: Output["Service"]) {

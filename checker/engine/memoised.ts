@@ -12,6 +12,7 @@ import { labelOf, type Operation, optionsOf } from "../program/operation.ts"
 import { digestText, type Hash, type Plain, show } from "../program/plain.ts"
 import type { Actor } from "../program/runtime.ts"
 import type { Entry, Part, StoredCell } from "../program/store.ts"
+import { addTimes } from "../property/coverage.ts"
 import { describeDeadlock } from "../property/deadlock.ts"
 import { PropertyTracker } from "../property/tracker.ts"
 import { together, type Violation } from "../property/violation.ts"
@@ -22,6 +23,7 @@ import { FiberRun } from "./fiberRun.ts"
 import { type Answer, type History, interruption } from "./history.ts"
 import { type Interchange, interchangeOf, type Mention, placeOf } from "./interchange.ts"
 import { ReadTree } from "./readTree.ts"
+import { firstOfEach } from "./renaming.ts"
 import {
   fiberOf,
   guardHolds,
@@ -85,7 +87,7 @@ export interface Node {
   readonly guard: ReadTree<boolean> | undefined
   /** By option, what performing the operation comes to. */
   readonly outcomes: ReadonlyArray<ReadTree<Outcome>>
-  /** How often the operation was performed. */
+  /** How often the operation was performed, where that counts: see `PropertyTracker.counting`. */
   taken: number
 }
 
@@ -202,7 +204,7 @@ export class Memoised implements System, Others {
     const node = this.node(fiber)
     const { operation } = node
     if (operation === undefined) throw new Error(`fiber ${fiber} has no operation to perform`)
-    node.taken++
+    if (this.tracker.counting) node.taken++
     const storeMark = this.instance.store.mark
     const outcome = this.perform(fiber, node, optionOf(move))
     if (operation.kind === "fork") node.child ??= this.forked(node)
@@ -244,6 +246,19 @@ export class Memoised implements System, Others {
       fiber = this.trailFibers.pop() ?? 0
       this.put(fiber < 0 ? ~fiber : fiber, this.trailNodes.pop())
     }
+  }
+
+  /**
+   * How often steps were taken, by name; 0 for those that fibers have reached and never took. Where names are
+   * interchangeable one state stands for many, so steps that differ in them alone count together, as the first one's.
+   */
+  stepsTaken(): ReadonlyMap<string, number> {
+    const alike = firstOfEach(this.interchange === undefined ? [] : this.instance.interchangeable)
+    const steps = new Map<string, number>()
+    for (const { operation, taken } of this.canonical.values()) {
+      if (operation !== undefined) addTimes(steps, String(alike(operation.name)), taken)
+    }
+    return steps
   }
 
   /** Where the program stands, to come back to by `restore`. */
@@ -511,12 +526,14 @@ export class Memoised implements System, Others {
     this.put(fiber, to)
   }
 
-  /** Puts a fiber somewhere, or takes away the last one. */
+  /**
+   * Puts a fiber somewhere, or takes away the last one. In another state the position may be another fiber's, which
+   * belongs to another name: fibers that are forked stand in the order in which they were.
+   */
   private put(fiber: number, node: Node | undefined): void {
     const before = this.at[fiber]
-    const part = (before ?? node)?.part ?? this.nodes
-    part.low ^= (before?.low ?? 0) ^ (node?.low ?? 0)
-    part.high ^= (before?.high ?? 0) ^ (node?.high ?? 0)
+    if (before !== undefined) addOrTakeAway(before)
+    if (node !== undefined) addOrTakeAway(node)
     this.changes++
     if (node === undefined) this.at.length = fiber
     else this.at[fiber] = node
@@ -651,6 +668,12 @@ const expectSame = (run: FiberRun, node: Node): void => {
   const first = reached(node.operation)
   const then = reached(run.standing.kind === "parked" ? run.standing.operation : undefined)
   if (first !== then) throw new NotDeterministic(run.name, `it reached ${first} once and ${then} another time`)
+}
+
+/** Adds a fiber's node to the fingerprint of the part that it belongs to, or takes it away: with XOR that is one. */
+const addOrTakeAway = ({ part, low, high }: Node): void => {
+  part.low ^= low
+  part.high ^= high
 }
 
 const hasFailed = (node: Node): boolean => node.operation === undefined && !node.ended && node.violation === undefined

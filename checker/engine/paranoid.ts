@@ -74,7 +74,7 @@ export class Paranoid extends Memoised {
   private performed: Outcome["result"] = undefined
   private somethingNew = false
   private beyond = false
-  private stepsTaken = 0
+  private stepsAnew = 0
   private plainSteps = 0
 
   constructor(program: Program, options: MemoisedOptions = {}) {
@@ -106,7 +106,7 @@ export class Paranoid extends Memoised {
       mover.taken--
       return violations
     }
-    this.stepsTaken++
+    this.stepsAnew++
     const met = this.meet(mover, previous.at)
     if (this.somethingNew && this.mayTake(2)) this.comparePath(fiberOf(move), stepsBeyond)
     else if (met && this.mayTake(1)) this.comparePath(fiberOf(move), 0)
@@ -274,7 +274,7 @@ export class Paranoid extends Memoised {
   }
 
   private mayTake(share: number): boolean {
-    return this.plainSteps < share * (allowedAtOnce + allowedForEach * this.stepsTaken)
+    return this.plainSteps < share * (allowedAtOnce + allowedForEach * this.stepsAnew)
   }
 
   /** Takes the path to the present state by plain re-execution, and goes on from there with one fiber first. */

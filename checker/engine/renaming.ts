@@ -31,6 +31,10 @@ export const renamingOf = (names: ReadonlyMap<string, string>): Renaming => {
   return rename
 }
 
+/** The renaming that calls all names of a group by its first one. */
+export const firstOfEach = (groups: ReadonlyArray<ReadonlyArray<string>>): Renaming =>
+  renamingOf(new Map(groups.flatMap(([first = "", ...others]) => others.map((other) => [other, first] as const))))
+
 /** The names, of those given, that a value mentions. */
 export const mentionedIn = (value: Plain, names: ReadonlySet<string>): ReadonlySet<string> => {
   const found = new Set<string>()

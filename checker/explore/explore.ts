@@ -9,6 +9,7 @@ import { Execution } from "../engine/execution.ts"
 import type { Compared } from "../engine/paranoid.ts"
 import { attempt, stretchTime } from "../engine/supervised.ts"
 import { fiberOf, type Move } from "../engine/system.ts"
+import { addTimes } from "../property/coverage.ts"
 import { Promises } from "../property/promises.ts"
 import { builtIn, type Violation } from "../property/violation.ts"
 import type { Program } from "../scenario/program.ts"
@@ -41,6 +42,8 @@ export interface Result {
   /** Wall-clock seconds. */
   readonly seconds: number
   readonly exercised: ReadonlyArray<{ readonly id: string; readonly times: number }>
+  /** How often steps were taken, by name; 0 for those only reached and, where it holds, those named from outside. */
+  readonly steps: ReadonlyMap<string, number>
   readonly violation: Violation | undefined
   /** The moves from the start to the violation; `undefined` where no one schedule shows it. */
   readonly moves: ReadonlyArray<Move> | undefined
@@ -51,6 +54,9 @@ export interface Result {
   /** Why the exploration is inconclusive. */
   readonly reason: string | undefined
 }
+
+/** How far a search is, where its strategy can tell. */
+export type Standing = Pick<Search, "open" | "share">
 
 /** Steps in a slice of the search: at first, and at most. They become as many as take about `stretchTime`. */
 const firstSlice = 1_000
@@ -77,7 +83,7 @@ export const explore = Effect.fnUntraced(function* (
   strategy: Strategy,
   options: SearchOptions,
   budget: Budget = {},
-  onProgress: (statistics: Statistics, seconds: number) => Effect.Effect<void> = () => Effect.void,
+  onProgress: (statistics: Statistics, seconds: number, standing: Standing) => Effect.Effect<void> = () => Effect.void,
 ) {
   const started = yield* Clock.currentTimeMillis
   const search = yield* Effect.catchTag(
@@ -86,7 +92,7 @@ export const explore = Effect.fnUntraced(function* (
     ({ message }) => Effect.succeed(stillborn(message)),
   )
   const ending = yield* drive(search, budget, started, (seconds) =>
-    Effect.as(onProgress(search.statistics, seconds), undefined),
+    Effect.as(onProgress(search.statistics, seconds, search), undefined),
   )
   return yield* conclude({ program, strategy, options, budget, started, onProgress }, search, ending)
 })
@@ -124,7 +130,7 @@ export const drive = Effect.fnUntraced(function* <A, E, R>(
 })
 
 /** What is left of a search that has ended. */
-type Searched = Pick<Search, "statistics" | "exercised" | "visited" | "compared">
+type Searched = Pick<Search, "statistics" | "exercised" | "steps" | "visited" | "compared">
 
 /** What is explored, how, and for whom. */
 interface Exploration<E, R> {
@@ -134,7 +140,7 @@ interface Exploration<E, R> {
   readonly budget: Budget
   /** When it began, in milliseconds of the clock. */
   readonly started: number
-  readonly onProgress: (statistics: Statistics, seconds: number) => Effect.Effect<void, E, R>
+  readonly onProgress: (statistics: Statistics, seconds: number, standing: Standing) => Effect.Effect<void, E, R>
 }
 
 /**
@@ -157,17 +163,19 @@ export const conclude = Effect.fnUntraced(function* <E, R>(
       : undefined
   if (liveness !== undefined) {
     const decided = yield* drive(liveness, budget, started, (seconds) =>
-      Effect.as(onProgress(liveness.statistics, seconds), undefined),
+      Effect.as(onProgress(liveness.statistics, seconds, liveness), undefined),
     )
     ending = livenessEnding(decided)
   }
   const last = ending
   const judged = yield* attempt(() => judge(program, search, last, options))
+  const named = judged.outcome === "holds" ? yield* attempt(() => program.namedSteps()) : []
   const now = yield* Clock.currentTimeMillis
   return {
     ...judged,
     statistics: search.statistics,
     exercised: bothExercised(search.exercised, liveness?.exercised ?? []),
+    steps: stepsOf(search, named),
     ...(search.compared === undefined ? {} : { compared: search.compared }),
     seconds: (now - started) / 1000,
   } satisfies Result
@@ -184,6 +192,12 @@ type Exercised = Search["exercised"]
 const bothExercised = (one: Exercised, other: Exercised): Exercised =>
   one.map(({ id, times }) => ({ id, times: times + (other.find((each) => each.id === id)?.times ?? 0) }))
 
+const stepsOf = (search: Searched, named: Iterable<string>): ReadonlyMap<string, number> => {
+  const steps = new Map(search.steps)
+  for (const name of named) addTimes(steps, name, 0)
+  return steps
+}
+
 /** Gives signals and timers a turn: a search is one long computation. */
 export const letOthersRun = Effect.callback<void>((resume) => {
   const handle = setImmediate(() => resume(Effect.void))
@@ -197,6 +211,7 @@ const nextSlice = (slice: number, took: number): number =>
 const stillborn = (message: string): Search => ({
   statistics: emptyStatistics(),
   exercised: [],
+  steps: new Map(),
   advance: () => ({ kind: "unsound", message }),
 })
 

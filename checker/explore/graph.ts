@@ -61,6 +61,10 @@ export class StateGraph {
     return this.engine.tracker.exercised
   }
 
+  get steps() {
+    return this.engine.stepsTaken()
+  }
+
   /** The number of a state's first edge. */
   begin(state: number): number {
     return this.first.at(state)

@@ -58,6 +58,10 @@ class LivenessSearch implements Search {
     return this.graph.exercised
   }
 
+  get steps() {
+    return this.graph.steps
+  }
+
   advance(steps: number): Ending | undefined {
     try {
       for (let left = steps; left > 0 && this.ending === undefined; left--) {

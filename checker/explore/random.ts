@@ -48,6 +48,14 @@ class RandomSearch implements Search {
     return this.engine instanceof Paranoid ? this.engine.compared : undefined
   }
 
+  get steps() {
+    return this.engine.stepsTaken()
+  }
+
+  get share() {
+    return this.statistics.executions / (this.options.executions ?? defaultExecutions)
+  }
+
   advance(steps: number): Ending | undefined {
     const until = this.statistics.transitions + steps
     try {

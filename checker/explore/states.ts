@@ -3,11 +3,12 @@
  * every invariant is evaluated in every reachable state; states are matched by a 64-bit fingerprint.
  */
 import { NotDeterministic } from "../engine/fault.ts"
-import { Memoised } from "../engine/memoised.ts"
+import type { Memoised } from "../engine/memoised.ts"
 import { Paranoid } from "../engine/paranoid.ts"
 import { fiberOf, type Move } from "../engine/system.ts"
 import type { Violation } from "../property/violation.ts"
 import type { Program } from "../scenario/program.ts"
+import { BreadthFirst } from "./breadthFirst.ts"
 import { livenessSearch } from "./liveness.ts"
 import { openIn, type Piece } from "./piece.ts"
 import {
@@ -15,6 +16,7 @@ import {
   type Ending,
   emptyStatistics,
   endingOf,
+  matchingEngine,
   type Search,
   type SearchOptions,
   type Strategy,
@@ -50,11 +52,7 @@ export class StatesSearch implements Search {
   constructor(program: Program, options: SearchOptions, visited = new Visited(), joins = false) {
     this.options = options
     this.visited = visited
-    this.engine = new (options.paranoid ? Paranoid : Memoised)(program, {
-      keepEnds: options.keepEnds ?? false,
-      symmetry: options.symmetry ?? true,
-      ...(options.parkedLimit === undefined ? {} : { parkedLimit: options.parkedLimit }),
-    })
+    this.engine = matchingEngine(program, options)
     this.engine.tracker.counting = !joins
     try {
       const violation = decisive(this.engine.begin(), options)
@@ -68,6 +66,10 @@ export class StatesSearch implements Search {
 
   get exercised() {
     return this.engine.tracker.exercised
+  }
+
+  get steps() {
+    return this.engine.stepsTaken()
   }
 
   /** How many moves are known and not made yet. */
@@ -217,6 +219,6 @@ export const states: Strategy = {
   name: "states",
   summary: "every state once, matched by fingerprint",
   exhaustive: true,
-  search: (program, options) => new StatesSearch(program, options),
+  search: (program, options) => new (options.breadthFirst ? BreadthFirst : StatesSearch)(program, options),
   liveness: livenessSearch,
 }

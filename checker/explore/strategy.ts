@@ -3,7 +3,8 @@
  * progress, keep to a budget and be interrupted.
  */
 import { LimitReached, Unsound } from "../engine/fault.ts"
-import type { Compared } from "../engine/paranoid.ts"
+import { Memoised } from "../engine/memoised.ts"
+import { type Compared, Paranoid } from "../engine/paranoid.ts"
 import { fiberOf, type Move, type System } from "../engine/system.ts"
 import { labelOf } from "../program/operation.ts"
 import type { Violation } from "../property/violation.ts"
@@ -44,10 +45,19 @@ export interface Search {
   readonly statistics: Statistics
   /** How often each property was evaluated with its premise true, so far. */
   readonly exercised: ReadonlyArray<{ readonly id: string; readonly times: number }>
+  /** How often steps were taken, by name, so far; 0 for those that fibers have reached and never took. */
+  readonly steps: ReadonlyMap<string, number>
   /** The states seen, where the strategy matches them: asked afterwards whether plain re-execution reaches another. */
   readonly visited?: { has(low: number, high: number): boolean }
   /** What was checked on the way, where `SearchOptions.paranoid` asks for it. */
   readonly compared?: Compared | undefined
+  /** Moves that are known and not made yet, where the strategy matches states. */
+  readonly open?: number
+  /**
+   * The share of the search that is done, from 0 to 1: what is known of it or, where that is nothing, an estimate. Absent
+   * where there is no honest one.
+   */
+  readonly share?: number
   /** Goes on for about this many steps. Returns how the search ended, once it has. */
   advance(steps: number): Ending | undefined
 }
@@ -62,6 +72,8 @@ export interface SearchOptions {
   readonly executions?: number
   /** Explore only schedules with at most this many preemptive switches, where the strategy can. */
   readonly preemptions?: number
+  /** All states of n steps before those of n + 1, where the strategy matches states: a shortest violation is found first. */
+  readonly breadthFirst?: boolean
   /** Look for this property alone and pass over the others; without it, the first to break ends the search. */
   readonly target?: string
   /** Told of everything that is found, instead of the search ending there: for comparing strategies. */
@@ -100,6 +112,14 @@ export interface Strategy {
 }
 
 export const emptyStatistics = (): Statistics => ({ states: 0, executions: 0, blocked: 0, transitions: 0, maxDepth: 0 })
+
+/** The engine of a search that matches states. Throws what the scenario's setup throws. */
+export const matchingEngine = (program: Program, options: SearchOptions): Memoised =>
+  new (options.paranoid ? Paranoid : Memoised)(program, {
+    keepEnds: options.keepEnds ?? false,
+    symmetry: options.symmetry ?? true,
+    ...(options.parkedLimit === undefined ? {} : { parkedLimit: options.parkedLimit }),
+  })
 
 /** The violation that ends the search, if one of these does; in a survey, all are reported and none does. */
 export const decisive = (violations: ReadonlyArray<Violation>, options: SearchOptions): Violation | undefined => {

@@ -36,6 +36,14 @@ export const ScenarioReport = Schema.Struct({
   missedStateOdds: Schema.Finite,
   /** How often each property was evaluated with its premise true. */
   exercised: Schema.Record(Schema.String, Count),
+  /**
+   * How often each step was taken, by name: 0 for those only reached and, where it holds, for those that monitors and
+   * mutants name.
+   */
+  steps: Schema.Record(Schema.String, Count),
+  /** Where it holds: the properties that were never exercised, and the steps that were never taken. */
+  neverExercised: Schema.optionalKey(Schema.Array(Schema.String)),
+  neverTaken: Schema.optionalKey(Schema.Array(Schema.String)),
   /** Why the exploration is inconclusive. */
   reason: Schema.optionalKey(Schema.String),
   /** The id of the property that broke, and what happened. */
@@ -62,6 +70,14 @@ export const ReplayReport = Schema.Struct({
 })
 export type ReplayReport = typeof ReplayReport.Type
 
+/** What the scenarios of a protocol leave out, all together: a hole in what is checked. */
+export const ProtocolGaps = Schema.Struct({
+  protocol: Schema.String,
+  neverExercised: Schema.Array(Schema.String),
+  neverTaken: Schema.Array(Schema.String),
+})
+export type ProtocolGaps = typeof ProtocolGaps.Type
+
 /** What a run of the checker came to. */
 export const Report = Schema.Struct({
   formatVersion: Schema.Literal(1),
@@ -70,6 +86,8 @@ export const Report = Schema.Struct({
   interrupted: Schema.optionalKey(Schema.Boolean),
   scenarios: Schema.Array(ScenarioReport),
   replays: Schema.optionalKey(Schema.Array(ReplayReport)),
+  /** Of the bare command: for each protocol all of whose scenarios hold, what none of them exercised or took. */
+  gaps: Schema.optionalKey(Schema.Array(ProtocolGaps)),
 })
 export type Report = typeof Report.Type
 

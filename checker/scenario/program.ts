@@ -2,6 +2,7 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { describeError } from "../engine/fault.ts"
 import { checkGroups } from "../engine/interchange.ts"
+import { firstOfEach } from "../engine/renaming.ts"
 import type { Operation } from "../program/operation.ts"
 import type { Plain } from "../program/plain.ts"
 import { breakRule, runtime } from "../program/runtime.ts"
@@ -20,6 +21,11 @@ export interface Program {
   readonly breaks: string | undefined
   /** A fresh instance, its fibers not yet started. Throws `SetupFailed` and nothing else. */
   readonly start: () => Instance
+  /**
+   * The names of steps that are known from outside: those that monitors watch, and those that the seeded bugs of the
+   * scenario replace, interchangeable names as the first of their group. One that no fiber ever takes is probably mistaken. Throws `SetupFailed` and nothing else.
+   */
+  readonly namedSteps: () => ReadonlySet<string>
 }
 
 /** The setup of a scenario threw, or made something that is no program. */
@@ -55,19 +61,37 @@ export const programOf = <World>(
   scenario: Scenario<World>,
   bound: Bound,
   bug: SeededBug<World> | undefined,
+  bugs: ReadonlyArray<SeededBug<World>> = [],
 ): Program => ({
   scenario: scenario.id,
   bound,
   mutant: bug?.id,
   breaks: bug?.breaks,
-  start: () => {
-    try {
-      return startOf(scenario, bound, bug)
-    } catch (error) {
-      throw new SetupFailed({ message: `the setup of scenario ${scenario.id} failed: ${describeError(error)}` })
-    }
-  },
+  start: () => orSetupFailed(scenario.id, () => startOf(scenario, bound, bug)),
+  namedSteps: () => orSetupFailed(scenario.id, () => namedStepsOf(scenario, bound, bugs)),
 })
+
+const orSetupFailed = <A>(scenario: string, run: () => A): A => {
+  try {
+    return run()
+  } catch (error) {
+    throw new SetupFailed({ message: `the setup of scenario ${scenario} failed: ${describeError(error)}` })
+  }
+}
+
+const namedStepsOf = <World>(
+  scenario: Scenario<World>,
+  bound: Bound,
+  bugs: ReadonlyArray<SeededBug<World>>,
+): ReadonlySet<string> => {
+  const setup = settingUp(new Store(), () => scenario.setup(bound))
+  const { world, fibers, monitors = [], interchangeable = [] } = setup
+  const own = bugs.filter((bug) => bug.scenario === scenario.id)
+  const replaced = own.flatMap((bug) => Object.keys(fibers).flatMap((fiber) => Object.keys(bug.at(world, fiber))))
+  const alike = firstOfEach(interchangeable)
+  const names = [...monitors.flatMap((monitor) => Object.keys(monitor)), ...replaced]
+  return new Set(names.map((name) => String(alike(name))))
+}
 
 const startOf = <World>(scenario: Scenario<World>, bound: Bound, bug: SeededBug<World> | undefined): Instance => {
   const store = new Store()

@@ -53,6 +53,7 @@ export const protocol = <World>(definition: {
           scenario,
           boundOf(scenario, settings),
           bugs.find((bug) => bug.id === bugId),
+          bugs,
         ),
     })),
   }

@@ -45,11 +45,17 @@ const explored = (
   )
 
 /** What must not depend on who explores, in which order, and in how many goes. */
-const totals = ({ outcome, statistics, exercised }: Pick<CampaignResult, "outcome" | "statistics" | "exercised">) => ({
+const totals = ({
+  outcome,
+  statistics,
+  exercised,
+  steps,
+}: Pick<CampaignResult, "outcome" | "statistics" | "exercised" | "steps">) => ({
   outcome,
   states: statistics.states,
   transitions: statistics.transitions,
   exercised: exercised.map(({ id, times }) => ({ id, times })),
+  steps: Object.fromEntries(steps),
 })
 
 const grid: Argument = { kind: "grid", fibers: 5, to: 7 }

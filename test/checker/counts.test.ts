@@ -29,6 +29,8 @@ for (const { title, programs } of families) {
           expect(apart.result.outcome).toBe("holds")
           expect(apart.result.statistics.states, "states").toBe(states)
           if (deadlocked !== "unpublished") expect(apart.deadlockedEnds, "deadlocked").toBe(deadlocked.states)
+          const wide = await survey(program, "states", { keepEnds: true, breadthFirst: true })
+          expect(wide.result.statistics.states, "breadth first").toBe(states)
           const merged = await survey(program, "states")
           expect(merged.result.outcome).toBe("holds")
           expect(merged.result.statistics.states, "merged states").toBeLessThanOrEqual(states)

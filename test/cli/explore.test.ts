@@ -86,6 +86,24 @@ describe.concurrent("explore FILE.ts", () => {
     expect(one.stdout).toContain("holds in every schedule of at most 1 preemption:")
   })
 
+  it("finds a violation of the fewest steps first, breadth first", async () => {
+    const ran = await shootdown(["explore", put("wide.ts", programs.lostUpdate), "--breadth-first"])
+    expect(ran.stdout).toMatch(/violated: no-lost-update after \d+ states, \d+ transitions, depth 4, /)
+    expect(ran.status).toBe(1)
+    const holds = await shootdown(["explore", put("wide-locked.ts", programs.lockedUpdate), "--breadth-first"])
+    expect(holds.stdout).toContain("holds in every state within the bound")
+    expect(holds.status).toBe(0)
+    const refused = await shootdown([
+      "explore",
+      put("dfs-wide.ts", programs.lostUpdate),
+      "--breadth-first",
+      "--strategy",
+      "dfs",
+    ])
+    expect(refused.stderr).toContain("--breadth-first is an order of strategy states, not of dfs")
+    expect(refused.status).toBe(2)
+  })
+
   it("ends with 3 when a sample finds nothing", async () => {
     const file = put("random.ts", programs.lockedUpdate)
     const { status, stdout } = await shootdown(["explore", file, "--strategy", "random", "--executions", "7"])
