@@ -3,8 +3,8 @@
  * progress, keep to a budget and be interrupted.
  */
 import { LimitReached, Unsound } from "../engine/fault.ts"
-import type { Compared } from "../engine/paranoid.ts"
 import { fiberOf, type Move, type System } from "../engine/system.ts"
+import type { Compared } from "../engine/witnesses.ts"
 import { labelOf } from "../program/operation.ts"
 import type { Violation } from "../property/violation.ts"
 import type { Program } from "../scenario/program.ts"
