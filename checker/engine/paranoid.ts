@@ -9,35 +9,20 @@
  * - Paths are taken again by plain re-execution, step by step, and on from there: the first time that a step reads
  *   something new, that a fiber comes to a node in a new way, or that a fiber moves from a node while another is at one.
  *
- * The first three leave nothing out of what is visited (but very long histories), the last is a sample within an
- * allowance.
+ * The first and the third leave nothing out of what is visited, but very long histories; the second has a limit to the
+ * histories for one node, and the last is a sample within an allowance. So a run that reports nothing is no proof.
  */
-import { labelOf, type Operation } from "../program/operation.ts"
+import type { Operation } from "../program/operation.ts"
 import { show } from "../program/plain.ts"
 import type { Violation } from "../property/violation.ts"
 import type { Program } from "../scenario/program.ts"
 import { Unsound } from "./fault.ts"
-import type { FiberRun, Standing } from "./fiberRun.ts"
-import type { Answer } from "./history.ts"
+import type { FiberRun } from "./fiberRun.ts"
 import { Memoised, type MemoisedOptions, type Node, type Outcome, type Snapshot } from "./memoised.ts"
 import { causeOf, type Disagreement, type Frame, PlainPath } from "./plainPath.ts"
 import { fiberOf, guardHolds, type Move, StepFailed } from "./system.ts"
-import {
-  type Difference,
-  describeStanding,
-  differenceOf,
-  forgetfulCheckpoint,
-  takeBack,
-  tryOut,
-  Witness,
-} from "./witness.ts"
-
-/** How many histories of a node have a witness, at most. */
-const witnessesKept = 6
-
-/** From this many answers on, only the nodes at every so many more have witnesses: each is run from the start. */
-const longHistory = 256
-const longStride = 64
+import { differenceOf, takeBack, tryOut, type Witness } from "./witness.ts"
+import { answersTo, type Compared, differenceOfGuards, Witnesses } from "./witnesses.ts"
 
 /** How many steps a comparison with plain re-execution goes on beyond the present state. */
 const stepsBeyond = 40
@@ -49,37 +34,31 @@ const allowedForEach = 0.5
 /** To set a program up takes as long as so many steps. */
 const setUpSteps = 20
 
-/** What was compared so far. */
-export interface Compared {
-  /** Histories along which a fiber was run a second time. */
-  histories: number
-  /** Steps that were run again. */
-  steps: number
-  /** Paths that were taken by plain re-execution. */
-  paths: number
-}
-
+/** See above. @throws Unsound, from whatever it is asked, when a rule is broken */
 export class Paranoid extends Memoised {
   readonly compared: Compared = { histories: 0, steps: 0, paths: 0 }
   private readonly program: Program
   /** The states from the first one, or the one restored, to the present one, which is at `depth`. */
   private readonly frames: Array<Frame> = []
+  /** The way to each state that was taken down. */
   private readonly roads = new WeakMap<Snapshot, Frame>()
-  /** By node; the first one's history is the one along which the node was learnt. */
-  private readonly witnesses = new Map<Node, Array<Witness>>()
-  /** How many of a node's answers, and whether its fork, were followed to the nodes behind them. */
-  private readonly followed = new Map<Node, number>()
+  private readonly witnesses: Witnesses
+  /** Nodes by number, and the pairs of them that met. */
   private readonly numbers = new Map<Node, number>()
   private readonly pairs = new Set<number>()
+  /** What the last step came to. */
   private performed: Outcome["result"] = undefined
   private somethingNew = false
+  /** Whether a comparison goes on beyond the state of the search. */
   private beyond = false
   private stepsAnew = 0
+  /** How many steps plain re-execution has taken. */
   private plainSteps = 0
 
   constructor(program: Program, options: MemoisedOptions = {}) {
     super(program, options)
     this.program = program
+    this.witnesses = new Witnesses(this.instance, this, this.compared)
   }
 
   override moves(): ReadonlyArray<Move> {
@@ -100,8 +79,8 @@ export class Paranoid extends Memoised {
     this.somethingNew = false
     const violations = super.step(move)
     this.frames[this.depth] = this.frameAfter(previous, move)
-    for (const node of previous.at) this.follow(node)
-    for (const node of this.at) this.witnessesOf(node)
+    for (const node of previous.at) if (this.witnesses.follow(node)) this.somethingNew = true
+    for (const node of this.at) this.witnesses.of(node)
     if (this.beyond) {
       mover.taken--
       return violations
@@ -141,16 +120,18 @@ export class Paranoid extends Memoised {
   protected override compareAlone(): void {}
 
   protected override canPerform(node: Node): boolean {
+    const leaves = node.guard?.leaves
     const can = super.canPerform(node)
-    if (node.guard === undefined) return can
+    if (leaves === undefined) return can
+    if (leaves !== node.guard?.leaves) this.witnesses.note(node, this.present.entries, { holds: can })
     const own = this.parked(node)
     const compare = (run: FiberRun, operation: Operation | undefined, witness: Witness | undefined) => {
       if (operation === undefined) return
-      const second = guardHolds(this.instance, run, operation)
-      if (second !== can) this.blame(node, witness, { what: "its guard", first: String(can), second: String(second) })
+      const difference = differenceOfGuards(can, guardHolds(this.instance, run, operation))
+      if (difference !== undefined) this.witnesses.blame(node, witness, difference)
     }
     compare(own.run, own.operation, undefined)
-    for (const witness of this.witnessesOf(node)) compare(witness.run, witness.operation, witness)
+    for (const witness of this.witnesses.of(node)) compare(witness.run, witness.operation, witness)
     return can
   }
 
@@ -161,7 +142,7 @@ export class Paranoid extends Memoised {
     if (leaves === undefined) return this.noted(super.perform(fiber, node, option))
     const { run, operation } = this.parked(node)
     const again = tryOut(instance, run, operation, option, node.monitors, this)
-    const others = this.witnessesOf(node).flatMap((witness) => {
+    const others = this.witnesses.of(node).flatMap((witness) => {
       if (witness.operation === undefined) return []
       return [{ witness, effects: tryOut(instance, witness.run, witness.operation, option, node.monitors, this) }]
     })
@@ -172,10 +153,13 @@ export class Paranoid extends Memoised {
     const effects = { result: outcome.result, changes }
     for (const { witness, effects: second } of [{ witness: undefined, effects: again }, ...others]) {
       const difference = differenceOf(effects, second)
-      if (difference !== undefined) this.blame(node, witness, difference)
+      if (difference !== undefined) this.witnesses.blame(node, witness, difference)
     }
     for (const [cell, { after }] of changes) store.put(cell, after)
-    if (leaves !== node.outcomes[option]?.leaves) this.somethingNew = true
+    if (leaves !== node.outcomes[option]?.leaves) {
+      this.somethingNew = true
+      this.witnesses.note(node, this.present.entries, { option, effects })
+    }
     return this.noted(outcome)
   }
 
@@ -194,70 +178,6 @@ export class Paranoid extends Memoised {
   private frameAfter(previous: Frame | undefined, move: Move): Frame {
     const entries = this.instance.store.cells.map(({ entry }) => entry)
     return { previous, move, result: this.performed, entries, at: [...this.at], moves: undefined }
-  }
-
-  /** The fibers that bear witness of a node; at first one, which learns the node a second time. */
-  private witnessesOf(node: Node): ReadonlyArray<Witness> {
-    const known = this.witnesses.get(node)
-    if (known !== undefined) return known
-    const witnesses: Array<Witness> = []
-    this.witnesses.set(node, witnesses)
-    if (hasFailed(node) || isSkipped(node)) return witnesses
-    const forked = node.forkedBy === undefined ? undefined : this.witnessesOf(node.forkedBy)[0]?.operation
-    const fiber = forked?.kind === "fork" ? this.instance.forked(node.fiber.name, forked.effect) : node.fiber
-    this.add(node, new Witness(fiber, node.forkedBy?.history, answersTo(node)))
-    return witnesses
-  }
-
-  /** Lets another fiber bear witness of a node, and of the nodes behind it that are known. */
-  private add(node: Node, witness: Witness): void {
-    const witnesses = this.witnesses.get(node) ?? []
-    this.compared.histories++
-    const first = describeStanding(standingOf(node))
-    const second = describeStanding(witness.run.standing)
-    if (first !== second) this.blame(node, witness, { what: "its next step", first, second })
-    witnesses.push(witness)
-    if (witnesses.length === 1) return
-    const behind = [...node.next].slice(0, this.followed.get(node) ?? 0)
-    for (const [answer, next] of behind) this.lend(node, answer, next, [witness])
-    this.lendToChild(node, [witness])
-  }
-
-  /** Lets a node's witnesses bear witness of the nodes that were learnt behind it since. */
-  private follow(node: Node): void {
-    const before = this.followed.get(node) ?? 0
-    if (node.next.size > before) {
-      this.somethingNew = true
-      const behind = [...node.next].slice(before)
-      this.followed.set(node, node.next.size)
-      for (const [answer, next] of behind) this.lend(node, answer, next, this.witnessesOf(node))
-    }
-    if (node.child !== undefined && !this.witnesses.has(node.child))
-      this.lendToChild(node, this.witnessesOf(node).slice(1))
-  }
-
-  /**
-   * Lets witnesses of a node, told an answer, bear witness of where that leads. Where the checkpoint made a history
-   * equivalent to that of a node that was known, one of them does: else each round of a loop would add another.
-   */
-  private lend(node: Node, answer: Answer, next: Node, witnesses: ReadonlyArray<Witness>): void {
-    const learntSo = next.parent === node && Object.is(next.answer, answer)
-    const [first] = this.witnessesOf(node)
-    const lent = witnesses.filter((witness) => (witness === first) !== learntSo)
-    for (const witness of lent) {
-      if (next.ended || this.witnessesOf(next).length >= witnessesKept || isSkipped(next)) return
-      this.add(next, witness.after(answer))
-    }
-  }
-
-  /** Lets the fibers that other histories of a node fork bear witness of the one that it forks. */
-  private lendToChild(node: Node, witnesses: ReadonlyArray<Witness>): void {
-    const { child, history } = node
-    if (child === undefined) return
-    for (const { operation } of witnesses) {
-      if (operation?.kind !== "fork" || this.witnessesOf(child).length >= witnessesKept) continue
-      this.add(child, new Witness(this.instance.forked(child.fiber.name, operation.effect), history))
-    }
   }
 
   /** Whether a fiber moves from a node, for the first time, while another is where it is. */
@@ -345,50 +265,4 @@ export class Paranoid extends Memoised {
     const id = this.tracker.exercised[position]?.id
     return new Unsound(`property ${id} says ${how}: it must depend on nothing but cells`)
   }
-
-  /** @param witness the fiber that does something else than the node says; `undefined` for the node's own */
-  private blame(node: Node, witness: Witness | undefined, { what, first, second }: Difference): never {
-    const { operation, fiber } = node
-    const where = operation === undefined ? "at its end" : `in ${labelOf(operation)}`
-    const [learnt] = this.witnesses.get(node) ?? []
-    const but = (who: string, why: string) =>
-      new Unsound(`fiber ${fiber.name}, ${where}: ${what} is ${first}, and ${second} ${who}: ${why}`)
-    if (witness === undefined) {
-      throw but(
-        "when its code runs again in the same state",
-        "it keeps something outside, or depends on something there",
-      )
-    }
-    if (learnt === undefined || learnt === witness) {
-      throw but(
-        "for a fiber that was told the same results and ran no body before",
-        "the body or guard of a step keeps something in a variable for later, or fibers share one; a step speaks to its fiber through its result only",
-      )
-    }
-    const checkpoint = forgetfulCheckpoint(learnt, witness)
-    if (checkpoint === undefined) {
-      throw but("for a fiber that came here along an equivalent history", "fibers share nothing but cells")
-    }
-    throw but(
-      `for a fiber that came to ${checkpoint} with the same live values and another past`,
-      `${checkpoint} does not name a value that is still needed`,
-    )
-  }
-}
-
-/** The results along which a node was learnt. */
-const answersTo = (node: Node): ReadonlyArray<Answer> => {
-  const answers: Array<Answer> = []
-  for (let at = node; at.parent !== undefined; at = at.parent) answers.push(at.answer)
-  return answers.reverse()
-}
-
-const hasFailed = ({ operation, ended, violation }: Node): boolean =>
-  operation === undefined && !ended && violation === undefined
-
-const isSkipped = ({ history: { told } }: Node): boolean => told > longHistory && told % longStride !== 0
-
-const standingOf = ({ operation, violation, value }: Node): Standing => {
-  if (operation !== undefined) return { kind: "parked", operation }
-  return violation === undefined ? { kind: "ended", value } : { kind: "broken", violation }
 }

@@ -4,8 +4,9 @@
  */
 import { LimitReached, Unsound } from "../engine/fault.ts"
 import { Memoised } from "../engine/memoised.ts"
-import { type Compared, Paranoid } from "../engine/paranoid.ts"
+import { Paranoid } from "../engine/paranoid.ts"
 import { fiberOf, type Move, type System } from "../engine/system.ts"
+import type { Compared } from "../engine/witnesses.ts"
 import { labelOf } from "../program/operation.ts"
 import type { Violation } from "../property/violation.ts"
 import type { Program } from "../scenario/program.ts"

@@ -62,7 +62,7 @@ const grid: Argument = { kind: "grid", fibers: 5, to: 7 }
 const gridTotals = { outcome: "holds", states: 8 ** 5, transitions: 5 * 7 * 8 ** 4 }
 
 /** Programs are compared until there are so many; `SHOOTDOWN_LONG=1` compares more. */
-const wanted = process.env.SHOOTDOWN_LONG === undefined ? 100 : 2_000
+const wanted = process.env.SHOOTDOWN_LONG === undefined ? 500 : 20_000
 
 describe("several workers", () => {
   it.each([1, 2, 3])("%i find the same", async (workers) => {
@@ -113,7 +113,7 @@ describe("several workers", () => {
       if (alone.outcome === "holds") expect(totals(together)).toEqual(totals(alone))
     }
     const programs = symmetricProgram.map((each): Argument => ({ kind: "random", program: each }))
-    await fc.assert(fc.asyncProperty(programs, compare), { seed: 20_26, numRuns: wanted / 2 })
+    await fc.assert(fc.asyncProperty(programs, compare), { seed: 20_26, numRuns: wanted / 4 })
   })
 
   it("report a violation that plain re-execution confirms", async () => {

@@ -96,6 +96,36 @@ const cheats: ReadonlyArray<Cheat> = [
     missed: true,
   },
   {
+    name: "a checkpoint that forgets a value which a body uses sixty steps later",
+    program: seldom((world) =>
+      Effect.gen(function* () {
+        const seen = yield* step("read", () => world.x.value)
+        yield* checkpoint("forget")
+        yield* gate(world)
+        yield* idle
+        yield* step("write", () => {
+          world.y.value = seen
+        })
+      }),
+    ),
+    parts: ["fiber a, in write", "cell y is", "checkpoint forget does not name"],
+    missed: true,
+  },
+  {
+    name: "a checkpoint that forgets a value which decides the last of sixty steps",
+    program: seldom((world) =>
+      Effect.gen(function* () {
+        const seen = yield* step("read", () => world.x.value)
+        yield* checkpoint("forget")
+        yield* gate(world)
+        yield* idle
+        if (seen === 2) yield* set(world.y, 2)
+      }),
+    ),
+    parts: ["fiber a", "its next step is its end, and set(2)", "checkpoint forget does not name"],
+    missed: true,
+  },
+  {
     name: "a checkpoint that forgets a value which a guard uses later",
     program: seldom((world) =>
       Effect.gen(function* () {
