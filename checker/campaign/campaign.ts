@@ -202,7 +202,7 @@ const exploreTogether = Effect.fnUntraced(function* <E, R>(
   })
   const ending = yield* team.explore(visited, from.pieces, from, between, search).pipe(
     Effect.onInterrupt(() => {
-      if (checkpoints === undefined || team.isOver) return Effect.void
+      if (checkpoints === undefined || !team.isExploring) return Effect.void
       const stopped = Effect.timeoutOption(Effect.interruptible(team.pause()), stopping)
       return Effect.flatMap(stopped, (paused) => (Option.isSome(paused) ? Effect.ignore(saved) : Effect.void))
     }),

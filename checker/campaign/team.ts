@@ -134,6 +134,11 @@ export class Team {
     return this.members.length + (this.here === undefined ? 0 : 1)
   }
 
+  /** Whether the search has begun here, and nothing has ended it. */
+  get isExploring(): boolean {
+    return this.visited !== undefined && this.ending === undefined
+  }
+
   /** Whether something has ended the search. */
   get isOver(): boolean {
     return this.ending !== undefined

@@ -103,33 +103,26 @@ describe("a run that is killed", () => {
 describe("a run that is stopped", () => {
   it("by ctrl-C leaves a checkpoint of what it reached", async () => {
     const checkpoint = at("interrupted")
-    const args = [
-      "explore",
-      file,
-      "--checkpoint",
-      checkpoint,
-      "--checkpoint-every",
-      "1h",
-      "--workers",
-      "2",
-      "--json",
-      "-",
-    ]
-    const started = { at: 0 }
-    const ran = await shootdown(args, {
+    const args = ["explore", file, "--checkpoint", checkpoint, "--workers", "2", "--json", "-"]
+    const statesIn = () => Number(/"states":(\d+)/.exec(readFileSync(checkpoint, "latin1"))?.[1])
+    const second = { states: 0, at: Number.POSITIVE_INFINITY }
+    const ran = await shootdown([...args, "--checkpoint-every", "700ms"], {
       signal: "SIGINT",
-      // A while after the first one, which is of the initial state.
+      // Between the second, which is the first that the workers come to, and the third.
       when: () => {
-        if (started.at === 0 && existsSync(checkpoint)) started.at = Date.now()
-        return started.at !== 0 && Date.now() - started.at > 1500
+        if (second.states === 0 && existsSync(checkpoint) && statesIn() > 1) {
+          second.states = statesIn()
+          second.at = Date.now()
+        }
+        return Date.now() - second.at > 300
       },
     })
     expect(ran.status).toBe(130)
     expect(ran.stderr).toContain(`go on from the checkpoint with: npm run check -- explore --resume ${checkpoint}`)
-    const reached = reportOf(ran).states
+    expect(statesIn()).toBeGreaterThan(second.states)
+    expect(statesIn()).toBeLessThan(9 ** 6)
     const resumed = await shootdown(["explore", file, "--resume", checkpoint, "--json", "-"])
     expect(totals(reportOf(resumed))).toEqual(expected)
-    expect(reached).toBeLessThan(9 ** 6)
   })
 
   it("by its time leaves one too", async () => {
