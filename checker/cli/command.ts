@@ -187,7 +187,7 @@ export const commandLine = (registry: Registry, benchmarks: ReadonlyArray<Benchm
       ),
       paranoid: Flag.Boolean("paranoid").pipe(
         Flag.withDescription(
-          "Check the rules that programs must obey as the search goes, and name what breaks them (states and random); some ten times slower",
+          "Check the rules that programs must obey as the search goes, and name what breaks them (states and random); five to ten times slower",
         ),
         Flag.withDefault(false),
       ),
