@@ -131,6 +131,8 @@ const begin = Effect.fnUntraced(function* <E, R>(job: Job<E, R>) {
     const view = { statistics: emptyStatistics(), exercised: [], steps: new Map<string, number>() }
     return { ending: { kind: "unsound", message: search }, view, workers: 1 } satisfies Ended
   }
+  const early = search.advance(0)
+  if (early !== undefined) return { ending: early, view: search, workers: 1 } satisfies Ended
   if (checkpoints === undefined) return yield* exploreAlone(job, search)
   const beginning = remainderOf(search, 0)
   yield* checkpoints.save(beginning)

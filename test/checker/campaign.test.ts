@@ -14,7 +14,7 @@ import type { MemoryGuard } from "../../checker/campaign/memory.ts"
 import { Pool } from "../../checker/campaign/pool.ts"
 import { Visited } from "../../checker/explore/visited.ts"
 import { type Budget, builtIn, type SearchOptions, type Survey } from "../../checker/index.ts"
-import { randomProgram, symmetricProgram } from "./randomProgram.ts"
+import { type RandomProgram, randomProgram, symmetricProgram } from "./randomProgram.ts"
 import { type Argument, program, sourceOf } from "./sources.ts"
 import { defaults, run, survey, unconfirmed, withoutWriters } from "./support.ts"
 
@@ -58,6 +58,12 @@ const totals = ({
   steps: Object.fromEntries(steps),
 })
 
+/** Both fibers wait for what nobody does. */
+const stuckFromTheStart: RandomProgram = {
+  fibers: [[{ op: "await", at: 0, value: 1, reads: 0 }], [{ op: "await", at: 0, value: 1, reads: 0 }]],
+  limits: { sum: 9, selector: 1, one: 1, other: 1, final: 9 },
+}
+
 const grid: Argument = { kind: "grid", fibers: 5, to: 7 }
 const gridTotals = { outcome: "holds", states: 8 ** 5, transitions: 5 * 7 * 8 ** 4 }
 
@@ -78,6 +84,14 @@ describe("several workers", () => {
     const result = await explored(large, { handover: 0 })
     expect(totals(result)).toMatchObject({ outcome: "holds", states: 10 ** 6, transitions: 6 * 9 * 10 ** 5 })
     expect(result.workers).toBe(2)
+  })
+
+  it("leave a violation of the first state alone", async () => {
+    const stuck: Argument = { kind: "random", program: stuckFromTheStart }
+    const { outcome, violation, moves } = await explored(stuck, fromTheStart)
+    expect(outcome).toBe("violated")
+    expect(violation?.property).toBe("deadlock")
+    expect(moves).toEqual([])
   })
 
   it("agree with one on random programs", { timeout: 600_000 }, async () => {
