@@ -44,6 +44,7 @@ export const benchmarks: ReadonlyArray<Benchmark> = [
     { expected: { states: 387_267, transitions: 1_325_714 } },
   ),
   benchmark("benchmark/reduced-notifier-any-order", "usual", { devices: 3, pages: 2, invalidations: 2 }),
+  benchmark("benchmark/reduced-notifier-any-order", "usual", { devices: 4, pages: 2, invalidations: 2 }),
   benchmark(
     "benchmark/reduced-notifier",
     "full",
