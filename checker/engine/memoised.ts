@@ -10,7 +10,6 @@
  */
 import { labelOf, type Operation, optionsOf } from "../program/operation.ts"
 import { digestText, type Hash, type Plain, show } from "../program/plain.ts"
-import type { Actor } from "../program/runtime.ts"
 import type { Entry, Part, StoredCell } from "../program/store.ts"
 import { addTimes } from "../property/coverage.ts"
 import { describeDeadlock } from "../property/deadlock.ts"
@@ -294,7 +293,7 @@ export class Memoised implements System, Others {
     return this.at[fiber]?.ended ?? false
   }
 
-  actor(fiber: number): Actor | undefined {
+  actor(fiber: number): FiberRun | undefined {
     return this.visit(this.node(fiber))
   }
 

@@ -4,7 +4,7 @@
  */
 import { labelOf, type Operation, optionsOf } from "../program/operation.ts"
 import { intern, type Plain } from "../program/plain.ts"
-import { type Actor, breakRule, runtime } from "../program/runtime.ts"
+import { breakRule, runtime } from "../program/runtime.ts"
 import { Access, type StoredCell } from "../program/store.ts"
 import type { Fibers, Waiting } from "../property/property.ts"
 import type { PropertyTracker } from "../property/tracker.ts"
@@ -39,7 +39,7 @@ export interface System {
   /** Whether a fiber has come to its end. */
   hasEnded(fiber: number): boolean
   /** The real fiber that is parked there. */
-  actor(fiber: number): Actor | undefined
+  actor(fiber: number): FiberRun | undefined
   /** What a state without moves is: all fibers ended, some wait for ever, or some broke down on the way. */
   readonly rest: "ended" | "stuck" | "broken"
   /** Who waits for what, in a state without moves. */
@@ -180,11 +180,14 @@ export const fibersOf = (system: System): Fibers => ({
 
 /** The cells that a fiber's guard reads in the present state. */
 export const guardReads = (system: System, fiber: number): ReadonlyArray<StoredCell> => {
-  const operation = system.operation(fiber)
+  if (system.operation(fiber) === undefined) return []
+  const run = system.actor(fiber)
+  // The guard is that of the fiber that is parked there now: another one's may close over what that one became.
+  const operation = run?.standing.kind === "parked" ? run.standing.operation : undefined
   if (operation?.kind !== "step" || operation.guard === undefined) return []
   const { store } = system.instance
   const reads = store.record()
-  runtime.actor = system.actor(fiber)
+  runtime.actor = run
   try {
     store.reading(operation.guard)
   } finally {
