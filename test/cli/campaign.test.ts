@@ -56,7 +56,8 @@ describe("workers", () => {
   })
 
   it("load scenarios of the registry too", async () => {
-    const args = ["explore", "notifier/interval/overlapping", "--json", "-", "--checkpoint", at("registry")]
+    const bound = ["devices=1", "pages=1", "invalidations=2", "removals=0"].flatMap((each) => ["--set", each])
+    const args = ["explore", "notifier/interval/overlapping", "--json", "-", "--checkpoint", at("registry"), ...bound]
     const ran = await shootdown([...args, "--workers", "2"])
     expect(reportOf(ran)).toMatchObject({ outcome: "holds", states: 45_122, transitions: 113_627, workers: 2 })
   })
