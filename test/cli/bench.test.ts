@@ -14,14 +14,15 @@ const decode = (text: string) => Schema.decodeUnknownSync(BenchReport, { onExces
 const script = (name: string, rounds: number, expected: string) =>
   put(
     `${name}.ts`,
-    `import * as Effect from "${repository}/node_modules/effect/dist/Effect.js"
+    `import { writeSync } from "node:fs"
+     import * as Effect from "${repository}/node_modules/effect/dist/Effect.js"
      import * as S from "${repository}/checker/index.ts"
      import { main } from "${repository}/checker/cli/main.ts"
      const counting = S.scenario({
        id: "counting",
        summary: "",
        setup: () => {
-         process.stderr.write("started\\n")
+         writeSync(2, "started\\n")
          const a = S.cell("a", 0)
          const b = S.cell("b", 0)
          const count = (at) => Effect.gen(function* () {
