@@ -111,8 +111,14 @@ const guards: ReadonlyArray<Guard> = [
   ...forbidIn("process", process, ["hrtime", "uptime", "memoryUsage", "cpuUsage", "resourceUsage", "nextTick"]),
   ...forbidIn("process", process, ["exit", "abort", "kill"], ends),
   ...forbidIn("process", process, ["chdir", "on", "once"], outlives),
-  ...forbidIn("process.stdout", process.stdout, ["write"], outlives),
-  ...forbidIn("process.stderr", process.stderr, ["write"], outlives),
+  // What the command line has put in the place of these, when the guards go up, stays behind them.
+  ...(["stdout", "stderr"] as const).map((key) => ({
+    holder: process[key],
+    key: "write",
+    get value() {
+      return forbid(`process.${key}.write()`, process[key].write, outlives)
+    },
+  })),
   { holder: process, key: "env", value: forbidChange("process.env", process.env) },
   ...forbidIn("console", console, ["log", "info", "warn", "error", "debug", "table", "dir", "trace"]),
   ...forbidIn("console", console, ["time", "timeEnd", "timeLog", "count", "countReset", "group", "groupEnd"]),
