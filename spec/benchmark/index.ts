@@ -32,7 +32,7 @@ export const benchmarks: ReadonlyArray<Benchmark> = [
     { expected: { states: 11_037, transitions: 28_011 } },
   ),
   benchmark(
-    "notifier/interval/two-devices",
+    "notifier/interval/one-fault",
     "usual",
     { devices: 2, pages: 2, invalidations: 2, removals: 0 },
     { perSuspension: 2 },

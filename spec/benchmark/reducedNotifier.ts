@@ -179,7 +179,8 @@ const inAnyOrder: Calls = Effect.fnUntraced(function* (world, round, page, frame
     yield* checkpoint("call", round, frame, left)
     const names = Object.keys(left)
     if (names.length === 0) return
-    const chosen = yield* choose("device", names)
+    const [only] = names
+    const chosen = names.length === 1 ? only : yield* choose("device", names)
     for (const device of world.devices) if (device.name === chosen) yield* invalidate(world, device, page)
     left = Object.fromEntries(names.flatMap((name) => (name === chosen ? [] : [[name, true]])))
   }
