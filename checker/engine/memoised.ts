@@ -307,8 +307,9 @@ export class Memoised implements System, Others {
   }
 
   end(): ReadonlyArray<Violation> {
-    if (this.rest === "broken") return []
-    return this.tracker.end(waitingIn(this), () => this.deadlock())
+    const { rest } = this
+    if (rest === "broken") return []
+    return this.tracker.end(rest === "ended" ? [] : waitingIn(this), () => this.deadlock())
   }
 
   get low(): number {
