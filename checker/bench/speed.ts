@@ -21,7 +21,7 @@ const plans: Readonly<Record<Size, { readonly rounds: number; readonly window: n
 const maxSteps = 10_000
 
 /** Random schedules in one exploration. */
-const executions = 50_000
+const executions = 200_000
 
 /** How many times fast-check's schedules a second the checker's random ones should be. */
 const overFastCheck = 15
