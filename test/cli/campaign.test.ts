@@ -107,7 +107,7 @@ describe("a run that is stopped", () => {
     const args = ["explore", file, "--checkpoint", checkpoint, "--workers", "2", "--json", "-"]
     const statesIn = () => Number(/"states":(\d+)/.exec(readFileSync(checkpoint, "latin1"))?.[1])
     const second = { states: 0, at: Number.POSITIVE_INFINITY }
-    const ran = await shootdown([...args, "--checkpoint-every", "700ms"], {
+    const ran = await shootdown([...args, "--checkpoint-every", "300ms"], {
       signal: "SIGINT",
       // Between the second, which is the first that the workers come to, and the third.
       when: () => {
@@ -115,7 +115,7 @@ describe("a run that is stopped", () => {
           second.states = statesIn()
           second.at = Date.now()
         }
-        return Date.now() - second.at > 300
+        return Date.now() - second.at > 100
       },
     })
     expect(ran.status).toBe(130)
