@@ -1,5 +1,6 @@
 /** What a fiber's future depends on. */
 import { canonicalText, digestText, type Hash, type Plain } from "../program/plain.ts"
+import type { NamedFiber } from "../scenario/program.ts"
 import type { Renaming } from "./renaming.ts"
 
 /** What stands in the place of a result where a fiber was interrupted. */
@@ -7,6 +8,23 @@ export const interruption: unique symbol = Symbol("interruption")
 
 /** What a fiber was told where it was parked. */
 export type Answer = Plain | typeof interruption
+
+/** How a fiber came to where it is. */
+export interface Way {
+  readonly fiber: NamedFiber
+  /** Where it was before, and what it was told there. */
+  readonly parent: Way | undefined
+  readonly answer: Answer
+  /** For a fiber that was forked: how the one that did came there. */
+  readonly forkedBy: Way | undefined
+}
+
+/** What a fiber was told on its way. */
+export const answersTo = (way: Way): ReadonlyArray<Answer> => {
+  const answers: Array<Answer> = []
+  for (let at = way; at.parent !== undefined; at = at.parent) answers.push(at.answer)
+  return answers.reverse()
+}
 
 const sameNames: Renaming = (value) => value
 

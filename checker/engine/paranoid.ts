@@ -18,11 +18,13 @@ import type { Violation } from "../property/violation.ts"
 import type { Program } from "../scenario/program.ts"
 import { Unsound } from "./fault.ts"
 import type { FiberRun } from "./fiberRun.ts"
-import { Memoised, type MemoisedOptions, type Node, type Outcome, type Snapshot } from "./memoised.ts"
+import { answersTo } from "./history.ts"
+import { Memoised, type MemoisedOptions, type Snapshot } from "./memoised.ts"
+import type { Node, Outcome } from "./node.ts"
 import { causeOf, type Disagreement, type Frame, PlainPath } from "./plainPath.ts"
 import { fiberOf, guardHolds, type Move, StepFailed } from "./system.ts"
 import { differenceOf, takeBack, tryOut, type Witness } from "./witness.ts"
-import { answersTo, type Compared, differenceOfGuards, Witnesses } from "./witnesses.ts"
+import { type Compared, differenceOfGuards, Witnesses } from "./witnesses.ts"
 
 /** How many steps a comparison with plain re-execution goes on beyond the present state. */
 const stepsBeyond = 40
@@ -65,6 +67,11 @@ export class Paranoid extends Memoised {
     const moves = super.moves()
     this.present.moves = moves
     return moves
+  }
+
+  /** Every move is made, and compared. */
+  protected override get mayLookAhead(): boolean {
+    return false
   }
 
   override take(move: Move): ReadonlyArray<Violation> {
@@ -124,7 +131,7 @@ export class Paranoid extends Memoised {
     const can = super.canPerform(node)
     if (leaves === undefined) return can
     if (leaves !== node.guard?.leaves) this.witnesses.note(node, this.present.entries, { holds: can })
-    const own = this.parked(node)
+    const own = this.nodes.parked(node)
     const compare = (run: FiberRun, operation: Operation | undefined, witness: Witness | undefined) => {
       if (operation === undefined) return
       const difference = differenceOfGuards(can, guardHolds(this.instance, run, operation))
@@ -140,7 +147,7 @@ export class Paranoid extends Memoised {
     const { store } = instance
     const leaves = node.outcomes[option]?.leaves
     if (leaves === undefined) return this.noted(super.perform(fiber, node, option))
-    const { run, operation } = this.parked(node)
+    const { run, operation } = this.nodes.parked(node)
     const again = tryOut(instance, run, operation, option, node.monitors, this)
     const others = this.witnesses.of(node).flatMap((witness) => {
       if (witness.operation === undefined) return []

@@ -9,7 +9,7 @@ import type { NamedFiber, Program } from "../scenario/program.ts"
 import { Execution } from "./execution.ts"
 import { FiberRun } from "./fiberRun.ts"
 import { type Answer, interruption } from "./history.ts"
-import type { Node } from "./memoised.ts"
+import type { Node } from "./node.ts"
 import { fiberOf, guardHolds, type Move, monitorsOf, optionOf, StepFailed } from "./system.ts"
 import { describeResult, describeStanding, forgetfulCheckpoint, type Past, tryOut } from "./witness.ts"
 

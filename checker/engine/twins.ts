@@ -10,23 +10,13 @@
 import { labelOf, type Operation } from "../program/operation.ts"
 import { type Plain, show } from "../program/plain.ts"
 import type { Entry, Store, StoredCell } from "../program/store.ts"
-import type { Instance, NamedFiber } from "../scenario/program.ts"
+import type { Instance } from "../scenario/program.ts"
 import { NotInterchangeable } from "./fault.ts"
 import { FiberRun } from "./fiberRun.ts"
-import { type Answer, type History, interruption } from "./history.ts"
+import { answersTo, type History, interruption, type Way } from "./history.ts"
 import type { Interchange } from "./interchange.ts"
 import { type Renaming, renamingOf } from "./renaming.ts"
 import { guardHolds, monitorsOf, type Others, perform, StepFailed } from "./system.ts"
-
-/** How a fiber came to where it is. */
-export interface Way {
-  readonly fiber: NamedFiber
-  /** Where it was before, and what it was told there. */
-  readonly parent: Way | undefined
-  readonly answer: Answer
-  /** For a fiber that was forked: how the one that did came there. */
-  readonly forkedBy: Way | undefined
-}
 
 /** What an operation did in a state. */
 interface Done {
@@ -172,7 +162,7 @@ export class Twins {
     const known = swap.runs.get(way)
     if (known !== undefined) return known
     const run = this.startOf(swap, way)
-    for (const answer of answersOf(way)) {
+    for (const answer of answersTo(way)) {
       if (run.standing.kind !== "parked")
         throw unequal(swap.names, `fiber ${run.name} does not go on as the other does`)
       run.answer(answer === interruption ? interruption : swap.rename(answer))
@@ -193,12 +183,6 @@ export class Twins {
     const origin: History = run.history
     return new FiberRun(this.instance.forked(name, operation.effect), origin)
   }
-}
-
-const answersOf = (way: Way): ReadonlyArray<Answer> => {
-  const answers: Array<Answer> = []
-  for (let at = way; at.parent !== undefined; at = at.parent) answers.push(at.answer)
-  return answers.reverse()
 }
 
 const treatsSpecially = (names: string, id: string) => unequal(names, `property ${id} treats them differently`)

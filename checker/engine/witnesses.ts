@@ -4,8 +4,8 @@ import type { Entry } from "../program/store.ts"
 import type { Instance } from "../scenario/program.ts"
 import { Unsound } from "./fault.ts"
 import type { Standing } from "./fiberRun.ts"
-import type { Answer } from "./history.ts"
-import type { Node } from "./memoised.ts"
+import { type Answer, answersTo } from "./history.ts"
+import { hasFailed, type Node } from "./node.ts"
 import { guardHolds, type Others } from "./system.ts"
 import {
   type Difference,
@@ -190,18 +190,8 @@ export class Witnesses {
   }
 }
 
-/** The results along which a node was learnt. */
-export const answersTo = (node: Node): ReadonlyArray<Answer> => {
-  const answers: Array<Answer> = []
-  for (let at = node; at.parent !== undefined; at = at.parent) answers.push(at.answer)
-  return answers.reverse()
-}
-
 export const differenceOfGuards = (first: boolean, second: boolean): Difference | undefined =>
   first === second ? undefined : { what: "its guard", first: String(first), second: String(second) }
-
-const hasFailed = ({ operation, ended, violation }: Node): boolean =>
-  operation === undefined && !ended && violation === undefined
 
 const isSkipped = ({ history: { told } }: Node): boolean => told > longHistory && told % longStride !== 0
 

@@ -145,9 +145,10 @@ export class BreadthFirst implements Search {
     const state = this.ways.add(from, move)
     statistics.states = this.visited.size
     statistics.maxDepth = Math.max(statistics.maxDepth, this.depth)
-    const moves = engine.moves()
-    if (moves.length === 0) this.end(state)
-    else {
+    const { moves, possible } = engine.expand(this.visited)
+    statistics.transitions += possible - moves.length
+    if (possible === 0) this.end(state)
+    else if (moves.length > 0) {
       const waiting: Waiting = { state, snapshot: engine.snapshot(), moves }
       this.further.push(waiting)
       this.held += sizeOf(waiting)

@@ -192,11 +192,12 @@ export class StatesSearch implements Search {
   private enterKnown(): void {
     const { engine, statistics } = this
     statistics.states++
-    const moves = engine.moves()
+    const { moves, possible } = engine.expand(this.visited)
     this.stack.push({ moves, next: 0 })
     this.unmade += moves.length
+    statistics.transitions += possible - moves.length
     statistics.maxDepth = Math.max(statistics.maxDepth, engine.depth)
-    if (moves.length === 0) this.end()
+    if (possible === 0) this.end()
     if (this.visited.full) this.ending ??= { kind: "cut", reason: memoryFull }
   }
 

@@ -17,10 +17,16 @@
  */
 
 const headerWords = 16 // a cache line of its own
-const places = 1 << 16
+const places = 1 << 17
 const fullest = (places / 4) * 3
 const deepest = 16
 const Header = { lock: 0, count: 1, depth: 2 } as const
+
+/**
+ * Fingerprints added or found lately that each thread keeps besides, in 256 KiB that stay in its processor's cache: most
+ * states that are met again were met not long ago.
+ */
+const lately = 1 << 15
 
 /** Bytes of a segment: the table grows by as much. */
 export const segmentBytes = 4 * (headerWords + 2 * places)
@@ -61,6 +67,8 @@ export class Visited {
   private shared: boolean
   /** Told of the segments that this thread makes for all. */
   private told: (segments: ReadonlyArray<SharedArrayBuffer>) => void = () => undefined
+  /** Some of the fingerprints in the table, each at a place given by its hash. */
+  private readonly recent = new Int32Array(2 * lately)
   /** For splitting: what was in the segment. */
   private scratch: Int32Array | undefined
 
@@ -130,6 +138,8 @@ export class Visited {
   add(low: number, high: number): boolean {
     const above = (low | high) === 0 ? 1 : high
     const hash = hashOf(low, above)
+    if (this.isRecent(hash, low, above)) return false
+    this.remember(hash, low, above)
     let segment = this.segmentOf(hash)
     const place = find(segment, hash, low, above)
     if (isTaken(segment, place)) return false
@@ -153,8 +163,22 @@ export class Visited {
   has(low: number, high: number): boolean {
     const above = (low | high) === 0 ? 1 : high
     const hash = hashOf(low, above)
+    if (this.isRecent(hash, low, above)) return true
     const segment = this.segmentOf(hash)
-    return isTaken(segment, find(segment, hash, low, above))
+    const found = isTaken(segment, find(segment, hash, low, above))
+    if (found) this.remember(hash, low, above)
+    return found
+  }
+
+  private isRecent(hash: number, low: number, high: number): boolean {
+    const at = 2 * (hash & (lately - 1))
+    return this.recent[at] === low && this.recent[at + 1] === high
+  }
+
+  private remember(hash: number, low: number, high: number): void {
+    const at = 2 * (hash & (lately - 1))
+    this.recent[at] = low
+    this.recent[at + 1] = high
   }
 
   /** The fingerprints, low half and high half in turn, a segment's at a time. For when nobody adds. */

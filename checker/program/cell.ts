@@ -10,7 +10,11 @@ export interface Cell<A> {
 
 class CellOf<A> implements Cell<A>, StoredCell {
   readonly name: string
-  readonly readers: Array<number> = []
+  readonly invariants: Array<number> = []
+  readonly actionInvariants: Array<number> = []
+  position = 0
+  bitsLow = 0
+  bitsHigh = 0
   entry: Entry
   recording = 0
   collected = 0

@@ -31,9 +31,20 @@ export interface Place {
   readonly contributionOf: (content: Plain, index: number) => Hash
 }
 
+/** Cells as bits, to see quickly that two sets of them have none in common. Halves of 64 bits. */
+export interface Bits {
+  readonly bitsLow: number
+  readonly bitsHigh: number
+}
+
 /** A cell as the engine sees it. */
-export interface StoredCell {
+export interface StoredCell extends Bits {
   readonly name: string
+  /** Its position among the cells. Given by the store, as the bits are. */
+  position: number
+  /** One bit, its own among the first 64 cells; further cells share them. */
+  bitsLow: number
+  bitsHigh: number
   readonly part: Part
   /** Its content now. */
   entry: Entry
@@ -41,13 +52,21 @@ export interface StoredCell {
   recording: number
   /** The recording in which its writes were last collected. */
   collected: number
-  /** Positions of the properties that have ever read this cell; kept by the property tracker. */
-  readonly readers: Array<number>
+  /** Positions of the invariants that have ever read this cell; kept by the property tracker. */
+  readonly invariants: Array<number>
+  /** Likewise of the action invariants that have. */
+  readonly actionInvariants: Array<number>
   /** The entry of an interned content. */
   entryOf(content: Plain): Entry
   /** Gives the cell another place, before anything has been learnt of its entries. */
   settle(place: Place): void
 }
+
+/** The union of sets of cells. */
+export const bitsOf = (cells: ReadonlyArray<Bits>): Bits => ({
+  bitsLow: cells.reduce((union, { bitsLow }) => union | bitsLow, 0),
+  bitsHigh: cells.reduce((union, { bitsHigh }) => union | bitsHigh, 0),
+})
 
 /** Bijective mixing of 32 bits: the finaliser of MurmurHash3. */
 export const mix = (x: number): number => {
@@ -71,6 +90,8 @@ export const contributionOf = (salt: Hash, content: Plain): Hash => ({
  */
 export class Store implements Part {
   readonly cells: Array<StoredCell> = []
+  /** By position of a cell: the index of its entry. */
+  indices = new Int32Array(64)
   low = 0
   high = 0
   access: Access = Access.none
@@ -85,7 +106,18 @@ export class Store implements Part {
   mark = 0
 
   add(cell: StoredCell): void {
+    const position = this.cells.length
+    const bit = position % 64
+    if (bit < 32) cell.bitsLow = 1 << bit
+    else cell.bitsHigh = 1 << (bit - 32)
+    cell.position = position
     this.cells.push(cell)
+    if (position === this.indices.length) {
+      const longer = new Int32Array(2 * position)
+      longer.set(this.indices)
+      this.indices = longer
+    }
+    this.indices[position] = cell.entry.index
     cell.part.low ^= cell.entry.low
     cell.part.high ^= cell.entry.high
   }
@@ -121,6 +153,7 @@ export class Store implements Part {
     part.low ^= before.low ^ entry.low
     part.high ^= before.high ^ entry.high
     cell.entry = entry
+    this.indices[cell.position] = entry.index
   }
 
   /** Takes back all writes since the mark. */
@@ -134,6 +167,7 @@ export class Store implements Part {
       part.low ^= cell.entry.low ^ entry.low
       part.high ^= cell.entry.high ^ entry.high
       cell.entry = entry
+      this.indices[cell.position] = entry.index
     }
   }
 

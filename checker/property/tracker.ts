@@ -5,7 +5,7 @@ import type { Twins } from "../engine/twins.ts"
 import { labelOf } from "../program/operation.ts"
 import { intern, type Plain } from "../program/plain.ts"
 import { type Actor, breakRule, runtime } from "../program/runtime.ts"
-import type { Store, StoredCell } from "../program/store.ts"
+import { type Bits, bitsOf, type Store, type StoredCell } from "../program/store.ts"
 import type { BoundPromise, BoundProperty, Fibers, Waiting } from "./property.ts"
 import { builtIn, type Violation } from "./violation.ts"
 
@@ -24,30 +24,34 @@ export interface Promised {
   readonly kept: boolean
 }
 
+/** What an action invariant says of a pair of observations. */
+interface Relation {
+  readonly premise: boolean
+  readonly holds: boolean
+}
+
 /**
  * Evaluates the properties of one program instance along a path of states, and only those that a step can have
  * changed.
  *
- * Why that is sound: a property is a function of the cells that it reads. `cell.readers` lists every property that has
- * read the cell in any state so far. If a step writes no cell that the property has ever read, then in the state before
- * the step the property read none of the cells written, so it would read the same cells now and give the same answer.
- * For the same reason an answer may be looked up where the property has met the same contents before.
+ * Why that is sound: a property is a function of the cells that it reads. `cell.invariants` and `cell.actionInvariants`
+ * list every property that has read the cell in any state so far. If a step writes no cell that the property has ever
+ * read, then in the state before the step the property read none of the cells written, so it would read the same cells
+ * now and give the same answer. For the same reason an answer may be looked up where the property has met the same
+ * contents before.
  */
 export class PropertyTracker {
-  /** How often each property was evaluated with its premise true: for invariants, the states counted in which it was. */
-  readonly exercised: ReadonlyArray<{ readonly id: string; times: number }>
-
   private readonly store: Store
   private readonly twins: Twins | undefined
-  /** The pairs of observations for which an action invariant was checked to treat interchangeable names alike. */
-  private readonly related: ReadonlyArray<Map<Plain, Set<Plain>>>
   private readonly properties: ReadonlyArray<BoundProperty>
   private readonly remembers: boolean
   private readonly known: ReadonlyArray<Set<StoredCell>>
   private readonly verdicts: ReadonlyArray<ReadTree<Verdict>>
   private readonly observations: ReadonlyArray<ReadTree<{ readonly observed: Plain }>>
-  /** The positions of the invariants. */
-  private readonly invariants: ReadonlyArray<number>
+  /** What action invariants have said of pairs of observations. */
+  private readonly relations: ReadonlyArray<Map<Plain, Map<Plain, Relation>>>
+  /** The cells that action invariants have read in any state so far; another object whenever there are more. */
+  watched: Bits = { bitsLow: 0, bitsHigh: 0 }
   /**
    * By position, in the present state: whether an invariant's premise is true, and what an action invariant observes.
    */
@@ -58,6 +62,14 @@ export class PropertyTracker {
   /** For each property, the number of the last check that evaluated it. */
   private readonly lastCheck: Array<number>
   private checks = 0
+  /** How many states were counted. */
+  private counted = 0
+  /** By position: how often a property was exercised; for an invariant, before its premise was true last. */
+  private readonly times: Array<number>
+  /** By position: how many states had been counted when the premise became true. */
+  private readonly since: Array<number>
+  /** What the evaluation that goes on has found. */
+  private found: Array<Violation> = []
 
   /**
    * @param remembers whether answers are looked up; else every one is computed, as plain re-execution does
@@ -68,29 +80,33 @@ export class PropertyTracker {
     this.store = store
     this.properties = properties
     this.remembers = remembers
-    this.related = properties.map(() => new Map())
+    this.relations = properties.map(() => new Map())
     this.known = properties.map(() => new Set())
-    this.verdicts = properties.map(() => new ReadTree())
-    this.observations = properties.map(() => new ReadTree())
-    this.invariants = properties.flatMap(({ kind }, position) => (kind === "invariant" ? [position] : []))
+    this.verdicts = properties.map(() => new ReadTree(store))
+    this.observations = properties.map(() => new ReadTree(store))
     this.present = properties.map(() => false)
-    this.exercised = properties.map(({ id }) => ({ id, times: 0 }))
+    this.times = properties.map(() => 0)
+    this.since = properties.map(() => 0)
     this.lastCheck = properties.map(() => 0)
+  }
+
+  /** How often each property was evaluated with its premise true: for invariants, the states counted in which it was. */
+  get exercised(): ReadonlyArray<{ readonly id: string; readonly times: number }> {
+    return this.properties.map(({ id, kind }, position) => {
+      const isTrue = kind === "invariant" && this.present[position] === true
+      return { id, times: (this.times[position] ?? 0) + (isTrue ? this.counted - (this.since[position] ?? 0) : 0) }
+    })
   }
 
   /** Evaluates everything in the present state, which no step is known to lead to. */
   begin(): ReadonlyArray<Violation> {
-    this.positions.length = 0
-    this.before.length = 0
-    const violations: Array<Violation> = []
     this.properties.forEach((property, position) => {
-      if (property.kind === "invariant") this.evaluate(position, property, violations)
-      if (property.kind === "action") this.present[position] = this.observe(position, property, violations)
+      if (property.kind === "invariant") this.evaluate(position, property)
+      if (property.kind === "action") this.makePresent(position, this.observe(position, property))
     })
-    this.positions.length = 0
-    this.before.length = 0
+    this.forget()
     this.count()
-    return violations
+    return this.allFound()
   }
 
   /**
@@ -98,23 +114,44 @@ export class PropertyTracker {
    * more than cells shows here.
    */
   checkAll(): ReadonlyArray<Violation> {
-    const violations: Array<Violation> = []
     this.properties.forEach((property, position) => {
-      if (property.kind === "invariant") this.evaluate(position, property, violations)
-      if (property.kind === "action") this.compare(position, property, violations)
+      if (property.kind === "invariant") this.evaluate(position, property)
+      if (property.kind === "action") this.compare(position, property)
     })
     this.count()
-    return violations
+    return this.allFound()
   }
 
   /** Evaluates what a step, whose writes are those since the store's mark, can have broken as a step. */
   checkStep(mark: number): ReadonlyArray<Violation> {
-    return this.check(mark, "action")
+    const { lastCheck, properties, store } = this
+    const check = ++this.checks
+    for (let written = mark; written < store.mark; written++) {
+      const { actionInvariants } = store.writtenAt(written)
+      for (let i = 0; i < actionInvariants.length; i++) {
+        const position = actionInvariants[i] as number // i is within
+        if (lastCheck[position] === check) continue
+        lastCheck[position] = check
+        this.compare(position, properties[position] as ActionProperty) // see `follow`
+      }
+    }
+    return this.allFound()
   }
 
   /** Evaluates what those writes can have broken in the state that they lead to. */
   checkState(mark: number): ReadonlyArray<Violation> {
-    return this.check(mark, "invariant")
+    const { lastCheck, properties, store } = this
+    const check = ++this.checks
+    for (let written = mark; written < store.mark; written++) {
+      const { invariants } = store.writtenAt(written)
+      for (let i = 0; i < invariants.length; i++) {
+        const position = invariants[i] as number // i is within
+        if (lastCheck[position] === check) continue
+        lastCheck[position] = check
+        this.evaluate(position, properties[position] as StateProperty) // see `follow`
+      }
+    }
+    return this.allFound()
   }
 
   /** Whether what is evaluated counts: not while a path is followed that was judged before. */
@@ -122,26 +159,7 @@ export class PropertyTracker {
 
   /** Counts the present state where premises of invariants are true. */
   count(): void {
-    for (const position of this.invariants) {
-      if (this.present[position] === true) this.tally(position)
-    }
-  }
-
-  private check(mark: number, kind: "action" | "invariant"): ReadonlyArray<Violation> {
-    const { store } = this
-    const violations: Array<Violation> = []
-    const check = ++this.checks
-    for (let written = mark; written < store.mark; written++) {
-      for (const position of store.writtenAt(written).readers) {
-        if (this.lastCheck[position] === check) continue
-        this.lastCheck[position] = check
-        const property = this.properties[position]
-        if (property?.kind !== kind) continue
-        if (property.kind === "invariant") this.evaluate(position, property, violations)
-        else if (property.kind === "action") this.compare(position, property, violations)
-      }
-    }
-    return violations
+    if (this.counting) this.counted++
   }
 
   /** What invariants and observations come to in the present state, by position: as it is remembered, where it is. */
@@ -169,9 +187,8 @@ export class PropertyTracker {
   /** Takes back what the checks since the mark found present. */
   rollback(mark: number): void {
     while (this.positions.length > mark) {
-      const position = this.positions.pop()
-      const before = this.before.pop()
-      if (position !== undefined) this.present[position] = before
+      const position = this.positions.pop() ?? 0
+      this.put(position, this.before.pop())
     }
   }
 
@@ -182,22 +199,20 @@ export class PropertyTracker {
 
   /** Makes present what was, and begins a new log. */
   restore(snapshot: ReadonlyArray<Plain>): void {
-    this.positions.length = 0
-    this.before.length = 0
-    for (const [position, value] of snapshot.entries()) this.present[position] = value
+    this.forget()
+    for (const [position, value] of snapshot.entries()) this.put(position, value)
   }
 
   /** Evaluates a state in which nothing can go on; `waiting` is empty when all fibers have ended. */
   end(waiting: ReadonlyArray<Waiting>, deadlock: () => string): ReadonlyArray<Violation> {
-    const violations: Array<Violation> = []
     this.properties.forEach((property, position) => {
       if (property.kind === "atEnd" && waiting.length === 0) {
-        const verdict = this.verdict(position, property, violations)
+        const verdict = this.verdict(position, property)
         if (verdict !== "silent" && this.known[position]?.size !== 0) this.tally(position)
       }
       if (property.kind !== "progress") return
       this.tally(position)
-      const stuck = this.guarded(position, () => property.stuck(waiting), false, violations)
+      const stuck = this.guarded(position, () => property.stuck(waiting), false)
       this.twins?.property(property.id, (rename) => {
         const others = waiting.map(({ fiber, step, args }) => ({
           fiber: String(rename(fiber)),
@@ -208,11 +223,11 @@ export class PropertyTracker {
       })
       if (stuck) {
         const why = waiting.length === 0 ? "all fibers have ended" : deadlock()
-        violations.push({ property: property.id, message: `${property.statement} It does not: ${why}` })
+        this.found.push({ property: property.id, message: `${property.statement} It does not: ${why}` })
       }
     })
-    if (waiting.length > 0) violations.push({ property: builtIn.deadlock, message: deadlock() })
-    return violations
+    if (waiting.length > 0) this.found.push({ property: builtIn.deadlock, message: deadlock() })
+    return this.allFound()
   }
 
   /**
@@ -236,18 +251,16 @@ export class PropertyTracker {
     violations: Array<Violation>,
   ): Promised {
     const made = from === undefined ? initial : this.guarded(position, () => from(fibers), false, violations)
-    const counter = this.exercised[position]
-    if (made && counter !== undefined) counter.times++
+    if (made) this.times[position] = (this.times[position] ?? 0) + 1
     return { made, kept: this.guarded(position, () => to(fibers), false, violations) }
   }
 
   private tally(position: number): void {
-    const counter = this.exercised[position]
-    if (counter !== undefined && this.counting) counter.times++
+    if (this.counting) this.times[position] = (this.times[position] ?? 0) + 1
   }
 
-  private evaluate(position: number, property: StateProperty, violations: Array<Violation>): void {
-    const verdict = this.verdict(position, property, violations)
+  private evaluate(position: number, property: StateProperty): void {
+    const verdict = this.verdict(position, property)
     // An evaluation that has read no cell says nothing of the program.
     this.makePresent(position, verdict !== "silent" && this.known[position]?.size !== 0)
   }
@@ -257,10 +270,33 @@ export class PropertyTracker {
     if (before === value) return
     this.positions.push(position)
     this.before.push(before)
+    this.put(position, value)
+  }
+
+  /** Makes something present, and counts the states in which a premise was true until now. */
+  private put(position: number, value: Plain): void {
+    if (this.properties[position]?.kind === "invariant" && this.present[position] !== value) {
+      const since = this.since[position] ?? 0
+      if (value === true) this.since[position] = this.counted
+      else this.times[position] = (this.times[position] ?? 0) + this.counted - since
+    }
     this.present[position] = value
   }
 
-  private verdict(position: number, property: StateProperty, violations: Array<Violation>): Verdict {
+  private forget(): void {
+    this.positions.length = 0
+    this.before.length = 0
+  }
+
+  /** What was found since the last call. */
+  private allFound(): ReadonlyArray<Violation> {
+    const { found } = this
+    if (found.length === 0) return none
+    this.found = []
+    return found
+  }
+
+  private verdict(position: number, property: StateProperty): Verdict {
     const tree = this.verdicts[position]
     const verdict =
       tree?.find() ??
@@ -270,62 +306,57 @@ export class PropertyTracker {
         () => verdictOf(property),
         "holds",
         (said, twin) => said === twin,
-        violations,
       )
     if (verdict === "broken") {
-      const message = this.reading(position, () => this.guarded(position, property.explain, "", violations)).value
-      violations.push({ property: property.id, message })
+      const message = this.reading(position, () => this.guarded(position, property.explain, "")).value
+      this.found.push({ property: property.id, message })
     }
     return verdict
   }
 
-  private observe(position: number, property: ActionProperty, violations: Array<Violation>): Plain {
+  private observe(position: number, property: ActionProperty): Plain {
     const tree = this.observations[position]
     const known = tree?.find()
     if (known !== undefined) return known.observed
-    const nothing = { observed: undefined }
-    return this.learn(
+    return this.learn<{ readonly observed: Plain }>(
       tree,
       position,
       () => ({ observed: intern(property.observe()) }),
-      nothing,
+      { observed: undefined },
       ({ observed }, twin, rename) => rename(observed) === twin.observed,
-      violations,
     ).observed
   }
 
-  private compare(position: number, property: ActionProperty, violations: Array<Violation>): void {
+  private compare(position: number, property: ActionProperty): void {
     const before = this.present[position]
-    const after = this.observe(position, property, violations)
+    const after = this.observe(position, property)
     if (after === before) return
     this.makePresent(position, after)
-    const holds = this.guarded(
-      position,
-      () => {
-        if (!property.premise(before, after)) return true
-        if (this.known[position]?.size !== 0) this.tally(position)
-        return property.holds(before, after)
-      },
-      true,
-      violations,
-    )
-    this.relate(position, property, before, after)
-    if (!holds) {
-      const message = this.guarded(position, () => property.explain(before, after), "", violations)
-      violations.push({ property: property.id, message })
-    }
+    const { premise, holds } = this.relation(position, property, before, after)
+    if (premise && this.known[position]?.size !== 0) this.tally(position)
+    if (holds) return
+    const message = this.guarded(position, () => property.explain(before, after), "")
+    this.found.push({ property: property.id, message })
   }
 
-  /** Checks that an action invariant says the same of a pair of observations and of its twins. */
-  private relate(position: number, property: ActionProperty, before: Plain, after: Plain): void {
-    const { twins } = this
-    const seen = this.related[position]
-    if (twins === undefined || seen === undefined || seen.get(before)?.has(after)) return
-    seen.set(before, (seen.get(before) ?? new Set()).add(after))
-    const says = (from: Plain, to: Plain) =>
-      this.guarded(position, () => !property.premise(from, to) || property.holds(from, to), true, [])
-    const said = says(before, after)
-    twins.relation(property.id, said, (rename) => says(rename(before), rename(after)))
+  /** What an action invariant says of a pair of observations, and whether it says the same of their twins. */
+  private relation(position: number, property: ActionProperty, before: Plain, after: Plain): Relation {
+    const relations = this.relations[position]
+    const known = relations?.get(before)?.get(after)
+    if (known !== undefined) return known
+    const found = this.found.length
+    const says = (from: Plain, to: Plain): Relation => {
+      const premise = property.premise(from, to)
+      return { premise, holds: !premise || property.holds(from, to) }
+    }
+    const otherwise = { premise: false, holds: true }
+    const said = this.guarded(position, () => says(before, after), otherwise)
+    if (!this.remembers || relations === undefined || this.found.length > found) return said
+    relations.set(before, (relations.get(before) ?? new Map()).set(after, said))
+    this.twins?.relation(property.id, said.holds, (rename) => {
+      return this.guarded(position, () => says(rename(before), rename(after)), otherwise, []).holds
+    })
+    return said
   }
 
   /** Runs a predicate that may only read, and remembers what it said of the cells that it read. */
@@ -335,17 +366,16 @@ export class PropertyTracker {
     predicate: () => A,
     otherwise: A,
     isTwin: (value: A, twin: A, rename: Renaming) => boolean,
-    violations: Array<Violation>,
   ): A {
-    const found = violations.length
-    const { value, reads } = this.reading(position, () => this.guarded(position, predicate, otherwise, violations))
-    if (!this.remembers || violations.length > found) return value
+    const found = this.found.length
+    const { value, reads } = this.reading(position, () => this.guarded(position, predicate, otherwise))
+    if (!this.remembers || this.found.length > found) return value
     this.twins?.property(this.properties[position]?.id ?? "", (rename) =>
       isTwin(value, this.guarded(position, predicate, otherwise, []), rename),
     )
-    if (tree?.learn(reads, (cell) => cell.entry.index, value) === false) {
+    if (tree?.learn(reads, value) === false) {
       const message = `property ${this.properties[position]?.id} reads other cells after the same contents: it must depend on cells alone`
-      violations.push({ property: builtIn.rules, message })
+      this.found.push({ property: builtIn.rules, message })
     }
     return value
   }
@@ -364,13 +394,21 @@ export class PropertyTracker {
     for (const cell of reads) {
       if (known === undefined || known.has(cell)) continue
       known.add(cell)
-      cell.readers.push(position)
+      this.follow(cell, position)
     }
     return { value, reads }
   }
 
+  private follow(cell: StoredCell, position: number): void {
+    const kind = this.properties[position]?.kind
+    if (kind === "invariant") cell.invariants.push(position)
+    if (kind !== "action") return
+    cell.actionInvariants.push(position)
+    this.watched = bitsOf([this.watched, cell])
+  }
+
   /** Runs a predicate that may only read. One that throws is a violation. */
-  private guarded<A>(position: number, predicate: () => A, otherwise: A, violations: Array<Violation>): A {
+  private guarded<A>(position: number, predicate: () => A, otherwise: A, violations = this.found): A {
     runtime.actor = judge
     try {
       return this.store.reading(predicate)
@@ -385,6 +423,8 @@ export class PropertyTracker {
     }
   }
 }
+
+const none: ReadonlyArray<Violation> = []
 
 const verdictOf = (property: StateProperty): Verdict => {
   if (!property.premise()) return "silent"

@@ -212,6 +212,24 @@ describe("join", () => {
   })
 })
 
+describe("a fiber that takes the place of one that was there from the start", () => {
+  it("goes on like any other", async () => {
+    const ends = await finals((world) => ({
+      first: write(world, "a"),
+      parent: Effect.gen(function* () {
+        yield* guardedStep(
+          "await",
+          () => world.log.value.length > 0,
+          () => undefined,
+        )
+        yield* join(yield* fork("first", Effect.ensuring(write(world, "b"), write(world, "c"))))
+        yield* interrupt(yield* fork("first", Effect.ensuring(write(world, "d"), write(world, "e"))))
+      }),
+    }))
+    expect(ends).toEqual(["a b c d e", "a b c e"])
+  })
+})
+
 describe("interrupt", () => {
   it("stops a fiber where it is, and its finaliser runs as steps of its own", async () => {
     const ends = await finals((world) => ({

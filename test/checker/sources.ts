@@ -1,7 +1,7 @@
 /** Programs that worker threads can load: see `checker/campaign/source.ts`. */
 import * as Effect from "effect/Effect"
 import type { Source } from "../../checker/campaign/source.ts"
-import { cell, type Program, type Property, step } from "../../checker/index.ts"
+import { cell, guardedStep, type Program, type Property } from "../../checker/index.ts"
 import { interpret, type RandomProgram } from "./randomProgram.ts"
 import { programOf } from "./support.ts"
 
@@ -12,6 +12,8 @@ interface Grid {
   readonly to: number
   /** What the first fiber does at the end of its counting, if something else. */
   readonly last?: "loops" | "looks at the clock"
+  /** How far each fiber may get ahead of the next one: it waits then. */
+  readonly ahead?: number
   /** The sum that must not be reached. */
   readonly limit?: number
 }
@@ -33,7 +35,7 @@ export const sourceOf = (argument: Argument): Source => ({
 export const program = (argument: Argument): Program =>
   argument.kind === "grid" ? grid(argument) : interpret(argument.program).program()
 
-const grid = ({ fibers, to, last, limit }: Grid): Program => {
+const grid = ({ fibers, to, last, ahead, limit }: Grid): Program => {
   const names = Array.from({ length: fibers }, (_, position) => `f${position}`)
   const properties: ReadonlyArray<Property<ReadonlyArray<{ readonly value: number }>>> = [
     {
@@ -50,14 +52,19 @@ const grid = ({ fibers, to, last, limit }: Grid): Program => {
     const counting = (position: number) =>
       Effect.gen(function* () {
         const own = cells[position]
+        const next = cells[position + 1]
         if (own === undefined) return
         for (let count = 1; count <= to; count++) {
-          yield* step(`count(${count})`, () => {
-            own.value = count
-            if (position > 0 || count < to) return
-            if (last === "looks at the clock") Date.now()
-            while (last === "loops") own.value = count
-          })
+          yield* guardedStep(
+            `count(${count})`,
+            () => ahead === undefined || next === undefined || own.value < next.value + ahead,
+            () => {
+              own.value = count
+              if (position > 0 || count < to) return
+              if (last === "looks at the clock") Date.now()
+              while (last === "loops") own.value = count
+            },
+          )
         }
       })
     return { world: cells, fibers: Object.fromEntries(names.map((name, position) => [name, counting(position)])) }
