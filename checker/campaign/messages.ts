@@ -10,7 +10,7 @@ const Move = Count
 /** See `explore/piece.ts`. */
 export const PieceSchema = Schema.Struct({
   path: Schema.Array(Move),
-  open: Schema.Array(Schema.Array(Move)),
+  open: Schema.Array(Schema.Array(Schema.Int)),
 })
 
 export const ViolationSchema = Schema.Struct({ property: Schema.String, message: Schema.String })

@@ -29,12 +29,21 @@ const Now = {
 
 /** Known states, by fingerprint. */
 export interface Known {
-  has(low: number, high: number): boolean
+  /** Adds a state; false if it was there. */
+  add(low: number, high: number): boolean
 }
+
+/**
+ * A move that is still to be made; as -1 - move when it is reserved: the state that it leads to is among the known ones
+ * already, added for whoever makes the move.
+ */
+export type OpenMove = number
+export const isReserved = (open: OpenMove): boolean => open < 0
+export const moveIn = (open: OpenMove): Move => (open < 0 ? -1 - open : open)
 
 /** The moves of a state that are worth making. */
 export interface Expansion {
-  readonly moves: ReadonlyArray<Move>
+  readonly moves: ReadonlyArray<OpenMove>
   /** How many moves are possible, worth making or not. */
   readonly possible: number
 }
@@ -83,26 +92,23 @@ export class Lookahead {
   }
 
   /** See `Memoised.expand`. */
-  expand(present: Present, at: ReadonlyArray<Node>, visited: Known, canPerform: (node: Node) => boolean): Expansion {
+  expand(present: Present, at: ReadonlyArray<Node>, states: Known, canPerform: (node: Node) => boolean): Expansion {
     const { depth, tracker } = present
     this.fill(present, at, canPerform)
     const row = depth * this.width
     const { low, high } = present
-    const moves: Array<Move> = []
+    const moves: Array<OpenMove> = []
     let possible = 0
     for (let fiber = 0; fiber < at.length; fiber++) {
       const node = at[fiber] as Node // a fiber that is there
       const known = fiber < this.width ? this.known[row + fiber] : Now.nothing
       if (known === Now.impossible || (known === Now.nothing && !(node.options > 0 && canPerform(node)))) continue
       possible += node.options
-      if (
-        known === Now.change &&
-        visited.has(low ^ (this.lows[row + fiber] ?? 0), high ^ (this.highs[row + fiber] ?? 0))
-      ) {
-        if (tracker.counting) node.taken++
-        continue
-      }
-      for (let option = 0; option < node.options; option++) moves.push(moveOf(fiber, option))
+      if (known === Now.change) {
+        const isNew = states.add(low ^ (this.lows[row + fiber] ?? 0), high ^ (this.highs[row + fiber] ?? 0))
+        if (isNew) moves.push(-1 - moveOf(fiber, 0))
+        else if (tracker.counting) node.taken++
+      } else for (let option = 0; option < node.options; option++) moves.push(moveOf(fiber, option))
     }
     return { moves, possible }
   }

@@ -126,15 +126,15 @@ export class Memoised implements System, Others {
   }
 
   /**
-   * The moves that are possible now, without those of which it is known that they break nothing and lead to a state that
-   * is in the set. These count as made.
+   * The moves that are possible now, without those of which it is known that they break nothing and lead to a known
+   * state. These count as made. Where it is known of another what state it leads to, that is added to the known ones.
    */
-  expand(visited: Known): Expansion {
+  expand(states: Known): Expansion {
     if (this.interchange !== undefined || !this.mayLookAhead) {
       const moves = this.moves()
       return { moves, possible: moves.length }
     }
-    return this.lookahead.expand(this, this.at, visited, this.canPerformNow)
+    return this.lookahead.expand(this, this.at, states, this.canPerformNow)
   }
 
   /** Whether a move may be left out whose outcome is known. */

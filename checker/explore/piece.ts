@@ -1,4 +1,5 @@
 /** A piece of an exploration as a value: it can be sent to another thread, or written down and taken up another day. */
+import type { OpenMove } from "../engine/lookahead.ts"
 import type { Move } from "../engine/system.ts"
 
 /**
@@ -8,7 +9,7 @@ import type { Move } from "../engine/system.ts"
 export interface Piece {
   readonly path: ReadonlyArray<Move>
   /** By how many moves of the path lead to the state: one list more than the path has moves. */
-  readonly open: ReadonlyArray<ReadonlyArray<Move>>
+  readonly open: ReadonlyArray<ReadonlyArray<OpenMove>>
 }
 
 /** How many moves are open in a piece. */

@@ -3,6 +3,7 @@
  * every invariant is evaluated in every reachable state; states are matched by a 64-bit fingerprint.
  */
 import { NotDeterministic } from "../engine/fault.ts"
+import { isReserved, moveIn, type OpenMove } from "../engine/lookahead.ts"
 import type { Memoised } from "../engine/memoised.ts"
 import { Paranoid } from "../engine/paranoid.ts"
 import { fiberOf, type Move } from "../engine/system.ts"
@@ -29,7 +30,7 @@ export const memoryFull = "the memory that may be used is full; --memory SIZE se
 
 /** A state on the path: its moves, and how many of them have been explored. */
 interface Frame {
-  moves: ReadonlyArray<Move>
+  moves: ReadonlyArray<OpenMove>
   next: number
 }
 
@@ -108,10 +109,10 @@ export class StatesSearch implements Search {
   }
 
   /** Makes sure that the moves of a piece can be made. */
-  private expect(moves: ReadonlyArray<Move>, position: number): void {
+  private expect(moves: ReadonlyArray<OpenMove>, position: number): void {
     const { engine } = this
     const possible = engine.moves()
-    const missing = moves.find((move) => !possible.includes(move))
+    const missing = moves.map(moveIn).find((move) => !possible.includes(move))
     if (missing === undefined) return
     const name = engine.fibers[fiberOf(missing)]?.name ?? `number ${fiberOf(missing)}`
     throw new NotDeterministic(name, `it cannot do after ${position} steps of a path what it could do there before`)
@@ -123,7 +124,7 @@ export class StatesSearch implements Search {
     if (wanted === 0) return undefined
     this.unmade -= wanted
     const path = this.path()
-    const open: Array<ReadonlyArray<Move>> = []
+    const open: Array<ReadonlyArray<OpenMove>> = []
     for (const frame of this.stack) {
       const left = frame.moves.length - frame.next
       const kept = frame.moves.length - Math.min(left, wanted)
@@ -155,12 +156,13 @@ export class StatesSearch implements Search {
       this.ending = { kind: "exhausted" }
       return 0
     }
-    const move = frame.moves[frame.next]
-    if (move === undefined) {
+    const open = frame.moves[frame.next]
+    if (open === undefined) {
       this.stack.pop()
       if (this.engine.depth > 0) this.engine.undo()
       return 0
     }
+    const move = moveIn(open)
     if (this.stack.length > this.options.maxSteps) {
       this.ending = tooLong(this.options.maxSteps, this.engine, move)
       return 0
@@ -171,7 +173,7 @@ export class StatesSearch implements Search {
     this.unmade--
     this.statistics.transitions++
     if (this.isBroken(broken)) return 1
-    if (!this.visited.add(this.engine.low, this.engine.high)) this.engine.undo()
+    if (!isReserved(open) && !this.visited.add(this.engine.low, this.engine.high)) this.engine.undo()
     else if (!this.isBroken(this.engine.judge())) this.enterKnown()
     return 1
   }
@@ -212,7 +214,7 @@ export class StatesSearch implements Search {
 
   /** The moves made last at each state of the stack: from the initial state to the present one. */
   private path(): ReadonlyArray<Move> {
-    return this.stack.flatMap(({ moves, next }) => moves[next - 1] ?? [])
+    return this.stack.flatMap(({ moves, next }) => moves.slice(next - 1, next).map(moveIn))
   }
 }
 

@@ -43,6 +43,12 @@ export const benchmarks: ReadonlyArray<Benchmark> = [
     { devices: 3, pages: 2, invalidations: 2 },
     { expected: { states: 387_267, transitions: 1_325_714 } },
   ),
+  benchmark(
+    "notifier/interval/two-devices",
+    "usual",
+    { devices: 3, pages: 2, invalidations: 2, removals: 0 },
+    { perSuspension: 2 },
+  ),
   benchmark("benchmark/reduced-notifier-any-order", "usual", { devices: 3, pages: 2, invalidations: 2 }),
   benchmark("benchmark/reduced-notifier-any-order", "usual", { devices: 4, pages: 2, invalidations: 2 }),
   benchmark(
