@@ -7,7 +7,7 @@
  *     "shootdown checkpoint\n"
  *     4 bytes     the length of the header, little-endian
  *     header      a `Header` as JSON in UTF-8
- *     8 bytes     for each state that was visited: the low and high half of its fingerprint, little-endian
+ *     8 bytes     for each state in the table: the low and high half of its fingerprint, little-endian
  *     32 bytes    SHA-256 of everything before
  */
 import { createHash } from "node:crypto"
@@ -17,6 +17,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { Memoised } from "../engine/memoised.ts"
+import { type Piece, reservedIn } from "../explore/piece.ts"
 import { emptyStatistics } from "../explore/strategy.ts"
 import type { Visited } from "../explore/visited.ts"
 import { digestText } from "../program/plain.ts"
@@ -124,10 +125,15 @@ const write = Effect.fnUntraced(function* (path: string, subject: Subject, remai
     yield* put(new Uint8Array(fingerprints.buffer))
     written += fingerprints.length / 2
   }
-  if (written !== states) throw new Error(`${written} states are in the table, and ${states} were counted`)
+  const expected = statesIn(states, pieces)
+  if (written !== expected) throw new Error(`${written} states are in the table, and ${expected} were counted`)
   yield* file.writeAll(hash.digest())
   yield* file.sync
 })
+
+/** How many states there are in the table: those visited, and those that are reserved for moves still to be made. */
+const statesIn = (visited: number, pieces: ReadonlyArray<Piece>): number =>
+  pieces.reduce((sum, piece) => sum + reservedIn(piece), visited)
 
 /** Reads the header of a checkpoint. Fails with a sentence for whatever cannot be one; the states are not looked at. */
 export const readHeader = (file: string, shown: string) =>
@@ -141,17 +147,18 @@ export const readHeader = (file: string, shown: string) =>
 export const readCheckpoint = Effect.fnUntraced(function* (file: string, shown: string, visited: Visited) {
   const { header, hash, next } = yield* openCheckpoint(file, shown)
   const bad = (reason: string) => new BadCheckpoint({ message: `${printable(shown)} ${reason}` })
-  for (let left = header.states * stateBytes; left > 0; ) {
+  const expected = statesIn(header.states, header.pieces)
+  for (let left = expected * stateBytes; left > 0; ) {
     const bytes = yield* next(Math.min(left, chunkBytes))
     hash.update(bytes)
     left -= bytes.length
     const halves = new Int32Array(bytes.slice().buffer)
     for (let i = 0; i < halves.length; i += 2) visited.add(halves[i] ?? 0, halves[i + 1] ?? 0)
-    if (visited.full) return yield* bad(`needs more memory for its ${header.states} states than --memory allows`)
+    if (visited.full) return yield* bad(`needs more memory for its ${expected} states than --memory allows`)
   }
   const checksum = yield* next(checksumBytes)
   if (!hash.digest().equals(checksum)) return yield* bad("is damaged: its checksum is wrong")
-  if (visited.size !== header.states) return yield* bad("is damaged: a state is in it twice")
+  if (visited.size !== expected) return yield* bad("is damaged: a state is in it twice")
   const { states, transitions, maxDepth, exercised, steps, pieces, seconds } = header
   const statistics = { ...emptyStatistics(), states, transitions, maxDepth }
   return { statistics, exercised, steps: new Map(steps), pieces, seconds, visited } satisfies Remainder
@@ -187,7 +194,8 @@ const openCheckpoint = Effect.fnUntraced(function* (file: string, shown: string)
   if (magic.length + 4 + length > Number(size)) return yield* bad("is truncated")
   const text = yield* next(length)
   const header = yield* Effect.mapError(decodeHeader(text.toString("utf8")), bad)
-  const expected = magic.length + 4 + length + header.states * stateBytes + checksumBytes
+  const states = statesIn(header.states, header.pieces)
+  const expected = magic.length + 4 + length + states * stateBytes + checksumBytes
   if (Number(size) < expected) return yield* bad("is truncated")
   if (Number(size) > expected) return yield* bad("is damaged: it is longer than it should be")
   const hash = createHash("sha256").update(start).update(lengthBytes).update(text)

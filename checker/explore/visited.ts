@@ -4,7 +4,7 @@
  * Extendible hashing (Fagin, Nievergelt, Pippenger and Strong, 1979): a directory says which segment a fingerprint
  * belongs to, by the first bits of its hash; a full segment is split in two by the next bit. Inside a segment, open
  * addressing with linear probing, 8 bytes a place. Segments are split at three quarters full, so a state costs between
- * 11 and 22 bytes.
+ * 11 and 22 bytes of the table.
  *
  * Representation: a place is free iff both its halves are 0, and the fingerprint 0 is stored as (0, 1). A segment
  * begins with a header: a lock, the number of fingerprints in it, and how many bits of the hash they have in common.
@@ -140,11 +140,16 @@ export class Visited {
     const hash = hashOf(low, above)
     if (this.isRecent(hash, low, above)) return false
     this.remember(hash, low, above)
-    let segment = this.segmentOf(hash)
+    const segment = this.segmentOf(hash)
     const place = find(segment, hash, low, above)
     if (isTaken(segment, place)) return false
     if ((segment[Header.count] ?? 0) >= fullest) this.prepare(segment)
-    if (!this.shared) return this.put(segment, place, low, above, hash)
+    return this.shared ? this.putWithOthers(low, above, hash) : this.put(segment, place, low, above, hash)
+  }
+
+  /** Adds a fingerprint unless another thread has. There are no more atomic operations here than must be: V8 calls them. */
+  private putWithOthers(low: number, high: number, hash: number): boolean {
+    let segment = this.segmentOf(hash)
     for (;;) {
       lock(segment)
       const now = this.segmentOf(hash)
@@ -153,8 +158,8 @@ export class Visited {
       segment = now
     }
     try {
-      const free = find(segment, hash, low, above)
-      return !isTaken(segment, free) && this.put(segment, free, low, above, hash)
+      const place = find(segment, hash, low, high)
+      return !isTaken(segment, place) && this.put(segment, place, low, high, hash)
     } finally {
       unlock(segment)
     }
@@ -201,9 +206,7 @@ export class Visited {
   }
 
   private segmentOf(hash: number): Int32Array {
-    const { directory } = this
-    const entry = hash >>> (32 - deepest)
-    return this.segment((this.shared ? Atomics.load(directory, entry) : directory[entry]) ?? 0)
+    return this.segment(this.directory[hash >>> (32 - deepest)] ?? 0)
   }
 
   private segment(position: number): Int32Array {
