@@ -26,7 +26,13 @@ export class Thread {
 
   constructor() {
     // What a program prints while it is loaded was printed when the main thread loaded it.
-    this.worker = new Worker(thread, { execArgv: [], stdout: true, stderr: true })
+    this.worker = new Worker(thread, {
+      execArgv: [],
+      stdout: true,
+      stderr: true,
+      // A search makes little garbage; the default would cost each worker tens of megabytes.
+      resourceLimits: { maxYoungGenerationSizeMb: 6 },
+    })
     this.worker.stdout.resume()
     this.worker.stderr.resume()
     this.worker.unref()
