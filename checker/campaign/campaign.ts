@@ -112,6 +112,7 @@ export const campaign = Effect.fnUntraced(function* <E = never, R = never>(
     started,
     onProgress: (statistics: Statistics, seconds: number) =>
       onProgress({ statistics, seconds: seconds + (resources.from?.seconds ?? 0), workers: 1, open: 0 }),
+    limit: () => overLimit(memory),
   }
   const result = yield* conclude(exploration, view, ending)
   memory.room(0) // a last look

@@ -141,6 +141,8 @@ interface Exploration<E, R> {
   /** When it began, in milliseconds of the clock. */
   readonly started: number
   readonly onProgress: (statistics: Statistics, seconds: number, standing: Standing) => Effect.Effect<void, E, R>
+  /** Asked between two slices: an ending where no more may be used. */
+  readonly limit?: () => Ending | undefined
 }
 
 /**
@@ -148,7 +150,7 @@ interface Exploration<E, R> {
  * followed by the search of infinite runs, if the strategy has one and the program promises something.
  */
 export const conclude = Effect.fnUntraced(function* <E, R>(
-  { program, strategy, options, budget, started, onProgress }: Exploration<E, R>,
+  { program, strategy, options, budget, started, onProgress, limit }: Exploration<E, R>,
   search: Searched,
   ended: Ending,
 ) {
@@ -163,7 +165,7 @@ export const conclude = Effect.fnUntraced(function* <E, R>(
       : undefined
   if (liveness !== undefined) {
     const decided = yield* drive(liveness, budget, started, (seconds) =>
-      Effect.as(onProgress(liveness.statistics, seconds, liveness), undefined),
+      Effect.map(onProgress(liveness.statistics, seconds, liveness), () => limit?.()),
     )
     ending = livenessEnding(decided)
   }

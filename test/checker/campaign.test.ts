@@ -13,7 +13,8 @@ import { identityOf, readCheckpoint, type Subject, saveCheckpoint } from "../../
 import type { MemoryGuard } from "../../checker/campaign/memory.ts"
 import { Pool } from "../../checker/campaign/pool.ts"
 import { segmentBytes, Visited } from "../../checker/explore/visited.ts"
-import { type Budget, builtIn, type SearchOptions, type Survey } from "../../checker/index.ts"
+import { type Budget, builtIn, type Cell, type SearchOptions, type Survey } from "../../checker/index.ts"
+import { forever, over, promise, set } from "./promising.ts"
 import { type RandomProgram, randomProgram, symmetricProgram } from "./randomProgram.ts"
 import { type Argument, program, sourceOf } from "./sources.ts"
 import { defaults, run, survey, unconfirmed, withoutWriters } from "./support.ts"
@@ -192,6 +193,24 @@ describe("memory", () => {
     const room = (4 * segmentBytes) / 8
     expect(result.statistics.states).toBeGreaterThan(room / 3)
     expect(result.statistics.states).toBeLessThan(room)
+  })
+
+  it("that runs out while promises are decided ends the search too", async () => {
+    const seen = { promise: false }
+    const counting = (at: Cell<number>) => Array.from({ length: 60 }, (_, value) => set(at, value))
+    const memory: MemoryGuard = { limit: 0, peak: 0, room: () => !seen.promise }
+    const promising = over(
+      ({ x, y }) => ({ a: forever(...counting(x)), b: forever(...counting(y)) }),
+      promise(({ x, y }) => {
+        seen.promise = true // told nobody but the guard of the memory
+        return x.value + y.value > 0
+      }),
+    )
+    const result = await runtime.runPromise(campaign(promising, defaults, { workers: 1, memory }))
+    expect(result).toMatchObject({
+      outcome: "inconclusive",
+      reason: /what is promised was not decided: the memory that may be used is full/,
+    })
   })
 
   it("that is in use already leaves none for the search", async () => {
