@@ -96,9 +96,7 @@ function* shrinkInSlices(
   const { steps } = runMoves(program, moves)
   const schedule = moves.map((move, position) => ({ fiber: steps[position]?.fiber ?? "", option: optionOf(move) }))
   let minimal = true
-  for (const bound of boundsUpTo(scenario, program.bound)) {
-    const smaller = scenario.program(bound, program.mutant)
-    if (!starts(smaller)) continue
+  for (const smaller of programsUpTo(scenario, program)) {
     const simplest = yield* simplestRun(smaller, property, limit)
     if (simplest.kind === "found") return { program: smaller, ...simplest, cycle: undefined, minimal }
     if (simplest.kind === "none") continue
@@ -118,9 +116,7 @@ function* shrinkBroken(
   cycle: number | undefined,
 ): Generator<void, Shrunk> {
   const options: SearchOptions = { maxSteps: limit, seed: 1, target: property }
-  for (const bound of boundsUpTo(scenario, program.bound)) {
-    const smaller = scenario.program(bound, program.mutant)
-    if (!starts(smaller)) continue
+  for (const smaller of programsUpTo(scenario, program)) {
     const search = livenessSearch(smaller, options, limit)
     let ending = search?.advance(slice)
     for (; search !== undefined && ending === undefined; ending = search.advance(slice)) yield
@@ -129,6 +125,14 @@ function* shrinkBroken(
     return { program: smaller, moves: ending.moves, cycle: ending.cycle, preemptions, minimal: false }
   }
   return { program, moves, cycle, preemptions: countPreemptions(program, moves), minimal: false }
+}
+
+/** The program at each bound that exceeds its own nowhere, as far as it can be set up there. */
+function* programsUpTo(scenario: ScenarioEntry, { bound, mutant }: Program): Generator<Program> {
+  for (const smaller of boundsUpTo(scenario, bound)) {
+    const program = scenario.program(smaller, mutant)
+    if (starts(program)) yield program
+  }
 }
 
 /** Whether the scenario can be set up at this bound. */
