@@ -19,4 +19,6 @@ export interface Benchmark {
   readonly size: Size
   /** The transitions that should be made, at least, in the time in which a bare Effect fiber is suspended and resumed once. */
   readonly perSuspension?: number
+  /** How many times as fast two workers should be as one, at least: it is explored by two as well then. */
+  readonly twoWorkers?: number
 }

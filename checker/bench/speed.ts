@@ -1,12 +1,15 @@
 /** Measures how fast benchmarks are explored, in windows that alternate with those of the rates they are compared with. */
 import * as Effect from "effect/Effect"
+import { campaign } from "../campaign/campaign.ts"
+import type { Source } from "../campaign/source.ts"
 import { dfs } from "../explore/dfs.ts"
 import { explore, type Result } from "../explore/explore.ts"
 import { random } from "../explore/random.ts"
 import { states } from "../explore/states.ts"
 import type { Statistics } from "../explore/strategy.ts"
 import type { Rates, Ratio, SpeedReport } from "../report/bench.ts"
-import { figure } from "../report/text.ts"
+import { boundText, figure } from "../report/text.ts"
+import type { Program } from "../scenario/program.ts"
 import type { Benchmark, Size } from "./benchmark.ts"
 import { fastCheckSchedules, schedules, suspensions, twoFibers } from "./rates.ts"
 
@@ -29,6 +32,9 @@ const overFastCheck = 15
 /** Where a measurement has got to. */
 export type Progress = (what: string, statistics?: Statistics, seconds?: number) => Effect.Effect<void>
 
+/** Where worker threads get a program from; `undefined` when they cannot have it. */
+export type SourceOf = (program: Program) => Effect.Effect<Source | undefined>
+
 export interface Speeds {
   readonly speeds: ReadonlyArray<SpeedReport>
   readonly rates: Rates
@@ -39,10 +45,17 @@ export interface Speeds {
 export const measureSpeeds = Effect.fnUntraced(function* (
   benchmarks: ReadonlyArray<Benchmark>,
   size: Size,
+  sourceOf: SourceOf,
   onProgress: Progress,
 ) {
   const { rounds, window } = plans[size]
-  const measured = benchmarks.map((benchmark) => ({ benchmark, runs: [] as Array<Run> }))
+  const measured = benchmarks.flatMap((benchmark) =>
+    (benchmark.twoWorkers === undefined ? [1] : [1, 2]).map((workers) => ({
+      benchmark,
+      workers,
+      runs: [] as Array<Run>,
+    })),
+  )
   const windows: { [name in "suspensions" | "fastCheck" | "random" | "dfs"]: Array<number> } = {
     suspensions: [],
     fastCheck: [],
@@ -51,10 +64,11 @@ export const measureSpeeds = Effect.fnUntraced(function* (
   }
   for (let round = 1; round <= rounds; round++) {
     const inRound = (what: string) => `round ${round} of ${rounds}: ${what}`
-    for (const { benchmark, runs } of measured) {
+    for (const { benchmark, workers, runs } of measured) {
       yield* onProgress(inRound("bare fibers"))
       windows.suspensions.push(yield* suspensions(window))
-      runs.push(yield* exploreOnce(benchmark, (...figures) => onProgress(inRound(benchmark.scenario.id), ...figures)))
+      const tell = (...figures: [Statistics, number]) => onProgress(inRound(benchmark.scenario.id), ...figures)
+      runs.push(yield* exploreOnce(benchmark, workers, sourceOf, tell))
     }
     yield* onProgress(inRound("schedules of two fibers"))
     windows.suspensions.push(yield* suspensions(window))
@@ -71,7 +85,7 @@ export const measureSpeeds = Effect.fnUntraced(function* (
       dfs: median(windows.dfs),
     },
   }
-  const speeds = measured.map(({ benchmark, runs }) => speedOf(benchmark, runs))
+  const speeds = measured.map(({ benchmark, workers, runs }) => speedOf(benchmark, workers, runs))
   return { speeds, rates, ratios: ratiosOf(benchmarks, speeds, rates) } satisfies Speeds
 })
 
@@ -83,6 +97,8 @@ interface Run {
 
 const exploreOnce = Effect.fnUntraced(function* (
   { scenario, bound }: Benchmark,
+  workers: number,
+  sourceOf: SourceOf,
   onProgress: (statistics: Statistics, seconds: number) => Effect.Effect<void>,
 ) {
   const before = process.memoryUsage.rss()
@@ -90,10 +106,19 @@ const exploreOnce = Effect.fnUntraced(function* (
   const look = () => {
     peak = Math.max(peak, process.memoryUsage.rss())
   }
-  const result = yield* explore(scenario.program(bound), states, { maxSteps, seed: 1 }, {}, (statistics, seconds) => {
+  const program = scenario.program(bound)
+  const options = { maxSteps, seed: 1 }
+  const tell = (statistics: Statistics, seconds: number) => {
     look()
     return onProgress(statistics, seconds)
-  })
+  }
+  const source = workers > 1 ? yield* sourceOf(program) : undefined
+  const result =
+    workers > 1
+      ? yield* campaign(program, options, { workers, ...(source === undefined ? {} : { source }) }, {}, (progress) =>
+          tell(progress.statistics, progress.seconds),
+        )
+      : yield* explore(program, states, options, {}, tell)
   look()
   return { result, memory: peak - before } satisfies Run
 })
@@ -106,7 +131,7 @@ const median = (values: ReadonlyArray<number>): number => {
 }
 
 /** The median of the rounds; the counts are the same in all of them, or there is a bug. */
-const speedOf = (benchmark: Benchmark, runs: ReadonlyArray<Run>): SpeedReport => {
+const speedOf = (benchmark: Benchmark, workers: number, runs: ReadonlyArray<Run>): SpeedReport => {
   const results = runs.map(({ result }) => result)
   const [first] = results
   if (first === undefined) throw new Error("nothing was measured")
@@ -118,6 +143,7 @@ const speedOf = (benchmark: Benchmark, runs: ReadonlyArray<Run>): SpeedReport =>
   return {
     id: benchmark.scenario.id,
     bound: benchmark.scenario.program(benchmark.bound).bound,
+    workers,
     outcome,
     states: statistics.states,
     transitions: statistics.transitions,
@@ -148,11 +174,18 @@ const ratiosOf = (
   speeds: ReadonlyArray<SpeedReport>,
   { suspensions, twoFibers: { program, fastCheck, random, dfs } }: Rates,
 ): ReadonlyArray<Ratio> => [
-  ...speeds.flatMap(({ id, transitionsPerSecond }, position) => {
-    const { perSuspension } = benchmarks[position] ?? {}
-    if (perSuspension === undefined) return []
-    const ratio = transitionsPerSecond / suspensions
-    return [{ of: `transitions of ${id}`, over: "suspensions of a bare fiber", ratio, target: perSuspension }]
+  ...benchmarks.flatMap(({ scenario, bound, perSuspension, twoWorkers }) => {
+    const same = (speed: SpeedReport) =>
+      speed.id === scenario.id && boundText(speed.bound) === boundText(scenario.program(bound).bound)
+    const [one, two] = [1, 2].map((count) => speeds.find((speed) => same(speed) && speed.workers === count))
+    const [of, ratios] = [`transitions of ${scenario.id}`, [] as Array<Ratio>]
+    if (one === undefined) return ratios
+    const over = "suspensions of a bare fiber"
+    const perBare = one.transitionsPerSecond / suspensions
+    if (perSuspension !== undefined) ratios.push({ of, over, ratio: perBare, target: perSuspension })
+    if (two === undefined || twoWorkers === undefined) return ratios
+    const ratio = two.transitionsPerSecond / one.transitionsPerSecond
+    return [...ratios, { of: `${of} by two workers`, over: "those by one", ratio, target: twoWorkers }]
   }),
   {
     of: `random schedules of ${program}`,

@@ -11,6 +11,7 @@ import { boundText, count, figure, indent, printable, seconds, wrap } from "../r
 import { exitStatus, Unexpected } from "./errors.ts"
 import { makeOutput, Output } from "./output.ts"
 import { tool } from "./place.ts"
+import { sourceOf } from "./programSource.ts"
 import { progressLine } from "./progress.ts"
 
 /** What was measured so far. */
@@ -149,9 +150,13 @@ const differenceLines = ({ differences }: ProgramReport | SpeedReport, width: nu
 const measure = Effect.fnUntraced(function* (progress: Progress, benchmarks: ReadonlyArray<Benchmark>, size: Size) {
   const { paint, print, status, tableWidth } = yield* Output
   const wanted = benchmarks.filter((benchmark) => includes(size, benchmark.size))
-  const found = yield* measureSpeeds(wanted, size, (what, statistics, elapsed) =>
-    status(() => (statistics === undefined ? what : progressLine(what, statistics, elapsed ?? 0))),
-  )
+  const found = yield* measureSpeeds(
+    wanted,
+    size,
+    (program) => sourceOf(program, undefined),
+    (what, statistics, elapsed) =>
+      status(() => (statistics === undefined ? what : progressLine(what, statistics, elapsed ?? 0))),
+  ).pipe(Effect.catchTag("WorkersFailed", ({ message }) => Effect.die(new Error(message))))
   Object.assign(progress, found)
   if (found.speeds.length > 0) yield* print(["", ...speedLines(found.speeds, tableWidth, paint.faint)])
   yield* print(["", ...rateLines(found.rates)])
@@ -182,6 +187,7 @@ const speedLines = (
     column("states/s", ["1,000,000"], "right"),
     column("transitions/s", [], "right"),
     column("memory", ["1,000 MiB"], "right"),
+    column("workers", [], "right"),
     column("", Object.values(verdictTexts)),
     column(
       "bound",
@@ -196,6 +202,7 @@ const speedLines = (
     figure(speed.statesPerSecond),
     figure(speed.transitionsPerSecond),
     `${figure(Math.ceil(speed.memory / 2 ** 20))} MiB`,
+    figure(speed.workers),
     verdictTexts[speed.verdict],
     boundText(speed.bound),
   ]

@@ -38,6 +38,8 @@ export const SpeedReport = Schema.Struct({
   outcome: Schema.Literals(["holds", "violated", "inconclusive"]),
   states: Count,
   transitions: Count,
+  /** Threads that explored. */
+  workers: Count,
   expected: Schema.NullOr(Schema.Struct({ states: Count, transitions: Count })),
   /** Whether it holds, with the numbers that are expected, if there are any. */
   verdict: Schema.Literals(["agrees", "differs"]),
