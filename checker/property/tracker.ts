@@ -124,31 +124,27 @@ export class PropertyTracker {
 
   /** Evaluates what a step, whose writes are those since the store's mark, can have broken as a step. */
   checkStep(mark: number): ReadonlyArray<Violation> {
-    const { lastCheck, properties, store } = this
-    const check = ++this.checks
-    for (let written = mark; written < store.mark; written++) {
-      const { actionInvariants } = store.writtenAt(written)
-      for (let i = 0; i < actionInvariants.length; i++) {
-        const position = actionInvariants[i] as number // i is within
-        if (lastCheck[position] === check) continue
-        lastCheck[position] = check
-        this.compare(position, properties[position] as ActionProperty) // see `follow`
-      }
-    }
-    return this.allFound()
+    return this.check(mark, true)
   }
 
   /** Evaluates what those writes can have broken in the state that they lead to. */
   checkState(mark: number): ReadonlyArray<Violation> {
+    return this.check(mark, false)
+  }
+
+  private check(mark: number, asStep: boolean): ReadonlyArray<Violation> {
     const { lastCheck, properties, store } = this
     const check = ++this.checks
     for (let written = mark; written < store.mark; written++) {
-      const { invariants } = store.writtenAt(written)
-      for (let i = 0; i < invariants.length; i++) {
-        const position = invariants[i] as number // i is within
+      const { actionInvariants, invariants } = store.writtenAt(written)
+      const readers = asStep ? actionInvariants : invariants
+      for (let i = 0; i < readers.length; i++) {
+        const position = readers[i] as number // i is within
         if (lastCheck[position] === check) continue
         lastCheck[position] = check
-        this.evaluate(position, properties[position] as StateProperty) // see `follow`
+        const property = properties[position]
+        if (property?.kind === "action") this.compare(position, property)
+        else if (property?.kind === "invariant") this.evaluate(position, property)
       }
     }
     return this.allFound()
