@@ -188,11 +188,7 @@ export class Execution implements System, Others {
     }
     toggle()
     if (this.interchange === undefined) return rest
-    this.interchange.fingerprint(
-      rest.low,
-      rest.high,
-      places.flatMap(({ mention }) => mention ?? []),
-    )
+    this.interchange.fingerprint(rest.low, rest.high, places)
     toggle()
     return this.interchange
   }

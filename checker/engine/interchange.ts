@@ -117,6 +117,9 @@ export class Interchange {
   /** The positions, group by group in the order of their signatures; and the rank of each in its group. */
   private readonly order: Int32Array
   private readonly ranks: Int32Array
+  /** The first `count` are what mentions names beyond its own in the state that is being looked at. */
+  private readonly mentions: Array<Mention> = []
+  private count = 0
   /** The fingerprint that was computed last. */
   low = 0
   high = 0
@@ -186,19 +189,18 @@ export class Interchange {
    * Computes the fingerprint of a state, into `low` and `high`.
    *
    * @param low fingerprint of what belongs to no name; likewise `high`
-   * @param mentions those of fibers, to which those of cells are added
+   * @param fibers where they stand
    */
-  fingerprint(low: number, high: number, mentions: Array<Mention>): void {
-    for (const { cell, known } of this.mentioning) {
-      const mention = known[cell.entry.index]
-      if (mention !== undefined) mentions.push(mention)
-    }
-    const changed = this.sign(mentions)
+  fingerprint(low: number, high: number, fibers: ReadonlyArray<Pick<FiberPlace, "mention">>): void {
+    this.count = 0
+    for (let i = 0; i < fibers.length; i++) this.note(fibers[i]?.mention)
+    for (const { cell, known } of this.mentioning) this.note(known[cell.entry.index])
+    const changed = this.sign()
     low = (low + this.sumLow) | 0
     high = (high + this.sumHigh) | 0
-    if (mentions.length > 0) {
+    if (this.count > 0) {
       if (changed) this.rank()
-      const hash = this.isTied(mentions) ? this.least(mentions) : this.hashOf(mentions)
+      const hash = this.isTied() ? this.least() : this.hash()
       low ^= hash.low
       high ^= hash.high
     }
@@ -206,18 +208,23 @@ export class Interchange {
     this.high = high
   }
 
+  private note(mention: Mention | undefined): void {
+    if (mention !== undefined) this.mentions[this.count++] = mention
+  }
+
   /**
    * Brings the signatures and their sums up to date: what belongs to a name, and how everything else mentions it. Most
    * steps change one of them at most. Returns whether the names may have to be ranked again.
    */
-  private sign(mentions: ReadonlyArray<Mention>): boolean {
+  private sign(): boolean {
+    const { mentions, count } = this
     let changed = this.isUnranked
     for (let position = 0; position < this.names.length; position++) {
       const { part } = this.names[position] as Name // within the names
       let a = part.low
       let b = part.high
-      for (let i = 0; i < mentions.length; i++) {
-        const mention = mentions[i] as Mention // within the mentions
+      for (let i = 0; i < count; i++) {
+        const mention = mentions[i] as Mention // within the count
         a = (a + (mention.coloursLow[position] ?? 0)) | 0
         b = (b + (mention.coloursHigh[position] ?? 0)) | 0
       }
@@ -227,7 +234,7 @@ export class Interchange {
       this.highs[position] = b
       this.mix(position)
     }
-    this.isUnranked = changed && mentions.length === 0
+    this.isUnranked = changed && count === 0
     return changed
   }
 
@@ -263,14 +270,14 @@ export class Interchange {
   }
 
   /** Whether two names have one signature, and it matters to a mention which comes first. */
-  private isTied(mentions: ReadonlyArray<Mention>): boolean {
+  private isTied(): boolean {
     for (const { first, end } of this.ranges) {
       for (let i = first + 1; i < end; i++) {
         const a = this.order[i - 1] ?? 0
         const b = this.order[i] ?? 0
         if (this.compare(a, b) !== 0) continue
-        for (let m = 0; m < mentions.length; m++) {
-          const mention = mentions[m] as Mention // within the mentions
+        for (let m = 0; m < this.count; m++) {
+          const mention = this.mentions[m] as Mention // within the count
           if (!mention.isSymmetric(a, b, this.swapping)) return true
         }
       }
@@ -289,13 +296,13 @@ export class Interchange {
   }
 
   /** The least hash of the mentions, over all rankings that put the signatures in order. */
-  private least(mentions: ReadonlyArray<Mention>): Hash {
+  private least(): Hash {
     let least: Hash | undefined
     const blocks = this.ranges.flatMap((range) => this.blocksOf(range))
     const rankFrom = (block: number): void => {
       const tied = blocks[block]
       if (tied === undefined) {
-        const hash = this.hashOf(mentions)
+        const hash = this.hash()
         if (least === undefined || isLess(hash, least)) least = hash
         return
       }
@@ -319,15 +326,16 @@ export class Interchange {
     return blocks
   }
 
-  private hashOf(mentions: ReadonlyArray<Mention>): Hash {
+  /** The hash of the mentions under the present ranking. */
+  private hash(): Hash {
     let key = 0
     for (let position = 0; position < this.names.length; position++) {
       key = key * mostNames + (this.ranks[position] ?? 0)
     }
     let low = 0
     let high = 0
-    for (let i = 0; i < mentions.length; i++) {
-      const hash = (mentions[i] as Mention).hashAt(key, this.renamingTo) // within the mentions
+    for (let i = 0; i < this.count; i++) {
+      const hash = (this.mentions[i] as Mention).hashAt(key, this.renamingTo) // within the count
       low ^= hash.low
       high ^= hash.high
     }

@@ -18,7 +18,7 @@ import { together, type Violation } from "../property/violation.ts"
 import type { Instance, NamedFiber, Program } from "../scenario/program.ts"
 import type { FiberRun } from "./fiberRun.ts"
 import { interruption } from "./history.ts"
-import { type Interchange, interchangeOf, type Mention } from "./interchange.ts"
+import { type Interchange, interchangeOf } from "./interchange.ts"
 import { type Expansion, type Known, Lookahead } from "./lookahead.ts"
 import { changeable, expectSame, failed, hasFailed, type Node, type Outcome } from "./node.ts"
 import { Nodes, type NodesOptions } from "./nodes.ts"
@@ -85,7 +85,6 @@ export class Memoised implements System, Others {
   /** Counts the changes of where fibers stand; with the number for which the fingerprint was computed last. */
   private changes = 0
   private computedAt = -1
-  private readonly mentions: Array<Mention> = []
   /** How many moves there are to take back. */
   depth = 0
 
@@ -281,10 +280,7 @@ export class Memoised implements System, Others {
   private symmetric(interchange: Interchange): Hash {
     if (this.computedAt !== this.changes) {
       const { store } = this.instance
-      const { mentions } = this
-      mentions.length = 0
-      for (const { mention } of this.at) if (mention !== undefined) mentions.push(mention)
-      interchange.fingerprint(store.low ^ this.part.low, store.high ^ this.part.high, mentions)
+      interchange.fingerprint(store.low ^ this.part.low, store.high ^ this.part.high, this.at)
       this.computedAt = this.changes
     }
     return interchange
