@@ -208,7 +208,11 @@ const totals = (exercised: Result["exercised"]): Readonly<Record<string, number>
 }
 
 const reportOf = (task: Task, result: Result | CampaignResult, finding: Finding | undefined): ScenarioReport => {
-  const covered = figures(task, result.statistics, result.seconds, result.exercised, result.steps)
+  const { statistics, graphStates } = result
+  const covered = {
+    ...figures(task, statistics, result.seconds, result.exercised, result.steps),
+    missedStateOdds: missedStateOdds(statistics.states) + missedStateOdds(graphStates),
+  }
   const gaps = result.outcome === "holds" ? gapsIn(task.scenario.properties, [covered]) : {}
   return { ...covered, ...gaps, ...outcomeOf(result, finding) }
 }

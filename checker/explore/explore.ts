@@ -39,6 +39,8 @@ export type Outcome = "holds" | "violated" | "inconclusive"
 export interface Result {
   readonly outcome: Outcome
   readonly statistics: Statistics
+  /** The states that were matched once more, to decide what is promised; 0 where that was not done. */
+  readonly graphStates: number
   /** Wall-clock seconds. */
   readonly seconds: number
   readonly exercised: ReadonlyArray<{ readonly id: string; readonly times: number }>
@@ -176,6 +178,7 @@ export const conclude = Effect.fnUntraced(function* <E, R>(
   return {
     ...judged,
     statistics: search.statistics,
+    graphStates: liveness?.statistics.states ?? 0,
     exercised: bothExercised(search.exercised, liveness?.exercised ?? []),
     steps: stepsOf(search, named),
     ...(search.compared === undefined ? {} : { compared: search.compared }),

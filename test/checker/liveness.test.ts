@@ -146,8 +146,10 @@ describe("a promise", () => {
   it("is made wherever its premise holds, and counted there", async () => {
     const server = ({ x }: World) => forever(waitFor(x, 1, 2))
     const client = ({ x }: World) => forever(set(x, 1), waitFor(x, 2, 0))
-    const { exercised } = await holds(over((world) => ({ server: server(world), client: client(world) }), answered))
+    const program = over((world) => ({ server: server(world), client: client(world) }), answered)
+    const { exercised, graphStates, statistics } = await holds(program)
     expect(exercised).toEqual([{ id: "promise", times: 1 }])
+    expect(graphStates).toBe(statistics.states)
   })
 
   it("may be broken after it was kept many times", async () => {

@@ -62,7 +62,7 @@ export const oneFault = intervalScenario(
 export const retries = intervalScenario(
   "retries",
   "devices that fault while a CPU invalidates come to the end of their retries",
-  { devices: 2, pages: 2, invalidations: 2, removals: 0 },
+  { devices: 2, pages: 2, invalidations: 3, removals: 0 },
   oneInvalidator(false),
   intervalPromises,
 )
