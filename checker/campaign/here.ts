@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { attempt } from "../engine/supervised.ts"
 import type { Piece } from "../explore/piece.ts"
 import type { StatesSearch } from "../explore/states.ts"
-import type { Ending } from "../explore/strategy.ts"
+import { type Ending, endingOf } from "../explore/strategy.ts"
 import { Bell } from "./messages.ts"
 import { exploreSlice } from "./slice.ts"
 
@@ -42,11 +42,20 @@ export class Here {
 
   private run(): Ending | undefined {
     Atomics.store(this.attention, Bell.attention, 0)
-    if (this.coming !== undefined) this.search.begin(this.coming)
-    this.coming = undefined
-    const ending = exploreSlice(this.search, this.attention)
+    const ending = this.takeUp() ?? exploreSlice(this.search, this.attention)
     if (ending?.kind !== "exhausted") return ending
     this.isExploring = false
     return undefined
+  }
+
+  private takeUp(): Ending | undefined {
+    const piece = this.coming
+    this.coming = undefined
+    try {
+      if (piece !== undefined) this.search.begin(piece)
+      return undefined
+    } catch (error) {
+      return endingOf(error)
+    }
   }
 }

@@ -80,8 +80,12 @@ class Part {
       this.search.begin(piece)
       return undefined
     })
-    if (ending === undefined) this.schedule()
-    else tell({ kind: "ended", ending: plain(ending), rest: piece, figures: this.figures })
+    if (ending === undefined) {
+      this.schedule()
+      return
+    }
+    this.piece = undefined
+    tell({ kind: "ended", ending: plain(ending), rest: piece, figures: this.figures })
   }
 
   pause(): void {

@@ -31,6 +31,7 @@ const Now = {
 export interface Known {
   /** Adds a state; false if it was there. */
   add(low: number, high: number): boolean
+  has(low: number, high: number): boolean
 }
 
 /**
@@ -92,7 +93,13 @@ export class Lookahead {
   }
 
   /** See `Memoised.expand`. */
-  expand(present: Present, at: ReadonlyArray<Node>, states: Known, canPerform: (node: Node) => boolean): Expansion {
+  expand(
+    present: Present,
+    at: ReadonlyArray<Node>,
+    states: Known,
+    reserves: boolean,
+    canPerform: (node: Node) => boolean,
+  ): Expansion {
     const { depth, tracker } = present
     this.fill(present, at, canPerform)
     const row = depth * this.width
@@ -105,8 +112,10 @@ export class Lookahead {
       if (known === Now.impossible || (known === Now.nothing && !(node.options > 0 && canPerform(node)))) continue
       possible += node.options
       if (known === Now.change) {
-        const isNew = states.add(low ^ (this.lows[row + fiber] ?? 0), high ^ (this.highs[row + fiber] ?? 0))
-        if (isNew) moves.push(-1 - moveOf(fiber, 0))
+        const nextLow = low ^ (this.lows[row + fiber] ?? 0)
+        const nextHigh = high ^ (this.highs[row + fiber] ?? 0)
+        const isNew = reserves ? states.add(nextLow, nextHigh) : !states.has(nextLow, nextHigh)
+        if (isNew) moves.push(reserves ? -1 - moveOf(fiber, 0) : moveOf(fiber, 0))
         else if (tracker.counting) node.taken++
       } else for (let option = 0; option < node.options; option++) moves.push(moveOf(fiber, option))
     }

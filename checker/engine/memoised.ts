@@ -126,14 +126,17 @@ export class Memoised implements System, Others {
 
   /**
    * The moves that are possible now, without those of which it is known that they break nothing and lead to a known
-   * state. These count as made. Where it is known of another what state it leads to, that is added to the known ones.
+   * state. These count as made.
+   *
+   * @param reserves whether the state that another move leads to is added to the known ones, where it is known which it
+   * is: no other path then comes there before, be it a shorter one
    */
-  expand(states: Known): Expansion {
+  expand(states: Known, reserves: boolean): Expansion {
     if (this.interchange !== undefined || !this.mayLookAhead) {
       const moves = this.moves()
       return { moves, possible: moves.length }
     }
-    return this.lookahead.expand(this, this.at, states, this.canPerformNow)
+    return this.lookahead.expand(this, this.at, states, reserves, this.canPerformNow)
   }
 
   /** Whether a move may be left out whose outcome is known. */
@@ -152,7 +155,6 @@ export class Memoised implements System, Others {
     const node = this.node(fiber)
     const { operation } = node
     if (operation === undefined) throw new Error(`fiber ${fiber} has no operation to perform`)
-    if (this.tracker.counting) node.taken++
     const storeMark = this.instance.store.mark
     const outcome = this.perform(fiber, node, optionOf(move))
     this.depth++
@@ -162,6 +164,7 @@ export class Memoised implements System, Others {
       outcome.next ??= failed(node)
       this.move(fiber, node, outcome.next)
       this.lookahead.arrive(this.depth)
+      if (this.tracker.counting) node.taken++
       return [result.violation]
     }
     if (operation.kind === "fork") node.child ??= this.nodes.forked(node)
@@ -172,6 +175,8 @@ export class Memoised implements System, Others {
       reached = this.reach(node, operation)
       this.lookahead.arrive(this.depth)
     } else this.lookahead.arrive(this.depth, fiber, outcome)
+    // Only now: a move at which a limit was met on the way is still to be made.
+    if (this.tracker.counting) node.taken++
     const violations = this.tracker.checkStep(storeMark)
     if (outcome.next.violation === undefined && reached?.violation === undefined) return violations
     return [outcome.next, reached].flatMap((each) => each?.violation ?? []).concat(violations)

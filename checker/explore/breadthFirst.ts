@@ -4,7 +4,6 @@
  * in what it keeps: the states that wait, whole, and for every state how it was reached.
  */
 import { getHeapStatistics } from "node:v8"
-import { isReserved, moveIn, type OpenMove } from "../engine/lookahead.ts"
 import type { Memoised, Snapshot } from "../engine/memoised.ts"
 import type { Move } from "../engine/system.ts"
 import type { Violation } from "../property/violation.ts"
@@ -29,7 +28,7 @@ interface Waiting {
   /** States are numbered in the order in which they are found, from 0 for the initial one. */
   readonly state: number
   readonly snapshot: Snapshot
-  readonly moves: ReadonlyArray<OpenMove>
+  readonly moves: ReadonlyArray<Move>
 }
 
 /** About how many bytes of the heap a waiting state takes. */
@@ -110,8 +109,7 @@ export class BreadthFirst implements Search {
   private expand({ state, snapshot, moves }: Waiting): void {
     const { engine, options, statistics } = this
     engine.restore(snapshot)
-    for (const open of moves) {
-      const move = moveIn(open)
+    for (const move of moves) {
       if (this.depth > options.maxSteps) {
         this.ending = tooLong(options.maxSteps, engine, move)
         return
@@ -119,7 +117,7 @@ export class BreadthFirst implements Search {
       statistics.transitions++
       this.open--
       this.judge(engine.step(move), state, move)
-      if (this.ending === undefined && (isReserved(open) || this.visited.add(engine.low, engine.high))) {
+      if (this.ending === undefined && this.visited.add(engine.low, engine.high)) {
         this.judge(engine.judge(), state, move)
         if (this.ending === undefined) this.enter(state, move)
       }
@@ -147,7 +145,7 @@ export class BreadthFirst implements Search {
     const state = this.ways.add(from, move)
     statistics.states++
     statistics.maxDepth = Math.max(statistics.maxDepth, this.depth)
-    const { moves, possible } = engine.expand(this.visited)
+    const { moves, possible } = engine.expand(this.visited, false)
     statistics.transitions += possible - moves.length
     if (possible === 0) this.end(state)
     else if (moves.length > 0) {

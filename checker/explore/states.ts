@@ -173,9 +173,17 @@ export class StatesSearch implements Search {
     this.unmade--
     this.statistics.transitions++
     if (this.isBroken(broken)) return 1
-    if (!isReserved(open) && !this.visited.add(this.engine.low, this.engine.high)) this.engine.undo()
+    if (!this.isNew(open)) this.engine.undo()
     else if (!this.isBroken(this.engine.judge())) this.enterKnown()
     return 1
+  }
+
+  /** Whether the present state, to which an open move has led, is to be visited. It is in the table then. */
+  private isNew(open: OpenMove): boolean {
+    const { low, high } = this.engine
+    if (!isReserved(open)) return this.visited.add(low, high)
+    if (!this.visited.has(low, high)) throw new Error("a move leads to another state than was foreseen")
+    return true
   }
 
   /** Whether the violations that the last move led to end the search. */
@@ -194,7 +202,7 @@ export class StatesSearch implements Search {
   private enterKnown(): void {
     const { engine, statistics } = this
     statistics.states++
-    const { moves, possible } = engine.expand(this.visited)
+    const { moves, possible } = engine.expand(this.visited, true)
     this.stack.push({ moves, next: 0 })
     this.unmade += moves.length
     statistics.transitions += possible - moves.length

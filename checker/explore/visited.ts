@@ -142,7 +142,8 @@ export class Visited {
     this.remember(hash, low, above)
     const segment = this.segmentOf(hash)
     const place = find(segment, hash, low, above)
-    if (isTaken(segment, place)) return false
+    // Not whether the place is taken: another thread may have put another fingerprint there just now.
+    if (segment[place] === low && segment[place + 1] === above) return false
     if ((segment[Header.count] ?? 0) >= fullest) this.prepare(segment)
     return this.shared ? this.putWithOthers(low, above, hash) : this.put(segment, place, low, above, hash)
   }
@@ -170,7 +171,8 @@ export class Visited {
     const hash = hashOf(low, above)
     if (this.isRecent(hash, low, above)) return true
     const segment = this.segmentOf(hash)
-    const found = isTaken(segment, find(segment, hash, low, above))
+    const place = find(segment, hash, low, above)
+    const found = segment[place] === low && segment[place + 1] === above
     if (found) this.remember(hash, low, above)
     return found
   }

@@ -5,7 +5,7 @@ import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { Execution } from "../../checker/engine/execution.ts"
 import { BreadthFirst } from "../../checker/explore/breadthFirst.ts"
-import { cell, checkpoint, type Program, step } from "../../checker/index.ts"
+import { type Cell, cell, checkpoint, guardedStep, type Program, step } from "../../checker/index.ts"
 import { interpret, type RandomProgram, randomProgram, symmetricProgram } from "./randomProgram.ts"
 import { defaults, type Found, programOf, run, survey, unconfirmed } from "./support.ts"
 
@@ -55,6 +55,48 @@ const counters = (rounds: number): Program =>
   })
 
 describe("breadth-first order", () => {
+  it("takes the shortest of two ways to a state, though the longer one was foreseen first", async () => {
+    const program = programOf(() => {
+      const [x, y] = [cell("x", 0), cell("y", 0)]
+      const forever = (name: string, guard: () => boolean, body: () => void) =>
+        Effect.forever(Effect.andThen(checkpoint(name), guardedStep(name, guard, body)))
+      const fibers = {
+        steps: forever(
+          "step",
+          () => x.value < 3,
+          () => {
+            x.value++
+          },
+        ),
+        marks: forever(
+          "mark",
+          () => y.value === 0 && x.value !== 2,
+          () => {
+            y.value = 1
+          },
+        ),
+        leaps: forever(
+          "leap",
+          () => x.value === 0,
+          () => {
+            x.value = 2
+          },
+        ),
+      }
+      return { world: { x, y }, fibers }
+    }, [
+      {
+        kind: "invariant",
+        id: "apart",
+        statement: "x is not 2 once y is 1.",
+        source: "test",
+        holds: ({ x, y }: { readonly x: Cell<number>; readonly y: Cell<number> }) => x.value !== 2 || y.value !== 1,
+      },
+    ])
+    const { moves } = await run(program, "states", { breadthFirst: true })
+    expect(moves).toHaveLength(2)
+  })
+
   it("visits what depth-first order visits, and finds a violation of the fewest steps", {
     timeout: 600_000,
   }, async () => {

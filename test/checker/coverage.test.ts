@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
+import { Memoised } from "../../checker/engine/memoised.ts"
 import {
   fork,
   guardedStep,
@@ -41,6 +42,13 @@ describe("how often steps are taken", () => {
 
   it("counts all executions of a sample", async () => {
     expect(await times(three, "random", 10)).toEqual({ one: 10, two: 10, three: 10 })
+  })
+
+  it("does not count a step at which a limit was met, as it is still to be taken", () => {
+    const engine = new Memoised(three, { nodeLimit: 2 })
+    engine.begin()
+    expect(() => engine.take(0)).toThrow("different histories of fibers were learnt")
+    expect(Object.fromEntries(engine.stepsTaken())).toEqual({ one: 0, three: 0 })
   })
 
   it("knows the steps that are reached and never taken", async () => {

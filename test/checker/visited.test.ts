@@ -6,6 +6,27 @@ import { describe, expect, it } from "vitest"
 import { ownSupply, segmentBytes, Visited } from "../../checker/explore/visited.ts"
 import { missedStateOdds } from "../../checker/index.ts"
 
+/**
+ * Lets each of two threads add fingerprints; tells how many were new to each.
+ *
+ * @param abreast where they tell each other how far they are, if they are to keep abreast
+ */
+const addAtOnce = async (visited: Visited, fingerprints: ReadonlyArray<Int32Array>, abreast?: Int32Array) => {
+  visited.provide(64)
+  const table = visited.share()
+  const threads = fingerprints.map(() => new Worker(new URL("./visitedThread.mjs", import.meta.url)))
+  await Promise.all(threads.map((thread) => once(thread, "message")))
+  const counts = await Promise.all(
+    threads.map(async (thread, who) => {
+      thread.postMessage({ table, fingerprints: fingerprints[who], abreast, who })
+      const [added]: Array<number> = await once(thread, "message")
+      return added ?? 0
+    }),
+  )
+  await Promise.all(threads.map((thread) => thread.terminate()))
+  return counts
+}
+
 describe("the set of visited states", () => {
   it("knows what was added, and nothing else", () => {
     const random = seedrandom.alea("visited").int32
@@ -68,24 +89,31 @@ describe("the set of visited states", () => {
     const backwards = wanted.slice().reverse() // halves change places: other fingerprints
     const other = Int32Array.from(wanted, (_, i) => backwards[i ^ 1] ?? 0) // the same ones, last first
     const visited = new Visited()
-    visited.provide(64)
-    const table = visited.share()
-    const threads = [wanted, other].map(() => new Worker(new URL("./visitedThread.mjs", import.meta.url)))
-    await Promise.all(threads.map((thread) => once(thread, "message")))
-    const counts = await Promise.all(
-      threads.map(async (thread, i) => {
-        thread.postMessage({ table, fingerprints: i === 0 ? wanted : other })
-        const [added]: Array<number> = await once(thread, "message")
-        return added ?? 0
-      }),
-    )
-    await Promise.all(threads.map((thread) => thread.terminate()))
+    const counts = await addAtOnce(visited, [wanted, other])
     expect(Math.min(...counts)).toBeGreaterThan(0)
     expect(counts.reduce((sum, count) => sum + count)).toBe(400_000)
     expect(visited.size).toBe(400_000)
     visited.unshare()
     for (let i = 0; i < wanted.length; i += 2) {
       if (!visited.has(wanted[i] ?? 0, wanted[i + 1] ?? 0)) expect.fail(`fingerprint ${i / 2} is gone`)
+    }
+  })
+
+  it("loses nothing where two threads are after the same places for different fingerprints", async () => {
+    const count = 60_000
+    for (let round = 0; round < 6; round++) {
+      const visited = new Visited()
+      const abreast = new Int32Array(new SharedArrayBuffer(8))
+      const fingerprints = [0, 1].map((who) =>
+        Int32Array.from({ length: 2 * count }, (_, i) => {
+          const high = (i | 1) * 2 + who
+          const hash = Math.imul((i >> 1) + round * count, 0x2545f491) // the same for both threads
+          return i % 2 === 1 ? high : hash ^ Math.imul(high, 0x9e3779b1)
+        }),
+      )
+      const counts = await addAtOnce(visited, fingerprints, abreast)
+      expect(counts).toEqual([count, count])
+      expect(visited.size).toBe(2 * count)
     }
   })
 
