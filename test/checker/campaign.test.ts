@@ -102,7 +102,7 @@ describe("several workers", () => {
     expect(moves).toEqual([])
   })
 
-  it("agree with one on random programs", { timeout: 600_000 }, async () => {
+  it("agree with one on random programs", { timeout: 7_200_000 }, async () => {
     const seen = { holding: 0, broken: 0 }
     const compare = async (random: Parameters<typeof program>[0] & { kind: "random" }) => {
       const alone = await survey(program(random), "states")
@@ -127,7 +127,7 @@ describe("several workers", () => {
     expect(seen.broken).toBeGreaterThan(wanted / 10)
   })
 
-  it("agree with one on programs with interchangeable fibers", { timeout: 600_000 }, async () => {
+  it("agree with one on programs with interchangeable fibers", { timeout: 7_200_000 }, async () => {
     const compare = async (random: Argument) => {
       const alone = await run(program(random), "states")
       const together = await explored(random, fromTheStart)
