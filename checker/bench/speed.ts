@@ -85,13 +85,15 @@ export const measureSpeeds = Effect.fnUntraced(function* (
       dfs: median(windows.dfs),
     },
   }
-  const speeds = measured.map(({ benchmark, workers, runs }) => speedOf(benchmark, workers, runs))
+  const speeds = measured.map(({ benchmark, runs }) => speedOf(benchmark, runs))
   return { speeds, rates, ratios: ratiosOf(benchmarks, speeds, rates) } satisfies Speeds
 })
 
 /** One exploration of a benchmark, and by how many bytes the process grew meanwhile. */
 interface Run {
   readonly result: Result
+  /** How many threads explored: fewer than wanted where others cannot have the program, or have no time to begin. */
+  readonly workers: number
   readonly memory: number
 }
 
@@ -118,9 +120,9 @@ const exploreOnce = Effect.fnUntraced(function* (
       ? yield* campaign(program, options, { workers, ...(source === undefined ? {} : { source }) }, {}, (progress) =>
           tell(progress.statistics, progress.seconds),
         )
-      : yield* explore(program, states, options, {}, tell)
+      : { ...(yield* explore(program, states, options, {}, tell)), workers: 1 }
   look()
-  return { result, memory: peak - before } satisfies Run
+  return { result, workers: result.workers, memory: peak - before } satisfies Run
 })
 
 const median = (values: ReadonlyArray<number>): number => {
@@ -131,7 +133,7 @@ const median = (values: ReadonlyArray<number>): number => {
 }
 
 /** The median of the rounds; the counts are the same in all of them, or there is a bug. */
-const speedOf = (benchmark: Benchmark, workers: number, runs: ReadonlyArray<Run>): SpeedReport => {
+const speedOf = (benchmark: Benchmark, runs: ReadonlyArray<Run>): SpeedReport => {
   const results = runs.map(({ result }) => result)
   const [first] = results
   if (first === undefined) throw new Error("nothing was measured")
@@ -143,7 +145,7 @@ const speedOf = (benchmark: Benchmark, workers: number, runs: ReadonlyArray<Run>
   return {
     id: benchmark.scenario.id,
     bound: benchmark.scenario.program(benchmark.bound).bound,
-    workers,
+    workers: Math.min(...runs.map(({ workers }) => workers)),
     outcome,
     states: statistics.states,
     transitions: statistics.transitions,

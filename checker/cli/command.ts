@@ -269,7 +269,7 @@ export const commandLine = (registry: Registry, benchmarks: ReadonlyArray<Benchm
     "bench",
     {
       size: Flag.Literals("size", sizes).pipe(
-        Flag.withDescription("How much to measure: a few seconds, about a minute, or everything (default usual)"),
+        Flag.withDescription("How much to measure: a few seconds, about two minutes, or everything (default usual)"),
         Flag.withDefault("usual" as const),
       ),
       json,

@@ -70,6 +70,17 @@ const seldom = (a: (world: World) => Effect.Effect<unknown>): Program =>
     a: a(world),
   }))
 
+/** Fiber a forgets at a checkpoint what it has seen in x, and goes on with it. */
+const forgetful = (goOn: (world: World, seen: number) => Generator<Effect.Effect<unknown>, void, never>): Program =>
+  seldom((world) =>
+    Effect.gen(function* () {
+      const seen = yield* step("read", () => world.x.value)
+      yield* checkpoint("forget")
+      yield* gate(world)
+      yield* Effect.gen(() => goOn(world, seen))
+    }),
+  )
+
 interface Cheat {
   readonly name: string
   readonly program: Program
@@ -82,78 +93,53 @@ interface Cheat {
 const cheats: ReadonlyArray<Cheat> = [
   {
     name: "a checkpoint that forgets a value which a body uses two steps later",
-    program: seldom((world) =>
-      Effect.gen(function* () {
-        const seen = yield* step("read", () => world.x.value)
-        yield* checkpoint("forget")
-        yield* gate(world)
-        yield* step("write", () => {
-          world.y.value = seen
-        })
-      }),
-    ),
+    program: forgetful(function* (world, seen) {
+      yield* step("write", () => {
+        world.y.value = seen
+      })
+    }),
     parts: ["fiber a, in write", "cell y is", "checkpoint forget does not name a value that is still needed"],
     missed: true,
   },
   {
     name: "a checkpoint that forgets a value which a body uses sixty steps later",
-    program: seldom((world) =>
-      Effect.gen(function* () {
-        const seen = yield* step("read", () => world.x.value)
-        yield* checkpoint("forget")
-        yield* gate(world)
-        yield* idle
-        yield* step("write", () => {
-          world.y.value = seen
-        })
-      }),
-    ),
+    program: forgetful(function* (world, seen) {
+      yield* idle
+      yield* step("write", () => {
+        world.y.value = seen
+      })
+    }),
     parts: ["fiber a, in write", "cell y is", "checkpoint forget does not name"],
     missed: true,
   },
   {
     name: "a checkpoint that forgets a value which decides the last of sixty steps",
-    program: seldom((world) =>
-      Effect.gen(function* () {
-        const seen = yield* step("read", () => world.x.value)
-        yield* checkpoint("forget")
-        yield* gate(world)
-        yield* idle
-        if (seen === 2) yield* set(world.y, 2)
-      }),
-    ),
+    program: forgetful(function* (world, seen) {
+      yield* idle
+      if (seen === 2) yield* set(world.y, 2)
+    }),
     parts: ["fiber a", "its next step is its end, and set(2)", "checkpoint forget does not name"],
     missed: true,
   },
   {
     name: "a checkpoint that forgets a value which a guard uses later",
-    program: seldom((world) =>
-      Effect.gen(function* () {
-        const seen = yield* step("read", () => world.x.value)
-        yield* checkpoint("forget")
-        yield* gate(world)
-        yield* guardedStep(
-          "write",
-          () => seen === 2 || world.y.value === 1,
-          () => {
-            world.y.value = 2
-          },
-        )
-      }),
-    ),
+    program: forgetful(function* (world, seen) {
+      yield* guardedStep(
+        "write",
+        () => seen === 2 || world.y.value === 1,
+        () => {
+          world.y.value = 2
+        },
+      )
+    }),
     parts: ["fiber a, in write", "its guard is", "checkpoint forget does not name"],
     missed: false,
   },
   {
     name: "a checkpoint that forgets a value which decides the next step",
-    program: seldom((world) =>
-      Effect.gen(function* () {
-        const seen = yield* step("read", () => world.x.value)
-        yield* checkpoint("forget")
-        yield* gate(world)
-        if (seen === 2) yield* set(world.y, 2)
-      }),
-    ),
+    program: forgetful(function* (world, seen) {
+      if (seen === 2) yield* set(world.y, 2)
+    }),
     parts: ["fiber a", "its next step is", "set(2)", "checkpoint forget does not name"],
     missed: true,
   },

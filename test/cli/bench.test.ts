@@ -97,6 +97,30 @@ describe.concurrent("bench", () => {
     expect(ran.status).toBe(130)
   })
 
+  // Half a minute of both cores: `npm run test:long`.
+  it.skipIf(process.env.SHOOTDOWN_LONG === undefined)(
+    "measures two workers beside one, and says so only where there were two",
+    async () => {
+      const from = (module: string) => `import { main } from "${repository}/checker/cli/main.ts"
+     import { registry } from "${repository}/spec/registry.ts"
+     const scenario = registry.flatMap((p) => p.scenarios).find(({ id }) => id === "notifier/interval/overlapping")
+     const bound = { devices: 1, pages: 2, invalidations: 3, removals: 0 }
+     const benchmarks = [{ scenario, bound, size: "quick", twoWorkers: 1.1 }]
+     main(registry, { benchmarks, ${module} })`
+      const measured = async (name: string, module: string) => {
+        const ran = await shootdown(["bench", "--size", "quick", "--json", "-"], {
+          script: put(`${name}.ts`, from(module)),
+        })
+        expect(ran.status).toBe(0)
+        const { speeds, ratios } = decode(ran.stdout)
+        expect(new Set(speeds.map(({ states, transitions }) => `${states} ${transitions}`)).size).toBe(1)
+        return [speeds.map(({ workers }) => workers), ratios.filter(({ of }) => of.endsWith("by two workers")).length]
+      }
+      expect(await measured("two", `module: "file://${repository}/spec/registry.ts"`)).toEqual([[1, 2], 1])
+      expect(await measured("alone", "")).toEqual([[1, 1], 0])
+    },
+  )
+
   it("knows its sizes", async () => {
     const ran = await shootdown(["bench", "--size", "huge"])
     expect(ran.stderr).toContain("--size huge must be one of quick, usual, full")
