@@ -7,8 +7,11 @@ export type Slot<A> = Struct<A> & { live: boolean; generation: number; readonly 
 export interface Arena<A> {
   readonly name: string
   readonly slots: ReadonlyArray<Slot<A>>
-  /** Takes the lowest free slot, one generation younger than before; `undefined` when all are taken. Within a step. */
-  allocate(): Slot<A> | undefined
+  /**
+   * Takes the lowest free slot that fits, one generation younger than before; `undefined` when there is none. Within a
+   * step.
+   */
+  allocate(fits?: (slot: Slot<A>) => boolean): Slot<A> | undefined
   /** Gives a slot back and its fields their first contents. Its generation stays, so that stale references show. */
   free(slot: Slot<A>): void
 }
@@ -29,8 +32,8 @@ export const arena = <A extends object>(name: string, size: number, initial: A):
   return {
     name,
     slots,
-    allocate: () => {
-      const slot = slots.find((candidate) => !candidate.live)
+    allocate: (fits = () => true) => {
+      const slot = slots.find((candidate) => !candidate.live && fits(candidate))
       if (slot === undefined) return undefined
       slot.live = true
       slot.generation++

@@ -4,10 +4,10 @@
  */
 import * as Effect from "effect/Effect"
 import { type Cell, cell, enterLoop, step } from "../../checker/program/index.ts"
-import { hmmRangeFault } from "../hmm/rangeFault.ts"
-import type { Frame } from "../mm/folio.ts"
+import { type HmmPfn, hmmRangeFault } from "../hmm/rangeFault.ts"
 import { type Mm, mmapReadLock, mmapReadUnlock } from "../mm/mm.ts"
 import { at, pagesOf, type Range } from "../mm/range.ts"
+import type { NotifierRange } from "../notifier/events.ts"
 import {
   type IntervalSubscription,
   intervalSubscription,
@@ -15,7 +15,7 @@ import {
   mmuIntervalReadRetry,
   mmuIntervalSetSeq,
 } from "../notifier/interval.ts"
-import { type Mutex, mutex, mutexLock, mutexUnlock } from "../sync/mutex.ts"
+import { type Mutex, mutex, mutexLock, mutexTrylock, mutexUnlock } from "../sync/mutex.ts"
 
 /** A mirroring device, with the driver's state for one process. */
 export interface MirrorDevice {
@@ -25,20 +25,22 @@ export interface MirrorDevice {
   /** The driver's lock, which read_retry is paired with: the "user lock". */
   readonly lock: Mutex
   /** The device's page table, by the process's addresses. */
-  readonly pageTable: ReadonlyArray<Cell<Frame | null>>
+  readonly pageTable: ReadonlyArray<Cell<HmmPfn | null>>
 }
 
 /** Makes a device with an empty page table and a subscription to a range, not inserted. */
 export const mirrorDevice = (mm: Mm, name: string, mirrored: Range): MirrorDevice => {
   const lock = mutex(`${name}.lock`)
-  const pageTable = mm.pte.map((_, va) => cell<Frame | null>(`${name}.pte${va}`, null))
+  const pageTable = mm.pte.map((_, va) => cell<HmmPfn | null>(`${name}.pte${va}`, null))
 
   /** `ops->invalidate` */
-  const invalidate = Effect.fnUntraced(function* (range: Range, seq: number) {
-    yield* mutexLock(lock)
+  const invalidate = Effect.fnUntraced(function* (range: NotifierRange, seq: number) {
+    if (range.blockable) yield* mutexLock(lock)
+    else if (!(yield* mutexTrylock(lock))) return false
     yield* mmuIntervalSetSeq(iv, seq)
     yield* deviceUnmap(name, pageTable, range)
     yield* mutexUnlock(lock)
+    return true
   })
   const iv: IntervalSubscription = intervalSubscription(mm.subscriptions, name, mirrored, invalidate)
   return { name, mm, iv, lock, pageTable }
@@ -54,9 +56,10 @@ const deviceUnmap = (name: string, pageTable: MirrorDevice["pageTable"], range: 
  * A device fault on all that the device mirrors: reads the CPU's page table and repeats it in the device's, unless it
  * changed meanwhile.
  *
- * @returns false when the process has nothing mapped there
+ * @param write whether the device is to store there
+ * @returns false when the process has nothing mapped there for that
  */
-export const mirrorFault = Effect.fnUntraced(function* (device: MirrorDevice) {
+export const mirrorFault = Effect.fnUntraced(function* (device: MirrorDevice, write = true) {
   const { mm, iv, lock, pageTable } = device
   const { range } = iv
   const head = yield* enterLoop("mirror_fault")
@@ -64,10 +67,10 @@ export const mirrorFault = Effect.fnUntraced(function* (device: MirrorDevice) {
     yield* head()
     const seq = yield* mmuIntervalReadBegin(mm.subscriptions, iv)
     yield* mmapReadLock(mm)
-    const frames = yield* hmmRangeFault(mm, iv, seq, range)
+    const pfns = yield* hmmRangeFault(mm, iv, seq, range, write)
     yield* mmapReadUnlock(mm)
-    if (frames === "-EBUSY") continue
-    if (frames === "-EFAULT") return false
+    if (pfns === "-EBUSY") continue
+    if (pfns === "-EFAULT") return false
 
     yield* mutexLock(lock)
     if (yield* mmuIntervalReadRetry(iv, seq)) {
@@ -76,7 +79,7 @@ export const mirrorFault = Effect.fnUntraced(function* (device: MirrorDevice) {
     }
     for (const [position, va] of pagesOf(range).entries()) {
       yield* step("device_map", [device.name, va], () => {
-        at(pageTable, va).value = frames[position] ?? null
+        at(pageTable, va).value = pfns[position] ?? null
       })
     }
     yield* mutexUnlock(lock)

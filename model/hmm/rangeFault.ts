@@ -1,45 +1,87 @@
-/** hmm_range_fault (mm/hmm.c) for anonymous memory, every page requested with HMM_PFN_REQ_FAULT. */
+/** hmm_range_fault (mm/hmm.c), every page requested with HMM_PFN_REQ_FAULT. */
 import * as Effect from "effect/Effect"
 import { enterLoop, step } from "../../checker/program/index.ts"
-import { handleMmFault } from "../mm/fault.ts"
+import { handleMmFault, migrationEntryWait } from "../mm/fault.ts"
 import type { Frame } from "../mm/folio.ts"
-import type { Mm } from "../mm/mm.ts"
+import { findVma, type Mm } from "../mm/mm.ts"
+import type { Pte } from "../mm/pte.ts"
 import { at, pagesOf, type Range } from "../mm/range.ts"
+import { allows } from "../mm/vma.ts"
 import { type IntervalSubscription, mmuIntervalCheckRetry } from "../notifier/interval.ts"
 
-/** What a range fault comes to: the frames, or the kernel's error. */
-export type RangeFault = ReadonlyArray<Frame> | "-EBUSY" | "-EFAULT"
+/** A page as HMM tells it: the frame, `null` for the zero page, and HMM_PFN_WRITE. */
+export type HmmPfn = { readonly page: Frame | null; readonly write: boolean }
+
+/** What a range fault comes to: the pages, or the kernel's error. */
+export type RangeFault = ReadonlyArray<HmmPfn> | "-EBUSY" | "-EFAULT"
+
+/** What the walk finds in an entry: a page, a migration that is to be waited for, or that a fault is needed. */
+type Found = HmmPfn | { readonly migrating: Frame } | "fault" | "-EFAULT"
 
 /**
  * Reads the page table of the range without its lock and faults in what is not present, `mmap_lock` held for read. No
  * reference is taken on any page: only `mmuIntervalReadRetry` makes the result trustworthy.
  *
  * On an internal restart the pages before `last` stay as they were read.
+ *
+ * @param write whether the pages are to be writable (HMM_PFN_REQ_WRITE)
  */
-export const hmmRangeFault = Effect.fnUntraced(function* (mm: Mm, iv: IntervalSubscription, seq: number, range: Range) {
-  const frames: Array<Frame> = []
+export const hmmRangeFault = Effect.fnUntraced(function* (
+  mm: Mm,
+  iv: IntervalSubscription,
+  seq: number,
+  range: Range,
+  write: boolean,
+) {
+  const pfns: Array<HmmPfn> = []
   const head = yield* enterLoop("hmm_range_fault")
   for (;;) {
-    yield* head(frames)
+    yield* head(pfns)
     if (yield* mmuIntervalCheckRetry(iv, seq)) return "-EBUSY" as const
     let missing: number | undefined
-    for (const va of pagesOf(range).slice(frames.length)) {
-      const found = yield* step("hmm_vma_handle_pte", [va], () =>
-        at(mm.vma, va).value ? at(mm.pte, va).value : "-EFAULT",
-      )
+    for (const va of pagesOf(range).slice(pfns.length)) {
+      const found = yield* step("hmm_vma_handle_pte", [va], () => hmmVmaHandlePte(mm, va, write))
       if (found === "-EFAULT") return found
-      if (found === null) {
+      if (found === "fault") {
         missing = va
         break
       }
-      frames.push(found)
+      if ("migrating" in found) {
+        yield* migrationEntryWait(mm, found.migrating)
+        return "-EBUSY" as const
+      }
+      pfns.push(found)
     }
-    if (missing === undefined) return frames
+    if (missing === undefined) return pfns
     const needed = pagesOf({ start: missing, end: range.end })
-    const faulted = yield* step("hmm_vma_fault", [missing], () => needed.filter((va) => at(mm.vma, va).value))
+    const faulted = yield* step("hmm_vma_fault", [missing], () => needed.filter((va) => mayAccess(mm, va, write)))
     // All of them are faulted in, then the walk begins again at the page that was missing.
     for (const va of faulted) {
-      if (!(yield* handleMmFault(mm, va))) return "-EFAULT" as const
+      if ((yield* handleMmFault(mm, va, { write })) !== "done") return "-EFAULT" as const
     }
   }
 })
+
+const mayAccess = (mm: Mm, va: number, write: boolean): boolean => {
+  const vma = findVma(mm, va)
+  return vma !== null && allows(vma, write)
+}
+
+/** `hmm_vma_handle_pte`: one entry, read without its lock. */
+const hmmVmaHandlePte = (mm: Mm, va: number, write: boolean): Found => {
+  if (!mayAccess(mm, va, write)) return "-EFAULT"
+  const pte: Pte = at(mm.pte, va).value
+  switch (pte?.kind) {
+    case "present":
+      if (pte.access === "none" || (write && pte.access !== "write")) return "fault"
+      return { page: pte.page, write: pte.access === "write" }
+    case "zero":
+      return write || pte.access === "none" ? "fault" : { page: null, write: false }
+    case "migration":
+      return { migrating: pte.page }
+    case "marker":
+      return "-EFAULT"
+    default:
+      return "fault"
+  }
+}

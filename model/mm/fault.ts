@@ -1,52 +1,171 @@
-/** Page faults of anonymous memory (mm/memory.c). */
+/** Page faults (mm/memory.c: handle_mm_fault). */
 import * as Effect from "effect/Effect"
-import { enterLoop, step } from "../../checker/program/index.ts"
+import { assert, guardedStep, step } from "../../checker/program/index.ts"
+import { fileFault } from "../file/fault.ts"
 import { underLock } from "../sync/spinlock.ts"
-import { type Frame, folioAlloc, folioPut } from "./folio.ts"
-import { type Mm, mmapReadLock, mmapReadUnlock } from "./mm.ts"
+import { doWpPage } from "./cow.ts"
+import { type Frame, folioAlloc, folioOf, folioPut } from "./folio.ts"
+import { findVma, hasTable, type Mm, pageTableLock, tableOf } from "./mm.ts"
+import { isWritable, type Migration, type Present, type Pte, present, pteSame, type Swap } from "./pte.ts"
 import { at } from "./range.ts"
-import { tlbOf } from "./tlb.ts"
+import { addNewAnonRmap } from "./rmap.ts"
+import { doSwapPage } from "./swapIn.ts"
+import { mostAccess, sameVma, type Vma } from "./vma.ts"
+
+/** What a fault is for (FAULT_FLAG_WRITE, FAULT_FLAG_UNSHARE). */
+export interface FaultFlags {
+  readonly write: boolean
+  readonly unshare?: boolean
+}
+
+/** `done` promises nothing about the entry: whoever faulted looks again. */
+export type FaultResult = "done" | "SIGBUS" | "OOM"
+
+/** What `handle_pte_fault` finds, and what it therefore calls. */
+type Found =
+  | { readonly call: "nothing" | "__pte_alloc" | "do_anonymous_page" | "do_fault" | "SIGBUS" }
+  | { readonly call: "do_swap_page"; readonly pte: Swap }
+  | { readonly call: "migration_entry_wait"; readonly pte: Migration }
+  | { readonly call: "do_numa_page"; readonly pte: Present }
+  | { readonly call: "do_wp_page"; readonly pte: Pte }
 
 /**
- * `handle_mm_fault`, with `mmap_lock` held for read and the VMA found; nothing happens where a page is present.
+ * `handle_mm_fault`, with `mmap_lock` or the VMA's lock held for read, and an access that the VMA allows.
  *
- * @returns false when there is no memory
+ * The entry is read without its lock; every path looks at it again under the lock before it changes it.
  */
-export const handleMmFault = Effect.fnUntraced(function* (mm: Mm, va: number) {
-  const fresh = yield* step("alloc_anon_folio", [va], () =>
-    at(mm.pte, va).value === null ? (folioAlloc(mm.folios, mm.name) ?? "-ENOMEM") : "present",
-  )
-  if (fresh === "-ENOMEM") return false
-  if (fresh === "present") return true
-  yield* underLock(mm.pageTableLock, "do_anonymous_page", [va], () => {
-    const pte = at(mm.pte, va)
-    if (pte.value === null) pte.value = fresh
-    else folioPut(mm.folios, fresh)
-  })
-  return true
-})
-
-/**
- * A load or store of a thread on a CPU: through the CPU's TLB, filled from the page table, with a page fault where
- * nothing is present.
- *
- * @returns false when it ends in SIGSEGV or for lack of memory
- */
-export const userAccess = Effect.fnUntraced(function* (mm: Mm, cpu: string, va: number) {
-  const cache = tlbOf(mm, cpu)
-  const head = yield* enterLoop("user_access")
-  for (;;) {
-    yield* head()
-    const translated = yield* step("user_access", [va], (): Frame | null => {
-      const entry = at(cache, va)
-      entry.value ??= at(mm.pte, va).value
-      return entry.value
-    })
-    if (translated !== null) return true
-    yield* mmapReadLock(mm)
-    const mapped = yield* step("find_vma", [va], () => at(mm.vma, va).value)
-    const handled = mapped && (yield* handleMmFault(mm, va))
-    yield* mmapReadUnlock(mm)
-    if (!handled) return false
+export const handleMmFault = Effect.fnUntraced(function* (mm: Mm, va: number, flags: FaultFlags) {
+  const found = yield* step("handle_pte_fault", [mm.name, va], () => handlePteFault(mm, va, flags))
+  switch (found.call) {
+    case "nothing":
+      return "done" as const
+    case "SIGBUS":
+      return "SIGBUS" as const
+    case "__pte_alloc":
+      return yield* pteAlloc(mm, va)
+    case "do_anonymous_page":
+      return yield* doAnonymousPage(mm, va, flags.write)
+    case "do_fault":
+      return yield* fileFault(mm, va, flags.write)
+    case "do_swap_page":
+      return yield* doSwapPage(mm, va, found.pte, flags.write)
+    case "migration_entry_wait":
+      return yield* migrationEntryWait(mm, found.pte.page)
+    case "do_numa_page":
+      return yield* doNumaPage(mm, va, found.pte)
+    case "do_wp_page":
+      return yield* doWpPage(mm, va, found.pte, flags.unshare === true)
   }
 })
+
+const handlePteFault = (mm: Mm, va: number, { write, unshare }: FaultFlags): Found => {
+  const vma = lockedVma(mm, va)
+  if (!hasTable(mm, va)) return { call: "__pte_alloc" }
+  const pte = at(mm.pte, va).value
+  switch (pte?.kind) {
+    case undefined:
+      return { call: vma.file === null ? "do_anonymous_page" : "do_fault" }
+    case "swap":
+      return { call: "do_swap_page", pte }
+    case "migration":
+      return { call: "migration_entry_wait", pte }
+    case "marker":
+      return { call: "SIGBUS" }
+    case "present":
+      if (pte.access === "none") return { call: "do_numa_page", pte }
+  }
+  return (write || unshare === true) && !isWritable(pte) ? { call: "do_wp_page", pte } : { call: "nothing" }
+}
+
+/** The VMA that the caller's lock keeps where it is. */
+export const lockedVma = (mm: Mm, va: number): Vma => {
+  const vma = findVma(mm, va)
+  assert(vma !== null, `page ${va} of ${mm.name} has no VMA in the middle of a fault`)
+  return vma
+}
+
+/** `__pte_alloc`: links an empty page table. */
+const pteAlloc = (mm: Mm, va: number): Effect.Effect<FaultResult> =>
+  step("__pte_alloc", [mm.name, va], () => {
+    const { state } = tableOf(mm, va)
+    if (!state.linked) {
+      state.linked = true
+      state.live = true
+      state.generation++
+    }
+    return "done"
+  })
+
+/** `do_anonymous_page`: the zero page for a load, a fresh page for a store. */
+const doAnonymousPage = Effect.fnUntraced(function* (mm: Mm, va: number, write: boolean) {
+  const { folios } = mm.system
+  const fresh = write ? yield* allocAnonFolio(mm, va, "alloc_anon_folio") : null
+  if (write && fresh === null) return "OOM" as const
+  return yield* underLock(pageTableLock(mm, va), "do_anonymous_page", [mm.name, va], (): FaultResult => {
+    const pte = at(mm.pte, va)
+    const vma = lockedVma(mm, va)
+    if (pte.value !== null || mm.state.unstable || !hasTable(mm, va)) {
+      if (fresh !== null) folioPut(folios, fresh)
+      return mm.state.unstable ? "SIGBUS" : "done"
+    }
+    if (fresh === null) pte.value = { kind: "zero", access: "read" }
+    else {
+      addNewAnonRmap(folioOf(folios, fresh), vma)
+      mm.rss.anon++
+      pte.value = present(fresh, mostAccess(vma), { dirty: true })
+    }
+    return "done"
+  })
+})
+
+/**
+ * `vmf_anon_prepare` and `folio_prealloc`: the VMA gets its anon_vma, if it has none, and a fresh, zeroed page is
+ * allocated and charged to the process; `null` when there is none.
+ */
+export const allocAnonFolio = (mm: Mm, va: number, name: string): Effect.Effect<Frame | null> =>
+  step(name, [mm.name, va], () => {
+    anonVmaPrepare(mm, va)
+    return folioAlloc(mm.system.folios, mm.name)
+  })
+
+/** `__anon_vma_prepare`, for the whole area that the page is in. Within a step. */
+export const anonVmaPrepare = (mm: Mm, va: number): void => {
+  const vma = lockedVma(mm, va)
+  if (vma.anonVmas.length > 0) return
+  const areaReaches = (from: number, by: 1 | -1): number => {
+    const here = findVma(mm, from)
+    const there = findVma(mm, from + by)
+    const joined = here !== null && there !== null && (by === 1 ? sameVma(here, there) : sameVma(there, here))
+    return joined ? areaReaches(from + by, by) : from
+  }
+  const first = areaReaches(va, -1)
+  const last = areaReaches(va, 1)
+  for (let page = first; page <= last; page++) {
+    const cell = at(mm.vma, page)
+    if (cell.value !== null) cell.value = { ...cell.value, anonVmas: [mm.name] }
+  }
+}
+
+/** `do_numa_page`, where the page may stay: gives back the access that the VMA allows. */
+const doNumaPage = (mm: Mm, va: number, orig: Present): Effect.Effect<FaultResult> =>
+  underLock(pageTableLock(mm, va), "do_numa_page", [mm.name, va], () => {
+    const pte = at(mm.pte, va)
+    if (!pteSame(pte.value, orig)) return "done"
+    const vma = lockedVma(mm, va)
+    const folio = folioOf(mm.system.folios, orig.page)
+    const writable = mostAccess(vma) === "write" && (vma.shared || folio.anonExclusive)
+    pte.value = { ...orig, access: writable ? "write" : "read", young: true }
+    return "done"
+  })
+
+/** `migration_entry_wait`: sleeps, with no reference, until the folio that is being moved is unlocked. */
+export const migrationEntryWait = ({ system }: Mm, page: Frame): Effect.Effect<FaultResult> =>
+  guardedStep(
+    "migration_entry_wait",
+    [page.pfn],
+    () => {
+      const slot = system.folios.arena.slots[page.pfn]
+      return slot === undefined || !slot.live || slot.generation !== page.generation || slot.lock === ""
+    },
+    () => "done" as const,
+  )

@@ -1,44 +1,188 @@
-import { type Arena, arena, assert } from "../../checker/program/index.ts"
+/** Folios (include/linux/mm_types.h: struct folio), one page each: their counts, locks, charges and content. */
 
-/** What a folio slot records: how many references keep it, and whose it is. */
-export type FolioState = { refcount: number; owner: string }
+import type * as Effect from "effect/Effect"
+import {
+  type Arena,
+  arena,
+  assert,
+  guardedStep,
+  type Slot,
+  type Struct,
+  self,
+  step,
+  struct,
+} from "../../checker/program/index.ts"
 
-/** The folios of the system: a slot that is not live is on the allocator's free list. */
-export type Folios = Arena<FolioState>
+/** What a page holds, said by who stored it there last; `zeroes` is a page nobody has stored to. */
+export type Content = string
+
+/** The content of a fresh page, and of the zero page. */
+export const zeroes: Content = "0"
+
+/** What a folio slot records. A slot that is not live is on the allocator's free list. */
+export type FolioState = {
+  /** All references: of page table entries, caches and fibers; a pin is one too. */
+  refcount: number
+  /** Page table entries that map it, migration entries not counted. */
+  mapcount: number
+  /** FOLL_PIN: how many of the references are pins. */
+  pincount: number
+  /** PG_anon_exclusive: only one page table entry maps this anonymous page. */
+  anonExclusive: boolean
+  /** The fiber that holds the folio lock, empty when it is free. */
+  lock: string
+  /** Whether it is on an LRU list; not so while isolated. */
+  lru: boolean
+  /** The control group that it is charged to. */
+  memcg: string
+  /** `folio->mapping`: the anon_vma, prefixed `anon_vma`, or the inode, by name; empty when there is none. */
+  mapping: string
+  /** `folio->index`: where in its mapping, in pages. */
+  offset: number
+  /** PG_dirty */
+  dirty: boolean
+  /** PG_writeback */
+  writeback: boolean
+  /** PG_swapbacked: false for MADV_FREE's pages, which may be dropped while they are clean. */
+  swapBacked: boolean
+  /** The swap slot in whose cache it is, or `null`. */
+  swap: number | null
+  content: Content
+}
+
+/** A folio in its slot. */
+export type Folio = Slot<FolioState>
+
+/** The folios of the system. */
+export interface Folios {
+  readonly arena: Arena<FolioState>
+  /** How many folios each control group is charged for. */
+  readonly charged: Struct<{ [cgroup: string]: number }>
+  /** The frames of ZONE_MOVABLE and CMA, where nothing may be pinned for long. */
+  readonly movable: ReadonlySet<number>
+}
 
 /** A reference to a folio as page tables and TLBs hold it: the frame, and which of its lives was meant. */
 export type Frame = { readonly pfn: number; readonly generation: number }
 
-/** Makes the folios of a system, all of them free. */
-export const folios = (count: number): Folios => arena("folio", count, { refcount: 0, owner: "" })
-
-/** `folio_alloc`: one reference, the lowest free frame; `null` when there is none (-ENOMEM). Within a step. */
-export const folioAlloc = (all: Folios, owner: string): Frame | null => {
-  const slot = all.allocate()
-  if (slot === undefined) return null
-  slot.refcount = 1
-  slot.owner = owner
-  return { pfn: slot.index, generation: slot.generation }
+const fresh: FolioState = {
+  refcount: 0,
+  mapcount: 0,
+  pincount: 0,
+  anonExclusive: false,
+  lock: "",
+  lru: false,
+  memcg: "",
+  mapping: "",
+  offset: 0,
+  dirty: false,
+  writeback: false,
+  swapBacked: true,
+  swap: null,
+  content: zeroes,
 }
 
-/** `folio_put`: drops a reference; the last one frees the folio. Within a step. */
-export const folioPut = (all: Folios, frame: Frame): void => {
-  const slot = all.slots[frame.pfn]
-  assert(slot !== undefined && isLive(all, frame), `folio ${frame.pfn} is put after it was freed`)
-  slot.refcount--
-  if (slot.refcount === 0) all.free(slot)
-}
+/** Makes the folios of a system, all of them free; the first `movable` of them lie in a movable zone. */
+export const folios = (count: number, cgroups: ReadonlyArray<string>, movable = 0): Folios => ({
+  arena: arena("folio", count, fresh),
+  charged: struct("memcg", Object.fromEntries(cgroups.map((name) => [name, 0]))),
+  movable: new Set(Array.from({ length: movable }, (_, pfn) => pfn)),
+})
 
 /** Whether the frame still is the folio that was meant: neither free nor recycled. */
 export const isLive = (all: Folios, frame: Frame): boolean => {
-  const slot = all.slots[frame.pfn]
+  const slot = all.arena.slots[frame.pfn]
   return slot?.live === true && slot.generation === frame.generation
 }
 
+/** The folio that a frame means. Within a step. That it was freed meanwhile is a use after free, which ends the run. */
+export const folioOf = (all: Folios, frame: Frame): Folio => {
+  const slot = all.arena.slots[frame.pfn]
+  assert(slot !== undefined && isLive(all, frame), `page ${frame.pfn} is used after it was freed`)
+  return slot
+}
+
+/** The frame of a folio in its present life. */
+export const frameOf = (folio: Folio): Frame => ({ pfn: folio.index, generation: folio.generation })
+
+/** Where a folio may come from: anywhere, or not from a movable zone. */
+export type Zone = "any" | "unmovable"
+
+/**
+ * `folio_alloc` and `mem_cgroup_charge`: one reference, zeroed, the lowest free frame; `null` when there is none
+ * (-ENOMEM). Within a step.
+ */
+export const folioAlloc = (all: Folios, cgroup: string, zone: Zone = "any"): Frame | null => {
+  const folio = all.arena.allocate((slot) => zone === "any" || !all.movable.has(slot.index))
+  if (folio === undefined) return null
+  folio.refcount = 1
+  folio.memcg = cgroup
+  all.charged[cgroup] = (all.charged[cgroup] ?? 0) + 1
+  return frameOf(folio)
+}
+
+/** `folio_put`: drops a reference; the last one uncharges and frees the folio. Within a step. */
+export const folioPut = (all: Folios, frame: Frame): void => {
+  const slot = all.arena.slots[frame.pfn]
+  assert(slot !== undefined && isLive(all, frame), `page ${frame.pfn} is put after it was freed`)
+  slot.refcount--
+  if (slot.refcount === 0) free(all, slot)
+}
+
+const free = (all: Folios, folio: Folio): void => {
+  assert(folio.mapcount === 0, `page ${folio.index} is freed while ${folio.mapcount} page table entries map it`)
+  all.charged[folio.memcg] = (all.charged[folio.memcg] ?? 0) - 1
+  all.arena.free(folio)
+}
+
+/** `folio_ref_freeze` and what follows: frees a folio whose references are exactly those expected. Within a step. */
+export const folioRefFreeze = (all: Folios, frame: Frame, expected: number): boolean => {
+  const folio = folioOf(all, frame)
+  if (folio.refcount !== expected) return false
+  folio.refcount = 0
+  return true
+}
+
+/** `folio_try_get`: a reference to whatever now lies in the frame; `null` when it is free. Within a step. */
+export const folioTryGet = (all: Folios, pfn: number): Frame | null => {
+  const slot = all.arena.slots[pfn]
+  if (slot === undefined || !slot.live || slot.refcount === 0) return null
+  slot.refcount++
+  return frameOf(slot)
+}
+
+/** `folio_maybe_dma_pinned` */
+export const maybePinned = (folio: Folio): boolean => folio.pincount > 0
+
+/** `folio_trylock`. Within a step. */
+export const folioTrylock = (folio: Folio): boolean => {
+  if (folio.lock !== "") return false
+  folio.lock = self()
+  return true
+}
+
+/** `folio_lock`, a reference held: waits until it is free. */
+export const folioLock = (all: Folios, frame: Frame): Effect.Effect<void> =>
+  guardedStep(
+    "folio_lock",
+    [frame.pfn],
+    () => all.arena.slots[frame.pfn]?.lock === "",
+    () => {
+      folioOf(all, frame).lock = self()
+    },
+  )
+
+/** `folio_unlock` and `folio_put`, in this order, in one step. */
+export const folioUnlockPut = (all: Folios, frame: Frame): Effect.Effect<void> =>
+  step("folio_unlock", [frame.pfn], () => {
+    folioOf(all, frame).lock = ""
+    folioPut(all, frame)
+  })
+
 /** What became of the folio that a frame means, in words. */
 export const fateOf = (all: Folios, frame: Frame): string => {
-  const slot = all.slots[frame.pfn]
+  const slot = all.arena.slots[frame.pfn]
   if (slot === undefined || !slot.live) return `page ${frame.pfn}, which is free`
-  if (slot.generation !== frame.generation) return `page ${frame.pfn}, which was freed and now belongs to ${slot.owner}`
-  return `page ${frame.pfn} of ${slot.owner}`
+  if (slot.generation !== frame.generation) return `page ${frame.pfn}, which was freed and now belongs to ${slot.memcg}`
+  return `page ${frame.pfn} of ${slot.memcg}`
 }

@@ -1,50 +1,181 @@
+/** Address spaces (include/linux/mm_types.h: struct mm_struct). */
 import type * as Effect from "effect/Effect"
-import { type Cell, cell } from "../../checker/program/index.ts"
+import { type Cell, cell, guardedStep, type Struct, self, step, struct } from "../../checker/program/index.ts"
 import { type NotifierSubscriptions, notifierSubscriptions } from "../notifier/interval.ts"
-import { downgradeWrite, downRead, downWrite, type RwSem, rwSem, upRead } from "../sync/rwsem.ts"
+import { downgradeWrite, downRead, downWrite, type RwSem, rwSem, tryDownRead, upRead } from "../sync/rwsem.ts"
 import { type SpinLock, spinLock } from "../sync/spinlock.ts"
-import type { Folios, Frame } from "./folio.ts"
-import { pagesOf } from "./range.ts"
+import type { Pte } from "./pte.ts"
+import { at, pagesOf, type Range } from "./range.ts"
+import type { System } from "./system.ts"
 import { type Tlb, tlb } from "./tlb.ts"
+import type { Vma } from "./vma.ts"
 
-/** An address space of `pages` anonymous pages, addressed by their number `va`. */
+/** A page table: the entry of the upper level that points to it, its lives, its lock. */
+export interface PageTable {
+  readonly state: Struct<{
+    /** Whether the upper level (pmd) points to it. */
+    linked: boolean
+    /** Whether its memory is a page table's. */
+    live: boolean
+    /** Counts its lives: what a walker without locks holds may belong to an earlier one. */
+    generation: number
+  }>
+  /** The lock of its entries. */
+  readonly lock: SpinLock
+}
+
+/** An address space of `pages` pages, addressed by their number `va`. */
 export interface Mm {
   readonly name: string
   readonly pages: number
-  readonly folios: Folios
+  readonly system: System
   readonly mmapLock: RwSem
-  /** Whether a VMA covers the page. */
-  readonly vma: ReadonlyArray<Cell<boolean>>
-  /** The page table: the frame that is present, or `null` (None). */
-  readonly pte: ReadonlyArray<Cell<Frame | null>>
-  /** The lock of the page table, `ptl`. */
-  readonly pageTableLock: SpinLock
+  readonly vma: ReadonlyArray<Cell<Vma | null>>
+  /** The per-VMA lock, by page: those who handle a fault there, and whether a writer of `mmap_lock` has locked it. */
+  readonly vmaLock: ReadonlyArray<Struct<{ readers: ReadonlyArray<string>; writer: boolean }>>
+  readonly tables: ReadonlyArray<PageTable>
+  readonly pte: ReadonlyArray<Cell<Pte>>
+  readonly state: Struct<{
+    /** `mm_users`: whether anybody runs in it. */
+    users: number
+    /** MMF_UNSTABLE: the OOM reaper has begun; nothing anonymous is mapped any more. */
+    unstable: boolean
+    /** MMF_OOM_SKIP */
+    oomSkip: boolean
+    /** MMF_HAS_PINNED: some page of it has been pinned. */
+    hasPinned: boolean
+    /** `write_protect_seq`: odd while fork copies the page tables. */
+    writeProtectSeq: number
+    /** Who has cleared entries and still owes the flush of the TLBs (`tlb_flush_pending` counts them). */
+    gathers: ReadonlyArray<string>
+    /** Who walks the page tables without locks, interrupts off. */
+    walkers: ReadonlyArray<string>
+  }>
+  /** MM_ANONPAGES, MM_FILEPAGES and MM_SHMEMPAGES together, MM_SWAPENTS: in pages. */
+  readonly rss: Struct<{ anon: number; file: number; swap: number }>
   /** One TLB per CPU that runs the process. */
   readonly tlbs: ReadonlyMap<string, Tlb>
   readonly subscriptions: NotifierSubscriptions
 }
 
-/** Makes an address space with one VMA over all its pages and nothing present. */
-export const addressSpace = (name: string, pages: number, cpus: ReadonlyArray<string>, folios: Folios): Mm => {
+/** Makes an address space with nothing mapped. One that is for a child of fork has no users yet. */
+export const addressSpace = (
+  of: System,
+  name: string,
+  pages: number,
+  cpus: ReadonlyArray<string>,
+  users: 0 | 1 = 1,
+): Mm => {
   const all = pagesOf({ start: 0, end: pages })
-  return {
+  const none: ReadonlyArray<string> = []
+  const tables = Array.from({ length: Math.ceil(pages / of.pagesPerTable) }, (_, i) => ({
+    state: struct(`${name}.table${i}`, { linked: users === 1, live: users === 1, generation: 0 }),
+    lock: spinLock(`${name}.ptl${i}`),
+  }))
+  const mm: Mm = {
     name,
     pages,
-    folios,
-    mmapLock: rwSem("mmap_lock"),
-    vma: all.map((va) => cell(`vma${va}`, true)),
-    pte: all.map((va) => cell<Frame | null>(`pte${va}`, null)),
-    pageTableLock: spinLock("ptl"),
-    tlbs: new Map(cpus.map((cpu) => [cpu, tlb(cpu, all)])),
-    subscriptions: notifierSubscriptions(),
+    system: of,
+    mmapLock: rwSem(`${name}.mmap_lock`),
+    vma: all.map((va) => cell<Vma | null>(`${name}.vma${va}`, null)),
+    vmaLock: all.map((va) => struct(`${name}.vma_lock${va}`, { readers: none, writer: false })),
+    tables,
+    pte: all.map((va) => cell<Pte>(`${name}.pte${va}`, null)),
+    state: struct(name, {
+      users,
+      unstable: false,
+      oomSkip: false,
+      hasPinned: false,
+      writeProtectSeq: 0,
+      gathers: none,
+      walkers: none,
+    }),
+    rss: struct(`${name}.rss`, { anon: 0, file: 0, swap: 0 }),
+    tlbs: new Map(cpus.map((cpu) => [cpu, tlb(`${name}.${cpu}`, all)])),
+    subscriptions: notifierSubscriptions(name),
   }
+  of.mms.set(name, mm)
+  return mm
 }
 
+/** The page table that a page's entry lies in. */
+export const tableOf = (mm: Mm, va: number): PageTable => {
+  const table = mm.tables[Math.floor(va / mm.system.pagesPerTable)]
+  if (table === undefined) throw new RangeError(`page ${va} is beyond the address space`)
+  return table
+}
+
+/** `ptl`: the lock of a page's entry. */
+export const pageTableLock = (mm: Mm, va: number): SpinLock => tableOf(mm, va).lock
+
+/** Whether there is a page table for the page (`!pmd_none`). */
+export const hasTable = (mm: Mm, va: number): boolean => tableOf(mm, va).state.linked
+
 /** `mmap_read_lock` */
-export const mmapReadLock = (mm: Mm): Effect.Effect<void> => downRead(mm.mmapLock, "mmap_read_lock")
+export const mmapReadLock = (mm: Mm): Effect.Effect<void> => downRead(mm.mmapLock, "mmap_read_lock", [mm.name])
+/** `mmap_read_trylock` */
+export const mmapReadTrylock = (mm: Mm): Effect.Effect<boolean> =>
+  tryDownRead(mm.mmapLock, "mmap_read_trylock", [mm.name])
 /** `mmap_read_unlock` */
-export const mmapReadUnlock = (mm: Mm): Effect.Effect<void> => upRead(mm.mmapLock, "mmap_read_unlock")
+export const mmapReadUnlock = (mm: Mm): Effect.Effect<void> => upRead(mm.mmapLock, "mmap_read_unlock", [mm.name])
 /** `mmap_write_lock` */
-export const mmapWriteLock = (mm: Mm): Effect.Effect<void> => downWrite(mm.mmapLock, "mmap_write_lock")
-/** `mmap_write_downgrade` */
-export const mmapWriteDowngrade = (mm: Mm): Effect.Effect<void> => downgradeWrite(mm.mmapLock, "mmap_write_downgrade")
+export const mmapWriteLock = (mm: Mm): Effect.Effect<void> => downWrite(mm.mmapLock, "mmap_write_lock", [mm.name])
+/** `mmap_write_unlock`, which ends the write locks of all VMAs. */
+export const mmapWriteUnlock = (mm: Mm): Effect.Effect<void> =>
+  step("mmap_write_unlock", [mm.name], () => {
+    vmaEndWriteAll(mm)
+    mm.mmapLock.state.writer = ""
+  })
+/** `mmap_write_downgrade`, which ends the write locks of all VMAs. */
+export const mmapWriteDowngrade = (mm: Mm): Effect.Effect<void> =>
+  downgradeWrite(mm.mmapLock, "mmap_write_downgrade", [mm.name], () => vmaEndWriteAll(mm))
+
+const vmaEndWriteAll = (mm: Mm): void => {
+  for (const lock of mm.vmaLock) lock.writer = false
+}
+
+/**
+ * `vma_start_write` of the areas in a range: waits for the faults that are being handled there; no more begin until
+ * `mmap_lock` is given back.
+ */
+export const vmaStartWrite = (mm: Mm, range: Range): Effect.Effect<void> =>
+  guardedStep(
+    "vma_start_write",
+    [mm.name, range.start, range.end],
+    () => canStartWrite(mm, range),
+    () => {
+      for (const va of pagesOf(range)) vmaLockOf(mm, va).writer = true
+    },
+  )
+
+/** Whether no fault is being handled in a range. Within a step or guard. */
+export const canStartWrite = (mm: Mm, range: Range): boolean =>
+  pagesOf(range).every((va) => vmaLockOf(mm, va).readers.length === 0)
+
+/** The per-VMA lock of a page. */
+export const vmaLockOf = (mm: Mm, va: number): Mm["vmaLock"][number] => {
+  const lock = mm.vmaLock[va]
+  if (lock === undefined) throw new RangeError(`page ${va} is beyond the address space`)
+  return lock
+}
+
+/** `vma_end_read` */
+export const vmaEndRead = (mm: Mm, va: number): Effect.Effect<void> =>
+  step("vma_end_read", [mm.name, va], () => {
+    const lock = vmaLockOf(mm, va)
+    lock.readers = lock.readers.filter((reader) => reader !== self())
+  })
+
+/** `vma_lookup`: the VMA of a page; `null` where there is none, and beyond the address space. Within a step. */
+export const findVma = (mm: Mm, va: number): Vma | null => {
+  const vma = mm.vma[va]?.value ?? null
+  return vma?.detached === true ? null : vma
+}
+
+/** Changes what is said of the pages in a range that have a VMA. Within a step. */
+export const changeVmas = (mm: Mm, range: Range, change: (vma: Vma) => Vma | null): void => {
+  for (const va of pagesOf(range)) {
+    const vma = at(mm.vma, va)
+    if (vma.value !== null) vma.value = change(vma.value)
+  }
+}

@@ -1,15 +1,25 @@
+/** CPU TLBs: caches of translations, filled from the live page table, stale until they are flushed. */
 import type * as Effect from "effect/Effect"
 import { type Cell, cell, step } from "../../checker/program/index.ts"
 import type { Frame } from "./folio.ts"
 import type { Mm } from "./mm.ts"
 import { at, pagesOf, type Range } from "./range.ts"
 
-/** A CPU's translation cache: filled from the live page table, stale until it is flushed. */
-export type Tlb = ReadonlyArray<Cell<Frame | null>>
+/** A cached translation. */
+export type TlbEntry = {
+  /** `null` is the zero page. */
+  readonly page: Frame | null
+  readonly write: boolean
+  /** Whether the entry of the page table is known to be dirty: a store then need not look at it again. */
+  readonly dirty: boolean
+}
 
-/** Makes a CPU's TLB, empty. */
-export const tlb = (cpu: string, pages: ReadonlyArray<number>): Tlb =>
-  pages.map((va) => cell<Frame | null>(`tlb.${cpu}.${va}`, null))
+/** A CPU's translations of one address space. */
+export type Tlb = ReadonlyArray<Cell<TlbEntry | null>>
+
+/** Makes a TLB, empty. */
+export const tlb = (name: string, pages: ReadonlyArray<number>): Tlb =>
+  pages.map((va) => cell<TlbEntry | null>(`${name}.tlb${va}`, null))
 
 /** The TLB of a CPU that runs the process. */
 export const tlbOf = (mm: Mm, cpu: string): Tlb => {
@@ -18,10 +28,13 @@ export const tlbOf = (mm: Mm, cpu: string): Tlb => {
   return found
 }
 
-/** `flush_tlb_mm_range`: every CPU that runs the process drops its translations of the range. */
+/** Drops what all CPUs have of a range. Within a step. */
+export const dropTranslations = (mm: Mm, range: Range): void => {
+  for (const cache of mm.tlbs.values()) {
+    for (const va of pagesOf(range)) at(cache, va).value = null
+  }
+}
+
+/** `flush_tlb_range`, `flush_tlb_mm`: every CPU that runs the process drops its translations of the range. */
 export const flushTlbRange = (mm: Mm, range: Range): Effect.Effect<void> =>
-  step("flush_tlb_mm_range", [range.start, range.end], () => {
-    for (const cache of mm.tlbs.values()) {
-      for (const va of pagesOf(range)) at(cache, va).value = null
-    }
-  })
+  step("flush_tlb_range", [mm.name, range.start, range.end], () => dropTranslations(mm, range))

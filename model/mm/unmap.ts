@@ -1,51 +1,145 @@
-/** munmap and MADV_DONTNEED (mm/mmap.c, mm/vma.c, mm/madvise.c, mm/memory.c, mm/mmu_gather.c). */
+/** munmap, and what it shares with all that removes entries (mm/memory.c: zap_page_range; mm/vma.c). */
 import * as Effect from "effect/Effect"
-import { step } from "../../checker/program/index.ts"
+import { guardedStep, step } from "../../checker/program/index.ts"
+import { Errno } from "../errno.ts"
+import { type NotifierRange, notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/interval.ts"
-import { underLock } from "../sync/spinlock.ts"
-import { type Frame, folioPut } from "./folio.ts"
-import { type Mm, mmapReadLock, mmapReadUnlock, mmapWriteDowngrade, mmapWriteLock } from "./mm.ts"
-import { at, pagesOf, type Range } from "./range.ts"
-import { flushTlbRange } from "./tlb.ts"
+import { keep, release, underLock } from "../sync/spinlock.ts"
+import { folioOf } from "./folio.ts"
+import { type Gather, gatherEntry, owesFlush, tlbFinishMmu, tlbFlushMmu, tlbGather } from "./gather.ts"
+import {
+  canStartWrite,
+  changeVmas,
+  findVma,
+  type Mm,
+  mmapReadUnlock,
+  mmapWriteDowngrade,
+  mmapWriteLock,
+  mmapWriteUnlock,
+  pageTableLock,
+} from "./mm.ts"
+import { freePgtables, tlbRemoveTables } from "./pageTable.ts"
+import { at, isWithin, pagesOf, type Range } from "./range.ts"
+import { isAnon, removeRmap } from "./rmap.ts"
+import { swapFree } from "./swap.ts"
+import { dropTranslations } from "./tlb.ts"
+import { areasIn } from "./vma.ts"
+
+/** What a zap leaves alone. */
+export interface ZapDetails {
+  /** Private copies of a file's pages stay (`!even_cows`): a hole in a file does not touch them. */
+  readonly keepCows?: boolean
+}
 
 /**
- * Removes what is present in the range and frees it: `zap_page_range_single` and the end of its mmu_gather. The
- * notifier's window closes before the CPU TLBs are flushed and the pages freed.
+ * `unmap_page_range`: removes the entries of a range, inside the caller's window. The pages are gathered; a dirty page
+ * of a file is flushed before the lock is given up, so that whoever writes it back finds no store behind.
  */
-const zapPageRange = Effect.fnUntraced(function* (mm: Mm, range: Range) {
-  yield* mmuNotifierInvalidateRangeStart(mm.subscriptions, range)
-  const gathered: Array<Frame> = []
+export const unmapPageRange = Effect.fnUntraced(function* (gather: Gather, range: Range, details: ZapDetails = {}) {
+  const { mm } = gather
   for (const va of pagesOf(range)) {
-    const frame = yield* underLock(mm.pageTableLock, "zap_pte_range", [va], () => {
-      const pte = at(mm.pte, va)
-      const present = pte.value
-      pte.value = null
-      return present
-    })
-    if (frame !== null) gathered.push(frame)
+    const found = yield* underLock(pageTableLock(mm, va), "zap_pte_range", [mm.name, va], () => zapPte(mm, va, details))
+    if (found === "nothing") continue
+    gatherEntry(gather, va)
+    if (found === "entry") continue
+    const { page, forceFlush } = found
+    gather.pages.push(page)
+    if (forceFlush) {
+      const here = { start: va, end: va + 1 }
+      yield* step("tlb_flush_mmu_tlbonly", [mm.name, here.start, here.end], () => dropTranslations(mm, here))
+      yield* step("tlb_flush_rmaps", [mm.name, va], () => {
+        removeRmap(folioOf(mm.system.folios, page))
+        release(pageTableLock(mm, va))
+      })
+    }
+    if (gather.pages.length >= mm.system.gatherBatch) yield* tlbFlushMmu(gather)
   }
-  yield* mmuNotifierInvalidateRangeEnd(mm.subscriptions, range)
-  if (gathered.length === 0) return
-  yield* flushTlbRange(mm, range)
-  yield* step("free_pages_and_swap_cache", [gathered.map(({ pfn }) => pfn)], () => {
-    for (const frame of gathered) folioPut(mm.folios, frame)
-  })
 })
 
-/** `madvise(MADV_DONTNEED)`: the pages go, the VMA stays. */
-export const madviseDontneed = Effect.fnUntraced(function* (mm: Mm, range: Range) {
-  yield* mmapReadLock(mm)
-  yield* zapPageRange(mm, range)
-  yield* mmapReadUnlock(mm)
+/** Clears one entry, under the page table's lock. */
+const zapPte = (mm: Mm, va: number, { keepCows }: ZapDetails) => {
+  const cell = at(mm.pte, va)
+  const pte = cell.value
+  if (pte === null) return "nothing"
+  const { folios, swap } = mm.system
+  if (pte.kind === "present") {
+    const folio = folioOf(folios, pte.page)
+    if (keepCows === true && isAnon(folio)) return "nothing"
+    owesFlush(mm)
+    cell.value = null
+    if (isAnon(folio)) {
+      mm.rss.anon--
+      removeRmap(folio)
+      return { page: pte.page, forceFlush: false }
+    }
+    mm.rss.file--
+    if (!pte.dirty) {
+      removeRmap(folio)
+      return { page: pte.page, forceFlush: false }
+    }
+    folio.dirty = true
+    keep(pageTableLock(mm, va))
+    return { page: pte.page, forceFlush: true }
+  }
+  if (keepCows === true) return "nothing"
+  owesFlush(mm)
+  cell.value = null
+  if (pte.kind === "swap") {
+    mm.rss.swap--
+    swapFree(swap, pte.slot)
+  }
+  if (pte.kind === "migration") mm.rss[isAnon(folioOf(folios, pte.page)) ? "anon" : "file"]--
+  return "entry"
+}
+
+/** `unmap_vmas`: a window for every area. */
+export const unmapVmas = Effect.fnUntraced(function* (
+  gather: Gather,
+  areas: ReadonlyArray<Range>,
+  details: ZapDetails = {},
+) {
+  const { mm } = gather
+  for (const area of areas) {
+    const range = notifierRange("UNMAP", "unmap_vmas", area)
+    yield* mmuNotifierInvalidateRangeStart(mm.subscriptions, range)
+    yield* unmapPageRange(gather, area, details)
+    yield* mmuNotifierInvalidateRangeEnd(mm.subscriptions, range)
+  }
 })
 
-/** `munmap`: the VMA goes first, so that no fault brings a page back. */
+/** `zap_page_range_single`: one window, a gather of its own. The window closes before the TLBs are flushed and the pages freed. */
+export const zapPageRange = Effect.fnUntraced(function* (mm: Mm, window: NotifierRange, details: ZapDetails = {}) {
+  const gather = tlbGather(mm)
+  yield* mmuNotifierInvalidateRangeStart(mm.subscriptions, window)
+  yield* unmapPageRange(gather, window, details)
+  yield* mmuNotifierInvalidateRangeEnd(mm.subscriptions, window)
+  yield* tlbFinishMmu(gather, window)
+})
+
+/** `munmap`: the VMAs go first, so that no fault brings a page back. @throws Errno EINVAL for a range that cannot be */
 export const munmap = Effect.fnUntraced(function* (mm: Mm, range: Range) {
+  if (!isWithin(mm.pages, range)) return yield* new Errno({ call: "munmap", errno: "EINVAL" })
   yield* mmapWriteLock(mm)
-  yield* step("vms_gather_munmap_vmas", [range.start, range.end], () => {
-    for (const va of pagesOf(range)) at(mm.vma, va).value = false
-  })
+  const areas = yield* detachVmas(mm, range)
+  if (areas.length === 0) return yield* mmapWriteUnlock(mm)
   yield* mmapWriteDowngrade(mm)
-  yield* zapPageRange(mm, range)
+  const gather = tlbGather(mm)
+  yield* unmapVmas(gather, areas)
+  const tables = yield* freePgtables(mm, range)
+  yield* tlbFinishMmu(gather, range)
+  yield* tlbRemoveTables(mm, tables)
   yield* mmapReadUnlock(mm)
 })
+
+/** `vms_gather_munmap_vmas`: takes the VMAs of a range out of the address space, once no fault is being handled there. */
+export const detachVmas = (mm: Mm, range: Range): Effect.Effect<ReadonlyArray<Range>> =>
+  guardedStep(
+    "vms_gather_munmap_vmas",
+    [mm.name, range.start, range.end],
+    () => canStartWrite(mm, range),
+    () => {
+      const found = areasIn((va) => findVma(mm, va), range)
+      changeVmas(mm, range, (vma) => ({ ...vma, detached: true }))
+      return found
+    },
+  )

@@ -7,10 +7,11 @@
  * without the lock; inserts and removes go to the deferred list).
  */
 import * as Effect from "effect/Effect"
-import { assert, type Struct, self, step, struct } from "../../checker/program/index.ts"
+import { assert, type Plain, type Struct, step, struct } from "../../checker/program/index.ts"
 import { overlaps, type Range } from "../mm/range.ts"
-import { isFree, type SpinLock, spinLock, underLock } from "../sync/spinlock.ts"
+import { isFree, keep, release, type SpinLock, spinLock, underLock } from "../sync/spinlock.ts"
 import { type WaitQueue, waitEvent, waitQueue, wakeUpAll } from "../sync/waitQueue.ts"
+import { type NotifierRange, notifierRange } from "./events.ts"
 
 /** `struct mmu_notifier_subscriptions`, the interval side of it. */
 export interface NotifierSubscriptions {
@@ -36,18 +37,21 @@ export interface IntervalSubscription {
   readonly range: Range
   /** `invalidate_seq`: written under the driver's lock. */
   readonly state: Struct<{ seq: number }>
-  /** `ops->invalidate`: with the sequence number to set; must drop what the device maps in the range. */
-  readonly invalidate: (range: Range, seq: number) => Effect.Effect<void>
+  /**
+   * `ops->invalidate`: with the sequence number to set; must drop what the device maps in the range. False when it
+   * would have to sleep and the range is not blockable.
+   */
+  readonly invalidate: (range: NotifierRange, seq: number) => Effect.Effect<boolean>
 }
 
 /** Makes the subscriptions of an address space: none, idle. */
-export const notifierSubscriptions = (): NotifierSubscriptions => {
+export const notifierSubscriptions = (mm: string): NotifierSubscriptions => {
   const tree: ReadonlyArray<string> = []
   const deferred: ReadonlyArray<string> = []
   return {
-    lock: spinLock("subs.lock"),
-    wq: waitQueue("subs.wq"),
-    state: struct("subs", { seq: 2, active: 0, tree, deferred }),
+    lock: spinLock(`${mm}.subs.lock`),
+    wq: waitQueue(`${mm}.subs.wq`),
+    state: struct(`${mm}.subs`, { seq: 2, active: 0, tree, deferred }),
     byName: new Map(),
   }
 }
@@ -160,9 +164,19 @@ export const mmuIntervalSetSeq = (iv: IntervalSubscription, seq: number): Effect
     iv.state.seq = seq
   })
 
-/** `mmu_notifier_invalidate_range_start`: when it returns, no device that subscribed maps the range or will, until the end. */
-export const mmuNotifierInvalidateRangeStart = Effect.fnUntraced(function* (subs: NotifierSubscriptions, range: Range) {
-  const { seq, first } = yield* underLock(subs.lock, "mn_itree_inv_start_range", [range.start, range.end], () => {
+/** `mm_has_notifiers`: without any, a range is not announced. */
+const hasNotifiers = (subs: NotifierSubscriptions): boolean => subs.byName.size > 0
+
+/**
+ * `mmu_notifier_invalidate_range_start`: when it returns true, no device that subscribed maps the range or will, until
+ * the end. False (-EAGAIN) when the range is not blockable and a callback would have to sleep: there is no end then.
+ */
+export const mmuNotifierInvalidateRangeStart = Effect.fnUntraced(function* (
+  subs: NotifierSubscriptions,
+  range: NotifierRange,
+) {
+  if (!hasNotifiers(subs)) return true
+  const { seq, first } = yield* underLock(subs.lock, "mn_itree_inv_start_range", argsOf(range), () => {
     const { state } = subs
     state.active++
     const overlapping = nextOverlapping(subs, range)
@@ -172,19 +186,31 @@ export const mmuNotifierInvalidateRangeStart = Effect.fnUntraced(function* (subs
   for (let name = first; name !== null; ) {
     const called = name
     const iv = subs.byName.get(called)
-    if (iv !== undefined) yield* iv.invalidate(range, seq)
+    if (iv !== undefined && !(yield* iv.invalidate(range, seq)) && !range.blockable) {
+      yield* invalidationEnd(subs, range)
+      return false
+    }
     name = yield* step("mn_itree_inv_next", [called], () => nextOverlapping(subs, range, called))
   }
+  return true
 })
 
 /** `mmu_notifier_invalidate_range_end`: the last one wakes the readers and does what was deferred. */
-export const mmuNotifierInvalidateRangeEnd = Effect.fnUntraced(function* (subs: NotifierSubscriptions, range: Range) {
-  const released = yield* underLock(subs.lock, "mn_itree_inv_end", [range.start, range.end], () => {
+export const mmuNotifierInvalidateRangeEnd = (
+  subs: NotifierSubscriptions,
+  range: NotifierRange,
+): Effect.Effect<void> => (hasNotifiers(subs) ? invalidationEnd(subs, range) : Effect.void)
+
+const argsOf = ({ start, end, event, by }: NotifierRange): ReadonlyArray<Plain> => [start, end, event, by]
+
+/** `mn_itree_inv_end` */
+const invalidationEnd = Effect.fnUntraced(function* (subs: NotifierSubscriptions, range: NotifierRange) {
+  const released = yield* underLock(subs.lock, "mn_itree_inv_end", argsOf(range), () => {
     const { state } = subs
     state.active--
     if (state.active > 0 || !isInvalidating(subs)) return false
     state.seq++
-    subs.lock.state.holder = self()
+    keep(subs.lock)
     return true
   })
   if (!released) return
@@ -195,7 +221,14 @@ export const mmuNotifierInvalidateRangeEnd = Effect.fnUntraced(function* (subs: 
       else treeInsert(subs, name)
     }
     state.deferred = []
-    subs.lock.state.holder = ""
+    release(subs.lock)
   })
   yield* wakeUpAll(subs.wq)
+})
+
+/** `mn_itree_release`: at the end of an address space every subscription hears that all of it goes. */
+export const mmuNotifierRelease = Effect.fnUntraced(function* (subs: NotifierSubscriptions, whole: Range) {
+  const range = notifierRange("RELEASE", "mn_itree_release", whole)
+  yield* mmuNotifierInvalidateRangeStart(subs, range)
+  yield* mmuNotifierInvalidateRangeEnd(subs, range)
 })

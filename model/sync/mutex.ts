@@ -26,3 +26,11 @@ export const mutexUnlock = (lock: Mutex): Effect.Effect<void> =>
   step("mutex_unlock", [lock.name], () => {
     lock.state.holder = ""
   })
+
+/** `mutex_trylock` */
+export const mutexTrylock = (lock: Mutex): Effect.Effect<boolean> =>
+  step("mutex_trylock", [lock.name], () => {
+    if (lock.state.holder !== "") return false
+    lock.state.holder = self()
+    return true
+  })

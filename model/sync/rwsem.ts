@@ -1,5 +1,5 @@
 import type * as Effect from "effect/Effect"
-import { guardedStep, type Struct, self, step, struct } from "../../checker/program/index.ts"
+import { guardedStep, type Plain, type Struct, self, step, struct } from "../../checker/program/index.ts"
 
 /** A reader-writer semaphore without queueing: any waiter may be next. `readers` is sorted by name. */
 export interface RwSem {
@@ -13,37 +13,62 @@ export const rwSem = (name: string): RwSem => {
   return { name, state: struct(name, { writer: "", readers }) }
 }
 
-const withReader = (readers: ReadonlyArray<string>, reader: string) => [...readers, reader].sort()
+/** The running fiber reads from here on. Within a step that is taken when nobody writes. */
+export const addReader = (sem: RwSem): void => {
+  sem.state.readers = [...sem.state.readers, self()].sort()
+}
 
 /** `down_read`, under the name of the caller that readers of traces know. */
-export const downRead = (sem: RwSem, name: string): Effect.Effect<void> =>
+export const downRead = (sem: RwSem, name: string, args: ReadonlyArray<Plain> = []): Effect.Effect<void> =>
   guardedStep(
     name,
+    args,
     () => sem.state.writer === "",
     () => {
-      sem.state.readers = withReader(sem.state.readers, self())
+      addReader(sem)
     },
   )
 
+/** `down_read_trylock`: whether it was to be had. */
+export const tryDownRead = (sem: RwSem, name: string, args: ReadonlyArray<Plain> = []): Effect.Effect<boolean> =>
+  step(name, args, () => {
+    if (sem.state.writer !== "") return false
+    addReader(sem)
+    return true
+  })
+
 /** `up_read` */
-export const upRead = (sem: RwSem, name: string): Effect.Effect<void> =>
-  step(name, () => {
+export const upRead = (sem: RwSem, name: string, args: ReadonlyArray<Plain> = []): Effect.Effect<void> =>
+  step(name, args, () => {
     sem.state.readers = sem.state.readers.filter((reader) => reader !== self())
   })
 
 /** `down_write` */
-export const downWrite = (sem: RwSem, name: string): Effect.Effect<void> =>
+export const downWrite = (sem: RwSem, name: string, args: ReadonlyArray<Plain> = []): Effect.Effect<void> =>
   guardedStep(
     name,
+    args,
     () => sem.state.writer === "" && sem.state.readers.length === 0,
     () => {
       sem.state.writer = self()
     },
   )
 
-/** The writer becomes a reader, with no moment between in which it is neither. */
-export const downgradeWrite = (sem: RwSem, name: string): Effect.Effect<void> =>
-  step(name, () => {
+/** `up_write` */
+export const upWrite = (sem: RwSem, name: string, args: ReadonlyArray<Plain> = []): Effect.Effect<void> =>
+  step(name, args, () => {
     sem.state.writer = ""
-    sem.state.readers = withReader(sem.state.readers, self())
+  })
+
+/** `downgrade_write`: the writer becomes a reader, with no moment between in which it is neither; and does what belongs to it. */
+export const downgradeWrite = (
+  sem: RwSem,
+  name: string,
+  args: ReadonlyArray<Plain>,
+  also: () => void,
+): Effect.Effect<void> =>
+  step(name, args, () => {
+    also()
+    sem.state.writer = ""
+    addReader(sem)
   })

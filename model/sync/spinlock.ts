@@ -1,5 +1,5 @@
 import type * as Effect from "effect/Effect"
-import { guardedStep, type Plain, type Struct, struct } from "../../checker/program/index.ts"
+import { guardedStep, type Plain, type Struct, self, struct } from "../../checker/program/index.ts"
 
 /** A spinlock: `holder` is the fiber that holds it, empty when it is free. */
 export interface SpinLock {
@@ -13,10 +13,23 @@ export const spinLock = (name: string): SpinLock => ({ name, state: struct(name,
 /** Whether nobody holds the lock. */
 export const isFree = (lock: SpinLock): boolean => lock.state.holder === ""
 
-/** A critical section inside which nothing can be seen from outside: one step, taken when the lock is free. */
+/**
+ * A critical section inside which nothing can be seen from outside: one step, taken when the lock is free. One that can
+ * be seen, by those who read without the lock, begins like this, with `keep` in the body; its last step has `release`.
+ */
 export const underLock = <A>(
   lock: SpinLock,
   name: string,
   args: ReadonlyArray<Plain>,
   body: () => A,
 ): Effect.Effect<A> => guardedStep(name, args, () => isFree(lock), body)
+
+/** The running fiber holds the lock from this step on. Within `underLock`. */
+export const keep = (lock: SpinLock): void => {
+  lock.state.holder = self()
+}
+
+/** The running fiber, which has kept the lock, gives it back. Within a step. */
+export const release = (lock: SpinLock): void => {
+  lock.state.holder = ""
+}

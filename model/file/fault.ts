@@ -1,0 +1,141 @@
+/** Faults in file mappings (mm/filemap.c: filemap_fault; mm/memory.c: do_fault). */
+import * as Effect from "effect/Effect"
+import { guardedStep, self, step } from "../../checker/program/index.ts"
+import { allocAnonFolio, type FaultResult, lockedVma } from "../mm/fault.ts"
+import { type Frame, folioOf, folioPut } from "../mm/folio.ts"
+import { hasTable, type Mm, pageTableLock } from "../mm/mm.ts"
+import { type Access, present } from "../mm/pte.ts"
+import { at } from "../mm/range.ts"
+import { addFileRmap, addNewAnonRmap } from "../mm/rmap.ts"
+import type { System } from "../mm/system.ts"
+import { mostAccess, type Vma } from "../mm/vma.ts"
+import { downRead, upRead } from "../sync/rwsem.ts"
+import { underLock } from "../sync/spinlock.ts"
+import { filemapAddFolio, type Inode, inodeOf, withinSize } from "./inode.ts"
+
+/** The file behind a page, which its VMA names. Within a step. */
+const backing = (mm: Mm, va: number): { readonly file: Inode; readonly vma: Vma } => {
+  const vma = lockedVma(mm, va)
+  return { file: inodeOf(mm.system, vma.file ?? ""), vma }
+}
+
+/** `do_read_fault`, `do_cow_fault` and `do_shared_fault`: a page of a file, or a private copy of it, is mapped. */
+export const fileFault = Effect.fnUntraced(function* (mm: Mm, va: number, write: boolean) {
+  const { system } = mm
+  const { folios } = system
+  const found = yield* step("filemap_get_folio", [mm.name, va], () => {
+    const { file, vma } = backing(mm, va)
+    if (!withinSize(file, vma.pgoff)) return "SIGBUS"
+    const cached = at(file.cache, vma.pgoff).value
+    if (cached !== null) folioOf(folios, cached).refcount++
+    return { name: file.name, index: vma.pgoff, cached, copy: write && !vma.shared }
+  })
+  if (found === "SIGBUS") return found
+  const { name, index, cached, copy } = found
+  const file = inodeOf(system, name)
+  if (cached === null) return yield* filemapCreateFolio(system, file, index)
+
+  const locked = yield* lockFolio(system, file, cached, index)
+  if (locked !== "locked") return locked
+  let fresh: Frame | null = null
+  if (copy) {
+    fresh = yield* allocAnonFolio(mm, va, "do_cow_fault: folio_prealloc")
+    if (fresh === null) {
+      yield* unlockPut(system, cached)
+      return "OOM" as const
+    }
+    const to = fresh
+    yield* step("do_cow_fault: copy_mc_user_highpage", [mm.name, va], () => {
+      folioOf(folios, to).content = folioOf(folios, cached).content
+    })
+  }
+  const mapped = yield* underLock(pageTableLock(mm, va), "finish_fault", [mm.name, va], () => {
+    const pte = at(mm.pte, va)
+    const { vma } = backing(mm, va)
+    if (pte.value !== null || !hasTable(mm, va) || mm.state.unstable) {
+      if (fresh !== null) folioPut(folios, fresh)
+      return false
+    }
+    if (fresh === null) {
+      const folio = folioOf(folios, cached)
+      addFileRmap(folio)
+      mm.rss.file++
+      if (write) folio.dirty = true
+      pte.value = present(cached, fileAccess(vma, file, write), { dirty: write })
+    } else {
+      addNewAnonRmap(folioOf(folios, fresh), vma)
+      mm.rss.anon++
+      pte.value = present(fresh, mostAccess(vma), { dirty: true })
+    }
+    return true
+  })
+  if (mapped && fresh === null) {
+    // The reference of the look-up is the entry's from now on.
+    yield* step("folio_unlock", [cached.pfn], () => {
+      folioOf(folios, cached).lock = ""
+    })
+  } else yield* unlockPut(system, cached)
+  return "done" as const
+})
+
+/** What an entry for a page of the cache may allow: private ones no stores, shared ones none that the file must hear of first. */
+const fileAccess = (vma: Vma, file: Inode, write: boolean): Access => {
+  const most = mostAccess(vma)
+  return most === "write" && (!vma.shared || (file.tracksDirty && !write)) ? "read" : most
+}
+
+/** `lock_folio_maybe_drop_mmap`, and the looks at mapping and size that the lock makes lasting. */
+const lockFolio = (system: System, file: Inode, cached: Frame, index: number): Effect.Effect<FaultResult | "locked"> =>
+  guardedStep(
+    "lock_folio_maybe_drop_mmap",
+    [cached.pfn],
+    () => folioOf(system.folios, cached).lock === "",
+    () => {
+      const folio = folioOf(system.folios, cached)
+      if (folio.mapping !== file.name) {
+        folioPut(system.folios, cached)
+        return "done"
+      }
+      if (!withinSize(file, index)) {
+        folioPut(system.folios, cached)
+        return "SIGBUS"
+      }
+      folio.lock = self()
+      return "locked"
+    },
+  )
+
+/** A page that is not cached is read in, kept from truncation by the invalidate lock; then the fault begins again. */
+const filemapCreateFolio = Effect.fnUntraced(function* (system: System, file: Inode, index: number) {
+  yield* downRead(file.invalidateLock, "filemap_invalidate_lock_shared", [file.name])
+  const added = yield* step("filemap_create_folio", [file.name, index], () => {
+    if (!withinSize(file, index) || at(file.cache, index).value !== null) return true
+    return filemapAddFolio(system, file, index)
+  })
+  yield* upRead(file.invalidateLock, "filemap_invalidate_unlock_shared", [file.name])
+  return added ? ("done" as const) : ("OOM" as const)
+})
+
+const unlockPut = (system: System, frame: Frame): Effect.Effect<void> =>
+  step("folio_unlock", [frame.pfn], () => {
+    folioOf(system.folios, frame).lock = ""
+    folioPut(system.folios, frame)
+  })
+
+/**
+ * `page_mkwrite`, a reference held: locks the folio, which is about to be stored to, unless it has left the file.
+ *
+ * @returns whether it is locked
+ */
+export const pageMkwrite = (system: System, frame: Frame): Effect.Effect<boolean> =>
+  guardedStep(
+    "page_mkwrite",
+    [frame.pfn],
+    () => folioOf(system.folios, frame).lock === "",
+    () => {
+      const folio = folioOf(system.folios, frame)
+      if (folio.mapping === "" || folio.writeback) return false
+      folio.lock = self()
+      return true
+    },
+  )

@@ -1,0 +1,35 @@
+/** The end of an address space (mm/mmap.c: exit_mmap). */
+import * as Effect from "effect/Effect"
+import { step } from "../../checker/program/index.ts"
+import { mmuNotifierRelease } from "../notifier/interval.ts"
+import { tlbFinishMmu, tlbGather } from "./gather.ts"
+import { changeVmas, type Mm, mmapReadLock, mmapReadUnlock, mmapWriteLock, mmapWriteUnlock } from "./mm.ts"
+import { freePgtables, tlbRemoveTables } from "./pageTable.ts"
+import { at, pagesOf } from "./range.ts"
+import { unmapVmas } from "./unmap.ts"
+import { areasIn } from "./vma.ts"
+
+/** `mmput` of the last user: nobody runs in the address space any more, and all that it maps goes. */
+export const exitMmap = Effect.fnUntraced(function* (mm: Mm) {
+  const whole = { start: 0, end: mm.pages }
+  yield* step("mmput", [mm.name], () => {
+    mm.state.users = 0
+    // No thread is left that could use them; the address space's next user of that number flushes.
+    for (const cache of mm.tlbs.values()) for (const va of pagesOf(whole)) at(cache, va).value = null
+  })
+  yield* mmuNotifierRelease(mm.subscriptions, whole)
+  yield* mmapReadLock(mm)
+  const areas = yield* step("exit_mmap", [mm.name], () => areasIn((va) => at(mm.vma, va).value, whole))
+  const gather = tlbGather(mm)
+  yield* unmapVmas(gather, areas)
+  yield* mmapReadUnlock(mm)
+  yield* mmapWriteLock(mm)
+  yield* step("exit_mmap: set_bit(MMF_OOM_SKIP)", [mm.name], () => {
+    mm.state.oomSkip = true
+    changeVmas(mm, whole, (vma) => ({ ...vma, detached: true }))
+  })
+  const tables = yield* freePgtables(mm, whole)
+  yield* tlbFinishMmu(gather, whole)
+  yield* tlbRemoveTables(mm, tables)
+  yield* mmapWriteUnlock(mm)
+})

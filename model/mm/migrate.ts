@@ -1,0 +1,148 @@
+/** Moving pages within system memory (mm/migrate.c: migrate_pages; mm/rmap.c: try_to_migrate_one). */
+import * as Effect from "effect/Effect"
+import { step } from "../../checker/program/index.ts"
+import { inodeOf } from "../file/inode.ts"
+import { notifierRange } from "../notifier/events.ts"
+import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/interval.ts"
+import { keep, release, underLock } from "../sync/spinlock.ts"
+import { type Folio, type Frame, folioAlloc, folioLock, folioOf, folioPut, frameOf, type Zone } from "./folio.ts"
+import { findVma, type Mm, pageTableLock } from "./mm.ts"
+import { isWritable, present } from "./pte.ts"
+import { at } from "./range.ts"
+import { clearMapping, isolateFolio } from "./reclaim.ts"
+import { isAnon, removeRmap, rmapWalk, tryShareAnonRmap } from "./rmap.ts"
+import { slotOf } from "./swap.ts"
+import type { System } from "./system.ts"
+import { mostAccess } from "./vma.ts"
+
+/** What became of a page that was to be moved. */
+export type Migrated = "moved" | "-EAGAIN" | "-ENOMEM" | "nothing"
+
+/** `migrate_pages` of the page that is mapped at an address, as compaction does it. */
+export const migratePage = Effect.fnUntraced(function* (mm: Mm, va: number) {
+  const frame = yield* step("isolate_migratepages_block", [mm.name, va], () => isolateFolio(mm, va))
+  if (frame === null) return "nothing" as const
+  return yield* migrateFolios(mm.system, frame)
+})
+
+/**
+ * `migrate_folio_unmap` and `migrate_folio_move`, of a folio that the caller has isolated: it is unmapped everywhere,
+ * its content copied to a fresh folio, and that mapped in its place; if anybody else refers to it, it is mapped again as
+ * it was. The isolation's reference is given back.
+ */
+export const migrateFolios = Effect.fnUntraced(function* (system: System, src: Frame, zone: Zone = "any") {
+  const { folios } = system
+  yield* folioLock(folios, src)
+  const dst = yield* step("alloc_migration_target", [src.pfn], () => {
+    const source = folioOf(folios, src)
+    const frame = folioAlloc(folios, source.memcg, zone)
+    if (frame !== null) folioOf(folios, frame).lock = source.lock
+    return frame
+  })
+  if (dst === null) {
+    yield* migrateFolioDone(system, src)
+    return "-ENOMEM" as const
+  }
+  yield* rmapWalk(system, src, (mm, va) => tryToMigrateOne(mm, va, src))
+  const copied = yield* step("migrate_folio_move", [src.pfn, dst.pfn], () => {
+    const source = folioOf(folios, src)
+    if (source.mapcount > 0 || source.writeback || source.refcount !== expectedRefs(source)) return false
+    folioOf(folios, dst).content = source.content
+    return true
+  })
+  const moved =
+    copied &&
+    (yield* step("folio_migrate_mapping", [src.pfn, dst.pfn], () => {
+      const source = folioOf(folios, src)
+      if (source.refcount !== expectedRefs(source)) return false
+      moveMapping(system, source, folioOf(folios, dst))
+      return true
+    }))
+  const target = moved ? dst : src
+  yield* rmapWalk(system, target, (mm, va) => removeMigrationPte(mm, va, src, target))
+  yield* migrateFolioDone(system, src)
+  yield* step("folio_putback_lru", [dst.pfn], () => {
+    const folio = folioOf(folios, dst)
+    folio.lock = ""
+    folio.lru = moved
+    folioPut(folios, dst)
+  })
+  return moved ? ("moved" as const) : ("-EAGAIN" as const)
+})
+
+/** `folio_expected_ref_count`, of an unmapped folio that is isolated. */
+const expectedRefs = (folio: Folio): number => (folio.swap !== null || !isAnon(folio) ? 2 : 1)
+
+/** `__folio_migrate_mapping` and `folio_migrate_flags`: the caches, the charge and the flags are the new folio's. Within a step. */
+const moveMapping = (system: System, source: Folio, target: Folio): void => {
+  target.mapping = source.mapping
+  target.offset = source.offset
+  target.dirty = source.dirty
+  target.swapBacked = source.swapBacked
+  target.anonExclusive = source.anonExclusive
+  if (source.swap !== null) {
+    slotOf(system.swap, source.swap).cache = frameOf(target)
+    target.swap = source.swap
+    source.swap = null
+  } else if (isAnon(source)) return
+  else at(inodeOf(system, source.mapping).cache, source.offset).value = frameOf(target)
+  target.refcount++
+  source.refcount--
+  source.mapping = ""
+}
+
+/** The old folio is unlocked, put back on the LRU if it is still in use, and the isolation's reference dropped. */
+const migrateFolioDone = (system: System, src: Frame): Effect.Effect<void> =>
+  step("migrate_folio_done", [src.pfn], () => {
+    const folio = folioOf(system.folios, src)
+    folio.lock = ""
+    folio.lru = true
+    folioPut(system.folios, src)
+  })
+
+/** `try_to_migrate_one`: replaces the entry by one that makes whoever meets it wait for the folio's lock. */
+const tryToMigrateOne = Effect.fnUntraced(function* (mm: Mm, va: number, frame: Frame) {
+  const { folios } = mm.system
+  const ptl = pageTableLock(mm, va)
+  const window = notifierRange("CLEAR", "try_to_migrate_one", { start: va, end: va + 1 })
+  yield* mmuNotifierInvalidateRangeStart(mm.subscriptions, window)
+  const taken = yield* underLock(ptl, "try_to_migrate_one: ptep_clear_flush", [mm.name, va], () => {
+    const cleared = clearMapping(mm, va, frame)
+    if (cleared !== null) keep(ptl)
+    return cleared
+  })
+  if (taken !== null) {
+    yield* step("try_to_migrate_one: set_migration_pte", [mm.name, va], () => {
+      release(ptl)
+      const folio = folioOf(folios, frame)
+      const exclusive = folio.anonExclusive
+      if (isAnon(folio) && !tryShareAnonRmap(folio)) {
+        at(mm.pte, va).value = taken
+        return
+      }
+      const mode = isWritable(taken) ? "write" : exclusive ? "readExclusive" : "read"
+      at(mm.pte, va).value = { kind: "migration", page: frame, mode, dirty: taken.dirty, young: taken.young }
+      removeRmap(folio)
+      folioPut(folios, frame)
+    })
+  }
+  yield* mmuNotifierInvalidateRangeEnd(mm.subscriptions, window)
+})
+
+/** `remove_migration_pte`: maps the folio, the new one or again the old one, with the rights that the entry had and the area still gives. */
+const removeMigrationPte = (mm: Mm, va: number, src: Frame, target: Frame): Effect.Effect<void> =>
+  underLock(pageTableLock(mm, va), "remove_migration_pte", [mm.name, va], () => {
+    const cell = at(mm.pte, va)
+    const pte = cell.value
+    if (pte?.kind !== "migration" || pte.page.pfn !== src.pfn || pte.page.generation !== src.generation) return
+    const folio = folioOf(mm.system.folios, target)
+    folio.refcount++
+    folio.mapcount++
+    if (isAnon(folio)) folio.anonExclusive = pte.mode !== "read"
+    const vma = findVma(mm, va) ?? at(mm.vma, va).value
+    const most = vma === null ? "none" : mostAccess(vma)
+    cell.value = present(target, pte.mode === "write" || most !== "write" ? most : "read", {
+      dirty: pte.dirty,
+      young: pte.young,
+    })
+  })

@@ -1,0 +1,36 @@
+/** mmap (mm/mmap.c, mm/vma.c). */
+import * as Effect from "effect/Effect"
+import { step } from "../../checker/program/index.ts"
+import { Errno } from "../errno.ts"
+import type { Inode } from "../file/inode.ts"
+import { type Mm, mmapWriteLock, mmapWriteUnlock } from "./mm.ts"
+import { doMunmap } from "./mremap.ts"
+import { at, isWithin, pagesOf, type Range } from "./range.ts"
+import { anonymous, type Protection } from "./vma.ts"
+
+/** What is to be mapped: private or shared; anonymous where there is no file. Shared anonymous memory is given a shmem file. */
+export interface Mapping {
+  readonly prot: Protection
+  readonly shared: boolean
+  readonly file?: { readonly inode: Inode; readonly pgoff: number }
+}
+
+/**
+ * `mmap` with MAP_FIXED: maps a range, over whatever was mapped there.
+ *
+ * @throws Errno EINVAL for a range without pages, ENOMEM for one beyond the address space
+ */
+export const mmap = Effect.fnUntraced(function* (mm: Mm, range: Range, { prot, shared, file }: Mapping) {
+  if (range.start >= range.end) return yield* new Errno({ call: "mmap", errno: "EINVAL" })
+  if (!isWithin(mm.pages, range)) return yield* new Errno({ call: "mmap", errno: "ENOMEM" })
+  if (shared && file === undefined) throw new TypeError("shared anonymous memory needs a shmem file")
+  yield* mmapWriteLock(mm)
+  yield* doMunmap(mm, range)
+  yield* step("__mmap_region", [mm.name, range.start, range.end], () => {
+    for (const [position, va] of pagesOf(range).entries()) {
+      const pgoff = file === undefined ? va : file.pgoff + position
+      at(mm.vma, va).value = { ...anonymous, prot, shared, file: file?.inode.name ?? null, pgoff }
+    }
+  })
+  yield* mmapWriteUnlock(mm)
+})

@@ -1,0 +1,134 @@
+/** mprotect, and NUMA balancing's hints, which change access the same way (mm/mprotect.c). */
+import * as Effect from "effect/Effect"
+import { step } from "../../checker/program/index.ts"
+import { Errno } from "../errno.ts"
+import { type NotifierRange, notifierRange } from "../notifier/events.ts"
+import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/interval.ts"
+import { keep, release, underLock } from "../sync/spinlock.ts"
+import { folioOf, maybePinned } from "./folio.ts"
+import { gatherEntry, owesFlush, tlbFinishMmu, tlbGather } from "./gather.ts"
+import {
+  changeVmas,
+  findVma,
+  hasTable,
+  type Mm,
+  mmapReadLock,
+  mmapReadUnlock,
+  mmapWriteLock,
+  mmapWriteUnlock,
+  pageTableLock,
+  vmaStartWrite,
+} from "./mm.ts"
+import type { Access, Present } from "./pte.ts"
+import { at, isWithin, pagesOf, type Range } from "./range.ts"
+import { isAnon } from "./rmap.ts"
+import { areasIn, mostAccess, type Protection } from "./vma.ts"
+
+/**
+ * `mprotect`. Where nothing is mapped it stops, with what came before changed.
+ *
+ * @throws Errno ENOMEM where the range has pages that are not mapped, or lie beyond the address space
+ */
+export const mprotect = Effect.fnUntraced(function* (mm: Mm, range: Range, prot: Protection) {
+  if (!isWithin(mm.pages, range)) return yield* new Errno({ call: "mprotect", errno: "ENOMEM" })
+  yield* mmapWriteLock(mm)
+  const areas = yield* step("mprotect_fixup", [mm.name, range.start, range.end, prot], () => {
+    const hole = pagesOf(range).find((va) => findVma(mm, va) === null) ?? range.end
+    return areasIn((va) => findVma(mm, va), { start: range.start, end: hole })
+  })
+  for (const area of areas) {
+    yield* vmaStartWrite(mm, area)
+    yield* step("vma_set_page_prot", [mm.name, area.start, area.end, prot], () =>
+      changeVmas(mm, area, (vma) => ({ ...vma, prot })),
+    )
+    yield* changeProtection(mm, area, "change_protection", (va) => mostAccess(vmaOf(mm, va)))
+  }
+  yield* mmapWriteUnlock(mm)
+  const reached = areas.at(-1)?.end ?? range.start
+  if (reached < range.end) return yield* new Errno({ call: "mprotect", errno: "ENOMEM" })
+})
+
+const vmaOf = (mm: Mm, va: number) => {
+  const vma = findVma(mm, va)
+  if (vma === null) throw new RangeError(`page ${va} of ${mm.name} has no VMA`)
+  return vma
+}
+
+/**
+ * `change_prot_numa`, by the task's own balancing work: takes all access away, so that the next one tells who uses the
+ * page. Pages that several may use are left alone.
+ */
+export const changeProtNuma = Effect.fnUntraced(function* (mm: Mm, area: Range) {
+  yield* mmapReadLock(mm)
+  yield* changeProtection(mm, area, "change_prot_numa", (va, pte) => {
+    const folio = folioOf(mm.system.folios, pte.page)
+    const shared = !vmaOf(mm, va).shared && (maybePinned(folio) || folio.mapcount !== 1)
+    return shared ? pte.access : "none"
+  })
+  yield* mmapReadUnlock(mm)
+})
+
+/**
+ * `change_protection`: gives the entries of a range the access that is said. The notifier hears of it when the first
+ * entry is found. Every entry is taken away from the hardware before it is put back changed, so that no dirty bit is
+ * lost.
+ */
+const changeProtection = Effect.fnUntraced(function* (
+  mm: Mm,
+  area: Range,
+  by: string,
+  accessOf: (va: number, pte: Present) => Access,
+) {
+  const gather = tlbGather(mm)
+  let window: NotifierRange | null = null
+  for (const va of pagesOf(area)) {
+    if (window === null) {
+      const populated = yield* step("change_pmd_range", [mm.name, va], () => hasTable(mm, va))
+      if (!populated) continue
+      window = notifierRange("PROTECTION_VMA", by, area)
+      yield* mmuNotifierInvalidateRangeStart(mm.subscriptions, window)
+    }
+    const ptl = pageTableLock(mm, va)
+    const taken = yield* underLock(ptl, "ptep_modify_prot_start", [mm.name, va], () => {
+      const cell = at(mm.pte, va)
+      const pte = cell.value
+      if (pte?.kind === "migration" && pte.mode === "write" && mostAccess(vmaOf(mm, va)) !== "write") {
+        const anon = isAnon(folioOf(mm.system.folios, pte.page))
+        cell.value = { ...pte, mode: anon ? "readExclusive" : "read" }
+        return null
+      }
+      if (pte?.kind === "zero") {
+        const access = mostAccess(vmaOf(mm, va)) === "none" ? "none" : "read"
+        if (pte.access === access || by !== "change_protection") return null
+        cell.value = { ...pte, access }
+        owesFlush(mm)
+        return "zero"
+      }
+      if (pte?.kind !== "present" || accessOf(va, pte) === pte.access) return null
+      cell.value = null
+      owesFlush(mm)
+      keep(ptl)
+      return pte
+    })
+    if (taken === null) continue
+    gatherEntry(gather, va)
+    if (taken === "zero") continue
+    yield* step("ptep_modify_prot_commit", [mm.name, va], () => {
+      const access = accessOf(va, taken)
+      at(mm.pte, va).value = {
+        ...taken,
+        access: access === "write" && !canChangeWritable(mm, va, taken) ? "read" : access,
+      }
+      release(ptl)
+    })
+  }
+  if (window !== null) yield* mmuNotifierInvalidateRangeEnd(mm.subscriptions, window)
+  yield* tlbFinishMmu(gather, area)
+})
+
+/** `can_change_pte_writable`: an anonymous page must be exclusive; a file must have heard of the page's first store. */
+const canChangeWritable = (mm: Mm, va: number, pte: Present): boolean => {
+  const folio = folioOf(mm.system.folios, pte.page)
+  if (!vmaOf(mm, va).shared) return isAnon(folio) && folio.anonExclusive
+  return pte.dirty || mm.system.inodes.get(folio.mapping)?.tracksDirty === false
+}

@@ -1,0 +1,192 @@
+/** Reclaim of a page (mm/vmscan.c: shrink_folio_list; mm/rmap.c: try_to_unmap_one). */
+import * as Effect from "effect/Effect"
+import { step } from "../../checker/program/index.ts"
+import { filemapRemoveFolio, inodeOf } from "../file/inode.ts"
+import { notifierRange } from "../notifier/events.ts"
+import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/interval.ts"
+import { keep, release, underLock } from "../sync/spinlock.ts"
+import { type Folio, type Frame, folioOf, folioPut, folioTrylock } from "./folio.ts"
+import { findVma, type Mm, pageTableLock } from "./mm.ts"
+import { mappedPage, type Present } from "./pte.ts"
+import { at } from "./range.ts"
+import { isAnon, maps, mmOf, placesOf, removeRmap, rmapWalk, tryShareAnonRmap } from "./rmap.ts"
+import { folioAllocSwap, leaveSwapCache, slotOf, swapDuplicate } from "./swap.ts"
+import type { System } from "./system.ts"
+import { dropTranslations } from "./tlb.ts"
+
+/** What became of a page that was to be reclaimed. */
+export type Reclaimed = "reclaimed" | "kept" | "nothing"
+
+/**
+ * Reclaims the page that is mapped at an address, if one is: isolates it from the LRU, ages it, writes it to swap or to
+ * its file, unmaps it everywhere and frees it, unless somebody uses it.
+ *
+ * @param by how the isolation is called: `isolate_folios`, or the system call that asks for it
+ */
+export const reclaimPage = Effect.fnUntraced(function* (mm: Mm, va: number, by = "isolate_folios") {
+  const { system } = mm
+  const frame = yield* step(by, [mm.name, va], () => isolateFolio(mm, va))
+  if (frame === null) return "nothing" as const
+  return yield* shrinkFolio(system, frame)
+})
+
+/** `folio_isolate_lru`: a reference, and nobody else finds it on the LRU. Within a step. */
+export const isolateFolio = (mm: Mm, va: number): Frame | null => {
+  const frame = mappedPage(at(mm.pte, va).value)
+  if (frame === null) return null
+  const folio = folioOf(mm.system.folios, frame)
+  if (!folio.lru || findVma(mm, va)?.locked === true) return null
+  folio.lru = false
+  folio.refcount++
+  return frame
+}
+
+/** `folio_putback_lru`, and gives up the folio's lock. */
+const putback = (system: System, frame: Frame): Effect.Effect<Reclaimed> =>
+  step("folio_putback_lru", [frame.pfn], () => {
+    const folio = folioOf(system.folios, frame)
+    folio.lock = ""
+    folio.lru = true
+    folioPut(system.folios, frame)
+    return "kept"
+  })
+
+/** `shrink_folio_list`, of one folio. */
+const shrinkFolio = Effect.fnUntraced(function* (system: System, frame: Frame) {
+  const { folios, swap } = system
+  const locked = yield* step("folio_trylock", [frame.pfn], () => {
+    const folio = folioOf(folios, frame)
+    if (folioTrylock(folio)) return true
+    folio.lru = true
+    folioPut(folios, frame)
+    return false
+  })
+  if (!locked) return "kept" as const
+  const referenced = yield* folioReferenced(system, frame)
+  if (referenced) return yield* putback(system, frame)
+
+  const prepared = yield* step("folio_alloc_swap", [frame.pfn], () => {
+    const folio = folioOf(folios, frame)
+    if (!isAnon(folio) || !folio.swapBacked || folio.swap !== null) return true
+    return folioAllocSwap(swap, folio)
+  })
+  if (!prepared) return yield* putback(system, frame)
+  yield* rmapWalk(system, frame, (mm, va) => tryToUnmapOne(mm, va, frame))
+
+  const next = yield* step("shrink_folio_list", [frame.pfn], () => {
+    const folio = folioOf(folios, frame)
+    if (folio.mapcount > 0) return "keep"
+    return folio.dirty && !isLazyFree(folio) ? "pageout" : "free"
+  })
+  if (next === "keep") return yield* putback(system, frame)
+  if (next === "pageout") yield* pageout(system, frame)
+  return yield* removeMapping(system, frame)
+})
+
+/** `folio_test_anon && !folio_test_swapbacked`: MADV_FREE's, which may be dropped while it is clean. */
+const isLazyFree = (folio: Folio): boolean => isAnon(folio) && !folio.swapBacked
+
+/**
+ * `folio_check_references`: whether anybody used the page since it was last looked at. The hardware's accessed bits are
+ * taken away, without a flush of the TLBs.
+ */
+const folioReferenced = (system: System, frame: Frame): Effect.Effect<boolean> =>
+  step("folio_referenced", [frame.pfn], () => {
+    let referenced = false
+    for (const { mm: name, va } of placesOf(system, frame)) {
+      const mm = mmOf(system, name)
+      const cell = at(mm.pte, va)
+      const pte = cell.value
+      if (!maps(mm, va, frame) || pte?.kind !== "present" || !pte.young) continue
+      referenced = true
+      cell.value = { ...pte, young: false }
+    }
+    return referenced
+  })
+
+/** `try_to_unmap_one`: replaces the entry by one that leads to swap, or by nothing for a page of a file. */
+const tryToUnmapOne = Effect.fnUntraced(function* (mm: Mm, va: number, frame: Frame) {
+  const { folios, swap } = mm.system
+  const ptl = pageTableLock(mm, va)
+  const window = notifierRange("CLEAR", "try_to_unmap_one", { start: va, end: va + 1 })
+  yield* mmuNotifierInvalidateRangeStart(mm.subscriptions, window)
+  const taken = yield* underLock(ptl, "try_to_unmap_one: ptep_clear_flush", [mm.name, va], () => {
+    const cleared = clearMapping(mm, va, frame)
+    if (cleared !== null) keep(ptl)
+    return cleared
+  })
+  if (taken !== null) {
+    yield* step("try_to_unmap_one", [mm.name, va], () => {
+      release(ptl)
+      const folio = folioOf(folios, frame)
+      const cell = at(mm.pte, va)
+      if (!isAnon(folio)) mm.rss.file--
+      else if (isLazyFree(folio)) {
+        // References first, then the dirty bit: whoever stores through a reference marks it before dropping that.
+        const unused = folio.refcount === 1 + folio.mapcount
+        if (!unused || folio.dirty) {
+          if (folio.dirty) folio.swapBacked = true
+          cell.value = taken
+          return
+        }
+        mm.rss.anon--
+      } else {
+        const exclusive = folio.anonExclusive
+        if (folio.swap === null || !tryShareAnonRmap(folio)) {
+          cell.value = taken
+          return
+        }
+        swapDuplicate(swap, folio.swap)
+        mm.rss.anon--
+        mm.rss.swap++
+        cell.value = { kind: "swap", slot: folio.swap, exclusive }
+      }
+      removeRmap(folio)
+      folioPut(folios, frame)
+    })
+  }
+  yield* mmuNotifierInvalidateRangeEnd(mm.subscriptions, window)
+})
+
+/**
+ * `ptep_clear_flush` of an entry that maps the folio: the hardware cannot change it any more, no TLB has it, and its
+ * dirty bit is the folio's. `null` where another page is mapped. Within a step, under the page table's lock.
+ */
+export const clearMapping = (mm: Mm, va: number, frame: Frame): Present | null => {
+  const cell = at(mm.pte, va)
+  const pte = cell.value
+  if (pte?.kind !== "present" || !maps(mm, va, frame)) return null
+  cell.value = null
+  dropTranslations(mm, { start: va, end: va + 1 })
+  if (pte.dirty) folioOf(mm.system.folios, frame).dirty = true
+  return pte
+}
+
+/** `pageout`: the content goes to the swap slot or to the disk; what is stored from now on makes the page dirty again. */
+const pageout = (system: System, frame: Frame): Effect.Effect<void> =>
+  step("pageout", [frame.pfn], () => {
+    const folio = folioOf(system.folios, frame)
+    folio.dirty = false
+    if (folio.swap !== null) slotOf(system.swap, folio.swap).content = folio.content
+    else at(inodeOf(system, folio.mapping).disk, folio.offset).value = folio.content
+  })
+
+/**
+ * `__remove_mapping`: frees the page if nobody but the cache and the isolation refers to it, and it is clean. The
+ * references are frozen before the dirty bit is looked at.
+ */
+const removeMapping = Effect.fnUntraced(function* (system: System, frame: Frame) {
+  const { folios, swap } = system
+  const removed = yield* step("__remove_mapping", [frame.pfn], () => {
+    const folio = folioOf(folios, frame)
+    const cached = folio.swap !== null || !isAnon(folio)
+    if (folio.refcount !== (cached ? 2 : 1) || (folio.dirty && cached)) return false
+    if (folio.swap !== null) leaveSwapCache(swap, folio)
+    else if (cached) filemapRemoveFolio(system, folio)
+    if (cached) folio.refcount--
+    folio.lock = ""
+    folioPut(folios, frame)
+    return true
+  })
+  return removed ? ("reclaimed" as const) : yield* putback(system, frame)
+})

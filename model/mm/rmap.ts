@@ -1,0 +1,119 @@
+/** Reverse mapping (mm/rmap.c, include/linux/rmap.h): counts of mappings, and who maps a folio. */
+import * as Effect from "effect/Effect"
+import { assert, guardedStep } from "../../checker/program/index.ts"
+import { addReader, type RwSem, upRead } from "../sync/rwsem.ts"
+import { type Folio, type Frame, folioOf, maybePinned } from "./folio.ts"
+import type { Mm } from "./mm.ts"
+import { mappedPage } from "./pte.ts"
+import { at } from "./range.ts"
+import type { System } from "./system.ts"
+import type { Vma } from "./vma.ts"
+
+/** How the mapping of an anonymous folio is called. */
+export const anonMapping = (anonVma: string): string => `anon_vma ${anonVma}`
+
+/** `folio_test_anon` */
+export const isAnon = (folio: Folio): boolean => folio.mapping.startsWith("anon_vma")
+
+/** `folio_add_new_anon_rmap` and `folio_add_lru`: a fresh folio's first mapping, exclusive. Within a step. */
+export const addNewAnonRmap = (folio: Folio, vma: Vma): void => {
+  folio.mapcount = 1
+  folio.anonExclusive = true
+  folio.mapping = anonMapping(vma.anonVmas.at(-1) ?? "")
+  folio.offset = vma.pgoff
+  folio.lru = true
+}
+
+/** `folio_add_anon_rmap_pte`: a mapping of a page that comes back from swap. Within a step. */
+export const addAnonRmap = (folio: Folio, vma: Vma, exclusive: boolean): void => {
+  folio.mapcount++
+  folio.anonExclusive = exclusive
+  if (isAnon(folio)) return
+  // One that others may share belongs to them all: to the root.
+  folio.mapping = anonMapping((exclusive ? vma.anonVmas.at(-1) : vma.anonVmas[0]) ?? "")
+  folio.offset = vma.pgoff
+}
+
+/** `folio_add_file_rmap_pte`, `folio_dup_file_rmap_pte`. Within a step. */
+export const addFileRmap = (folio: Folio): void => {
+  folio.mapcount++
+}
+
+/** `folio_remove_rmap_pte`: the reference stays. Within a step. */
+export const removeRmap = (folio: Folio): void => {
+  assert(folio.mapcount > 0, `page ${folio.index} loses more mappings than it has`)
+  folio.mapcount--
+}
+
+/** `folio_try_dup_anon_rmap_pte`: shares the page with a child, unless it may be pinned. Within a step. */
+export const tryDupAnonRmap = (folio: Folio): boolean => {
+  if (folio.anonExclusive && maybePinned(folio)) return false
+  folio.anonExclusive = false
+  folio.mapcount++
+  return true
+}
+
+/**
+ * `folio_try_share_anon_rmap_pte`: takes PG_anon_exclusive away, unless the folio may be pinned. The entry was cleared
+ * before, with a full barrier between: those who pin without locks look at it again behind their pin. Within a step.
+ */
+export const tryShareAnonRmap = (folio: Folio): boolean => {
+  if (!folio.anonExclusive) return true
+  if (maybePinned(folio)) return false
+  folio.anonExclusive = false
+  return true
+}
+
+/** A page of an address space. */
+export type Place = { readonly mm: string; readonly va: number }
+
+/** Where a folio may be mapped: the pages whose VMA has its mapping at its offset, as `rmap_walk` meets them. Within a step. */
+export const placesOf = (system: System, frame: Frame): ReadonlyArray<Place> => {
+  const folio = folioOf(system.folios, frame)
+  return [...system.mms.values()].flatMap((mm) =>
+    mm.vma.flatMap(({ value: vma }, va) => {
+      if (vma === null || vma.pgoff !== folio.offset) return []
+      const reaches = isAnon(folio)
+        ? vma.anonVmas.some((name) => anonMapping(name) === folio.mapping)
+        : vma.file === folio.mapping
+      return reaches ? [{ mm: mm.name, va }] : []
+    }),
+  )
+}
+
+/** The address space of that name. */
+export const mmOf = (system: System, name: string): Mm => {
+  const mm = system.mms.get(name)
+  if (mm === undefined) throw new RangeError(`there is no process ${name}`)
+  return mm
+}
+
+/** The lock of the tree in which a mapping's VMAs are found: its inode's `i_mmap_rwsem`, or the anon_vma's. */
+export const rmapLock = (system: System, mapping: string): RwSem =>
+  system.inodes.get(mapping)?.mmapRwsem ?? system.anonVmaLock
+
+/** `rmap_walk`, the folio locked: visits every place where the folio may be mapped, under the lock of their tree. */
+export const rmapWalk = Effect.fnUntraced(function* <E, R>(
+  system: System,
+  frame: Frame,
+  visit: (mm: Mm, va: number) => Effect.Effect<unknown, E, R>,
+) {
+  const { mapping, places } = yield* guardedStep(
+    "rmap_walk",
+    [frame.pfn],
+    () => rmapLock(system, folioOf(system.folios, frame).mapping).state.writer === "",
+    () => {
+      const { mapping } = folioOf(system.folios, frame)
+      addReader(rmapLock(system, mapping))
+      return { mapping, places: placesOf(system, frame) }
+    },
+  )
+  for (const { mm, va } of places) yield* visit(mmOf(system, mm), va)
+  yield* upRead(rmapLock(system, mapping), "rmap_walk_end", [frame.pfn])
+})
+
+/** Whether the entry of a page maps the folio. Within a step. */
+export const maps = (mm: Mm, va: number, frame: Frame): boolean => {
+  const page = mappedPage(at(mm.pte, va).value)
+  return page?.pfn === frame.pfn && page.generation === frame.generation
+}

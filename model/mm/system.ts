@@ -1,0 +1,43 @@
+import type { Inode } from "../file/inode.ts"
+import { type RwSem, rwSem } from "../sync/rwsem.ts"
+import { type Folios, folios } from "./folio.ts"
+import type { Mm } from "./mm.ts"
+import { type SwapArea, swapArea } from "./swap.ts"
+
+/** The memory of one machine: what its address spaces and files share. */
+export interface System {
+  readonly folios: Folios
+  readonly swap: SwapArea
+  /** All address spaces by name, in the order in which reverse mapping meets them. */
+  readonly mms: Map<string, Mm>
+  readonly inodes: Map<string, Inode>
+  /** The root anon_vma's lock: all the processes here descend from one. */
+  readonly anonVmaLock: RwSem
+  /** How many pages an mmu_gather holds before it is flushed (MAX_GATHER_BATCH). */
+  readonly gatherBatch: number
+  /** How many pages one page table covers (PTRS_PER_PTE). */
+  readonly pagesPerTable: number
+}
+
+/** What a system may be made with. */
+export interface SystemSize {
+  readonly folios: number
+  /** How many of the folios, the first ones, lie in ZONE_MOVABLE or CMA. */
+  readonly movable?: number
+  readonly swapSlots?: number
+  readonly gatherBatch?: number
+  readonly pagesPerTable?: number
+  /** Who is charged for memory: one group per process, and one per file. */
+  readonly cgroups: ReadonlyArray<string>
+}
+
+/** Makes a system with all its memory free. */
+export const system = (size: SystemSize): System => ({
+  folios: folios(size.folios, size.cgroups, size.movable),
+  swap: swapArea(size.swapSlots ?? 0),
+  mms: new Map(),
+  inodes: new Map(),
+  anonVmaLock: rwSem("anon_vma"),
+  gatherBatch: size.gatherBatch ?? 8,
+  pagesPerTable: size.pagesPerTable ?? 2,
+})
