@@ -5,6 +5,8 @@
 import * as Effect from "effect/Effect"
 import { type Cell, cell, enterLoop, step } from "../../checker/program/index.ts"
 import { type HmmPfn, hmmRangeFault } from "../hmm/rangeFault.ts"
+import { mmput } from "../mm/exit.ts"
+import { type Content, folioOf } from "../mm/folio.ts"
 import { type Mm, mmapReadLock, mmapReadUnlock } from "../mm/mm.ts"
 import { at, pagesOf, type Range } from "../mm/range.ts"
 import type { NotifierRange } from "../notifier/events.ts"
@@ -92,4 +94,34 @@ export const mirrorTearDown = Effect.fnUntraced(function* (device: MirrorDevice)
   yield* mutexLock(device.lock)
   yield* deviceUnmap(device.name, device.pageTable, device.iv.range)
   yield* mutexUnlock(device.lock)
+})
+
+/**
+ * A load or store of the device, through its page table, with device faults where it takes them.
+ *
+ * @param content what it stores; without it, it loads
+ * @returns false when the process has nothing mapped there for that, or is gone
+ */
+export const mirrorAccess = Effect.fnUntraced(function* (device: MirrorDevice, va: number, content?: Content) {
+  const { mm, name, pageTable } = device
+  const write = content !== undefined
+  const head = yield* enterLoop("device_access")
+  for (;;) {
+    yield* head()
+    const done = yield* step(write ? "device_store" : "device_load", [name, va, ...(write ? [content] : [])], () => {
+      const pfn = at(pageTable, va).value
+      if (pfn === null || (write && !pfn.write)) return false
+      if (write && pfn.page !== null) folioOf(mm.system.folios, pfn.page).content = content
+      return true
+    })
+    if (done) return true
+    const alive = yield* step("mmget_not_zero", [mm.name], () => {
+      if (mm.state.users > 0) mm.state.users++
+      return mm.state.users > 0
+    })
+    if (!alive) return false
+    const mapped = yield* mirrorFault(device, write)
+    yield* mmput(mm)
+    if (!mapped) return false
+  }
 })

@@ -5,18 +5,30 @@ import { mmuNotifierRelease } from "../notifier/interval.ts"
 import { tlbFinishMmu, tlbGather } from "./gather.ts"
 import { changeVmas, type Mm, mmapReadLock, mmapReadUnlock, mmapWriteLock, mmapWriteUnlock } from "./mm.ts"
 import { freePgtables, tlbRemoveTables } from "./pageTable.ts"
-import { at, pagesOf } from "./range.ts"
+import { at } from "./range.ts"
 import { unmapVmas } from "./unmap.ts"
 import { areasIn } from "./vma.ts"
 
-/** `mmput` of the last user: nobody runs in the address space any more, and all that it maps goes. */
-export const exitMmap = Effect.fnUntraced(function* (mm: Mm) {
-  const whole = { start: 0, end: mm.pages }
-  yield* step("mmput", [mm.name], () => {
-    mm.state.users = 0
-    // No thread is left that could use them; the address space's next user of that number flushes.
-    for (const cache of mm.tlbs.values()) for (const va of pagesOf(whole)) at(cache, va).value = null
+/** `mmput`: one user less; with the last one goes all that is mapped. */
+export const mmput = Effect.fnUntraced(function* (mm: Mm) {
+  const last = yield* step("mmput", [mm.name], () => {
+    mm.state.users--
+    return mm.state.users === 0
   })
+  if (last) yield* exitMmap(mm)
+})
+
+/** The end of a process's last thread: its CPU leaves the address space, and its use of it is given back. */
+export const exitMm = Effect.fnUntraced(function* (mm: Mm) {
+  yield* step("exit_mm", [mm.name], () => {
+    for (const cache of mm.tlbs.values()) for (const entry of cache) entry.value = null
+  })
+  yield* mmput(mm)
+})
+
+/** `exit_mmap`: nobody runs in the address space any more. */
+const exitMmap = Effect.fnUntraced(function* (mm: Mm) {
+  const whole = { start: 0, end: mm.pages }
   yield* mmuNotifierRelease(mm.subscriptions, whole)
   yield* mmapReadLock(mm)
   const areas = yield* step("exit_mmap", [mm.name], () => areasIn((va) => at(mm.vma, va).value, whole))

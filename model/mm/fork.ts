@@ -5,7 +5,7 @@ import { Errno } from "../errno.ts"
 import { notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/interval.ts"
 import { underLock } from "../sync/spinlock.ts"
-import { exitMmap } from "./exit.ts"
+import { mmput } from "./exit.ts"
 import { type Frame, folioAlloc, folioOf, folioPut } from "./folio.ts"
 import {
   findVma,
@@ -21,7 +21,7 @@ import { type Present, present, wrprotect } from "./pte.ts"
 import { at, pagesOf, type Range } from "./range.ts"
 import { addFileRmap, addNewAnonRmap, isAnon, tryDupAnonRmap } from "./rmap.ts"
 import { swapDuplicate } from "./swap.ts"
-import { flushTlbRange } from "./tlb.ts"
+import { flushTlbMm } from "./tlb.ts"
 import { areasIn, isCow, mostAccess } from "./vma.ts"
 
 /**
@@ -43,10 +43,10 @@ export const dupMmap = Effect.fnUntraced(function* (parent: Mm, child: Mm) {
     if (needsCopy) complete = yield* copyPageRange(parent, child, area)
     if (!complete) break
   }
-  yield* flushTlbRange(parent, { start: 0, end: parent.pages })
+  yield* flushTlbMm(parent)
   yield* mmapWriteUnlock(parent)
   if (complete) return
-  yield* exitMmap(child)
+  yield* mmput(child)
   return yield* new Errno({ call: "fork", errno: "ENOMEM" })
 })
 

@@ -72,8 +72,8 @@ const getUserPage = Effect.fnUntraced(function* (mm: Mm, va: number, flags: GupF
   }
 })
 
-/** How a page is wanted, in a word. */
-const how = ({ write, pin }: GupFlags): string => `${pin ? "pin" : "get"} ${write ? "write" : "read"}`
+/** How a page is wanted, in words. */
+export const how = ({ write, pin }: GupFlags): string => `${pin ? "pin" : "get"} ${write ? "write" : "read"}`
 
 /** `check_vma_flags`: whether the area's protection and kind allow it. Within a step. */
 const checkVmaFlags = (system: System, vma: Vma, { write, longterm, force }: GupFlags): boolean => {

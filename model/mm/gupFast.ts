@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import { assert, self, step } from "../../checker/program/index.ts"
 import { type Folio, folioOf, folioTryGet } from "./folio.ts"
-import { type GupFlags, getUserPages, mustUnshare, putUserPage, type UserPage, ungrab } from "./gup.ts"
+import { type GupFlags, getUserPages, how, mustUnshare, putUserPage, type UserPage, ungrab } from "./gup.ts"
 import { type Mm, tableOf } from "./mm.ts"
 import { isWritable, mappedPage, type Pte, pteSame } from "./pte.ts"
 import { at } from "./range.ts"
@@ -28,7 +28,7 @@ const gupFast = Effect.fnUntraced(function* (mm: Mm, va: number, flags: GupFlags
   })
   if (seq === null) return null
   const page = yield* gupFastPte(mm, va, flags)
-  const kept = yield* step("gup_fast: read_seqcount_retry", [mm.name, va], () => {
+  const kept = yield* step("gup_fast: read_seqcount_retry", [mm.name, va, seq], () => {
     mm.state.walkers = mm.state.walkers.filter((name) => name !== self())
     if (page?.frame == null || !flags.pin || mm.state.writeProtectSeq === seq) return true
     ungrab(mm.system, page.frame, flags.pin)
@@ -69,7 +69,7 @@ const gupFastPte = Effect.fnUntraced(function* (mm: Mm, va: number, flags: GupFl
     return got
   })
   if (frame === null) return null
-  const same = yield* step("gup_fast_pte_range: recheck", [mm.name, va], () => {
+  const same = yield* step("gup_fast_pte_range: recheck", [mm.name, va, frame.pfn, how(flags)], () => {
     const folio = folioOf(folios, frame)
     const unchanged = table.linked && table.generation === pmd && pteSame(at(mm.pte, va).value, pte)
     if (unchanged && !mustUnshare(folio, true, flags) && fileAllowed(mm, folio, flags)) return true

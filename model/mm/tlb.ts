@@ -35,6 +35,6 @@ export const dropTranslations = (mm: Mm, range: Range): void => {
   }
 }
 
-/** `flush_tlb_range`, `flush_tlb_mm`: every CPU that runs the process drops its translations of the range. */
-export const flushTlbRange = (mm: Mm, range: Range): Effect.Effect<void> =>
-  step("flush_tlb_range", [mm.name, range.start, range.end], () => dropTranslations(mm, range))
+/** `flush_tlb_mm`: every CPU that runs the process drops all its translations. */
+export const flushTlbMm = (mm: Mm): Effect.Effect<void> =>
+  step("flush_tlb_mm", [mm.name], () => dropTranslations(mm, { start: 0, end: mm.pages }))
