@@ -1,4 +1,4 @@
-/** What the kernel that runs here makes of sequences of operations: the helper in kernel.c, compiled when it is needed. */
+/** What the kernel that runs here makes of sequences of operations: the helper around kernel.c, compiled when it is needed. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -136,7 +136,9 @@ const decode = (output: string, sequences: ReadonlyArray<Sequence>): ReadonlyArr
   return observations
 }
 
-const source = fileURLToPath(new URL("kernel.c", import.meta.url))
+const sources = ["kernel.c", "process.c", "input.c", "report.c"].map((name) =>
+  fileURLToPath(new URL(name, import.meta.url)),
+)
 
 /**
  * Compiles the helper and tries it once. Where that cannot be, the text says why: then nothing can be said about how
@@ -148,7 +150,7 @@ export const kernel = (compiler = process.env.CC ?? "cc"): Kernel | string => {
   const folder = mkdtempSync(join(tmpdir(), "fidelity-"))
   const dispose = (): void => rmSync(folder, { recursive: true, force: true })
   const program = join(folder, "kernel")
-  const compilation = spawnSync(compiler, ["-O2", "-std=gnu17", "-Wall", "-Wextra", "-o", program, source], {
+  const compilation = spawnSync(compiler, ["-O2", "-std=gnu17", "-Wall", "-Wextra", "-o", program, ...sources], {
     encoding: "utf8",
   })
   if (compilation.error !== undefined || compilation.status !== 0) {
