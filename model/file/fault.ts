@@ -52,9 +52,10 @@ export const fileFault = Effect.fnUntraced(function* (mm: Mm, va: number, write:
   const mapped = yield* underLock(pageTableLock(mm, va), "finish_fault", [mm.name, va], () => {
     const pte = at(mm.pte, va)
     const { vma } = backing(mm, va)
-    if (pte.value !== null || !hasTable(mm, va) || mm.state.unstable) {
+    const unstable = mm.state.unstable && !vma.shared
+    if (pte.value !== null || !hasTable(mm, va) || unstable) {
       if (fresh !== null) folioPut(folios, fresh)
-      return false
+      return unstable ? "SIGBUS" : "lost"
     }
     if (fresh === null) {
       const folio = folioOf(folios, cached)
@@ -67,15 +68,15 @@ export const fileFault = Effect.fnUntraced(function* (mm: Mm, va: number, write:
       mm.rss.anon++
       pte.value = present(fresh, mostAccess(vma), { dirty: true })
     }
-    return true
+    return "mapped"
   })
-  if (mapped && fresh === null) {
+  if (mapped === "mapped" && fresh === null) {
     // The reference of the look-up is the entry's from now on.
     yield* step("folio_unlock", [cached.pfn], () => {
       folioOf(folios, cached).lock = ""
     })
   } else yield* unlockPut(system, cached)
-  return "done" as const
+  return mapped === "SIGBUS" ? mapped : ("done" as const)
 })
 
 /** What an entry for a page of the cache may allow: private ones no stores, shared ones none that the file must hear of first. */

@@ -9,6 +9,7 @@ import { tlbFinishMmu, tlbGather } from "./gather.ts"
 import { findVma, type Mm, mmapWriteLock, mmapWriteUnlock, pageTableLock, tableOf, vmaStartWrite } from "./mm.ts"
 import { freePgtables, tlbRemoveTables } from "./pageTable.ts"
 import { at, isWithin, overlaps, pagesOf, type Range } from "./range.ts"
+import { canChangeTrees } from "./rmap.ts"
 import { dropTranslations } from "./tlb.ts"
 import { detachVmas, unmapVmas } from "./unmap.ts"
 import { areasIn } from "./vma.ts"
@@ -73,15 +74,20 @@ const expandVma = Effect.fnUntraced(function* (mm: Mm, old: Range, grown: Range)
 /** `move_vma`: a copy of the area at the new place, the entries moved over, the old area unmapped. */
 const moveVma = Effect.fnUntraced(function* (mm: Mm, old: Range, target: Range) {
   yield* vmaStartWrite(mm, old)
-  yield* step("copy_vma", [mm.name, old.start, target.start], () => {
-    const first = findVma(mm, old.start)
-    if (first === null) return
-    // An area of which nothing was ever stored is told by where it is.
-    const pgoff = first.file === null && first.anonVmas.length === 0 ? target.start : first.pgoff
-    for (const [position, va] of pagesOf(target).entries()) {
-      at(mm.vma, va).value = { ...first, pgoff: pgoff + position }
-    }
-  })
+  yield* guardedStep(
+    "copy_vma",
+    [mm.name, old.start, target.start],
+    () => canChangeTrees(mm, old),
+    () => {
+      const first = findVma(mm, old.start)
+      if (first === null) return
+      // An area of which nothing was ever stored is told by where it is.
+      const pgoff = first.file === null && first.anonVmas.length === 0 ? target.start : first.pgoff
+      for (const [position, va] of pagesOf(target).entries()) {
+        at(mm.vma, va).value = { ...first, pgoff: pgoff + position }
+      }
+    },
+  )
   yield* movePageTables(mm, old, target.start)
   yield* doMunmap(mm, old)
 })
@@ -107,7 +113,9 @@ const movePte = Effect.fnUntraced(function* (mm: Mm, from: number, to: number) {
   yield* guardedStep(
     "move_ptes",
     [mm.name, from, to],
-    () => newLock === oldLock || isFree(newLock),
+    // Who walks the areas of a folio meets the old place first, then the new one; in the other direction it would miss
+    // the entry between them, and is kept out (need_rmap_locks).
+    () => (newLock === oldLock || isFree(newLock)) && (from < to || canChangeTrees(mm, { start: from, end: from + 1 })),
     () => {
       keep(newLock)
       const { state } = tableOf(mm, to)
