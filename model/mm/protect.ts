@@ -131,7 +131,7 @@ const changeProtection = Effect.fnUntraced(function* (
 })
 
 /** `can_change_pte_writable`: an anonymous page must be exclusive; a file must have heard of the page's first store. */
-const canChangeWritable = (mm: Mm, va: number, pte: Present): boolean => {
+export const canChangeWritable = (mm: Mm, va: number, pte: Present): boolean => {
   const folio = folioOf(mm.system.folios, pte.page)
   if (!vmaOf(mm, va).shared) return isAnon(folio) && folio.anonExclusive
   return pte.dirty || mm.system.inodes.get(folio.mapping)?.tracksDirty === false

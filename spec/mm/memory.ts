@@ -5,10 +5,11 @@
 import { type Cell, cell, type Monitor, type Plain, type Taken } from "../../checker/index.ts"
 import type { Inode } from "../../model/file/inode.ts"
 import { type Content, type Frame, folioOf, zeroes } from "../../model/mm/folio.ts"
-import type { Mm } from "../../model/mm/mm.ts"
+import { type Mm, pageTableLock } from "../../model/mm/mm.ts"
 import { at, pagesOf } from "../../model/mm/range.ts"
 import { isAnon, mmOf } from "../../model/mm/rmap.ts"
 import type { System } from "../../model/mm/system.ts"
+import { isFree } from "../../model/sync/spinlock.ts"
 import type { Holders } from "./holders.ts"
 
 /** Nothing is promised: the page was given up, and others may have stored there at the same time. */
@@ -66,6 +67,8 @@ export const recordMemory = (system: System, mms: ReadonlyArray<Mm>, holders: Ho
   /** What a process would find at a page of its own now: its private page's content, or what lies behind. */
   const found = (mm: Mm, va: number): Expected => {
     const pte = at(mm.pte, va).value
+    const onItsWay = pte?.kind === "swap" || pte?.kind === "migration" || !isFree(pageTableLock(mm, va))
+    if (onItsWay) return anything
     if (pte?.kind !== "present") return null
     const folio = folioOf(system.folios, pte.page)
     return isAnon(folio) ? folio.content : null
