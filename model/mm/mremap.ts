@@ -19,7 +19,7 @@ export const doMunmap = Effect.fnUntraced(function* (mm: Mm, range: Range) {
   const areas = yield* detachVmas(mm, range)
   if (areas.length === 0) return
   const gather = tlbGather(mm)
-  yield* unmapVmas(gather, areas)
+  yield* unmapVmas(gather, range, areas)
   const tables = yield* freePgtables(mm, range)
   yield* tlbFinishMmu(gather, range)
   yield* tlbRemoveTables(mm, tables)

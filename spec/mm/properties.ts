@@ -1,4 +1,5 @@
 /** The invariants of the memory-management core, as executable specs. */
+import { mirrorProperties } from "../mirror/properties.ts"
 import { countProperties } from "./properties/counts.ts"
 import { cowProperties } from "./properties/cow.ts"
 import { memoryProperties } from "./properties/memory.ts"
@@ -10,4 +11,5 @@ export const mmProperties: ReadonlyArray<Spec> = [
   ...countProperties,
   ...cowProperties,
   ...unmapProperties,
+  ...mirrorProperties,
 ]

@@ -49,7 +49,7 @@ export const watchSlips = (system: System, mirrored: Mm, slips: Slips): Monitor 
     }
   },
   mn_itree_inv_start_range: ({ args }) => {
-    const [start, end, , by] = args
+    const [, start, end, , by] = args
     const tables = mirrored.tables.slice(Number(start), Number(end))
     if (by === "change_protection" && tables.every(({ state }) => !state.linked)) slips.emptyProtection = true
   },

@@ -1,12 +1,19 @@
-/** Which invalidations are open: recorded from outside, in cells of its own, in the same instant as the steps. */
+/**
+ * The record of invalidations under way, from their start to the wake-up behind their end: what properties need to
+ * remember and the protocol does not. Recorded from outside, in cells of its own, in the same instant as the step that
+ * it is about.
+ */
 import { type Monitor, type Struct, struct } from "../../checker/index.ts"
 import type { MirrorDevice } from "../../model/driver/mirror.ts"
+import type { Mm } from "../../model/mm/mm.ts"
 import { overlaps } from "../../model/mm/range.ts"
 
-/** An invalidation of one fiber, from its start to the wake-up behind its end. */
+/** An invalidation of one fiber. */
 export type Window = {
   /** `starting`: callbacks are being called; `open`: start has returned; `waking`: ended, readers not yet woken. */
   phase: "closed" | "starting" | "open" | "waking"
+  /** The address space, by name, and the range of it. */
+  mm: string
   start: number
   end: number
   /** The sequence that the callbacks are told to set. */
@@ -15,47 +22,55 @@ export type Window = {
   due: ReadonlyArray<string>
   called: ReadonlyArray<string>
   current: string
-  /** A start while a window was open, or an end while none was. */
+  /** A start while a window was open, or an end while none was; a start that refuses, as it may not sleep, ends itself. */
   unpaired: boolean
 }
 
-/** By the name of the fiber that invalidates. */
+/** The windows by the fiber whose they are. */
 export type Windows = ReadonlyMap<string, Struct<Window>>
 
-const none: ReadonlyArray<string> = []
+const noNames: ReadonlyArray<string> = []
+
 const closed: Window = {
   phase: "closed",
+  mm: "",
   start: 0,
   end: 0,
   seq: 0,
-  due: none,
-  called: none,
+  due: noNames,
+  called: noNames,
   current: "",
   unpaired: false,
 }
 
-/** Makes the record for fibers that may invalidate. */
+/**
+ * Makes the record. An address space that no device mirrors has no windows.
+ *
+ * @param devices all that subscribe, in all address spaces
+ * @param invalidators the fibers that invalidate, each one range at a time; those of others are not recorded
+ */
 export const recordWindows = (
   devices: ReadonlyArray<MirrorDevice>,
   invalidators: ReadonlyArray<string>,
 ): { readonly windows: Windows; readonly monitor: Monitor } => {
   const windows = new Map(invalidators.map((name) => [name, struct(`window.${name}`, closed)]))
   const byName = new Map(devices.map((device) => [device.name, device]))
+  const mms = new Map(devices.map(({ mm }) => [mm.name, mm]))
+
   const monitor: Monitor = {
     mn_itree_inv_start_range: ({ fiber, args, result }) => {
       const window = windows.get(fiber)
       if (window === undefined) return
       const { seq, first } = result as { readonly seq: number; readonly first: string | null } // what the step returns
-      const range = { start: Number(args[0]), end: Number(args[1]) }
+      const [mm, start, end] = [String(args[0]), Number(args[1]), Number(args[2])]
       if (window.phase !== "closed") window.unpaired = true
       window.phase = first === null ? "open" : "starting"
-      window.start = range.start
-      window.end = range.end
+      window.mm = mm
+      window.start = start
+      window.end = end
       window.seq = seq
-      window.due = devices
-        .filter(({ iv, mm }) => mm.subscriptions.state.tree.includes(iv.name) && overlaps(iv.range, range))
-        .map(({ name }) => name)
-      window.called = none
+      window.due = overlapping(mms.get(mm), start, end)
+      window.called = noNames
       window.current = first ?? ""
     },
     mutex_unlock: ({ fiber, args }) => {
@@ -70,10 +85,11 @@ export const recordWindows = (
       window.current = result === null ? "" : String(result)
       if (result === null) window.phase = "open"
     },
-    mn_itree_inv_end: ({ fiber, result }) => {
+    mn_itree_inv_end: ({ fiber, args, result }) => {
       const window = windows.get(fiber)
       if (window === undefined) return
-      if (window.phase !== "open") window.unpaired = true
+      const refused = window.phase === "starting" && args.includes("nonblock")
+      if (window.phase !== "open" && !refused) window.unpaired = true
       Object.assign(window, { ...closed, unpaired: window.unpaired, phase: result === true ? "waking" : "closed" })
     },
     wake_up_all: ({ fiber }) => {
@@ -83,3 +99,29 @@ export const recordWindows = (
   }
   return { windows, monitor }
 }
+
+/** The subscriptions in the tree that overlap a range. */
+const overlapping = (mm: Mm | undefined, start: number, end: number): ReadonlyArray<string> =>
+  mm?.subscriptions.state.tree.filter((name) => {
+    const iv = mm.subscriptions.byName.get(name)
+    return iv !== undefined && overlaps(iv.range, { start, end })
+  }) ?? noNames
+
+/** Whether the invalidation has started and not ended. */
+export const isOpen = ({ phase }: Window): boolean => phase === "starting" || phase === "open"
+
+/** Whether an open window covers a page of an address space. */
+export const covers = (window: Window, mm: Mm, va: number): boolean =>
+  isOpen(window) && window.mm === mm.name && window.start <= va && va < window.end
+
+/** Whether an invalidation of the page has started and not completed the device's callback. */
+export const callbackIsDue = (windows: Windows, { mm, name }: MirrorDevice, va: number): boolean =>
+  [...windows.values()].some(
+    (window) => covers(window, mm, va) && window.phase === "starting" && !window.called.includes(name),
+  )
+
+/** Whether an invalidation of the page has completed the device's callback, if it calls it at all, and not ended. */
+export const callbackIsDone = (windows: Windows, { mm, name }: MirrorDevice, va: number): boolean =>
+  [...windows.values()].some(
+    (window) => covers(window, mm, va) && (window.phase === "open" || window.called.includes(name)),
+  )
