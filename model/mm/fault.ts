@@ -1,7 +1,7 @@
 /** Page faults (mm/memory.c: handle_mm_fault). */
 import * as Effect from "effect/Effect"
 import { assert, guardedStep, step } from "../../checker/program/index.ts"
-import { fileFault } from "../file/fault.ts"
+import { cowFault, fileFault } from "../file/fault.ts"
 import { underLock } from "../sync/spinlock.ts"
 import { doWpPage } from "./cow.ts"
 import { type Frame, folioAlloc, folioOf, folioPut } from "./folio.ts"
@@ -23,7 +23,7 @@ export type FaultResult = "done" | "SIGBUS" | "OOM"
 
 /** What `handle_pte_fault` finds, and what it therefore calls. */
 type Found =
-  | { readonly call: "nothing" | "__pte_alloc" | "do_anonymous_page" | "do_fault" | "SIGBUS" }
+  | { readonly call: "nothing" | "__pte_alloc" | "do_anonymous_page" | "do_fault" | "do_cow_fault" | "SIGBUS" }
   | { readonly call: "do_swap_page"; readonly pte: Swap }
   | { readonly call: "migration_entry_wait"; readonly pte: Migration }
   | { readonly call: "do_numa_page"; readonly pte: Present }
@@ -47,6 +47,8 @@ export const handleMmFault = Effect.fnUntraced(function* (mm: Mm, va: number, fl
       return yield* doAnonymousPage(mm, va, flags.write)
     case "do_fault":
       return yield* fileFault(mm, va, flags.write)
+    case "do_cow_fault":
+      return yield* cowFault(mm, va)
     case "do_swap_page":
       return yield* doSwapPage(mm, va, found.pte, flags.write)
     case "migration_entry_wait":
@@ -64,7 +66,8 @@ const handlePteFault = (mm: Mm, va: number, { write, unshare }: FaultFlags): Fou
   const pte = at(mm.pte, va).value
   switch (pte?.kind) {
     case undefined:
-      return { call: vma.file === null ? "do_anonymous_page" : "do_fault" }
+      if (vma.file === null) return { call: "do_anonymous_page" }
+      return { call: write && !vma.shared ? "do_cow_fault" : "do_fault" }
     case "swap":
       return { call: "do_swap_page", pte }
     case "migration":
