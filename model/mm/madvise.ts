@@ -9,7 +9,7 @@ import { folioOf } from "./folio.ts"
 import { gatherEntry, owesFlush, tlbFinishMmu, tlbGather } from "./gather.ts"
 import { findVma, type Mm, mmapReadLock, mmapReadUnlock, pageTableLock } from "./mm.ts"
 import { at, isWithin, pagesOf, type Range } from "./range.ts"
-import { reclaimPage } from "./reclaim.ts"
+import { pageoutPage } from "./reclaim.ts"
 import { isAnon } from "./rmap.ts"
 import { folioFreeSwap, swapFree } from "./swap.ts"
 import { zapPageRange } from "./unmap.ts"
@@ -120,5 +120,5 @@ const madviseCold = Effect.fnUntraced(function* (mm: Mm, area: Range) {
 
 /** `madvise_pageout_single_vma`: pages that only this entry maps are isolated and reclaimed. */
 const madvisePageout = Effect.fnUntraced(function* (mm: Mm, area: Range) {
-  for (const va of pagesOf(area)) yield* reclaimPage(mm, va, "madvise_cold_or_pageout_pte_range")
+  for (const va of pagesOf(area)) yield* pageoutPage(mm, va)
 })
