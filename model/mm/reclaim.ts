@@ -84,12 +84,17 @@ const shrinkFolio = Effect.fnUntraced(function* (system: System, frame: Frame, i
   const next = yield* step("shrink_folio_list", [frame.pfn], () => {
     const folio = folioOf(folios, frame)
     if (folio.mapcount > 0) return "keep"
-    return folio.dirty && !isLazyFree(folio) ? "pageout" : "free"
+    if (!folio.dirty || isLazyFree(folio)) return "free"
+    return hasBacking(system, folio) ? "pageout" : "keep"
   })
   if (next === "keep") return yield* putback(system, frame)
   if (next === "pageout") yield* pageout(system, frame)
   return yield* removeMapping(system, frame)
 })
+
+/** Whether a dirty page can be written anywhere: not one of shmem, which only swap could take, nor one that left its file. */
+const hasBacking = (system: System, folio: Folio): boolean =>
+  folio.swap !== null || system.inodes.get(folio.mapping)?.tracksDirty === true
 
 /** `folio_test_anon && !folio_test_swapbacked`: MADV_FREE's, which may be dropped while it is clean. */
 const isLazyFree = (folio: Folio): boolean => isAnon(folio) && !folio.swapBacked
