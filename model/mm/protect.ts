@@ -25,15 +25,17 @@ import { isAnon } from "./rmap.ts"
 import { areasIn, mostAccess, type Protection } from "./vma.ts"
 
 /**
- * `mprotect`. Where nothing is mapped it stops, with what came before changed.
+ * `mprotect`. Where nothing is mapped it stops, with what came before changed; without pages there is nothing to do.
  *
  * @throws Errno ENOMEM where the range has pages that are not mapped, or lie beyond the address space
  */
 export const mprotect = Effect.fnUntraced(function* (mm: Mm, range: Range, prot: Protection) {
-  if (!isWithin(mm.pages, range)) return yield* new Errno({ call: "mprotect", errno: "ENOMEM" })
+  if (range.start === range.end) return
+  const inside = { start: range.start, end: Math.min(range.end, mm.pages) }
+  if (!isWithin(mm.pages, inside)) return yield* new Errno({ call: "mprotect", errno: "ENOMEM" })
   yield* mmapWriteLock(mm)
   const areas = yield* step("mprotect_fixup", [mm.name, range.start, range.end, prot], () => {
-    const hole = pagesOf(range).find((va) => findVma(mm, va) === null) ?? range.end
+    const hole = pagesOf(inside).find((va) => findVma(mm, va) === null) ?? inside.end
     return areasIn((va) => findVma(mm, va), { start: range.start, end: hole })
   })
   for (const area of areas) {
