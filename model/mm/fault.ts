@@ -10,7 +10,8 @@ import { isWritable, type Migration, type Present, type Pte, present, pteSame, t
 import { at } from "./range.ts"
 import { addNewAnonRmap } from "./rmap.ts"
 import { doSwapPage } from "./swapIn.ts"
-import { mostAccess, sameVma, type Vma } from "./vma.ts"
+import { mostAccess, type Vma } from "./vma.ts"
+import { areaOf, giveAnonVma } from "./vmaMerge.ts"
 
 /** What a fault is for (FAULT_FLAG_WRITE, FAULT_FLAG_UNSHARE). */
 export interface FaultFlags {
@@ -133,20 +134,7 @@ export const allocAnonFolio = (mm: Mm, va: number, name: string): Effect.Effect<
 
 /** `__anon_vma_prepare`, for the whole area that the page is in. Within a step. */
 export const anonVmaPrepare = (mm: Mm, va: number): void => {
-  const vma = lockedVma(mm, va)
-  if (vma.anonVmas.length > 0) return
-  const areaReaches = (from: number, by: 1 | -1): number => {
-    const here = findVma(mm, from)
-    const there = findVma(mm, from + by)
-    const joined = here !== null && there !== null && (by === 1 ? sameVma(here, there) : sameVma(there, here))
-    return joined ? areaReaches(from + by, by) : from
-  }
-  const first = areaReaches(va, -1)
-  const last = areaReaches(va, 1)
-  for (let page = first; page <= last; page++) {
-    const cell = at(mm.vma, page)
-    if (cell.value !== null) cell.value = { ...cell.value, anonVmas: [mm.name] }
-  }
+  if (lockedVma(mm, va).anonVmas.length === 0) giveAnonVma(mm, areaOf(mm, va))
 }
 
 /** `do_numa_page`, where the page may stay: gives back the access that the VMA allows. */

@@ -7,6 +7,7 @@ import { type Mm, mmapWriteLock, mmapWriteUnlock } from "./mm.ts"
 import { doMunmap } from "./mremap.ts"
 import { at, isWithin, pagesOf, type Range } from "./range.ts"
 import { anonymous, type Protection } from "./vma.ts"
+import { vmaMerge } from "./vmaMerge.ts"
 
 /** What is to be mapped: private or shared; anonymous where there is no file. Shared anonymous memory is given a shmem file. */
 export interface Mapping {
@@ -29,8 +30,10 @@ export const mmap = Effect.fnUntraced(function* (mm: Mm, range: Range, { prot, s
   yield* step("__mmap_region", [mm.name, range.start, range.end], () => {
     for (const [position, va] of pagesOf(range).entries()) {
       const pgoff = file === undefined ? va : file.pgoff + position
-      at(mm.vma, va).value = { ...anonymous, prot, shared, file: file?.inode.name ?? null, pgoff }
+      const accounted = prot === "rw" && !shared
+      at(mm.vma, va).value = { ...anonymous, prot, shared, file: file?.inode.name ?? null, pgoff, accounted }
     }
+    vmaMerge(mm, range)
   })
   yield* mmapWriteUnlock(mm)
 })
