@@ -3,12 +3,13 @@ import * as Effect from "effect/Effect"
 import { guardedStep, self, step } from "../../checker/program/index.ts"
 import { allocAnonFolio, type FaultResult, lockedVma } from "../mm/fault.ts"
 import { type Frame, folioOf, folioPut } from "../mm/folio.ts"
-import { hasTable, type Mm, pageTableLock } from "../mm/mm.ts"
+import { hasTable, type Mm, pageTableLock, tableOf } from "../mm/mm.ts"
 import { type Access, present } from "../mm/pte.ts"
-import { at } from "../mm/range.ts"
+import { at, pagesOf } from "../mm/range.ts"
 import { addFileRmap, addNewAnonRmap } from "../mm/rmap.ts"
 import type { System } from "../mm/system.ts"
 import { mostAccess, type Vma } from "../mm/vma.ts"
+import { areaOf } from "../mm/vmaMerge.ts"
 import { downRead, upRead } from "../sync/rwsem.ts"
 import { underLock } from "../sync/spinlock.ts"
 import { filemapAddFolio, type Inode, inodeOf, withinSize } from "./inode.ts"
@@ -33,8 +34,36 @@ export const cowFault = Effect.fnUntraced(function* (mm: Mm, va: number) {
 
 /** `do_read_fault` and `do_shared_fault`: a page of a file is mapped. */
 export const fileFault = Effect.fnUntraced(function* (mm: Mm, va: number, write: boolean) {
+  if (!write && mm.system.faultAround > 1 && (yield* doFaultAround(mm, va))) return "done" as const
   return (yield* faultPage(mm, va, write, null)).result
 })
+
+/**
+ * `do_fault_around`, `filemap_map_pages`: maps what is cached of the area around a page, as far as its page table goes
+ * and nobody has locked it.
+ *
+ * @returns whether the page itself was among it
+ */
+const doFaultAround = (mm: Mm, va: number): Effect.Effect<boolean> =>
+  underLock(pageTableLock(mm, va), "filemap_map_pages", [mm.name, va], () => {
+    if (!hasTable(mm, va)) return true
+    const { folios, faultAround } = mm.system
+    const area = areaOf(mm, va)
+    const window = Math.floor(va / faultAround)
+    for (const near of pagesOf(area)) {
+      if (Math.floor(near / faultAround) !== window || tableOf(mm, near) !== tableOf(mm, va)) continue
+      const { file, vma } = backing(mm, near)
+      const cached = withinSize(file, vma.pgoff) ? at(file.cache, vma.pgoff).value : null
+      if (cached === null || at(mm.pte, near).value !== null) continue
+      const folio = folioOf(folios, cached)
+      if (folio.lock !== "") continue
+      folio.refcount++
+      addFileRmap(folio)
+      mm.rss.file++
+      at(mm.pte, near).value = present(cached, fileAccess(vma, file, false))
+    }
+    return at(mm.pte, va).value !== null
+  })
 
 /**
  * `__do_fault` and `finish_fault`.
