@@ -19,10 +19,13 @@ export interface Mapping {
 /**
  * `mmap` with MAP_FIXED: maps a range, over whatever was mapped there.
  *
- * @throws Errno EINVAL for a range without pages, ENOMEM for one beyond the address space
+ * @throws Errno EINVAL for a range without pages or a place in the file that is none, ENOMEM for one beyond the address space
  */
 export const mmap = Effect.fnUntraced(function* (mm: Mm, range: Range, { prot, shared, file }: Mapping) {
   if (range.start >= range.end) return yield* new Errno({ call: "mmap", errno: "EINVAL" })
+  if (file !== undefined && !(Number.isInteger(file.pgoff) && file.pgoff >= 0)) {
+    return yield* new Errno({ call: "mmap", errno: "EINVAL" })
+  }
   if (!isWithin(mm.pages, range)) return yield* new Errno({ call: "mmap", errno: "ENOMEM" })
   if (shared && file === undefined) throw new TypeError("shared anonymous memory needs a shmem file")
   yield* mmapWriteLock(mm)
