@@ -115,7 +115,7 @@ const expandVma = Effect.fnUntraced(function* (mm: Mm, old: Range, grown: Range)
     const last = findVma(mm, old.end - 1)
     if (last === null) return
     for (const [further, va] of pagesOf(grown).entries()) {
-      at(mm.vma, va).value = { ...last, pgoff: last.pgoff + 1 + further, apart: false }
+      at(mm.vma, va).value = { ...last, pgoff: last.pgoff + 1 + further }
     }
     vmaMerge(mm, grown)
   })
@@ -134,7 +134,7 @@ const moveVma = Effect.fnUntraced(function* (mm: Mm, old: Range, target: Range) 
     // An area of which nothing was ever stored is told by where it is.
     const pgoff = first.file === null && first.anonVmas.length === 0 ? target.start : first.pgoff
     for (const [position, va] of pagesOf(target).entries()) {
-      at(mm.vma, va).value = { ...first, pgoff: pgoff + position, apart: false }
+      at(mm.vma, va).value = { ...first, pgoff: pgoff + position }
     }
     vmaMerge(mm, target)
     return true

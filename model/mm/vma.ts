@@ -6,8 +6,8 @@ import type { Range } from "./range.ts"
 export type Protection = "none" | "r" | "rw"
 
 /**
- * The VMA of a page. An area is a run of pages whose values differ in `pgoff` alone, which counts up, and none of which
- * but the first stands apart.
+ * The VMA of a page. An area is a run of pages whose values differ in `pgoff` alone, which counts up: areas that could
+ * be merged are, and those that could not differ in their anon_vmas if in nothing else.
  */
 export type Vma = {
   readonly prot: Protection
@@ -28,8 +28,6 @@ export type Vma = {
   readonly locked: boolean
   /** VM_ACCOUNT: private memory that may be stored to, or once might, is accounted for; what is not merges with none such. */
   readonly accounted: boolean
-  /** Begins an area although it could be one with what is before it: nothing has tried to merge them (`vma_merge`). */
-  readonly apart: boolean
   /** Taken out of the address space by munmap: no fault finds it, reverse mapping still does. */
   readonly detached: boolean
 }
@@ -44,7 +42,6 @@ export const anonymous: Vma = {
   wipeOnFork: false,
   locked: false,
   accounted: true,
-  apart: false,
   detached: false,
 }
 
@@ -70,7 +67,7 @@ export const continues = (vma: Vma, next: Vma): boolean =>
 
 /** Whether two neighbouring pages belong to one area. */
 export const sameVma = (vma: Vma, next: Vma): boolean =>
-  continues(vma, next) && vma.anonVmas.join() === next.anonVmas.join() && !next.apart
+  continues(vma, next) && vma.anonVmas.join() === next.anonVmas.join()
 
 /** A range, by area, as `for_each_vma_range` meets it: the areas cut to the range, those that are missing left out. */
 export const areasIn = (vmaAt: (va: number) => Vma | null, range: Range): ReadonlyArray<Range> => {

@@ -1,6 +1,6 @@
 /** Which pages are one area: merging, and the anon_vmas that decide on it (mm/vma.c: vma_merge_new_range; mm/rmap.c). */
 import { changeVmas, findVma, type Mm } from "./mm.ts"
-import { at, type Range } from "./range.ts"
+import type { Range } from "./range.ts"
 import { continues, sameVma, type Vma } from "./vma.ts"
 
 /** Whether a page is in one area with the page before it. */
@@ -31,8 +31,8 @@ const anonVmasFit = (target: Vma, source: Vma): boolean => {
 
 /**
  * `vma_merge_new_range`, `vma_merge_existing_range`: a range that was mapped or changed just now, all of one kind,
- * becomes one area with those before and behind it that fit. All of it then has the anon_vma that a part of it had.
- * Within a step.
+ * becomes one area with those before and behind it that fit. All of it then has the anon_vma that a part of it had. Those
+ * that do not fit differ in that, and stay areas of their own. Within a step.
  */
 export const vmaMerge = (mm: Mm, range: Range): void => {
   const first = findVma(mm, range.start)
@@ -50,21 +50,10 @@ export const vmaMerge = (mm: Mm, range: Range): void => {
     end: right === null ? range.end : areaOf(mm, range.end).end,
   }
   changeVmas(mm, merged, (vma) => (vma.detached ? vma : { ...vma, anonVmas }))
-  setApart(mm, range.start, left === null)
-  setApart(mm, range.end, right === null)
 }
 
 const bothFit = (left: Vma, right: Vma): boolean =>
   left.anonVmas.length === 0 || right.anonVmas.length === 0 || left.anonVmas.at(-1) === right.anonVmas.at(-1)
-
-/** Says whether a page begins an area although it could be one with the page before. Within a step. */
-const setApart = (mm: Mm, va: number, apart: boolean): void => {
-  const vma = findVma(mm, va)
-  if (vma === null) return
-  const cell = at(mm.vma, va)
-  cell.value = { ...vma, apart: false }
-  if (apart && isJoined(mm, va)) cell.value = { ...vma, apart: true }
-}
 
 /** `find_mergeable_anon_vma`: that of a neighbour with which the area might be merged later, whatever the protection. */
 const findMergeableAnonVma = (mm: Mm, { start, end }: Range): string | undefined => {
@@ -86,10 +75,8 @@ export const anonVmaAlloc = (mm: Mm): string => {
   }
 }
 
-/** `__anon_vma_prepare`, of an area that has none. Nothing is merged, not even with the one whose anon_vma it gets. Within a step. */
+/** `__anon_vma_prepare`, of an area that has none. Within a step. */
 export const giveAnonVma = (mm: Mm, area: Range): void => {
   const anonVmas = [findMergeableAnonVma(mm, area) ?? anonVmaAlloc(mm)]
   changeVmas(mm, area, (vma) => ({ ...vma, anonVmas }))
-  setApart(mm, area.start, true)
-  setApart(mm, area.end, true)
 }

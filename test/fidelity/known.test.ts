@@ -355,14 +355,83 @@ describe.each([
         [read(2), fileByte(0, 2), "--A-----"],
       ]))
 
-    it("areas with different anon_vmas do not become one, whatever comes between them", () =>
+    it("a page that was made its owner's alone again is written in place, whoever refers to it", () =>
       behaves([
+        [mmap(0, 1), "ok"],
+        [write(0, 70), "ok"],
+        [fork(), "ok"],
+        [exit(1), "ok"],
+        [pageReader(0), 70],
+        [vmsplice(0), "ok"],
+        [write(0, 71), "ok"],
+        [readPipe, 71],
+      ]))
+
+    it("a page of a file that was stored to is dirty when it is unmapped, and stays", () =>
+      behaves([
+        [ftruncate(0, 4), "ok"],
+        [mmap(0, 1, "rw", "shared", fromFile(0, 3)), "ok"],
+        [read(0), 0],
+        [write(0, 70), "ok"],
+        [munmap(0, 1), "ok"],
+        [mmap(0, 1, "r", "shared", fromFile(0, 3)), "ok"],
+        [read(0), 70],
+        [madvise(0, 1, "PAGEOUT"), "ok", "--------"],
+        [read(0), 70],
+      ]))
+
+    /** Where the areas of a process begin in the end. */
+    const startsAfter = async (process: number, steps: ReadonlyArray<Step>): Promise<ReadonlyArray<number>> => {
+      const observations = await behaves(steps)
+      return observations.at(-1)?.areas[process]?.map(({ start }) => start) ?? []
+    }
+
+    it("areas with different anon_vmas do not become one, whatever comes between them", async () => {
+      const steps: ReadonlyArray<Step> = [
         [mmap(0, 1), "ok"],
         [write(0, 70), "ok"],
         [mmap(2, 1), "ok"],
         [write(2, 72), "ok"],
         [mmap(1, 1), "ok"],
-        [mremap(0, 3, 2, 4), "ok", "----a---"],
-      ]))
+      ]
+      expect(await startsAfter(0, steps)).toEqual([0, 2])
+      await behaves([...steps, [mremap(0, 3, 4, 4), "EFAULT"], [mremap(0, 2, 3, 4), "ok", "--a-b---"]])
+    })
+
+    it("an area that is stored to takes the anon_vma of its neighbour, so that they can become one", async () => {
+      const steps: ReadonlyArray<Step> = [
+        [mmap(0, 2), "ok"],
+        [mprotect(1, 1, "r"), "ok"],
+        [write(0, 70), "ok"],
+        [mprotect(0, 1, "none"), "ok"],
+        [mprotect(1, 1, "rw"), "ok"],
+        [write(1, 71), "ok"],
+      ]
+      expect(await startsAfter(0, steps)).toEqual([0, 1])
+      expect(await startsAfter(0, [...steps, [mprotect(0, 1, "rw"), "ok"]])).toEqual([0])
+    })
+
+    it("what a child has from its parent becomes one with nothing that has no anon_vma", async () => {
+      const forked: ReadonlyArray<Step> = [
+        [mmap(0, 1, "rw", "private", fromFile(0, 1)), "ok"],
+        [write(0, 70), "ok"],
+        [fork(), "ok"],
+      ]
+      const beside = mmap(1, 1, "rw", "private", fromFile(0, 2), 1)
+      expect(await startsAfter(1, [...forked, [beside, "ok"]])).toEqual([0, 1])
+      const before = mmap(4, 1, "rw", "private", fromFile(0, 0), 1)
+      expect(await startsAfter(1, [...forked, [before, "ok"], [mremap(0, 1, 1, 5, 1), "ok"]])).toEqual([4, 5])
+      expect(await startsAfter(0, [...forked, [mmap(1, 1, "rw", "private", fromFile(0, 2)), "ok"]])).toEqual([0])
+    })
+
+    it("memory that is accounted for becomes one with none that is not", async () => {
+      const mapped = (backed: boolean): ReadonlyArray<Step> => [
+        [mmap(0, 1, "r", "private", backed ? fromFile(0, 0) : null), "ok"],
+        [mmap(1, 1, "rw", "private", backed ? fromFile(0, 1) : null), "ok"],
+        [mprotect(1, 1, "r"), "ok"],
+      ]
+      expect(await startsAfter(0, mapped(true))).toEqual([0, 1])
+      expect(await startsAfter(0, mapped(false))).toEqual([0])
+    })
   })
 })

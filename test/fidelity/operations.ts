@@ -27,9 +27,15 @@ export const mprotect = (start: number, pages: number, protection: Protection): 
   protection,
 })
 
-export const mremap = (start: number, pages: number, newPages: number, to: number | null = null): Operation => ({
+export const mremap = (
+  start: number,
+  pages: number,
+  newPages: number,
+  to: number | null = null,
+  process = 0,
+): Operation => ({
   op: "mremap",
-  process: 0,
+  process,
   start,
   pages,
   newPages,
