@@ -1,5 +1,6 @@
 import type { Registry } from "../checker/index.ts"
+import { memoryManagement } from "./mm/index.ts"
 import { intervalNotifier } from "./notifier/interval/index.ts"
 
 /** The protocols that the command line knows. */
-export const registry: Registry = [intervalNotifier]
+export const registry: Registry = [intervalNotifier, memoryManagement]

@@ -182,7 +182,9 @@ export class StatesSearch implements Search {
   private isNew(open: OpenMove): boolean {
     const { low, high } = this.engine
     if (!isReserved(open)) return this.visited.add(low, high)
-    if (!this.visited.has(low, high)) throw new Error("a move leads to another state than was foreseen")
+    // Looking misses what another thread is moving just now; adding looks again under the lock.
+    const isThere = this.visited.has(low, high) || !this.visited.add(low, high)
+    if (!isThere) throw new Error("a move leads to another state than was foreseen")
     return true
   }
 

@@ -16,8 +16,8 @@ const longestResult = 30
  * Lays out a schedule.
  *
  * Only one label stands on each line, so a column's text may run over the empty space of the next ones: columns stand
- * as far apart as the longest text needs where the width allows it, and closer where it does not. Where not even the
- * names fit side by side, each line says `fiber: label`.
+ * as far apart as the longest text needs where the width allows it, and closer where it does not. Where that is not
+ * enough, results are left out that do not fit; where not even labels fit so, each line says `fiber: label`.
  *
  * @param width the columns of the terminal or page
  * @param others fibers that take no step and get a column all the same, such as those that wait in a deadlock
@@ -32,33 +32,43 @@ export const traceLines = (
   const fibers = [...new Set([...steps.map(({ fiber }) => fiber), ...others])]
   if (fibers.length === 0) return []
   const names = fibers.map((name) => printable(name))
-  const lines = steps.map((step) => ({ fiber: fibers.indexOf(step.fiber), text: stepText(step) }))
-  const offsets = offsetsOf(
-    names.map((name, fiber) => ({
-      name: name.length,
-      longest: Math.max(name.length, ...lines.filter((line) => line.fiber === fiber).map(({ text }) => text.length)),
-    })),
-    width,
-  )
+  const lines = steps.map((step) => ({
+    fiber: fibers.indexOf(step.fiber),
+    label: labelText(step),
+    text: stepText(step),
+  }))
+  const offsetsFor = (textOf: (line: (typeof lines)[number]) => string) =>
+    offsetsOf(
+      names.map((name, fiber) => {
+        const texts = lines.filter((line) => line.fiber === fiber).map(textOf)
+        return { name: name.length, longest: Math.max(name.length, ...texts.map(({ length }) => length)) }
+      }),
+      width,
+    )
+  const offsets = offsetsFor(({ text }) => text) ?? offsetsFor(({ label }) => label)
   const marked = (texts: ReadonlyArray<string>) =>
     cycle === undefined ? texts : [...texts.slice(0, cycle), repeats, ...texts.slice(cycle)]
   if (offsets === undefined) return marked(lines.map(({ fiber, text }) => `${names[fiber]}: ${text}`))
-  const at = (position: number, text: string) => " ".repeat(offsets[position] ?? 0) + text
+  const at = ({ fiber, label, text }: (typeof lines)[number]) => {
+    const offset = offsets[fiber] ?? 0
+    return " ".repeat(offset) + (offset + text.length <= width ? text : label)
+  }
   const header = (texts: ReadonlyArray<string>) =>
     texts.reduce((line, text, position) => line.padEnd(offsets[position] ?? 0) + text, "")
-  return [
-    header(names),
-    header(names.map((name) => "-".repeat(name.length))),
-    ...marked(lines.map(({ fiber, text }) => at(fiber, text))),
-  ]
+  return [header(names), header(names.map((name) => "-".repeat(name.length))), ...marked(lines.map(at))]
 }
 
-/** A step as a line of the trace: its label, `*` if a seeded bug changed it, and the option chosen or what it returned. */
-const stepText = ({ label, choice, result, changed }: ScheduledStep): string => {
+/** What a line of the trace must say of a step: its label, `*` if a seeded bug changed it, and the option chosen. */
+const labelText = ({ label, choice, result, changed }: ScheduledStep): string => {
   const marked = printable(label) + (changed ? "*" : "")
-  if (choice !== undefined) return `${marked} = ${printable(show(result))}`
-  const value = result === undefined ? "" : printable(resultText(result))
-  return value === "" || value.length > longestResult ? marked : `${marked} -> ${value}`
+  return choice === undefined ? marked : `${marked} = ${printable(show(result))}`
+}
+
+/** A step as a line of the trace, with what it returned. */
+const stepText = (step: ScheduledStep): string => {
+  const { choice, result } = step
+  const value = choice !== undefined || result === undefined ? "" : printable(resultText(result))
+  return value === "" || value.length > longestResult ? labelText(step) : `${labelText(step)} -> ${value}`
 }
 
 const resultText = (result: Plain): string => (result === "" ? '""' : show(result))

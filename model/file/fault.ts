@@ -96,9 +96,10 @@ const faultPage = Effect.fnUntraced(function* (mm: Mm, va: number, write: boolea
   const mapped = yield* underLock(pageTableLock(mm, va), "finish_fault", [mm.name, va], () => {
     const pte = at(mm.pte, va)
     const { vma } = backing(mm, va)
-    if (pte.value !== null || !hasTable(mm, va) || mm.state.unstable) {
+    const unstable = mm.state.unstable && !vma.shared
+    if (pte.value !== null || !hasTable(mm, va) || unstable) {
       if (fresh !== null) folioPut(folios, fresh)
-      return false
+      return unstable ? "SIGBUS" : "lost"
     }
     if (fresh === null) {
       const folio = folioOf(folios, cached)
@@ -111,15 +112,16 @@ const faultPage = Effect.fnUntraced(function* (mm: Mm, va: number, write: boolea
       mm.rss.anon++
       pte.value = present(fresh, mostAccess(vma), { dirty: true })
     }
-    return true
+    return "mapped"
   })
-  if (mapped && fresh === null) {
+  if (mapped === "mapped" && fresh === null) {
     // The reference of the look-up is the entry's from now on.
     yield* step("folio_unlock", [cached.pfn], () => {
       folioOf(folios, cached).lock = ""
     })
   } else yield* unlockPut(system, cached)
-  return { result: "done" as const, used: true }
+  const result: FaultResult = mapped === "SIGBUS" ? mapped : "done"
+  return { result, used: true }
 })
 
 /** What `faultPage` comes to where it maps nothing. */

@@ -33,7 +33,7 @@ const exitMmap = Effect.fnUntraced(function* (mm: Mm) {
   yield* mmapReadLock(mm)
   const areas = yield* step("exit_mmap", [mm.name], () => areasIn((va) => at(mm.vma, va).value, whole))
   const gather = tlbGather(mm)
-  yield* unmapVmas(gather, areas)
+  yield* unmapVmas(gather, whole, areas)
   yield* mmapReadUnlock(mm)
   yield* mmapWriteLock(mm)
   yield* step("exit_mmap: set_bit(MMF_OOM_SKIP)", [mm.name], () => {

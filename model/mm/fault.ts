@@ -6,6 +6,7 @@ import { underLock } from "../sync/spinlock.ts"
 import { doWpPage } from "./cow.ts"
 import { type Frame, folioAlloc, folioOf, folioPut } from "./folio.ts"
 import { findVma, hasTable, type Mm, pageTableLock, tableOf } from "./mm.ts"
+import { canChangeWritable } from "./protect.ts"
 import { isWritable, type Migration, type Present, type Pte, present, pteSame, type Swap } from "./pte.ts"
 import { at } from "./range.ts"
 import { addNewAnonRmap } from "./rmap.ts"
@@ -142,10 +143,8 @@ const doNumaPage = (mm: Mm, va: number, orig: Present): Effect.Effect<FaultResul
   underLock(pageTableLock(mm, va), "do_numa_page", [mm.name, va], () => {
     const pte = at(mm.pte, va)
     if (!pteSame(pte.value, orig)) return "done"
-    const vma = lockedVma(mm, va)
-    const folio = folioOf(mm.system.folios, orig.page)
-    const writable = mostAccess(vma) === "write" && (vma.shared || folio.anonExclusive)
-    pte.value = { ...orig, access: writable ? "write" : "read", young: true }
+    const most = mostAccess(lockedVma(mm, va))
+    pte.value = { ...orig, access: most === "write" && !canChangeWritable(mm, va, orig) ? "read" : most, young: true }
     return "done"
   })
 

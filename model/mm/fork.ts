@@ -1,6 +1,6 @@
 /** fork's copy of the address space (kernel/fork.c: dup_mmap; mm/memory.c: copy_page_range). */
 import * as Effect from "effect/Effect"
-import { enterLoop, step } from "../../checker/program/index.ts"
+import { enterLoop, guardedStep, step } from "../../checker/program/index.ts"
 import { Errno } from "../errno.ts"
 import { notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/interval.ts"
@@ -19,7 +19,7 @@ import {
 } from "./mm.ts"
 import { type Present, present, wrprotect } from "./pte.ts"
 import { at, pagesOf, type Range } from "./range.ts"
-import { addFileRmap, addNewAnonRmap, isAnon, tryDupAnonRmap } from "./rmap.ts"
+import { addFileRmap, addNewAnonRmap, canChangeTrees, isAnon, tryDupAnonRmap } from "./rmap.ts"
 import { swapDuplicate } from "./swap.ts"
 import { flushTlbMm } from "./tlb.ts"
 import { areasIn, isCow, mostAccess } from "./vma.ts"
@@ -40,7 +40,12 @@ export const dupMmap = Effect.fnUntraced(function* (parent: Mm, child: Mm) {
   let complete = true
   for (const area of areas) {
     yield* vmaStartWrite(parent, area)
-    const needsCopy = yield* step("vm_area_dup", [child.name, area.start, area.end], () => dupArea(parent, child, area))
+    const needsCopy = yield* guardedStep(
+      "vm_area_dup",
+      [child.name, area.start, area.end],
+      () => canChangeTrees(parent, area),
+      () => dupArea(parent, child, area),
+    )
     if (needsCopy) complete = yield* copyPageRange(parent, child, area)
     if (!complete) break
   }

@@ -10,7 +10,7 @@ import { findVma, type Mm, pageTableLock } from "./mm.ts"
 import { isWritable, present } from "./pte.ts"
 import { at } from "./range.ts"
 import { clearMapping, isolateFolio } from "./reclaim.ts"
-import { isAnon, removeRmap, rmapWalk, tryShareAnonRmap } from "./rmap.ts"
+import { isAnon, isCached, removeRmap, rmapWalk, tryShareAnonRmap } from "./rmap.ts"
 import { slotOf } from "./swap.ts"
 import type { System } from "./system.ts"
 import { mostAccess } from "./vma.ts"
@@ -71,7 +71,7 @@ export const migrateFolios = Effect.fnUntraced(function* (system: System, src: F
 })
 
 /** `folio_expected_ref_count`, of an unmapped folio that is isolated. */
-const expectedRefs = (folio: Folio): number => (folio.swap !== null || !isAnon(folio) ? 2 : 1)
+const expectedRefs = (folio: Folio): number => (isCached(folio) ? 2 : 1)
 
 /** `__folio_migrate_mapping` and `folio_migrate_flags`: the caches, the charge and the flags are the new folio's. Within a step. */
 const moveMapping = (system: System, source: Folio, target: Folio): void => {
@@ -80,15 +80,17 @@ const moveMapping = (system: System, source: Folio, target: Folio): void => {
   target.dirty = source.dirty
   target.swapBacked = source.swapBacked
   target.anonExclusive = source.anonExclusive
+  if (!isCached(source)) return
   if (source.swap !== null) {
     slotOf(system.swap, source.swap).cache = frameOf(target)
     target.swap = source.swap
     source.swap = null
-  } else if (isAnon(source)) return
-  else at(inodeOf(system, source.mapping).cache, source.offset).value = frameOf(target)
+  } else {
+    at(inodeOf(system, source.mapping).cache, source.offset).value = frameOf(target)
+    source.mapping = ""
+  }
   target.refcount++
   source.refcount--
-  source.mapping = ""
 }
 
 /** The old folio is unlocked, put back on the LRU if it is still in use, and the isolation's reference dropped. */

@@ -9,6 +9,7 @@ import { tlbFinishMmu, tlbGather } from "./gather.ts"
 import { findVma, type Mm, mmapWriteLock, mmapWriteUnlock, pageTableLock, tableOf, vmaStartWrite } from "./mm.ts"
 import { freePgtables, tlbRemoveTables } from "./pageTable.ts"
 import { at, isWithin, overlaps, pagesOf, type Range } from "./range.ts"
+import { canChangeTrees } from "./rmap.ts"
 import { dropTranslations } from "./tlb.ts"
 import { detachVmas, unmapVmas } from "./unmap.ts"
 import { areasIn } from "./vma.ts"
@@ -19,7 +20,7 @@ export const doMunmap = Effect.fnUntraced(function* (mm: Mm, range: Range) {
   const areas = yield* detachVmas(mm, range)
   if (areas.length === 0) return
   const gather = tlbGather(mm)
-  yield* unmapVmas(gather, areas)
+  yield* unmapVmas(gather, range, areas)
   const tables = yield* freePgtables(mm, range)
   yield* tlbFinishMmu(gather, range)
   yield* tlbRemoveTables(mm, tables)
@@ -128,17 +129,22 @@ const expandVma = Effect.fnUntraced(function* (mm: Mm, old: Range, grown: Range)
  */
 const moveVma = Effect.fnUntraced(function* (mm: Mm, old: Range, target: Range) {
   yield* vmaStartWrite(mm, old)
-  const copied = yield* step("copy_vma", [mm.name, old.start, target.start], () => {
-    const first = findVma(mm, old.start)
-    if (first === null) return false
-    // An area of which nothing was ever stored is told by where it is.
-    const pgoff = first.file === null && first.anonVmas.length === 0 ? target.start : first.pgoff
-    for (const [position, va] of pagesOf(target).entries()) {
-      at(mm.vma, va).value = { ...first, pgoff: pgoff + position }
-    }
-    vmaMerge(mm, target)
-    return true
-  })
+  const copied = yield* guardedStep(
+    "copy_vma",
+    [mm.name, old.start, target.start],
+    () => canChangeTrees(mm, old),
+    () => {
+      const first = findVma(mm, old.start)
+      if (first === null) return false
+      // An area of which nothing was ever stored is told by where it is.
+      const pgoff = first.file === null && first.anonVmas.length === 0 ? target.start : first.pgoff
+      for (const [position, va] of pagesOf(target).entries()) {
+        at(mm.vma, va).value = { ...first, pgoff: pgoff + position }
+      }
+      vmaMerge(mm, target)
+      return true
+    },
+  )
   if (copied && old.start < old.end) {
     yield* movePageTables(mm, old, target.start)
     yield* doMunmap(mm, old)
@@ -167,7 +173,9 @@ const movePte = Effect.fnUntraced(function* (mm: Mm, from: number, to: number) {
   yield* guardedStep(
     "move_ptes",
     [mm.name, from, to],
-    () => newLock === oldLock || isFree(newLock),
+    // Who walks the areas of a folio meets the old place first, then the new one; in the other direction it would miss
+    // the entry between them, and is kept out (need_rmap_locks).
+    () => (newLock === oldLock || isFree(newLock)) && (from < to || canChangeTrees(mm, { start: from, end: from + 1 })),
     () => {
       keep(newLock)
       const { state } = tableOf(mm, to)

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { assert, guardedStep } from "../../checker/program/index.ts"
 import { changeVmas, type Mm } from "./mm.ts"
 import { at, pagesOf, type Range } from "./range.ts"
-import { rmapLock } from "./rmap.ts"
+import { canChangeTrees } from "./rmap.ts"
 
 /**
  * `free_pgtables`: the VMAs that were detached leave the trees of reverse mapping, once nobody walks those, and the
@@ -15,7 +15,7 @@ export const freePgtables = (mm: Mm, range: Range): Effect.Effect<ReadonlyArray<
   guardedStep(
     "free_pgtables",
     [mm.name, range.start, range.end],
-    () => treesOf(mm, range).every(({ state }) => state.readers.length === 0),
+    () => canChangeTrees(mm, range),
     () => {
       changeVmas(mm, range, (vma) => (vma.detached ? null : vma))
       const span = mm.system.pagesPerTable
@@ -32,18 +32,6 @@ export const freePgtables = (mm: Mm, range: Range): Effect.Effect<ReadonlyArray<
       })
     },
   )
-
-/** The locks of the trees in which the detached VMAs of a range are found. */
-const treesOf = (mm: Mm, range: Range) =>
-  pagesOf(range).flatMap((va) => {
-    const vma = at(mm.vma, va).value
-    if (vma === null || !vma.detached) return []
-    const { file, anonVmas } = vma
-    return [
-      ...(file === null ? [] : [rmapLock(mm.system, file)]),
-      ...(anonVmas.length === 0 ? [] : [mm.system.anonVmaLock]),
-    ]
-  })
 
 /**
  * `tlb_remove_table`: frees page tables once nobody who walks without locks, interrupts off, can still be inside one

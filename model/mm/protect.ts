@@ -69,13 +69,17 @@ const vmaOf = (mm: Mm, va: number) => {
  * `change_prot_numa`, by the task's own balancing work: takes all access away, so that the next one tells who uses the
  * page. Pages that several may use are left alone.
  */
-export const changeProtNuma = Effect.fnUntraced(function* (mm: Mm, area: Range) {
+export const changeProtNuma = Effect.fnUntraced(function* (mm: Mm, range: Range) {
   yield* mmapReadLock(mm)
-  yield* changeProtection(mm, area, "change_prot_numa", (va, pte) => {
-    const folio = folioOf(mm.system.folios, pte.page)
-    const shared = !vmaOf(mm, va).shared && (maybePinned(folio) || folio.mapcount !== 1)
-    return shared ? pte.access : "none"
-  })
+  const areas = yield* step("task_numa_work", [mm.name, range.start, range.end], () =>
+    areasIn((va) => findVma(mm, va), range),
+  )
+  for (const area of areas)
+    yield* changeProtection(mm, area, "change_prot_numa", (va, pte) => {
+      const folio = folioOf(mm.system.folios, pte.page)
+      const shared = !vmaOf(mm, va).shared && (maybePinned(folio) || folio.mapcount !== 1)
+      return shared ? pte.access : "none"
+    })
   yield* mmapReadUnlock(mm)
 })
 
@@ -138,7 +142,7 @@ const changeProtection = Effect.fnUntraced(function* (
 })
 
 /** `can_change_pte_writable`: an anonymous page must be exclusive; a file must have heard of the page's first store. */
-const canChangeWritable = (mm: Mm, va: number, pte: Present): boolean => {
+export const canChangeWritable = (mm: Mm, va: number, pte: Present): boolean => {
   const folio = folioOf(mm.system.folios, pte.page)
   if (!vmaOf(mm, va).shared) return isAnon(folio) && folio.anonExclusive
   return pte.dirty || mm.system.inodes.get(folio.mapping)?.tracksDirty === false

@@ -9,7 +9,7 @@ import { type Folio, type Frame, folioOf, folioPut, folioTrylock } from "./folio
 import { findVma, type Mm, pageTableLock } from "./mm.ts"
 import { mappedPage, type Present } from "./pte.ts"
 import { at } from "./range.ts"
-import { isAnon, maps, mmOf, placesOf, removeRmap, rmapWalk, tryShareAnonRmap } from "./rmap.ts"
+import { isAnon, isCached, maps, mmOf, placesOf, removeRmap, rmapWalk, tryShareAnonRmap } from "./rmap.ts"
 import { folioAllocSwap, leaveSwapCache, slotOf, swapDuplicate } from "./swap.ts"
 import type { System } from "./system.ts"
 import { dropTranslations } from "./tlb.ts"
@@ -83,7 +83,8 @@ const shrinkFolio = Effect.fnUntraced(function* (system: System, frame: Frame, i
 
   const next = yield* step("shrink_folio_list", [frame.pfn], () => {
     const folio = folioOf(folios, frame)
-    if (folio.mapcount > 0) return "keep"
+    // A page that is truncated meanwhile is freed by whoever gives it back last.
+    if (folio.mapcount > 0 || folio.mapping === "") return "keep"
     if (!folio.dirty || isLazyFree(folio)) return "free"
     return hasBacking(system, folio) ? "pageout" : "keep"
   })
@@ -92,9 +93,9 @@ const shrinkFolio = Effect.fnUntraced(function* (system: System, frame: Frame, i
   return yield* removeMapping(system, frame)
 })
 
-/** Whether a dirty page can be written anywhere: not one of shmem, which only swap could take, nor one that left its file. */
+/** Whether a dirty page can be written anywhere: not one of shmem, which only swap could take. */
 const hasBacking = (system: System, folio: Folio): boolean =>
-  folio.swap !== null || system.inodes.get(folio.mapping)?.tracksDirty === true
+  folio.swap !== null || inodeOf(system, folio.mapping).tracksDirty
 
 /** `folio_test_anon && !folio_test_swapbacked`: MADV_FREE's, which may be dropped while it is clean. */
 const isLazyFree = (folio: Folio): boolean => isAnon(folio) && !folio.swapBacked
@@ -192,7 +193,7 @@ const removeMapping = Effect.fnUntraced(function* (system: System, frame: Frame)
   const { folios, swap } = system
   const removed = yield* step("__remove_mapping", [frame.pfn], () => {
     const folio = folioOf(folios, frame)
-    const cached = folio.swap !== null || !isAnon(folio)
+    const cached = isCached(folio)
     if (folio.refcount !== (cached ? 2 : 1) || (folio.dirty && cached)) return false
     if (folio.swap !== null) leaveSwapCache(swap, folio)
     else if (cached) filemapRemoveFolio(system, folio)

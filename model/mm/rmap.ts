@@ -5,7 +5,7 @@ import { addReader, type RwSem, upRead } from "../sync/rwsem.ts"
 import { type Folio, type Frame, folioOf, maybePinned } from "./folio.ts"
 import type { Mm } from "./mm.ts"
 import { mappedPage } from "./pte.ts"
-import { at } from "./range.ts"
+import { at, pagesOf, type Range } from "./range.ts"
 import type { System } from "./system.ts"
 import type { Vma } from "./vma.ts"
 
@@ -14,6 +14,9 @@ export const anonMapping = (anonVma: string): string => `anon_vma ${anonVma}`
 
 /** `folio_test_anon` */
 export const isAnon = (folio: Folio): boolean => folio.mapping.startsWith("anon_vma")
+
+/** Whether the swap cache or a file's page cache has it, and refers to it: a truncated page of a file is in neither. */
+export const isCached = (folio: Folio): boolean => folio.swap !== null || (!isAnon(folio) && folio.mapping !== "")
 
 /** `folio_add_new_anon_rmap` and `folio_add_lru`: a fresh folio's first mapping, exclusive. Within a step. */
 export const addNewAnonRmap = (folio: Folio, vma: Vma): void => {
@@ -91,6 +94,18 @@ export const mmOf = (system: System, name: string): Mm => {
 /** The lock of the tree in which a mapping's VMAs are found: its inode's `i_mmap_rwsem`, or the anon_vma's. */
 export const rmapLock = (system: System, mapping: string): RwSem =>
   system.inodes.get(mapping)?.mmapRwsem ?? system.anonVmaLock
+
+/**
+ * Whether nobody walks the trees in which the VMAs of a range are found: who adds one or takes one out has
+ * `i_mmap_rwsem` and the anon_vma's lock for write. Within a step or guard.
+ */
+export const canChangeTrees = (mm: Mm, range: Range): boolean =>
+  pagesOf(range).every((va) => {
+    const vma = at(mm.vma, va).value
+    if (vma === null) return true
+    const quiet = (mapping: string) => rmapLock(mm.system, mapping).state.readers.length === 0
+    return (vma.file === null || quiet(vma.file)) && (vma.anonVmas.length === 0 || quiet(anonMapping("")))
+  })
 
 /** `rmap_walk`, the folio locked: visits every place where the folio may be mapped, under the lock of their tree. */
 export const rmapWalk = Effect.fnUntraced(function* <E, R>(

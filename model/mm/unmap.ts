@@ -92,19 +92,14 @@ const zapPte = (mm: Mm, va: number, { keepCows }: ZapDetails) => {
   return "entry"
 }
 
-/** `unmap_vmas`: a window for every area. */
-export const unmapVmas = Effect.fnUntraced(function* (
-  gather: Gather,
-  areas: ReadonlyArray<Range>,
-  details: ZapDetails = {},
-) {
+/** `unmap_vmas`: one window over all of the range, what lies between the areas included. */
+export const unmapVmas = Effect.fnUntraced(function* (gather: Gather, range: Range, areas: ReadonlyArray<Range>) {
   const { mm } = gather
-  for (const area of areas) {
-    const range = notifierRange("UNMAP", "unmap_vmas", area)
-    yield* mmuNotifierInvalidateRangeStart(mm.subscriptions, range)
-    yield* unmapPageRange(gather, area, details)
-    yield* mmuNotifierInvalidateRangeEnd(mm.subscriptions, range)
-  }
+  if (areas.length === 0) return
+  const window = notifierRange("UNMAP", "unmap_vmas", range)
+  yield* mmuNotifierInvalidateRangeStart(mm.subscriptions, window)
+  for (const area of areas) yield* unmapPageRange(gather, area)
+  yield* mmuNotifierInvalidateRangeEnd(mm.subscriptions, window)
 })
 
 /** `zap_page_range_single`: one window, a gather of its own. The window closes before the TLBs are flushed and the pages freed. */
@@ -124,7 +119,7 @@ export const munmap = Effect.fnUntraced(function* (mm: Mm, range: Range) {
   if (areas.length === 0) return yield* mmapWriteUnlock(mm)
   yield* mmapWriteDowngrade(mm)
   const gather = tlbGather(mm)
-  yield* unmapVmas(gather, areas)
+  yield* unmapVmas(gather, range, areas)
   const tables = yield* freePgtables(mm, range)
   yield* tlbFinishMmu(gather, range)
   yield* tlbRemoveTables(mm, tables)

@@ -15,6 +15,8 @@ import { type NotifierRange, notifierRange } from "./events.ts"
 
 /** `struct mmu_notifier_subscriptions`, the interval side of it. */
 export interface NotifierSubscriptions {
+  /** The address space, by name. */
+  readonly mm: string
   readonly lock: SpinLock
   readonly wq: WaitQueue
   readonly state: Struct<{
@@ -49,6 +51,7 @@ export const notifierSubscriptions = (mm: string): NotifierSubscriptions => {
   const tree: ReadonlyArray<string> = []
   const deferred: ReadonlyArray<string> = []
   return {
+    mm,
     lock: spinLock(`${mm}.subs.lock`),
     wq: waitQueue(`${mm}.subs.wq`),
     state: struct(`${mm}.subs`, { seq: 2, active: 0, tree, deferred }),
@@ -176,7 +179,7 @@ export const mmuNotifierInvalidateRangeStart = Effect.fnUntraced(function* (
   range: NotifierRange,
 ) {
   if (!hasNotifiers(subs)) return true
-  const { seq, first } = yield* underLock(subs.lock, "mn_itree_inv_start_range", argsOf(range), () => {
+  const { seq, first } = yield* underLock(subs.lock, "mn_itree_inv_start_range", argsOf(subs, range), () => {
     const { state } = subs
     state.active++
     const overlapping = nextOverlapping(subs, range)
@@ -201,11 +204,15 @@ export const mmuNotifierInvalidateRangeEnd = (
   range: NotifierRange,
 ): Effect.Effect<void> => (hasNotifiers(subs) ? invalidationEnd(subs, range) : Effect.void)
 
-const argsOf = ({ start, end, event, by }: NotifierRange): ReadonlyArray<Plain> => [start, end, event, by]
+/** What a range's steps show: the address space, the range, why, by whom, and whether the callbacks may not sleep. */
+const argsOf = (
+  { mm }: NotifierSubscriptions,
+  { start, end, event, by, blockable }: NotifierRange,
+): ReadonlyArray<Plain> => [mm, start, end, event, by, ...(blockable ? [] : ["nonblock"])]
 
 /** `mn_itree_inv_end` */
 const invalidationEnd = Effect.fnUntraced(function* (subs: NotifierSubscriptions, range: NotifierRange) {
-  const released = yield* underLock(subs.lock, "mn_itree_inv_end", argsOf(range), () => {
+  const released = yield* underLock(subs.lock, "mn_itree_inv_end", argsOf(subs, range), () => {
     const { state } = subs
     state.active--
     if (state.active > 0 || !isInvalidating(subs)) return false

@@ -6,7 +6,14 @@ import { writeback } from "../../model/file/writeback.ts"
 import { userLoad, userStore } from "../../model/mm/access.ts"
 import { exitMm } from "../../model/mm/exit.ts"
 import { dupMmap } from "../../model/mm/fork.ts"
-import { type GupFlags, getUserPages, putUserPage, setPageDirty, storeThrough, type UserPage } from "../../model/mm/gup.ts"
+import {
+  type GupFlags,
+  getUserPages,
+  putUserPage,
+  setPageDirty,
+  storeThrough,
+  type UserPage,
+} from "../../model/mm/gup.ts"
 import { getUserPagesFast } from "../../model/mm/gupFast.ts"
 import { madvise } from "../../model/mm/madvise.ts"
 import { migratePage } from "../../model/mm/migrate.ts"
@@ -15,7 +22,7 @@ import { oomReapTask } from "../../model/mm/oomReaper.ts"
 import { changeProtNuma, mprotect } from "../../model/mm/protect.ts"
 import { reclaimPage } from "../../model/mm/reclaim.ts"
 import { munmap } from "../../model/mm/unmap.ts"
-import { type MmWorld, type Operation, otherPage, page, type PageKind } from "./world.ts"
+import { type MmWorld, type Operation, otherPage, type PageKind, page } from "./world.ts"
 
 const here = { start: page, end: page + 1 }
 
@@ -65,22 +72,43 @@ export const operations: ReadonlyArray<Operation> = [
   { id: "madvise-pageout", actor: "cpu", pages: present, run: ({ parent }) => madvise(parent, here, "MADV_PAGEOUT") },
   { id: "mprotect", actor: "cpu", pages: mapped, run: ({ parent }) => mprotect(parent, here, "r") },
   { id: "mremap", actor: "cpu", pages: mapped, run: ({ parent }) => mremap(parent, here, 1, otherPage) },
-  { id: "fork", actor: "cpu", pages: ["zero", "anon", "swap", "private"], run: ({ parent, child }) => dupMmap(parent, child) },
-  { id: "numa-hint", actor: "cpu", pages: ["anon", "cow", "shared"], run: ({ parent }) => changeProtNuma(parent, here) },
+  {
+    id: "fork",
+    actor: "cpu",
+    pages: ["zero", "anon", "swap", "private"],
+    run: ({ parent, child }) => dupMmap(parent, child),
+  },
+  {
+    id: "numa-hint",
+    actor: "cpu",
+    pages: ["anon", "cow", "shared"],
+    run: ({ parent }) => changeProtNuma(parent, here),
+  },
   { id: "exit", actor: "cpu", pages: mapped, run: ({ parent }) => exitMm(parent) },
-  { id: "child-store", actor: "child", pages: ["cow", "shared"], run: ({ child }, cpu) => userStore(child, cpu, page, cpu) },
+  {
+    id: "child-store",
+    actor: "child",
+    pages: ["cow", "shared"],
+    run: ({ child }, cpu) => userStore(child, cpu, page, cpu),
+  },
   { id: "child-exit", actor: "child", pages: ["cow", "shared"], run: ({ child }) => exitMm(child) },
   { id: "reclaim", actor: "kswapd", pages: present, run: ({ parent }) => reclaimPage(parent, page) },
   { id: "migrate", actor: "kcompactd", pages: present, run: ({ parent }) => migratePage(parent, page) },
   { id: "oom-reap", actor: "oom_reaper", pages: mapped, run: ({ parent }) => oomReapTask(parent) },
   { id: "truncate", actor: "ftruncate", pages: ofFile, run: ({ system, file }) => truncate(system, file, 0) },
-  { id: "punch-hole", actor: "fallocate", pages: ofFile, run: ({ system, file }) => punchHole(system, file, { start: 0, end: 1 }) },
+  {
+    id: "punch-hole",
+    actor: "fallocate",
+    pages: ofFile,
+    run: ({ system, file }) => punchHole(system, file, { start: 0, end: 1 }),
+  },
   { id: "writeback", actor: "flusher", pages: ["shared"], run: ({ system, file }) => writeback(system, file, 0) },
 ]
 
 /** Whether two operations can run at the same time: the last thread of a process exits when there is no other. */
 export const canMeet = (a: Operation, b: Operation): boolean => {
   const alone = (one: Operation, other: Operation) => one.id === "exit" && other.actor === "cpu"
+  if (a.id === "fork" && b.id === "fork") return false
   const bothEnd = a.id === "child-exit" && b.actor === "child"
   return !alone(a, b) && !alone(b, a) && !bothEnd && !(b.id === "child-exit" && a.actor === "child")
 }

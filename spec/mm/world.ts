@@ -1,19 +1,20 @@
 /** The small machine on which the memory-management core is checked: two processes of two pages, a file, a device. */
 import * as Effect from "effect/Effect"
 import { choose, fork, type Monitor, type Setup, step } from "../../checker/index.ts"
-import { type Inode, inode } from "../../model/file/inode.ts"
 import { type MirrorDevice, mirrorAccess, mirrorDevice } from "../../model/driver/mirror.ts"
-import { type Folio, folioAlloc, folioOf, type Frame, type Folios } from "../../model/mm/folio.ts"
+import { type Inode, inode } from "../../model/file/inode.ts"
+import { type Folio, type Folios, type Frame, folioAlloc, folioOf } from "../../model/mm/folio.ts"
 import { addressSpace, type Mm } from "../../model/mm/mm.ts"
-import { type Access, present, type Pte } from "../../model/mm/pte.ts"
+import { type Access, type Pte, present } from "../../model/mm/pte.ts"
 import { at } from "../../model/mm/range.ts"
 import { anonMapping } from "../../model/mm/rmap.ts"
 import { type System, system } from "../../model/mm/system.ts"
 import { anonymous, type Vma } from "../../model/mm/vma.ts"
 import { treeInsert } from "../../model/notifier/interval.ts"
+import { recordWindows, type Windows } from "../notifier/windows.ts"
 import { type Holders, recordHolders } from "./holders.ts"
 import { type Memory, recordMemory } from "./memory.ts"
-import { recordWindows, type Windows } from "../notifier/windows.ts"
+import { noSlips, type Slips, watchSlips } from "./slips.ts"
 
 /** What the properties and seeded bugs of the memory-management core see. */
 export interface MmWorld {
@@ -29,6 +30,7 @@ export interface MmWorld {
   readonly memory: Memory
   /** Who holds pages that it got by their address. */
   readonly holders: Holders
+  readonly slips: Slips
 }
 
 /** What is at the page that everything is about when the race begins. */
@@ -75,8 +77,19 @@ export const race = (
     cgroups: ["parent", "child", "file"],
   })
   const slots = operations.map((_, slot) => slot)
-  const parent = addressSpace(of, "parent", 2, slots.map((slot) => `cpu${slot}`))
-  const child = addressSpace(of, "child", 2, slots.map((slot) => `child${slot}`), 0)
+  const parent = addressSpace(
+    of,
+    "parent",
+    2,
+    slots.map((slot) => `cpu${slot}`),
+  )
+  const child = addressSpace(
+    of,
+    "child",
+    2,
+    slots.map((slot) => `child${slot}`),
+    0,
+  )
   const file = inode(of, "file", { size: 1, contents: [filed] })
   const devices = Array.from({ length: machine.devices }, (_, i) =>
     mirrorDevice(parent, `gpu${i}`, { start: page, end: page + 1 }),
@@ -84,7 +97,8 @@ export const race = (
   const mms = [parent, child]
   const invalidators = [...fibers, ...devices.map(({ name }) => name)]
   const windows = recordWindows(devices, invalidators)
-  const holders = recordHolders(of, invalidators)
+  const slips = noSlips()
+  const holders = recordHolders(of, invalidators, slips)
   const memory = recordMemory(of, mms, holders)
   const world: MmWorld = {
     system: of,
@@ -97,8 +111,14 @@ export const race = (
     windows: windows.windows,
     memory,
     holders,
+    slips,
   }
-  const monitors: ReadonlyArray<Monitor> = [windows.monitor, ...holders.monitors, ...memory.monitors]
+  const monitors: ReadonlyArray<Monitor> = [
+    windows.monitor,
+    ...holders.monitors,
+    ...memory.monitors,
+    watchSlips(of, parent, slips),
+  ]
   const init = Effect.gen(function* () {
     const kind = yield* choose("page", kinds)
     yield* step("exec", [kind], () => prepare(world, kind))
@@ -106,16 +126,14 @@ export const race = (
       const name = fibers[slot] ?? operation.id
       yield* fork(name, Effect.ignore(operation.run(world, name)))
     }
-    for (const device of devices) yield* fork(device.name, deviceAccess(device))
+    for (const device of devices)
+      yield* fork(device.name, mirrorAccess(device, page, storesTo(kind) ? device.name : undefined))
   })
   return { world, fibers: { init }, monitors }
 }
 
-/** A device that loads or stores once. */
-const deviceAccess = Effect.fnUntraced(function* (device: MirrorDevice) {
-  const write = yield* choose("device access", ["load", "store"])
-  yield* mirrorAccess(device, page, write === "store" ? device.name : undefined)
-})
+/** Whether a device is to store there, once, or to load: a load of a page that is not the process's alone gives it a translation that must not last. */
+const storesTo = (kind: PageKind): boolean => kind === "anon" || kind === "swap" || kind === "shared"
 
 /** Lays out the machine. Within a step. */
 const prepare = (world: MmWorld, kind: PageKind): void => {
@@ -177,7 +195,11 @@ const share = (mm: Mm, folio: Folio, pte: Extract<Pte, { kind: "present" }>): vo
   if (table !== undefined) Object.assign(table.state, { linked: true, live: true })
   at(mm.pte, page).value = pte
   for (const cache of mm.tlbs.values()) {
-    at(cache, page).value = { page: pte.page, write: pte.access === "write", dirty: pte.dirty && pte.access === "write" }
+    at(cache, page).value = {
+      page: pte.page,
+      write: pte.access === "write",
+      dirty: pte.dirty && pte.access === "write",
+    }
   }
 }
 
@@ -191,7 +213,13 @@ const mapAnon = (world: MmWorld, mm: Mm, vma: Vma, access: Access): Frame => {
   const frame = allocate(world, mm.name)
   const folio = folioOf(world.folios, frame)
   folio.refcount = 0
-  Object.assign(folio, { anonExclusive: true, mapping: anonMapping(mm.name), offset: vma.pgoff, lru: true, content: stored })
+  Object.assign(folio, {
+    anonExclusive: true,
+    mapping: anonMapping(mm.name),
+    offset: vma.pgoff,
+    lru: true,
+    content: stored,
+  })
   share(mm, folio, present(frame, access, { dirty: true, young: false }))
   mm.rss.anon++
   return frame
@@ -202,6 +230,10 @@ const mapFile = (world: MmWorld, kind: "shared" | "private"): void => {
   const folio = folioOf(world.folios, frame)
   Object.assign(folio, { mapping: "file", lru: true, content: filed })
   at(world.file.cache, 0).value = frame
-  share(world.parent, folio, present(frame, kind === "shared" ? "write" : "read", { dirty: kind === "shared", young: false }))
+  share(
+    world.parent,
+    folio,
+    present(frame, kind === "shared" ? "write" : "read", { dirty: kind === "shared", young: false }),
+  )
   world.parent.rss.file++
 }

@@ -45,6 +45,15 @@ describe("the trace", () => {
       "cpu0: zap_pte_range -> {page: 1}",
     ])
   })
+  it("leaves out results that do not fit before it gives up columns", () => {
+    expect(traceLines(steps, 27)).toEqual([
+      "cpu0         gpu",
+      "----         ---",
+      "mmu_interval_read_begin",
+      "             alloc = ENOMEM",
+      "zap_pte_range -> {page: 1}",
+    ])
+  })
   it("never exceeds a width at which columns fit, however many fibers there are", () => {
     const many = Array.from({ length: 8 }, (_, i) => step(`cpu${i}`, "flush_tlb_mm_range"))
     for (const line of traceLines(many, 64)) expect(line.length).toBeLessThanOrEqual(64)

@@ -131,10 +131,10 @@ describe("the interval notifier", () => {
     const essential = [
       "gpu0 mmu_interval_read_begin(gpu0)",
       "gpu0 hmm_vma_handle_pte(0)",
-      "cpu0 mn_itree_inv_start_range(0, 1)",
-      "cpu0 zap_pte_range(0)",
-      "cpu0 mn_itree_inv_end(0, 1)",
-      "cpu0 free_pages_and_swap_cache([0])",
+      "cpu0 mn_itree_inv_start_range(mm, 0, 1, CLEAR, zap_page_range_single)",
+      "cpu0 zap_pte_range(mm, 0)",
+      "cpu0 mn_itree_inv_end(mm, 0, 1, CLEAR, zap_page_range_single)",
+      "cpu0 free_pages_and_swap_cache(0)",
       "gpu0 mmu_interval_read_retry(gpu0)",
       "gpu0 device_map(gpu0, 0)",
     ]

@@ -1,27 +1,10 @@
 /**
- * What the properties need to remember and the protocol does not: recorded from outside, in cells of its own, in the
- * same instant as the step that it is about.
+ * The record of what subscriptions and their readers live through: what the properties need to remember and the
+ * protocol does not. Recorded from outside, in cells of its own, in the same instant as the step that it is about.
  */
 import { type Monitor, type Plain, type Struct, struct } from "../../../checker/index.ts"
 import type { MirrorDevice } from "../../../model/driver/mirror.ts"
-import type { Mm } from "../../../model/mm/mm.ts"
-import { overlaps } from "../../../model/mm/range.ts"
-
-/** An invalidation of one fiber, from its start to the wake-up behind its end. */
-export type Window = {
-  /** `starting`: callbacks are being called; `open`: start has returned; `waking`: ended, readers not yet woken. */
-  phase: "closed" | "starting" | "open" | "waking"
-  start: number
-  end: number
-  /** The sequence that the callbacks are told to set. */
-  seq: number
-  /** The subscriptions that overlapped when it started, those whose callback has completed, and the one being called. */
-  due: ReadonlyArray<string>
-  called: ReadonlyArray<string>
-  current: string
-  /** A start while a window was open, or an end while none was. */
-  unpaired: boolean
-}
+import { isOpen, type Windows } from "../windows.ts"
 
 /** The life of a subscription, and what its one reader does. */
 export type Life = {
@@ -39,33 +22,18 @@ export type Life = {
 }
 
 export interface History {
-  readonly windows: ReadonlyMap<string, Struct<Window>>
   readonly lives: ReadonlyMap<string, Struct<Life>>
   /** The sequence that a fiber on the wait queue waits to see changed. */
   readonly sleepingFor: ReadonlyMap<string, Struct<{ seq: number }>>
   readonly monitor: Monitor
 }
 
-const noNames: ReadonlyArray<string> = []
-
 /** Makes the record, with every device's subscription in the given stage. */
 export const history = (
-  mm: Mm,
   devices: ReadonlyArray<MirrorDevice>,
-  invalidators: ReadonlyArray<string>,
+  windows: Windows,
   stageOf: (device: MirrorDevice) => Life["stage"],
 ): History => {
-  const closed: Window = {
-    phase: "closed",
-    start: 0,
-    end: 0,
-    seq: 0,
-    due: noNames,
-    called: noNames,
-    current: "",
-    unpaired: false,
-  }
-  const windows = new Map(invalidators.map((name) => [name, struct(`window.${name}`, closed)]))
   const lives = new Map(
     devices.map((device) => {
       const life: Life = {
@@ -79,15 +47,13 @@ export const history = (
       return [device.name, struct(`life.${device.name}`, life)]
     }),
   )
-  const fibers = [...invalidators, ...devices.map(({ name }) => name)]
+  const fibers = [...windows.keys(), ...devices.map(({ name }) => name)]
   const sleepingFor = new Map(fibers.map((name) => [name, struct(`sleep.${name}`, { seq: 0 })]))
   const byName = new Map(devices.map((device) => [device.name, device]))
 
   const holdsLock = (fiber: string, device: string) => byName.get(device)?.lock.state.holder === fiber
   const betweenCallbackAndEnd = (device: string) =>
-    [...windows.values()].some(
-      (window) => (window.phase === "starting" || window.phase === "open") && window.called.includes(device),
-    )
+    [...windows.values()].some((window) => isOpen(window) && window.called.includes(device))
   const sampled = (life: Struct<Life>, device: string) => {
     life.reader = "sampled"
     life.disturbed = betweenCallbackAndEnd(device)
@@ -101,49 +67,12 @@ export const history = (
   }
 
   const monitor: Monitor = {
-    mn_itree_inv_start_range: ({ fiber, args, result }) => {
-      const window = windows.get(fiber)
-      if (window === undefined) return
-      const { seq, first } = result as { readonly seq: number; readonly first: string | null } // what the step returns
-      const range = { start: Number(args[0]), end: Number(args[1]) }
-      if (window.phase !== "closed") window.unpaired = true
-      window.phase = first === null ? "open" : "starting"
-      window.start = range.start
-      window.end = range.end
-      window.seq = seq
-      window.due = mm.subscriptions.state.tree.filter((name) => {
-        const iv = mm.subscriptions.byName.get(name)
-        return iv !== undefined && overlaps(iv.range, range)
-      })
-      window.called = noNames
-      window.current = first ?? ""
-    },
-    mutex_unlock: ({ fiber, args }) => {
-      const window = windows.get(fiber)
-      if (window?.phase === "starting" && byName.get(window.current)?.lock.name === args[0]) {
-        window.called = [...window.called, window.current]
-      }
+    mutex_unlock: ({ fiber }) => {
       const life = lives.get(fiber)
       if (life !== undefined) {
         life.reader = "idle"
         life.disturbed = false
       }
-    },
-    mn_itree_inv_next: ({ fiber, result }) => {
-      const window = windows.get(fiber)
-      if (window === undefined) return
-      window.current = result === null ? "" : String(result)
-      if (result === null) window.phase = "open"
-    },
-    mn_itree_inv_end: ({ fiber, result }) => {
-      const window = windows.get(fiber)
-      if (window === undefined) return
-      if (window.phase !== "open") window.unpaired = true
-      Object.assign(window, { ...closed, unpaired: window.unpaired, phase: result === true ? "waking" : "closed" })
-    },
-    wake_up_all: ({ fiber }) => {
-      const window = windows.get(fiber)
-      if (window?.phase === "waking") window.phase = "closed"
     },
     mmu_interval_notifier_insert: ({ args }) => {
       const life = lives.get(nameIn(args))
@@ -189,7 +118,7 @@ export const history = (
       if (result === true) life.disturbed = false
     },
   }
-  return { windows, lives, sleepingFor, monitor }
+  return { lives, sleepingFor, monitor }
 }
 
 const nameIn = (args: ReadonlyArray<Plain>): string => String(args[0])

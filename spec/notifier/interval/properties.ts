@@ -1,26 +1,19 @@
-/** The invariants of the interval notifier and of the mirrors that live on it, as executable specs. */
-import { actionInvariant, type Plain, type Property, type Struct } from "../../../checker/index.ts"
+/** The invariants of the interval notifier, as executable specs, with those of the mirrors that live on it. */
+import { actionInvariant, type Property, type Struct } from "../../../checker/index.ts"
 import type { MirrorDevice } from "../../../model/driver/mirror.ts"
-import { type Frame, fateOf, isLive } from "../../../model/mm/folio.ts"
+import { isLive } from "../../../model/mm/folio.ts"
 import { isInvalidating } from "../../../model/notifier/interval.ts"
 import { isFree } from "../../../model/sync/spinlock.ts"
-import type { Life, Window } from "./history.ts"
+import { mirrorProperties } from "../../mirror/properties.ts"
+import { isOpen } from "../windows.ts"
+import type { Life } from "./history.ts"
 import type { IntervalWorld } from "./world.ts"
 
 type Spec = Property<IntervalWorld>
 
-const windowsOf = (world: IntervalWorld): ReadonlyArray<Struct<Window>> => [...world.history.windows.values()]
-const isOpen = (window: Struct<Window>) => window.phase === "starting" || window.phase === "open"
+const windowsOf = (world: IntervalWorld) => [...world.windows.values()]
 const livesOf = (world: IntervalWorld): ReadonlyArray<Struct<Life>> => [...world.history.lives.values()]
 const stageOf = (world: IntervalWorld, device: MirrorDevice) => world.history.lives.get(device.name)?.stage
-const covers = (window: Struct<Window>, va: number) => window.start <= va && va < window.end
-const sameFrame = (a: Frame | null, b: Frame | null) => a?.pfn === b?.pfn && a?.generation === b?.generation
-
-/** What a device maps: the device, the page of the process, and the frame. */
-const mappings = (world: IntervalWorld) =>
-  world.devices.flatMap((device) =>
-    device.pageTable.flatMap((entry, va) => (entry.value === null ? [] : [{ device, va, frame: entry.value }])),
-  )
 
 /** Section by section: the core notifier. */
 export const notifierProperties: ReadonlyArray<Spec> = [
@@ -212,7 +205,7 @@ export const sequenceProperties: ReadonlyArray<Spec> = [
       livesOf(world).every(
         ({ stage, remover }) =>
           stage !== "removing" ||
-          ((world.history.windows.get(remover)?.current ?? "") === "" &&
+          ((world.windows.get(remover)?.current ?? "") === "" &&
             world.devices.every(({ lock }) => lock.state.holder !== remover)),
       ),
   },
@@ -245,46 +238,8 @@ export const sequenceProperties: ReadonlyArray<Spec> = [
   },
 ]
 
-/** Mirrors: the device's page table against the CPU's. */
-export const mirrorProperties: ReadonlyArray<Spec> = [
-  {
-    kind: "invariant",
-    id: "MIRROR-AGREE",
-    statement:
-      "A device maps what the CPU's page table maps, unless an invalidation has started there and not yet completed the device's callback.",
-    source: "Documentation/mm/hmm.rst; include/linux/mmu_notifier.h",
-    premise: (world) => mappings(world).length > 0,
-    holds: (world) => disagreements(world).length === 0,
-    explain: (world) =>
-      disagreements(world)
-        .map(({ device, va, frame }) => `${device.name} maps address ${va} to ${fateOf(world.folios, frame)}.`)
-        .join(" "),
-  },
-  actionInvariant({
-    id: "MIRROR-NO-INSTALL-IN-WINDOW",
-    statement: "No device maps an address between the completion of its callback and the end of the invalidation.",
-    source: "Linux MMU notifiers, LKML 2008; include/linux/mmu_notifier.h",
-    observe: (world: IntervalWorld): Plain =>
-      world.devices.map((device) =>
-        device.pageTable.map((entry, va) => [entry.value !== null, inWindow(world, device, va)]),
-      ),
-    holds: (before, after) =>
-      !anyEntry(before, after, (was, is) => was[0] === false && is[0] === true && is[1] === true),
-    premise: (before, after) => anyEntry(before, after, (was, is) => was[0] === false && is[0] === true),
-  }),
-  {
-    kind: "invariant",
-    id: "MIRROR-NO-UAF",
-    statement: "No device maps a page that was freed.",
-    source: "Linux MMU notifiers, LKML 2008; Documentation/mm/mmu_notifier.rst",
-    premise: (world) => mappings(world).length > 0,
-    holds: (world) => mappings(world).every(({ frame }) => isLive(world.folios, frame)),
-    explain: (world) =>
-      mappings(world)
-        .filter(({ frame }) => !isLive(world.folios, frame))
-        .map(({ device, va, frame }) => `${device.name} maps address ${va} to ${fateOf(world.folios, frame)}.`)
-        .join(" "),
-  },
+/** What becomes of the pages that are unmapped. */
+export const unmapProperties: ReadonlyArray<Spec> = [
   {
     kind: "invariant",
     id: "ZAP-TLB-BEFORE-FREE",
@@ -292,64 +247,26 @@ export const mirrorProperties: ReadonlyArray<Spec> = [
     source: "mm/mmu_gather.c: tlb_finish_mmu",
     premise: ({ mm }) => [...mm.tlbs.values()].some((cache) => cache.some((entry) => entry.value !== null)),
     holds: ({ mm, folios }) =>
-      [...mm.tlbs.values()].every((cache) => cache.every(({ value }) => value === null || isLive(folios, value))),
+      [...mm.tlbs.values()].every((cache) =>
+        cache.every(({ value }) => value === null || value.page === null || isLive(folios, value.page)),
+      ),
   },
   {
     kind: "invariant",
     id: "FREE-IFF-ZERO",
     statement: "A page is free exactly when nothing refers to it any more.",
     source: "mm/swap.c: folio_put",
-    holds: ({ folios }) => folios.slots.every(({ live, refcount }) => live === refcount > 0),
-  },
-  {
-    kind: "atEnd",
-    id: "MIRROR-NO-REF",
-    statement:
-      "When everything has ended, each page of the process is referenced by its page table alone: mirrors hold none.",
-    source: "mm/hmm: add helpers to dma map, LKML 2019; mm/hmm.c: hmm_range_fault takes no reference",
-    holds: ({ folios, mm }) =>
-      folios.slots.every(
-        ({ index, owner, refcount }) =>
-          owner !== mm.name || refcount === mm.pte.filter(({ value }) => value?.pfn === index).length,
-      ),
+    holds: ({ folios }) => folios.arena.slots.every(({ live, refcount }) => live === refcount > 0),
   },
   {
     kind: "atEnd",
     id: "UNMAP-VMA-COVERS",
     statement: "When everything has ended, nothing is mapped where the process has no VMA.",
     source: "mm/vma.c: vms_complete_munmap_vmas, by inference",
-    premise: ({ mm }) => mm.vma.some(({ value }) => !value),
-    holds: ({ mm }) => mm.vma.every(({ value }, va) => value || mm.pte[va]?.value === null),
+    premise: ({ mm }) => mm.vma.some(({ value }) => value === null),
+    holds: ({ mm }) => mm.vma.every(({ value }, va) => value !== null || mm.pte[va]?.value === null),
   },
 ]
-
-/** The mappings that the CPU's page table does not have, with no invalidation about to take them away. */
-const disagreements = (world: IntervalWorld) =>
-  mappings(world).filter(
-    ({ device, va, frame }) =>
-      !sameFrame(frame, world.mm.pte[va]?.value ?? null) &&
-      !windowsOf(world).some(
-        (window) => window.phase === "starting" && covers(window, va) && !window.called.includes(device.name),
-      ),
-  )
-
-/** Whether an open window covers the address and has run all that it will of the device's callback. */
-const inWindow = (world: IntervalWorld, device: MirrorDevice, va: number) =>
-  windowsOf(world).some(
-    (window) =>
-      covers(window, va) && (window.phase === "open" || (isOpen(window) && window.called.includes(device.name))),
-  )
-
-/** What MIRROR-NO-INSTALL-IN-WINDOW observes, which the engine hands back as plain data: per device and page. */
-type Entries = ReadonlyArray<ReadonlyArray<readonly [mapped: boolean, inWindow: boolean]>>
-const anyEntry = (
-  before: Plain,
-  after: Plain,
-  test: (was: readonly [boolean, boolean], is: readonly [boolean, boolean]) => boolean,
-): boolean =>
-  (after as Entries).some((entries, device) =>
-    entries.some((is, va) => test((before as Entries)[device]?.[va] ?? [false, false], is)),
-  )
 
 /** Liveness: that the device's loop ends, and of each wait that it does not end in a deadlock. */
 export const livenessProperties: ReadonlyArray<Spec> = [
@@ -396,5 +313,6 @@ export const intervalProperties: ReadonlyArray<Spec> = [
   ...notifierProperties,
   ...sequenceProperties,
   ...mirrorProperties,
+  ...unmapProperties,
   ...livenessProperties,
 ]

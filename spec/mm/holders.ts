@@ -1,0 +1,114 @@
+/** Who holds pages that it got by their address: recorded from outside, in the same instant as the steps. */
+import { type Cell, cell, type Monitor, type Plain, type Taken } from "../../checker/index.ts"
+import type { Content, Frame } from "../../model/mm/folio.ts"
+import { folioOf, frameOf } from "../../model/mm/folio.ts"
+import { findVma } from "../../model/mm/mm.ts"
+import { isAnon, mmOf } from "../../model/mm/rmap.ts"
+import type { System } from "../../model/mm/system.ts"
+import type { Slips } from "./slips.ts"
+
+/** A page that a fiber holds. */
+export type Held = {
+  readonly mm: string
+  readonly va: number
+  readonly page: Frame
+  readonly pinned: boolean
+  readonly write: boolean
+  /** Whether the process has not unmapped or replaced it since: pins promise that it then still has this page. */
+  readonly attached: boolean
+  /** Whether it is of a private mapping. */
+  readonly anon: boolean
+  /** Whether it is kept for good: the fiber said so when it began to use it. */
+  readonly longterm: boolean
+  /** What may be found in it once it is detached; `?` where nothing is known. */
+  readonly content: Content
+}
+
+/** The record. */
+export interface Holders {
+  readonly held: ReadonlyMap<string, Cell<Held | null>>
+  readonly monitors: ReadonlyArray<Monitor>
+}
+
+/** Makes the record for fibers that may get pages. */
+export const recordHolders = (system: System, fibers: ReadonlyArray<string>, slips: Slips): Holders => {
+  const held = new Map(fibers.map((name) => [name, cell<Held | null>(`holds.${name}`, null)]))
+
+  const record = (fiber: string, mmName: string, va: number, page: Frame, wish: string) => {
+    const holder = held.get(fiber)
+    if (holder === undefined) return
+    const mm = mmOf(system, mmName)
+    const pinned = wish.startsWith("pin")
+    if (pinned && !mm.state.hasPinned) slips.unmarked = true
+    const folio = folioOf(system.folios, page)
+    if (folio.mapping === "") slips.keptUnmapped = true
+    const anon = isAnon(folio) && findVma(mm, va)?.shared !== true
+    holder.value = {
+      mm: mmName,
+      va,
+      page,
+      pinned,
+      write: wish.endsWith("write"),
+      attached: true,
+      anon,
+      longterm: false,
+      content: folio.content,
+    }
+  }
+  const forEachHeld = (change: (held: Held) => Held) => {
+    for (const holder of held.values()) if (holder.value !== null) holder.value = change(holder.value)
+  }
+  const letGo = ({ fiber }: Taken) => {
+    const holder = held.get(fiber)
+    if (holder !== undefined) holder.value = null
+  }
+  /** The process gives up what it had at an address: of pins too, or of references only, which promise nothing. */
+  const detach = (args: ReadonlyArray<Plain>, pinsToo: boolean) => {
+    const [mm, va] = args
+    forEachHeld((one) => {
+      if (one.mm !== mm || one.va !== va || !one.attached || (one.pinned && !pinsToo)) return one
+      return { ...one, attached: false, content: folioOf(system.folios, one.page).content }
+    })
+  }
+
+  const monitor: Monitor = {
+    follow_page_pte: ({ fiber, args, result }) => {
+      if (result === null || typeof result !== "object" || !("frame" in result) || result.frame === null) return
+      record(fiber, String(args[0]), Number(args[1]), result.frame as Frame, String(args[2])) // what the step returns
+    },
+    "gup_fast_pte_range: recheck": ({ fiber, args, result }) => {
+      if (result !== true) return
+      const slot = system.folios.arena.slots[Number(args[2])]
+      if (slot !== undefined) record(fiber, String(args[0]), Number(args[1]), frameOf(slot), String(args[3]))
+    },
+    "gup_fast: read_seqcount_retry": (taken) => {
+      const mine = held.get(taken.fiber)?.value
+      if (taken.result !== true) letGo(taken)
+      else if (mine?.pinned && mmOf(system, mine.mm).state.writeProtectSeq !== taken.args[2])
+        slips.pinnedDuringFork = true
+    },
+    "dma_map_page (long-term)": ({ fiber }) => {
+      const holder = held.get(fiber)
+      if (holder?.value) holder.value = { ...holder.value, longterm: true }
+    },
+    put_page: letGo,
+    unpin_user_page: letGo,
+    zap_pte_range: ({ args, result }) => {
+      if (result !== "nothing") detach(args, true)
+    },
+    "wp_page_copy: ptep_clear_flush": ({ args, result }) => {
+      if (result === true) detach(args, false)
+    },
+    move_ptes: ({ args }) => {
+      const [mm, from, to] = args
+      forEachHeld((one) => (one.mm === mm && one.va === from && one.attached ? { ...one, va: Number(to) } : one))
+    },
+    folio_migrate_mapping: ({ args, result }) => {
+      if (result !== true) return
+      for (const { value } of held.values()) {
+        if (value !== null && value.page.pfn === args[0] && value.attached) slips.movedWhileHeld = true
+      }
+    },
+  }
+  return { held, monitors: [monitor] }
+}

@@ -1,0 +1,8 @@
+import { protocol } from "../../checker/index.ts"
+import { pairs } from "./pairs.ts"
+
+export const memoryManagement = protocol({
+  id: "mm",
+  title: "The memory-management core: faults, copy-on-write, fork, pinning, unmapping, reclaim, migration, exit",
+  scenarios: pairs,
+})

@@ -1,0 +1,15 @@
+/** The invariants of the memory-management core, as executable specs. */
+import { mirrorProperties } from "../mirror/properties.ts"
+import { countProperties } from "./properties/counts.ts"
+import { cowProperties } from "./properties/cow.ts"
+import { memoryProperties } from "./properties/memory.ts"
+import type { Spec } from "./properties/places.ts"
+import { unmapProperties } from "./properties/unmap.ts"
+
+export const mmProperties: ReadonlyArray<Spec> = [
+  ...memoryProperties,
+  ...countProperties,
+  ...cowProperties,
+  ...unmapProperties,
+  ...mirrorProperties,
+]

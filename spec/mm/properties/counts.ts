@@ -1,0 +1,130 @@
+/** Counts that must agree: references, mappings, charges. */
+
+import type { Folio } from "../../../model/mm/folio.ts"
+import type { Mm } from "../../../model/mm/mm.ts"
+import type { MmWorld } from "../world.ts"
+import { entries, folioOf, isAnon, isQuiet, liveFolios, mappings, type Spec } from "./places.ts"
+
+/** The references that are known: mappings, pins, and the swap cache's or page cache's. */
+const knownReferences = (world: MmWorld, folio: Folio): number =>
+  folio.mapcount + folio.pincount + (folio.swap === null ? 0 : 1) + (folio.mapping === world.file.name ? 1 : 0)
+
+/** What an address space is charged with, counted afresh. */
+const counted = (world: MmWorld, mm: Mm) => {
+  const own = entries(world).filter((entry) => entry.mm === mm)
+  const anon = own.filter(
+    ({ pte }) => (pte.kind === "present" || pte.kind === "migration") && isAnon(folioOf(world.folios, pte.page)),
+  ).length
+  const paged = own.filter(({ pte }) => pte.kind === "present" || pte.kind === "migration").length
+  return { anon, file: paged - anon, swap: own.filter(({ pte }) => pte.kind === "swap").length }
+}
+
+const misjudged = (world: MmWorld) =>
+  world.mms.filter((mm) => {
+    if (!isQuiet(mm)) return false
+    const { anon, file, swap } = counted(world, mm)
+    return mm.rss.anon !== anon || mm.rss.file !== file || mm.rss.swap !== swap
+  })
+
+export const countProperties: ReadonlyArray<Spec> = [
+  {
+    kind: "invariant",
+    id: "REF-GE-MAP",
+    statement: "A page has at least as many references as mappings, pins and caches refer to it.",
+    source: "mm/rmap.c; include/linux/mm.h: folio_ref_count, folio_mapcount",
+    premise: (world) => mappings(world).length > 0,
+    holds: (world) => liveFolios(world).every((folio) => folio.refcount >= knownReferences(world, folio)),
+    explain: (world) =>
+      liveFolios(world)
+        .filter((folio) => folio.refcount < knownReferences(world, folio))
+        .map(
+          (folio) =>
+            `Page ${folio.index} has ${folio.refcount} references; ${knownReferences(world, folio)} are known.`,
+        )
+        .join(" "),
+  },
+  {
+    kind: "invariant",
+    id: "FREE-IFF-ZERO",
+    statement: "A page is free exactly when nothing refers to it any more, and nothing maps it then.",
+    source: "mm/swap.c: folio_put",
+    holds: ({ folios }) =>
+      folios.arena.slots.every(({ live, refcount, mapcount }) => live === refcount > 0 && (live || mapcount === 0)),
+  },
+  {
+    kind: "invariant",
+    id: "RMAP-COUNT",
+    statement: "No more entries map a page than its map count says.",
+    source: "mm/rmap.c: folio_add_anon_rmap_ptes, folio_remove_rmap_ptes",
+    premise: (world) => mappings(world).length > 0,
+    holds: (world) =>
+      liveFolios(world).every(
+        ({ index, mapcount }) => mappings(world).filter(({ pte }) => pte.page.pfn === index).length <= mapcount,
+      ),
+  },
+  {
+    kind: "invariant",
+    id: "RSS-BALANCE",
+    statement:
+      "While nobody is inside a page table's lock, an address space is charged for as many anonymous pages, pages of files and swap entries as it has.",
+    source: "mm/memory.c: add_mm_counter; kernel/fork.c: check_mm",
+    premise: ({ mms }) => mms.some(({ rss }) => rss.anon + rss.file + rss.swap > 0),
+    holds: (world) => misjudged(world).length === 0,
+    explain: (world) =>
+      misjudged(world)
+        .map((mm) => {
+          const { anon, file, swap } = counted(world, mm)
+          return `${mm.name} is charged for ${mm.rss.anon}, ${mm.rss.file} and ${mm.rss.swap} and has ${anon}, ${file} and ${swap}.`
+        })
+        .join(" "),
+  },
+  {
+    kind: "invariant",
+    id: "MEMCG-BALANCE",
+    statement: "A control group is charged for the pages that were allocated for it and are in use.",
+    source: "mm/memcontrol.c: mem_cgroup_charge, mem_cgroup_uncharge; Device-memory requirements, LKML 2015",
+    holds: (world) =>
+      Object.entries(world.folios.charged).every(
+        ([cgroup, charged]) => charged === liveFolios(world).filter(({ memcg }) => memcg === cgroup).length,
+      ),
+  },
+  {
+    kind: "invariant",
+    id: "EXIT-RSS-ZERO",
+    statement: "An address space that has ended is charged for nothing.",
+    source: "kernel/fork.c: check_mm",
+    premise: ({ mms }) => mms.some(hasEnded),
+    holds: ({ mms }) => mms.every((mm) => !hasEnded(mm) || mm.rss.anon + mm.rss.file + mm.rss.swap === 0),
+  },
+  {
+    kind: "invariant",
+    id: "EXIT-NO-DPTE",
+    statement: "No device maps anything of an address space that has ended.",
+    source: "mm/mmu_notifier.c: __mmu_notifier_release; Linux MMU notifiers, LKML 2008",
+    premise: ({ devices }) => devices.some(({ mm }) => hasEnded(mm)),
+    holds: ({ devices }) =>
+      devices.every(({ mm, pageTable }) => !hasEnded(mm) || pageTable.every(({ value }) => value === null)),
+  },
+  {
+    kind: "atEnd",
+    id: "NO-LEAK",
+    statement:
+      "When everything has ended, every reference to a page is a mapping's or a cache's, and no folio is locked.",
+    source: "mm/swap.c: folio_put; mm/filemap.c: folio_unlock",
+    holds: (world) =>
+      liveFolios(world).every((folio) => folio.refcount === knownReferences(world, folio) && folio.lock === "") &&
+      world.mms.every((mm) => isQuiet(mm) && mm.state.gathers.length === 0 && mm.state.walkers.length === 0),
+    explain: (world) =>
+      liveFolios(world)
+        .filter((folio) => folio.refcount !== knownReferences(world, folio) || folio.lock !== "")
+        .map(
+          (folio) =>
+            `Page ${folio.index} has ${folio.refcount} references, of which ${knownReferences(world, folio)} are accounted for${folio.lock === "" ? "" : `, and ${folio.lock} has it locked`}.`,
+        )
+        .join(" "),
+  },
+]
+
+/** Whether exit_mmap has unmapped everything. */
+const hasEnded = (mm: Mm): boolean =>
+  mm.state.users === 0 && mm.state.oomSkip && mm.vma.every(({ value }) => value === null)

@@ -1,0 +1,146 @@
+/** What is stored is found again: no store is lost, and nobody sees another's. */
+
+import { withinSize } from "../../../model/file/inode.ts"
+import type { Content, Frame } from "../../../model/mm/folio.ts"
+import { folioOf, isLive, zeroes } from "../../../model/mm/folio.ts"
+import type { Mm } from "../../../model/mm/mm.ts"
+import type { TlbEntry } from "../../../model/mm/tlb.ts"
+import { anything } from "../memory.ts"
+import type { MmWorld } from "../world.ts"
+import { entries, held, isQuiet, isSettled, liveFolios, mappings, type Spec } from "./places.ts"
+
+/** What is found at a page through its entry; `null` where that cannot be said at the moment. */
+const contentAt = (world: MmWorld, mm: Mm, va: number): Content | null => {
+  const pte = mm.pte[va]?.value ?? null
+  const vma = mm.vma[va]?.value ?? null
+  if (vma === null || !isSettled(mm, va)) return null
+  switch (pte?.kind) {
+    case "present":
+      return folioOf(world.folios, pte.page).content
+    case "zero":
+      return zeroes
+    case "swap": {
+      const slot = world.system.swap.slots[pte.slot]
+      return slot?.live === true && slot.cache === null ? slot.content : null
+    }
+    case undefined: {
+      if (vma.file === null) return zeroes
+      if (!withinSize(world.file, vma.pgoff)) return null
+      const cached = world.file.cache[vma.pgoff]?.value ?? null
+      return cached === null ? (world.file.disk[vma.pgoff]?.value ?? zeroes) : folioOf(world.folios, cached).content
+    }
+    default:
+      return null
+  }
+}
+
+const strays = (world: MmWorld) =>
+  world.mms.flatMap((mm) =>
+    mm.vma.flatMap((_, va) => {
+      const expected = world.memory.expected(mm, va)
+      const found = contentAt(world, mm, va)
+      return expected === anything || found === null || found === expected ? [] : [{ mm, va, expected, found }]
+    }),
+  )
+
+const tlbEntries = ({ mms }: MmWorld) =>
+  mms.flatMap((mm) =>
+    [...mm.tlbs].flatMap(([cpu, cache]) =>
+      cache.flatMap(({ value }, va) => (value === null ? [] : [{ mm, cpu, va, entry: value }])),
+    ),
+  )
+
+const throughTlb = (world: MmWorld, { page }: TlbEntry): Content =>
+  page === null ? zeroes : isLive(world.folios, page) ? folioOf(world.folios, page).content : anything
+
+const staleTranslations = (world: MmWorld) =>
+  tlbEntries(world).flatMap(({ mm, cpu, va, entry }) => {
+    const expected = world.memory.expected(mm, va)
+    const found = throughTlb(world, entry)
+    return mm.vma[va]?.value == null || expected === anything || found === anything || found === expected
+      ? []
+      : [{ mm, cpu, va, expected, found }]
+  })
+
+const strayHolders = (world: MmWorld) =>
+  held(world).filter(({ one }) => {
+    if (!one.anon || !isLive(world.folios, one.page)) return false
+    const mm = world.mms.find(({ name }) => name === one.mm)
+    const expected = one.attached && mm !== undefined ? world.memory.expected(mm, one.va) : one.content
+    return expected !== anything && folioOf(world.folios, one.page).content !== expected
+  })
+
+/** Whether an entry holds a store that the folio does not know of yet. */
+const dirtyEntry = (world: MmWorld, frame: Frame): boolean =>
+  mappings(world).some(({ pte }) => pte.dirty && pte.page.pfn === frame.pfn)
+
+const lostCustody = (world: MmWorld) =>
+  liveFolios(world).filter((folio) => {
+    const backing =
+      folio.swap !== null
+        ? world.system.swap.slots[folio.swap]?.content
+        : folio.mapping === world.file.name
+          ? world.file.disk[folio.offset]?.value
+          : folio.content
+    const slot = folio.swap === null ? undefined : world.system.swap.slots[folio.swap]
+    const unwanted = slot !== undefined && slot.count === 0 && folio.mapcount === 0
+    const cared =
+      unwanted ||
+      folio.dirty ||
+      folio.writeback ||
+      folio.pincount > 0 ||
+      (folio.lock !== "" && folio.swap !== null && !folio.lru) ||
+      dirtyEntry(world, { pfn: folio.index, generation: folio.generation })
+    return folio.content !== backing && !cared
+  })
+
+export const memoryProperties: ReadonlyArray<Spec> = [
+  {
+    kind: "invariant",
+    id: "COW-NO-LEAK",
+    statement:
+      "What a process stored last at a page of its own is what is found there: nobody else's store shows, and none of its own is lost.",
+    source: "tools/testing/selftests/mm/cow.c; CVE-2020-29374",
+    premise: (world) => entries(world).length > 0,
+    holds: (world) => strays(world).length === 0 && strayHolders(world).length === 0,
+    explain: (world) =>
+      [
+        ...strays(world).map(
+          ({ mm, va, expected, found }) =>
+            `At page ${va} of ${mm.name} is "${found}", where "${expected}" was stored last.`,
+        ),
+        ...strayHolders(world).map(
+          ({ fiber, one }) =>
+            `${fiber} holds page ${one.page.pfn} of ${one.mm}, in which there now is "${folioOf(world.folios, one.page).content}".`,
+        ),
+      ].join(" "),
+  },
+  {
+    kind: "invariant",
+    id: "TLB-COHERENT",
+    statement: "What a CPU finds through its TLB is what was stored last, unless the page is being taken from it.",
+    source: "Documentation/core-api/cachetlb.rst; commit 2b4f3b4987b5 (fork: lock VMAs of the parent process)",
+    premise: (world) => tlbEntries(world).length > 0,
+    holds: (world) => staleTranslations(world).length === 0,
+    explain: (world) =>
+      staleTranslations(world)
+        .map(
+          ({ mm, cpu, va, expected, found }) =>
+            `${cpu} finds "${found}" at page ${va} of ${mm.name} through its TLB, where "${expected}" was stored last.`,
+        )
+        .join(" "),
+  },
+  {
+    kind: "invariant",
+    id: "ZAP-DIRTY-KEPT",
+    statement:
+      "While nobody is inside a page table's lock, a page whose content is not the one in its file or in swap is known to be dirty: by the page, or by an entry that maps it.",
+    source: "mm/memory.c: zap_present_folio_ptes; commit 1cf35d47712d; mm/migrate_device.c (commit fd35ca3d12cc)",
+    premise: (world) => liveFolios(world).some(({ swap, mapping }) => swap !== null || mapping === world.file.name),
+    holds: (world) => !world.mms.every(isQuiet) || lostCustody(world).length === 0,
+    explain: (world) =>
+      lostCustody(world)
+        .map(({ index, content }) => `"${content}" in page ${index} is nowhere else, and the page looks clean.`)
+        .join(" "),
+  },
+]

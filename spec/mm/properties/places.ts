@@ -1,0 +1,61 @@
+/** What several properties of the memory-management core look at. */
+import type { Property } from "../../../checker/index.ts"
+import { type Folio, type Frame, folioOf, isLive } from "../../../model/mm/folio.ts"
+import { findVma, type Mm, pageTableLock } from "../../../model/mm/mm.ts"
+import type { Present, Pte } from "../../../model/mm/pte.ts"
+import { isAnon } from "../../../model/mm/rmap.ts"
+import { isFree } from "../../../model/sync/spinlock.ts"
+import type { Held } from "../holders.ts"
+import type { MmWorld } from "../world.ts"
+
+export type Spec = Property<MmWorld>
+
+/** An entry of a page table, and where it is. */
+export interface Entry {
+  readonly mm: Mm
+  readonly va: number
+  readonly pte: NonNullable<Pte>
+}
+
+/** All entries that are not None. */
+export const entries = ({ mms }: MmWorld): ReadonlyArray<Entry> =>
+  mms.flatMap((mm) => mm.pte.flatMap(({ value: pte }, va) => (pte === null ? [] : [{ mm, va, pte }])))
+
+/** All entries that map a page. */
+export const mappings = (world: MmWorld): ReadonlyArray<Entry & { readonly pte: Present }> =>
+  entries(world).flatMap(({ mm, va, pte }) => (pte.kind === "present" ? [{ mm, va, pte }] : []))
+
+/** The mappings of anonymous pages in private areas. */
+export const anonMappings = (world: MmWorld) =>
+  mappings(world).filter(({ mm, va, pte }) => isPrivate(mm, va) && isAnon(folioOf(world.folios, pte.page)))
+
+/** Whether the area of a page is private. */
+export const isPrivate = (mm: Mm, va: number): boolean => mm.vma[va]?.value?.shared !== true
+
+export const sameFrame = (a: Frame | null, b: Frame | null): boolean =>
+  a?.pfn === b?.pfn && a?.generation === b?.generation
+
+/** The folios in use. */
+export const liveFolios = ({ folios }: MmWorld): ReadonlyArray<Folio> => folios.arena.slots.filter(({ live }) => live)
+
+/** How many entries map the folio, or are being moved off it. */
+export const entriesOf = (world: MmWorld, folio: Folio): number =>
+  entries(world).filter(
+    ({ pte }) => (pte.kind === "present" || pte.kind === "migration") && pte.page.pfn === folio.index,
+  ).length
+
+/** Who holds pages, by fiber. */
+export const held = ({ holders }: MmWorld): ReadonlyArray<{ readonly fiber: string; readonly one: Held }> =>
+  [...holders.held].flatMap(([fiber, { value }]) => (value === null ? [] : [{ fiber, one: value }]))
+
+/** The pins of anonymous pages that the process has not given up itself. */
+export const anonPins = (world: MmWorld) =>
+  held(world).filter(({ one }) => one.pinned && one.attached && one.anon && isLive(world.folios, one.page))
+
+/** Whether nobody is in the middle of changing the entry of a page. */
+export const isSettled = (mm: Mm, va: number): boolean => isFree(pageTableLock(mm, va))
+
+/** Whether nobody is inside the lock of a page table of the address space. */
+export const isQuiet = (mm: Mm): boolean => mm.tables.every(({ lock }) => isFree(lock))
+
+export { findVma, folioOf, isAnon }

@@ -1,0 +1,206 @@
+/** Unmapping, protecting, moving, reclaim, migration, the OOM reaper. */
+import { actionInvariant } from "../../../checker/index.ts"
+import { isLive } from "../../../model/mm/folio.ts"
+import { isWritable } from "../../../model/mm/pte.ts"
+import type { MmWorld } from "../world.ts"
+import { entries, folioOf, held, isAnon, isSettled, mappings, type Spec } from "./places.ts"
+
+const isCovered = (world: MmWorld, va: number): boolean =>
+  [...world.windows.values()].some(({ phase, start, end }) => phase === "open" && start <= va && va < end)
+
+/** What is observed of an entry: the page, the rights, whether an open window covers it, whether it is settled. */
+type Reading = readonly [page: string, rights: number, covered: boolean, settled: boolean]
+type Readings = ReadonlyArray<Reading>
+
+const rights = { none: 0, read: 1, write: 2 }
+
+/** The entries of the address space that devices mirror. */
+const observeEntries = (world: MmWorld): Readings =>
+  world.parent.pte.map(({ value: pte }, va): Reading => {
+    const page = pte?.kind === "present" ? `${pte.page.pfn}.${pte.page.generation}` : pte?.kind === "zero" ? "zero" : ""
+    const right = pte?.kind === "present" || pte?.kind === "zero" ? rights[pte.access] : 0
+    return [page, right, isCovered(world, va), isSettled(world.parent, va)]
+  })
+
+const someEntry = (before: Readings, after: Readings, test: (was: Reading, is: Reading) => boolean): boolean =>
+  before.some((was, va) => test(was, after[va] ?? was))
+
+const mirrored = (world: MmWorld) => world.devices.length > 0
+
+export const unmapProperties: ReadonlyArray<Spec> = [
+  actionInvariant({
+    id: "ZAP-IN-WINDOW",
+    statement:
+      "An entry that maps a page loses it inside an open window of the notifier, where devices mirror the process.",
+    source: "mm/memory.c: zap_page_range_single; mm/rmap.c; mm/mremap.c",
+    observe: (world: MmWorld) => (mirrored(world) ? observeEntries(world) : []),
+    premise: (before, after) => someEntry(before, after, (was, is) => was[0] !== "" && is[0] !== was[0]),
+    holds: (before, after) => !someEntry(before, after, (was, is) => was[0] !== "" && is[0] !== was[0] && !was[2]),
+  }),
+  actionInvariant({
+    id: "COW-UPGRADE-SAME",
+    statement: "Outside a window an entry only changes from no page to a page, or to more rights for the same page.",
+    source: "Documentation/mm/mmu_notifier.rst",
+    observe: (world: MmWorld) => (mirrored(world) ? observeEntries(world) : []),
+    premise: (before, after) => someEntry(before, after, (was, is) => was[0] === is[0] && was[1] !== is[1]),
+    holds: (before, after) => !someEntry(before, after, (was, is) => was[0] === is[0] && is[1] < was[1] && !was[2]),
+  }),
+  actionInvariant({
+    id: "COW-NO-REPLACE-UNSEEN",
+    statement:
+      "No entry goes from one page straight to another: it is cleared, and its translations flushed, in between.",
+    source: "mm/memory.c: wp_page_copy",
+    observe: (world: MmWorld) =>
+      world.mms.map((mm) =>
+        mm.pte.map(({ value: pte }) => (pte?.kind === "present" ? `${pte.page.pfn}.${pte.page.generation}` : "")),
+      ),
+    premise: (before, after) => before !== after,
+    holds: (before, after) =>
+      before.every((mm, i) => mm.every((was, va) => was === "" || after[i]?.[va] === "" || after[i]?.[va] === was)),
+  }),
+  {
+    kind: "invariant",
+    id: "ZAP-TLB-BEFORE-FREE",
+    statement: "No CPU's TLB holds a page that was freed.",
+    source: "mm/mmu_gather.c: tlb_finish_mmu; CVE-2018-18281",
+    premise: ({ mms }) => mms.some(({ tlbs }) => [...tlbs.values()].some((cache) => cache.some(({ value }) => value))),
+    holds: (world) => staleTlbs(world).length === 0,
+    explain: (world) =>
+      staleTlbs(world)
+        .map(({ mm, cpu, va, pfn }) => `${cpu} still translates page ${va} of ${mm} to page ${pfn}, which was freed.`)
+        .join(" "),
+  },
+  {
+    kind: "invariant",
+    id: "PROT-LAZY-WINDOW",
+    statement: "mprotect announces nothing where no page table is.",
+    source: "mm/mprotect.c: change_pmd_range",
+    holds: ({ slips }) => !slips.emptyProtection,
+  },
+  {
+    kind: "invariant",
+    id: "PROT-PRIV-RO",
+    statement: "Once mprotect has taken the right to store, no entry, migration entry or TLB gives it.",
+    source: "mm/mprotect.c: change_pte_range",
+    premise: (world) => world.mms.some((mm) => mm.vma.some(({ value }) => value !== null && value.prot !== "rw")),
+    holds: (world) =>
+      world.mms.every((mm) =>
+        mm.vma.every(({ value: vma }, va) => {
+          if (vma === null || vma.prot === "rw" || mm.mmapLock.state.writer !== "") return true
+          const pte = mm.pte[va]?.value ?? null
+          const translated = [...mm.tlbs.values()].some((cache) => cache[va]?.value?.write === true)
+          return !isWritable(pte) && !(pte?.kind === "migration" && pte.mode === "write") && !translated
+        }),
+      ),
+  },
+  {
+    kind: "invariant",
+    id: "MOVE-OLD-ONLY",
+    statement: "mremap moves entries to where there are none.",
+    source: "mm/mremap.c: move_page_tables",
+    holds: ({ slips }) => !slips.movedOver,
+  },
+  {
+    kind: "invariant",
+    id: "MOVE-ATOMIC",
+    statement: "A page that mremap moves is mapped at its old or its new place, never at both.",
+    source: "mm/mremap.c: move_ptes",
+    premise: (world) => mappings(world).length > 0,
+    holds: (world) =>
+      mappings(world).every(({ mm, va, pte }) =>
+        mappings(world).every((other) => other.mm !== mm || other.va === va || other.pte.page.pfn !== pte.page.pfn),
+      ),
+  },
+  {
+    kind: "invariant",
+    id: "RECLAIM-SWAP-AE",
+    statement: "A swap entry that is marked exclusive is the only one that holds its slot.",
+    source: "mm/rmap.c: try_to_unmap_one; include/linux/swapops.h: pte_swp_exclusive",
+    premise: (world) => entries(world).some(({ pte }) => pte.kind === "swap" && pte.exclusive),
+    holds: (world) =>
+      entries(world).every(
+        ({ pte }) => pte.kind !== "swap" || !pte.exclusive || world.system.swap.slots[pte.slot]?.count === 1,
+      ),
+  },
+  {
+    kind: "invariant",
+    id: "MIG-EXACT-REF",
+    statement: "A page is moved only while nobody but its caches and the mover refers to it.",
+    source: "mm/migrate.c: __folio_migrate_mapping",
+    premise: (world) => held(world).length > 0,
+    holds: ({ slips }) => !slips.movedWhileHeld,
+  },
+  {
+    kind: "invariant",
+    id: "MIG-SPECULATIVE-HARMLESS",
+    statement: "Who took a reference without locks keeps it only if the entry still maps the page.",
+    source: "mm/gup.c: gup_fast_pte_range, by inference",
+    premise: (world) => held(world).length > 0,
+    holds: ({ slips }) => !slips.keptUnmapped,
+  },
+  {
+    kind: "invariant",
+    id: "MIG-ENTRY-LOCKED",
+    statement: "The folio that a migration entry names is locked.",
+    source: "include/linux/swapops.h: softleaf_to_folio",
+    premise: (world) => entries(world).some(({ pte }) => pte.kind === "migration"),
+    holds: (world) =>
+      entries(world).every(
+        ({ pte }) =>
+          pte.kind !== "migration" || (isLive(world.folios, pte.page) && folioOf(world.folios, pte.page).lock !== ""),
+      ),
+  },
+  {
+    kind: "atEnd",
+    id: "MIG-RESTORE",
+    statement: "When everything has ended no migration entry is left.",
+    source: "mm/migrate.c: remove_migration_ptes",
+    holds: (world) => entries(world).every(({ pte }) => pte.kind !== "migration"),
+  },
+  actionInvariant({
+    id: "OOM-UNSTABLE",
+    statement: "Once the OOM reaper has begun, no fresh page and no zero page is mapped.",
+    source: "include/linux/oom.h: check_stable_address_space",
+    observe: (world: MmWorld): Stability => ({
+      unstable: world.parent.state.unstable,
+      entries: world.parent.pte.map(({ value: pte }, va) => [
+        pte === null && isSettled(world.parent, va),
+        pte?.kind === "zero"
+          ? "zero"
+          : pte?.kind === "present" && isAnon(folioOf(world.folios, pte.page))
+            ? String(pte.page.pfn)
+            : "",
+      ]),
+    }),
+    premise: (before) => before.unstable,
+    holds: (before, after) =>
+      !before.unstable ||
+      !before.entries.some(([none], va) => {
+        const page = after.entries[va]?.[1] ?? ""
+        // What mremap brings from elsewhere is not new.
+        return none && page !== "" && before.entries.every(([, other]) => other !== page)
+      }),
+  }),
+  {
+    kind: "invariant",
+    id: "OOM-NONBLOCK",
+    statement: "The OOM reaper never waits for a lock of a driver.",
+    source: "mm/oom_kill.c: __oom_reap_task_mm",
+    holds: ({ slips }) => !slips.reaperWaited,
+  },
+]
+
+type Stability = {
+  readonly unstable: boolean
+  /** Of each: whether it is None and nobody changes it, and the page that it maps. */
+  readonly entries: ReadonlyArray<readonly [boolean, string]>
+}
+
+const staleTlbs = (world: MmWorld) =>
+  world.mms.flatMap((mm) =>
+    [...mm.tlbs].flatMap(([cpu, cache]) =>
+      cache.flatMap(({ value }, va) =>
+        value?.page == null || isLive(world.folios, value.page) ? [] : [{ mm: mm.name, cpu, va, pfn: value.page.pfn }],
+      ),
+    ),
+  )
