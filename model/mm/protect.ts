@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import { step } from "../../checker/program/index.ts"
 import { Errno } from "../errno.ts"
-import { type NotifierRange, notifierRange } from "../notifier/events.ts"
+import { type NotifierCaller, type NotifierRange, notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/interval.ts"
 import { keep, release, underLock } from "../sync/spinlock.ts"
 import { folioOf, maybePinned } from "./folio.ts"
@@ -91,7 +91,7 @@ export const changeProtNuma = Effect.fnUntraced(function* (mm: Mm, range: Range)
 const changeProtection = Effect.fnUntraced(function* (
   mm: Mm,
   area: Range,
-  by: string,
+  by: NotifierCaller,
   accessOf: (va: number, pte: Present) => Access,
 ) {
   const gather = tlbGather(mm)
