@@ -13,6 +13,8 @@ export type Held = {
   readonly va: number
   readonly page: Frame
   readonly pinned: boolean
+  /** Whether it may be relied on: a pin that was taken without locks is given back if fork copied the page tables meanwhile. */
+  readonly kept: boolean
   readonly write: boolean
   /** Whether the process has not unmapped or replaced it since: pins promise that it then still has this page. */
   readonly attached: boolean
@@ -34,7 +36,7 @@ export interface Holders {
 export const recordHolders = (system: System, fibers: ReadonlyArray<string>, slips: Slips): Holders => {
   const held = new Map(fibers.map((name) => [name, cell<Held | null>(`holds.${name}`, null)]))
 
-  const record = (fiber: string, mmName: string, va: number, page: Frame, wish: string) => {
+  const record = (fiber: string, mmName: string, va: number, page: Frame, wish: string, kept: boolean) => {
     const holder = held.get(fiber)
     if (holder === undefined) return
     const mm = mmOf(system, mmName)
@@ -48,6 +50,7 @@ export const recordHolders = (system: System, fibers: ReadonlyArray<string>, sli
       va,
       page,
       pinned,
+      kept,
       write: wish.endsWith("write"),
       attached: true,
       anon,
@@ -74,22 +77,29 @@ export const recordHolders = (system: System, fibers: ReadonlyArray<string>, sli
   const monitor: Monitor = {
     follow_page_pte: ({ fiber, args, result }) => {
       if (result === null || typeof result !== "object" || !("frame" in result) || result.frame === null) return
-      record(fiber, String(args[0]), Number(args[1]), result.frame as Frame, String(args[2])) // what the step returns
+      record(fiber, String(args[0]), Number(args[1]), result.frame as Frame, String(args[2]), true) // what the step returns
     },
     "gup_fast_pte_range: recheck": ({ fiber, args, result }) => {
       if (result !== true) return
       const slot = system.folios.arena.slots[Number(args[2])]
-      if (slot !== undefined) record(fiber, String(args[0]), Number(args[1]), frameOf(slot), String(args[3]))
+      if (slot !== undefined) record(fiber, String(args[0]), Number(args[1]), frameOf(slot), String(args[3]), false)
     },
     "gup_fast: read_seqcount_retry": (taken) => {
       const mine = held.get(taken.fiber)?.value
-      if (taken.result !== true) letGo(taken)
-      else if (mine?.pinned && mmOf(system, mine.mm).state.writeProtectSeq !== taken.args[2])
-        slips.pinnedDuringFork = true
+      if (taken.result !== true) return letGo(taken)
+      const holder = held.get(taken.fiber)
+      if (holder !== undefined && mine) holder.value = { ...mine, kept: true }
+      if (mine?.pinned && mmOf(system, mine.mm).state.writeProtectSeq !== taken.args[2]) slips.pinnedDuringFork = true
     },
     "dma_map_page (long-term)": ({ fiber }) => {
       const holder = held.get(fiber)
       if (holder?.value) holder.value = { ...holder.value, longterm: true }
+    },
+    // What is stored to a page that its process has given up is there for all who still hold it.
+    dma_write: ({ fiber, args }) => {
+      const page = held.get(fiber)?.value?.page
+      if (page === undefined) return
+      forEachHeld((one) => (one.attached || one.page.pfn !== page.pfn ? one : { ...one, content: String(args[1]) }))
     },
     put_page: letGo,
     unpin_user_page: letGo,
