@@ -20,6 +20,8 @@ export type Held = {
   readonly attached: boolean
   /** Whether it is of a private mapping. */
   readonly anon: boolean
+  /** Whether it was got through a shared mapping. */
+  readonly shared: boolean
   /** Whether it is kept for good: the fiber said so when it began to use it. */
   readonly longterm: boolean
   /** What may be found in it once it is detached; `?` where nothing is known. */
@@ -44,7 +46,8 @@ export const recordHolders = (system: System, fibers: ReadonlyArray<string>, sli
     if (pinned && !mm.state.hasPinned) slips.unmarked = true
     const folio = folioOf(system.folios, page)
     if (folio.mapping === "") slips.keptUnmapped = true
-    const anon = isAnon(folio) && findVma(mm, va)?.shared !== true
+    const shared = findVma(mm, va)?.shared === true
+    const anon = isAnon(folio) && !shared
     holder.value = {
       mm: mmName,
       va,
@@ -54,6 +57,7 @@ export const recordHolders = (system: System, fibers: ReadonlyArray<string>, sli
       write: wish.endsWith("write"),
       attached: true,
       anon,
+      shared,
       longterm: false,
       content: folio.content,
     }
@@ -72,6 +76,13 @@ export const recordHolders = (system: System, fibers: ReadonlyArray<string>, sli
       if (one.mm !== mm || one.va !== va || !one.attached || (one.pinned && !pinsToo)) return one
       return { ...one, attached: false, content: folioOf(system.folios, one.page).content }
     })
+  }
+
+  /** What is stored to a page that its process has given up is there for all who still hold it. */
+  const written = ({ fiber, args }: Taken) => {
+    const page = held.get(fiber)?.value?.page
+    if (page === undefined) return
+    forEachHeld((one) => (one.attached || one.page.pfn !== page.pfn ? one : { ...one, content: String(args[1]) }))
   }
 
   const monitor: Monitor = {
@@ -95,12 +106,8 @@ export const recordHolders = (system: System, fibers: ReadonlyArray<string>, sli
       const holder = held.get(fiber)
       if (holder?.value) holder.value = { ...holder.value, longterm: true }
     },
-    // What is stored to a page that its process has given up is there for all who still hold it.
-    dma_write: ({ fiber, args }) => {
-      const page = held.get(fiber)?.value?.page
-      if (page === undefined) return
-      forEachHeld((one) => (one.attached || one.page.pfn !== page.pfn ? one : { ...one, content: String(args[1]) }))
-    },
+    dma_write: written,
+    "__access_remote_vm: copy_to_user_page": written,
     put_page: letGo,
     unpin_user_page: letGo,
     zap_pte_range: ({ args, result }) => {
