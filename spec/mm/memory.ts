@@ -53,7 +53,6 @@ export const recordMemory = (system: System, mms: ReadonlyArray<Mm>, holders: Ho
   const racers = (mm: string, va: number): Cell<ReadonlyArray<string>> => at(racing.get(mm) ?? [], va)
   const filed = (file: string, index: number): Cell<Content> => at(inFile.get(file) ?? [], index)
 
-  /** Nothing is said of a page that is being taken out of its file. */
   const storedInFile = (file: string, index: number, content: Content) => {
     const there = filed(file, index)
     if (there.value !== anything) there.value = content
@@ -128,6 +127,16 @@ export const recordMemory = (system: System, mms: ReadonlyArray<Mm>, holders: Ho
     if (moving.value !== null) moving.value = { ...moving.value, moved: true }
   }
 
+  /** Through a reference: to the file where it was got through a shared mapping, else to a page of the process's own. */
+  const written = ({ fiber, args }: Taken) => {
+    const one = holders.held.get(fiber)?.value
+    if (!one) return
+    const folio = folioOf(system.folios, one.page as Frame)
+    const file = system.inodes.get(folio.mapping)
+    if (file !== undefined && one.shared) storedInFile(file.name, folio.offset, String(args[1]))
+    else if (one.attached) stored(one.mm, one.va, String(args[1]))
+  }
+
   const monitor: Monitor = {
     user_store: ({ args, result }) => {
       if (result !== null) stored(String(args[0]), Number(args[1]), String(result))
@@ -135,14 +144,8 @@ export const recordMemory = (system: System, mms: ReadonlyArray<Mm>, holders: Ho
     device_store: ({ args, result }) => {
       if (result === true) stored("parent", Number(args[1]), String(args[2]))
     },
-    dma_write: ({ fiber, args }) => {
-      const one = holders.held.get(fiber)?.value
-      if (!one) return
-      const folio = folioOf(system.folios, one.page as Frame)
-      const file = system.inodes.get(folio.mapping)
-      if (file !== undefined) storedInFile(file.name, folio.offset, String(args[1]))
-      else if (one.attached) stored(one.mm, one.va, String(args[1]))
-    },
+    dma_write: written,
+    "__access_remote_vm: copy_to_user_page": written,
     zap_pte_range: ({ fiber, args, result }) => {
       if (result === "nothing") return
       const vma = at(mmOf(system, String(args[0])).vma, Number(args[1])).value

@@ -2,6 +2,7 @@
 import { mirrorProperties } from "../mirror/properties.ts"
 import { countProperties } from "./properties/counts.ts"
 import { cowProperties } from "./properties/cow.ts"
+import { fileProperties } from "./properties/files.ts"
 import { memoryProperties } from "./properties/memory.ts"
 import type { Spec } from "./properties/places.ts"
 import { releaseProperties, unmapProperties } from "./properties/unmap.ts"
@@ -11,6 +12,7 @@ export const mmProperties: ReadonlyArray<Spec> = [
   ...countProperties,
   ...cowProperties,
   ...unmapProperties,
+  ...fileProperties,
   ...releaseProperties,
   ...mirrorProperties,
 ]

@@ -4,16 +4,18 @@ import { choose, fork, type Monitor, type Setup, step } from "../../checker/inde
 import { type MirrorDevice, mirrorAccess, mirrorDevice } from "../../model/driver/mirror.ts"
 import { type Inode, inode } from "../../model/file/inode.ts"
 import { type Folio, type Folios, type Frame, folioAlloc, folioOf } from "../../model/mm/folio.ts"
-import { addressSpace, type Mm } from "../../model/mm/mm.ts"
+import { addressSpace, type Mm, tableOf } from "../../model/mm/mm.ts"
 import { type Access, type Pte, present } from "../../model/mm/pte.ts"
 import { at } from "../../model/mm/range.ts"
 import { anonMapping } from "../../model/mm/rmap.ts"
+import { addToSwapCache } from "../../model/mm/swap.ts"
 import { type System, system } from "../../model/mm/system.ts"
+import { tlbOf } from "../../model/mm/tlb.ts"
 import { anonymous, type Vma } from "../../model/mm/vma.ts"
 import { treeInsert } from "../../model/notifier/interval.ts"
 import { recordWindows, type Windows } from "../notifier/windows.ts"
 import { type Holders, recordHolders } from "./holders.ts"
-import { type Memory, recordMemory } from "./memory.ts"
+import { anything, type Memory, recordMemory } from "./memory.ts"
 import { noSlips, type Slips, watchSlips } from "./slips.ts"
 
 /** What the properties and seeded bugs of the memory-management core see. */
@@ -33,8 +35,21 @@ export interface MmWorld {
   readonly slips: Slips
 }
 
-/** What is at the page that everything is about when the race begins. */
-export type PageKind = "none" | "zero" | "anon" | "cow" | "swap" | "shared" | "private"
+/**
+ * What is at the page that everything is about when the race begins. `swapcache`: as `anon`, swapped in and not stored to
+ * since. `lazyfree`: as `anon`, given to MADV_FREE. `readonly`: a private mapping of a file without the right to store.
+ */
+export type PageKind =
+  | "none"
+  | "zero"
+  | "anon"
+  | "cow"
+  | "swap"
+  | "shared"
+  | "private"
+  | "swapcache"
+  | "lazyfree"
+  | "readonly"
 
 /** The page that everything is about, and the other one, which is free: mremap moves there. */
 export const page = 0
@@ -59,6 +74,10 @@ export interface Machine {
   readonly devices: number
   readonly folios?: number
   readonly gatherBatch?: number
+  /** The CPUs, by their operation's number, that have not touched the page yet: their TLBs do not have it. */
+  readonly cold?: ReadonlyArray<number>
+  /** Whether the child is no child but a process of its own, with nothing at its page yet. */
+  readonly stranger?: boolean
 }
 
 /** Makes the machine and lets operations race on one page, of each of the given kinds in turn. */
@@ -121,7 +140,11 @@ export const race = (
   ]
   const init = Effect.gen(function* () {
     const kind = yield* choose("page", kinds)
-    yield* step("exec", [kind], () => prepare(world, kind))
+    yield* step("exec", [kind], () => {
+      prepare(world, kind)
+      if (machine.stranger === true) prepareStranger(child)
+      for (const slot of machine.cold ?? []) for (const entry of tlbOf(parent, `cpu${slot}`)) entry.value = null
+    })
     for (const [slot, operation] of operations.entries()) {
       const name = fibers[slot] ?? operation.id
       yield* fork(name, Effect.ignore(operation.run(world, name)))
@@ -155,6 +178,18 @@ const prepare = (world: MmWorld, kind: PageKind): void => {
     case "anon":
       mapAnon(world, parent, vma, "write")
       break
+    case "swapcache": {
+      const folio = folioOf(world.folios, mapAnon(world, parent, vma, "write", false))
+      const slot = world.system.swap.allocate()
+      if (slot === undefined) return
+      slot.content = stored
+      addToSwapCache(slot, folio)
+      break
+    }
+    case "lazyfree":
+      folioOf(world.folios, mapAnon(world, parent, vma, "write", false)).swapBacked = false
+      memory.expect(parent, page, anything)
+      return
     case "cow": {
       const frame = mapAnon(world, parent, vma, "read")
       const folio = folioOf(world.folios, frame)
@@ -175,6 +210,7 @@ const prepare = (world: MmWorld, kind: PageKind): void => {
     }
     case "shared":
     case "private":
+    case "readonly":
       mapFile(world, kind)
       return
   }
@@ -182,9 +218,18 @@ const prepare = (world: MmWorld, kind: PageKind): void => {
 }
 
 const vmaFor = (kind: PageKind): Vma => {
-  const file = kind === "shared" || kind === "private" ? "file" : null
-  const anonVmas = kind === "anon" || kind === "cow" || kind === "swap" ? ["parent"] : []
-  return { ...anonymous, pgoff: file === null ? page : 0, shared: kind === "shared", file, anonVmas }
+  const ofFile = kind === "shared" || kind === "private" || kind === "readonly"
+  const file = ofFile ? "file" : null
+  const anonVmas = ofFile || kind === "none" || kind === "zero" ? [] : ["parent"]
+  const prot = kind === "readonly" ? "r" : "rw"
+  return { ...anonymous, prot, pgoff: ofFile ? 0 : page, shared: kind === "shared", file, anonVmas }
+}
+
+/** A process of its own: an area, a page table, and no page. Within a step. */
+const prepareStranger = (mm: Mm): void => {
+  mm.state.users = 1
+  at(mm.vma, page).value = { ...anonymous, pgoff: page }
+  Object.assign(tableOf(mm, page).state, { linked: true, live: true })
 }
 
 /** A page in use by one entry, translated by the CPUs that run the process. */
@@ -209,7 +254,7 @@ const allocate = (world: MmWorld, cgroup: string): Frame => {
   return frame
 }
 
-const mapAnon = (world: MmWorld, mm: Mm, vma: Vma, access: Access): Frame => {
+const mapAnon = (world: MmWorld, mm: Mm, vma: Vma, access: Access, dirty = true): Frame => {
   const frame = allocate(world, mm.name)
   const folio = folioOf(world.folios, frame)
   folio.refcount = 0
@@ -220,12 +265,12 @@ const mapAnon = (world: MmWorld, mm: Mm, vma: Vma, access: Access): Frame => {
     lru: true,
     content: stored,
   })
-  share(mm, folio, present(frame, access, { dirty: true, young: false }))
+  share(mm, folio, present(frame, access, { dirty, young: false }))
   mm.rss.anon++
   return frame
 }
 
-const mapFile = (world: MmWorld, kind: "shared" | "private"): void => {
+const mapFile = (world: MmWorld, kind: "shared" | "private" | "readonly"): void => {
   const frame = allocate(world, "file")
   const folio = folioOf(world.folios, frame)
   Object.assign(folio, { mapping: "file", lru: true, content: filed })

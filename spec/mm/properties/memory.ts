@@ -64,7 +64,7 @@ const staleTranslations = (world: MmWorld) =>
 
 const strayHolders = (world: MmWorld) =>
   held(world).filter(({ one }) => {
-    if (!one.anon || !isLive(world.folios, one.page)) return false
+    if (!one.anon || !one.kept || !isLive(world.folios, one.page)) return false
     const mm = world.mms.find(({ name }) => name === one.mm)
     const expected = one.attached && mm !== undefined ? world.memory.expected(mm, one.va) : one.content
     return expected !== anything && folioOf(world.folios, one.page).content !== expected

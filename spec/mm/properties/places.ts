@@ -50,7 +50,7 @@ export const held = ({ holders }: MmWorld): ReadonlyArray<{ readonly fiber: stri
 
 /** The pins of anonymous pages that the process has not given up itself. */
 export const anonPins = (world: MmWorld) =>
-  held(world).filter(({ one }) => one.pinned && one.attached && one.anon && isLive(world.folios, one.page))
+  held(world).filter(({ one }) => one.pinned && one.kept && one.attached && one.anon && isLive(world.folios, one.page))
 
 /** Whether nobody is in the middle of changing the entry of a page. */
 export const isSettled = (mm: Mm, va: number): boolean => isFree(pageTableLock(mm, va))
