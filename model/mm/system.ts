@@ -17,6 +17,8 @@ export interface System {
   readonly gatherBatch: number
   /** How many pages one page table covers (PTRS_PER_PTE). */
   readonly pagesPerTable: number
+  /** How many pages a load from a file may map at once (`fault_around_bytes`); 1 is none but its own. */
+  readonly faultAround: number
 }
 
 /** What a system may be made with. */
@@ -27,6 +29,7 @@ export interface SystemSize {
   readonly swapSlots?: number
   readonly gatherBatch?: number
   readonly pagesPerTable?: number
+  readonly faultAround?: number
   /** Who is charged for memory: one group per process, and one per file. */
   readonly cgroups: ReadonlyArray<string>
 }
@@ -40,4 +43,5 @@ export const system = (size: SystemSize): System => ({
   anonVmaLock: rwSem("anon_vma"),
   gatherBatch: size.gatherBatch ?? 8,
   pagesPerTable: size.pagesPerTable ?? 2,
+  faultAround: size.faultAround ?? 1,
 })

@@ -4,12 +4,13 @@ import { countProperties } from "./properties/counts.ts"
 import { cowProperties } from "./properties/cow.ts"
 import { memoryProperties } from "./properties/memory.ts"
 import type { Spec } from "./properties/places.ts"
-import { unmapProperties } from "./properties/unmap.ts"
+import { releaseProperties, unmapProperties } from "./properties/unmap.ts"
 
 export const mmProperties: ReadonlyArray<Spec> = [
   ...memoryProperties,
   ...countProperties,
   ...cowProperties,
   ...unmapProperties,
+  ...releaseProperties,
   ...mirrorProperties,
 ]
