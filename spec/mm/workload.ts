@@ -53,8 +53,15 @@ const page = fc.nat({ max: 1 })
 /** A page, or both. */
 const range: fc.Arbitrary<Range> = fc.constantFrom({ start: 0, end: 1 }, { start: 1, end: 2 }, { start: 0, end: 2 })
 
+/** A choice of weighted arbitraries; the first is the simplest. */
+const among = <Value>(
+  ...choices: ReadonlyArray<readonly [weight: number, arbitrary: fc.Arbitrary<Value>]>
+): fc.Arbitrary<Value> =>
+  fc.oneof({ withCrossShrink: true }, ...choices.map(([weight, arbitrary]) => ({ weight, arbitrary })))
+
+/** A choice of weighted values; the first is the simplest. */
 const weighted = <Value>(...choices: ReadonlyArray<readonly [weight: number, value: Value]>): fc.Arbitrary<Value> =>
-  fc.oneof(...choices.map(([weight, value]) => ({ weight, arbitrary: fc.constant(value) })))
+  among(...choices.map(([weight, value]) => [weight, fc.constant(value)] as const))
 
 const kind: fc.Arbitrary<PageKind | "unmapped"> = weighted<PageKind | "unmapped">(
   [4, "anon"],
@@ -75,12 +82,6 @@ const way: fc.Arbitrary<Way> = fc.constantFrom<Array<Way>>(
   "get-read",
   "pin-longterm",
 )
-
-/** A choice of weighted arbitraries; the first is the simplest. */
-const among = <Value>(
-  ...choices: ReadonlyArray<readonly [weight: number, arbitrary: fc.Arbitrary<Value>]>
-): fc.Arbitrary<Value> =>
-  fc.oneof({ withCrossShrink: true }, ...choices.map(([weight, arbitrary]) => ({ weight, arbitrary })))
 
 const plainCalls: ReadonlyArray<readonly [number, fc.Arbitrary<Call>]> = [
   [4, fc.record({ call: fc.constant("load" as const), page })],
@@ -181,29 +182,26 @@ const member: fc.Arbitrary<Member> = among<Member>(
   ...jobs(),
 )
 
-const gpu: fc.Arbitrary<Gpu | null> = fc.oneof(
-  { weight: 1, arbitrary: fc.constant(null) },
-  {
-    weight: 1,
-    arbitrary: fc.record({
-      mirrored: range,
-      accesses: listOf(fc.record({ access: fc.constantFrom("load" as const, "store" as const), page }), 3),
-    }),
-  },
+const gpu: fc.Arbitrary<Gpu | null> = fc.option(
+  fc.record({
+    mirrored: range,
+    accesses: listOf(fc.record({ access: fc.constantFrom("load" as const, "store" as const), page }), 3),
+  }),
+  { freq: 2 },
 )
 
 /** Random workloads that can be: those of `fc.record`, made to fit. */
 export const workloads: fc.Arbitrary<Workload> = fc
   .record({
     pages: fc.tuple(kind, kind),
-    fibers: fc.array(member, { minLength: 2, maxLength: 3, size: "max" }),
+    fibers: fc.tuple(fc.option(member, { freq: 15 }), fc.option(member, { freq: 15 }), fc.option(member, { freq: 2 })),
     gpu,
     folios: weighted([3, 8], [1, 5], [1, 4], [1, 3]),
     swapSlots: weighted([3, 3], [1, 2]),
     gatherBatch: weighted([3, 8], [1, 1]),
     pagesPerTable: fc.constantFrom(1, 2),
   })
-  .map(fitting)
+  .map(({ fibers, ...rest }) => fitting({ ...rest, fibers: fibers.filter((one) => one !== null) }))
 
 /**
  * Leaves out what cannot be at the same time: a child before it was forked, or forked twice; an exit that is not the last
@@ -225,17 +223,21 @@ function fitting(workload: Workload): Workload {
       return [{ ...call, child: keep(call.child, true) }]
     })
   }
-  const fibers = workload.fibers.flatMap((one): ReadonlyArray<Member> => {
+  const members = workload.fibers.flatMap((one): ReadonlyArray<Member> => {
     if (!("calls" in one)) return [one]
-    if (one.actor === "child" && !forked) return []
-    return [{ ...one, calls: keep(one.calls, alone(one.actor)) }]
+    const calls = one.actor === "child" && !forked ? [] : keep(one.calls, alone(one.actor))
+    return calls.length === 0 ? [] : [{ ...one, calls }]
   })
+  const fibers = members.length === 0 ? [idle] : members
   const { gpu } = workload
   if (gpu === null) return { ...workload, fibers }
   const { start, end } = gpu.mirrored
   const accesses = gpu.accesses.filter(({ page }) => start <= page && page < end)
   return { ...workload, fibers, gpu: accesses.length === 0 ? null : { ...gpu, accesses } }
 }
+
+/** A program has a fiber at least. */
+const idle: Member = { actor: "cpu", calls: [] }
 
 /** The scenario that a workload is. */
 export const workloadScenario = (
