@@ -6,7 +6,16 @@ import { notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/interval.ts"
 import { isFree, keep, release, underLock } from "../sync/spinlock.ts"
 import { tlbFinishMmu, tlbGather } from "./gather.ts"
-import { findVma, type Mm, mmapWriteLock, mmapWriteUnlock, pageTableLock, tableOf, vmaStartWrite } from "./mm.ts"
+import {
+  findVma,
+  type Mm,
+  mmapWriteLock,
+  mmapWriteUnlock,
+  pageTableLock,
+  tableOf,
+  vmaStartWrite,
+  writeLockVmas,
+} from "./mm.ts"
 import { freePgtables, tlbRemoveTables } from "./pageTable.ts"
 import { at, isWithin, overlaps, pagesOf, type Range } from "./range.ts"
 import { canChangeTrees, dropRmapLocks, takeRmapLocks } from "./rmap.ts"
@@ -118,6 +127,7 @@ const expandVma = Effect.fnUntraced(function* (mm: Mm, old: Range, grown: Range)
     for (const [further, va] of pagesOf(grown).entries()) {
       at(mm.vma, va).value = { ...last, pgoff: last.pgoff + 1 + further }
     }
+    writeLockVmas(mm, grown)
     vmaMerge(mm, grown)
   })
 })
@@ -141,6 +151,7 @@ const moveVma = Effect.fnUntraced(function* (mm: Mm, old: Range, target: Range) 
       for (const [position, va] of pagesOf(target).entries()) {
         at(mm.vma, va).value = { ...first, pgoff: pgoff + position }
       }
+      writeLockVmas(mm, target)
       vmaMerge(mm, target)
       return true
     },
