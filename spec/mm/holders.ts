@@ -3,8 +3,10 @@ import { type Cell, cell, type Monitor, type Plain, type Taken } from "../../che
 import type { Content, Frame } from "../../model/mm/folio.ts"
 import { folioOf, frameOf } from "../../model/mm/folio.ts"
 import { findVma } from "../../model/mm/mm.ts"
+import { at } from "../../model/mm/range.ts"
 import { isAnon, mmOf } from "../../model/mm/rmap.ts"
 import type { System } from "../../model/mm/system.ts"
+import { tlbOf } from "../../model/mm/tlb.ts"
 import type { Slips } from "./slips.ts"
 
 /** A page that a fiber holds. */
@@ -96,6 +98,12 @@ export const recordHolders = (system: System, fibers: ReadonlyArray<string>, sli
       const page = held.get(fiber)?.value?.page
       if (page === undefined) return
       forEachHeld((one) => (one.attached || one.page.pfn !== page.pfn ? one : { ...one, content: String(args[1]) }))
+    },
+    // So is what a CPU stores there that has not been flushed yet.
+    user_store: ({ fiber, args, result }) => {
+      const page = result === null ? null : at(tlbOf(mmOf(system, String(args[0])), fiber), Number(args[1])).value?.page
+      if (page == null) return
+      forEachHeld((one) => (one.attached || one.page.pfn !== page.pfn ? one : { ...one, content: String(result) }))
     },
     put_page: letGo,
     unpin_user_page: letGo,

@@ -52,6 +52,8 @@ export const recordMemory = (system: System, mms: ReadonlyArray<Mm>, holders: Ho
   )
   /** A move under way: until the old translations are flushed, what is stored at the old place is to be found at the new one. */
   const moves = new Map(mms.map((mm) => [mm.name, cell<Move | null>(`memory.moving.${mm.name}`, null)]))
+  /** The fork under way has failed: there will be no child to expect anything. */
+  const incomplete = cell("memory.incomplete", false)
 
   const own = (mm: string, va: number): Cell<Expected> => at(cells.get(mm) ?? [], va)
   const moving = (mm: string): Cell<Move | null> => moves.get(mm) ?? missing(mm)
@@ -172,7 +174,14 @@ export const recordMemory = (system: System, mms: ReadonlyArray<Mm>, holders: Ho
         if (mm.name !== args[0]) own(mm.name, Number(args[1])).value = found(mm, Number(args[1]))
       }
     },
+    dup_mm: () => {
+      incomplete.value = false
+    },
+    folio_prealloc: ({ result }) => {
+      if (result === null) incomplete.value = true
+    },
     flush_tlb_mm: ({ args }) => {
+      if (incomplete.value) return
       const parent = String(args[0])
       for (const mm of mms) {
         if (mm.name === parent || mm.state.users === 0) continue
@@ -214,7 +223,9 @@ export const recordMemory = (system: System, mms: ReadonlyArray<Mm>, holders: Ho
       const value = own(mm.name, va).value
       if (value !== null) return value
       const vma = at(mm.vma, va).value
-      return vma?.file == null ? zeroes : filed(vma.file, vma.pgoff).value
+      if (vma?.file == null) return zeroes
+      // An area may reach beyond its file.
+      return inFile.get(vma.file)?.[vma.pgoff]?.value ?? anything
     },
     expectedInFile: (file, index) => filed(file.name, index).value,
     monitors: [monitor],
