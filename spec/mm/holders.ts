@@ -1,12 +1,11 @@
 /** Who holds pages that it got by their address: recorded from outside, in the same instant as the steps. */
 import { type Cell, cell, type Monitor, type Plain, type Taken } from "../../checker/index.ts"
-import type { Content, Frame } from "../../model/mm/folio.ts"
-import { folioOf, frameOf } from "../../model/mm/folio.ts"
-import { findVma } from "../../model/mm/mm.ts"
+import { type Content, type Frame, folioOf, frameOf } from "../../model/mm/folio.ts"
 import { at } from "../../model/mm/range.ts"
 import { isAnon, mmOf } from "../../model/mm/rmap.ts"
 import type { System } from "../../model/mm/system.ts"
 import { tlbOf } from "../../model/mm/tlb.ts"
+import { anything } from "./memory.ts"
 import type { Slips } from "./slips.ts"
 
 /** A page that a fiber holds. */
@@ -48,7 +47,8 @@ export const recordHolders = (system: System, fibers: ReadonlyArray<string>, sli
     if (pinned && !mm.state.hasPinned) slips.unmarked = true
     const folio = folioOf(system.folios, page)
     if (folio.mapping === "") slips.keptUnmapped = true
-    const shared = findVma(mm, va)?.shared === true
+    // A VMA that munmap has detached still says what it is.
+    const shared = at(mm.vma, va).value?.shared === true
     const anon = isAnon(folio) && !shared
     holder.value = {
       mm: mmName,
@@ -61,7 +61,7 @@ export const recordHolders = (system: System, fibers: ReadonlyArray<string>, sli
       anon,
       shared,
       longterm: false,
-      content: folio.content,
+      content: anon ? folio.content : anything,
     }
   }
   const forEachHeld = (change: (held: Held) => Held) => {
@@ -76,15 +76,16 @@ export const recordHolders = (system: System, fibers: ReadonlyArray<string>, sli
     const [mm, va] = args
     forEachHeld((one) => {
       if (one.mm !== mm || one.va !== va || !one.attached || (one.pinned && !pinsToo)) return one
-      return { ...one, attached: false, content: folioOf(system.folios, one.page).content }
+      return { ...one, attached: false, content: one.anon ? folioOf(system.folios, one.page).content : anything }
     })
   }
 
   /** What is stored to a page that its process has given up is there for all who still hold it. */
+  const storedTo = (page: Frame, content: Content) =>
+    forEachHeld((one) => (one.attached || !one.anon || one.page.pfn !== page.pfn ? one : { ...one, content }))
   const written = ({ fiber, args }: Taken) => {
     const page = held.get(fiber)?.value?.page
-    if (page === undefined) return
-    forEachHeld((one) => (one.attached || one.page.pfn !== page.pfn ? one : { ...one, content: String(args[1]) }))
+    if (page !== undefined) storedTo(page, String(args[1]))
   }
 
   const monitor: Monitor = {
@@ -113,8 +114,7 @@ export const recordHolders = (system: System, fibers: ReadonlyArray<string>, sli
     // So is what a CPU stores there that has not been flushed yet.
     user_store: ({ fiber, args, result }) => {
       const page = result === null ? null : at(tlbOf(mmOf(system, String(args[0])), fiber), Number(args[1])).value?.page
-      if (page == null) return
-      forEachHeld((one) => (one.attached || one.page.pfn !== page.pfn ? one : { ...one, content: String(result) }))
+      if (page != null) storedTo(page, String(result))
     },
     put_page: letGo,
     unpin_user_page: letGo,
