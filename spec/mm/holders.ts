@@ -3,7 +3,7 @@ import { type Cell, cell, type Monitor, type Plain, type Taken } from "../../che
 import type { Content, Frame } from "../../model/mm/folio.ts"
 import { folioOf, frameOf } from "../../model/mm/folio.ts"
 import { findVma } from "../../model/mm/mm.ts"
-import { isAnon, mmOf } from "../../model/mm/rmap.ts"
+import { isAnon, maps, mmOf } from "../../model/mm/rmap.ts"
 import type { System } from "../../model/mm/system.ts"
 import type { Slips } from "./slips.ts"
 
@@ -45,7 +45,8 @@ export const recordHolders = (system: System, fibers: ReadonlyArray<string>, sli
     const pinned = wish.startsWith("pin")
     if (pinned && !mm.state.hasPinned) slips.unmarked = true
     const folio = folioOf(system.folios, page)
-    if (folio.mapping === "") slips.keptUnmapped = true
+    const attached = maps(mm, va, page)
+    if (!attached) slips.keptUnmapped = true
     const shared = findVma(mm, va)?.shared === true
     const anon = isAnon(folio) && !shared
     holder.value = {
@@ -55,7 +56,7 @@ export const recordHolders = (system: System, fibers: ReadonlyArray<string>, sli
       pinned,
       kept,
       write: wish.endsWith("write"),
-      attached: true,
+      attached,
       anon,
       shared,
       longterm: false,

@@ -37,7 +37,8 @@ export interface MmWorld {
 
 /**
  * What is at the page that everything is about when the race begins. `swapcache`: as `anon`, swapped in and not stored to
- * since. `lazyfree`: as `anon`, given to MADV_FREE. `readonly`: a private mapping of a file without the right to store.
+ * since. `lazyfree`: as `anon`, given to MADV_FREE. `readonly`: as `private`, without the right to store.
+ * `cached`: as `private`, not mapped yet.
  */
 export type PageKind =
   | "none"
@@ -50,6 +51,7 @@ export type PageKind =
   | "swapcache"
   | "lazyfree"
   | "readonly"
+  | "cached"
 
 /** The page that everything is about, and the other one, which is free: mremap moves there. */
 export const page = 0
@@ -213,12 +215,15 @@ const prepare = (world: MmWorld, kind: PageKind): void => {
     case "readonly":
       mapFile(world, kind)
       return
+    case "cached":
+      cacheFile(world)
+      return
   }
   memory.expect(parent, page, stored)
 }
 
 const vmaFor = (kind: PageKind): Vma => {
-  const ofFile = kind === "shared" || kind === "private" || kind === "readonly"
+  const ofFile = kind === "shared" || kind === "private" || kind === "readonly" || kind === "cached"
   const file = ofFile ? "file" : null
   const anonVmas = ofFile || kind === "none" || kind === "zero" ? [] : ["parent"]
   const prot = kind === "readonly" ? "r" : "rw"
@@ -270,14 +275,19 @@ const mapAnon = (world: MmWorld, mm: Mm, vma: Vma, access: Access, dirty = true)
   return frame
 }
 
-const mapFile = (world: MmWorld, kind: "shared" | "private" | "readonly"): void => {
+/** A page of the file in the page cache. */
+const cacheFile = (world: MmWorld): Frame => {
   const frame = allocate(world, "file")
-  const folio = folioOf(world.folios, frame)
-  Object.assign(folio, { mapping: "file", lru: true, content: filed })
+  Object.assign(folioOf(world.folios, frame), { mapping: "file", lru: true, content: filed })
   at(world.file.cache, 0).value = frame
+  return frame
+}
+
+const mapFile = (world: MmWorld, kind: "shared" | "private" | "readonly"): void => {
+  const frame = cacheFile(world)
   share(
     world.parent,
-    folio,
+    folioOf(world.folios, frame),
     present(frame, kind === "shared" ? "write" : "read", { dirty: kind === "shared", young: false }),
   )
   world.parent.rss.file++
