@@ -152,11 +152,13 @@ const carryOutAll = Effect.fnUntraced(function* <A, B>(
   const hunted = hunts.map(({ task }, position) => [position, task] as const)
   const explored: Array<Explored | undefined> = tasks.map(() => undefined)
   const found: Array<Explored | undefined> = hunts.map(() => undefined)
-  const alone = workers === 1
+  // One scenario or two are explored sooner by all the workers together.
+  const canPart = tasks.length > workers && tasks.every(({ resources }) => resources?.source !== undefined)
+  const lanes = canPart ? workers : 1
   const next = (here: boolean) => {
     const scenario = () => take(scenarios, explored)
     const hunt = () => (here ? take(hunted, found) : undefined)
-    return alone ? (scenario() ?? hunt()) : (hunt() ?? scenario())
+    return lanes === 1 ? (scenario() ?? hunt()) : (hunt() ?? scenario())
   }
   const printing = yield* Semaphore.make(1)
   const printRows = printing.withPermits(1)(
@@ -169,13 +171,14 @@ const carryOutAll = Effect.fnUntraced(function* <A, B>(
   const lane = Effect.fnUntraced(function* (here: boolean) {
     for (let job = next(here); job !== undefined; job = next(here)) {
       const { resources } = job.task
-      const apart = { ...job.task, resources: { workers: 1, ...resources, apart: true } }
-      job.note(yield* carryOut(here || resources === undefined ? job.task : apart))
+      const own =
+        lanes > 1 && resources !== undefined ? { ...job.task, resources: { ...resources, workers: 1 } } : job.task
+      job.note(yield* carryOut(here ? own : { ...own, resources: { workers: 1, ...own.resources, apart: true } }))
       yield* printRows
     }
   })
   yield* printRows
-  const others = Array.from({ length: workers - 1 }, () => lane(false))
+  const others = Array.from({ length: lanes - 1 }, () => lane(false))
   yield* Effect.all([lane(true), ...others], { concurrency: "unbounded", discard: true })
   const order = new Map(
     [...tasks, ...hunts.map(({ task }) => task)].map((task, position) => [idOf(task.program), position]),

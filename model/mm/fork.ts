@@ -159,6 +159,7 @@ const copyOneEntry = (parent: Mm, child: Mm, va: number, prealloc: Frame | null)
       return "copied"
     }
     case "marker":
+      target.value = pte
       return "copied"
     case "present":
       return copyPresentPte(parent, child, va, pte, prealloc)

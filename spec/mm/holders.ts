@@ -3,8 +3,10 @@ import { type Cell, cell, type Monitor, type Plain, type Taken } from "../../che
 import type { Content, Frame } from "../../model/mm/folio.ts"
 import { folioOf, frameOf } from "../../model/mm/folio.ts"
 import { findVma } from "../../model/mm/mm.ts"
+import { at } from "../../model/mm/range.ts"
 import { isAnon, maps, mmOf } from "../../model/mm/rmap.ts"
 import type { System } from "../../model/mm/system.ts"
+import { tlbOf } from "../../model/mm/tlb.ts"
 import type { Slips } from "./slips.ts"
 
 /** A page that a fiber holds. */
@@ -109,6 +111,12 @@ export const recordHolders = (system: System, fibers: ReadonlyArray<string>, sli
     },
     dma_write: written,
     "__access_remote_vm: copy_to_user_page": written,
+    // So is what a CPU stores there that has not been flushed yet.
+    user_store: ({ fiber, args, result }) => {
+      const page = result === null ? null : at(tlbOf(mmOf(system, String(args[0])), fiber), Number(args[1])).value?.page
+      if (page == null) return
+      forEachHeld((one) => (one.attached || one.page.pfn !== page.pfn ? one : { ...one, content: String(result) }))
+    },
     put_page: letGo,
     unpin_user_page: letGo,
     zap_pte_range: ({ args, result }) => {
