@@ -2,7 +2,7 @@
 import { type Cell, cell, type Monitor, type Plain, type Taken } from "../../checker/index.ts"
 import { type Content, type Frame, folioOf, frameOf } from "../../model/mm/folio.ts"
 import { at } from "../../model/mm/range.ts"
-import { isAnon, mmOf } from "../../model/mm/rmap.ts"
+import { isAnon, maps, mmOf } from "../../model/mm/rmap.ts"
 import type { System } from "../../model/mm/system.ts"
 import { tlbOf } from "../../model/mm/tlb.ts"
 import { anything } from "./memory.ts"
@@ -46,7 +46,8 @@ export const recordHolders = (system: System, fibers: ReadonlyArray<string>, sli
     const pinned = wish.startsWith("pin")
     if (pinned && !mm.state.hasPinned) slips.unmarked = true
     const folio = folioOf(system.folios, page)
-    if (folio.mapping === "") slips.keptUnmapped = true
+    const attached = maps(mm, va, page)
+    if (!attached) slips.keptUnmapped = true
     // A VMA that munmap has detached still says what it is.
     const shared = at(mm.vma, va).value?.shared === true
     const anon = isAnon(folio) && !shared
@@ -57,7 +58,7 @@ export const recordHolders = (system: System, fibers: ReadonlyArray<string>, sli
       pinned,
       kept,
       write: wish.endsWith("write"),
-      attached: true,
+      attached,
       anon,
       shared,
       longterm: false,

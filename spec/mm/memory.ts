@@ -6,6 +6,7 @@ import { type Cell, cell, type Monitor, type Plain, type Taken } from "../../che
 import type { Inode } from "../../model/file/inode.ts"
 import { type Content, type Frame, folioOf, zeroes } from "../../model/mm/folio.ts"
 import { type Mm, pageTableLock } from "../../model/mm/mm.ts"
+import { mappedPage } from "../../model/mm/pte.ts"
 import { at, pagesOf } from "../../model/mm/range.ts"
 import { isAnon, mmOf } from "../../model/mm/rmap.ts"
 import type { System } from "../../model/mm/system.ts"
@@ -82,6 +83,11 @@ export const recordMemory = (system: System, mms: ReadonlyArray<Mm>, holders: Ho
     if (pte?.kind !== "present") return null
     const folio = folioOf(system.folios, pte.page)
     return isAnon(folio) ? folio.content : null
+  }
+  /** Whether two processes have a page of their own each. */
+  const isSplit = (one: Mm, other: Mm, va: number): boolean => {
+    const pages = [one, other].map((mm) => mappedPage(at(mm.pte, va).value))
+    return pages.every((page) => page !== null) && pages[0]?.pfn !== pages[1]?.pfn
   }
   const beginRace = (fiber: string, mm: string, va: number) => {
     own(mm, va).value = anything
@@ -190,7 +196,8 @@ export const recordMemory = (system: System, mms: ReadonlyArray<Mm>, holders: Ho
         if (mm.name === parent || mm.state.users === 0) continue
         for (const [va, vma] of mm.vma.entries()) {
           const child = own(mm.name, va)
-          if (vma.value !== null && child.value === anything) child.value = own(parent, va).value
+          if (vma.value === null || child.value !== anything) continue
+          child.value = isSplit(mmOf(system, parent), mm, va) ? found(mm, va) : own(parent, va).value
         }
       }
     },

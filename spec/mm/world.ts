@@ -37,7 +37,8 @@ export interface MmWorld {
 
 /**
  * What is at the page that everything is about when the race begins. `swapcache`: as `anon`, swapped in and not stored to
- * since. `lazyfree`: as `anon`, given to MADV_FREE. `readonly`: a private mapping of a file without the right to store.
+ * since. `lazyfree`: as `anon`, given to MADV_FREE. `readonly`: as `private`, without the right to store.
+ * `cached`: as `private`, not mapped yet.
  */
 export type PageKind =
   | "none"
@@ -50,6 +51,7 @@ export type PageKind =
   | "swapcache"
   | "lazyfree"
   | "readonly"
+  | "cached"
 
 /** The page that everything is about, and the other one, which is free: mremap moves there. */
 export const page = 0
@@ -234,6 +236,9 @@ export const prepare = (world: MmWorld, va: number, kind: PageKind): void => {
     case "readonly":
       mapFile(world, va, kind)
       return
+    case "cached":
+      cacheFile(world, va)
+      return
   }
   memory.expect(parent, va, stored(va))
 }
@@ -242,7 +247,7 @@ export const prepare = (world: MmWorld, va: number, kind: PageKind): void => {
 export const isForked = (kind: PageKind): boolean => kind === "cow" || kind === "shared"
 
 const vmaFor = (kind: PageKind, va: number): Vma => {
-  const ofFile = kind === "shared" || kind === "private" || kind === "readonly"
+  const ofFile = kind === "shared" || kind === "private" || kind === "readonly" || kind === "cached"
   const file = ofFile ? "file" : null
   const anonVmas = ofFile || kind === "none" || kind === "zero" ? [] : ["parent"]
   const prot = kind === "readonly" ? "r" : "rw"
@@ -293,15 +298,20 @@ const mapAnon = (world: MmWorld, mm: Mm, va: number, vma: Vma, access: Access, d
   return frame
 }
 
-const mapFile = (world: MmWorld, va: number, kind: "shared" | "private" | "readonly"): void => {
+/** A page of the file in the page cache. */
+const cacheFile = (world: MmWorld, va: number): Frame => {
   const frame = allocate(world, "file")
-  const folio = folioOf(world.folios, frame)
-  Object.assign(folio, { mapping: "file", offset: va, lru: true, content: filed(va) })
+  Object.assign(folioOf(world.folios, frame), { mapping: "file", offset: va, lru: true, content: filed(va) })
   at(world.file.cache, va).value = frame
+  return frame
+}
+
+const mapFile = (world: MmWorld, va: number, kind: "shared" | "private" | "readonly"): void => {
+  const frame = cacheFile(world, va)
   share(
     world.parent,
     va,
-    folio,
+    folioOf(world.folios, frame),
     present(frame, kind === "shared" ? "write" : "read", { dirty: kind === "shared", young: false }),
   )
   world.parent.rss.file++

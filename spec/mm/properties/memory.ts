@@ -51,7 +51,7 @@ const tlbEntries = ({ mms }: MmWorld) =>
     ),
   )
 
-const throughTlb = (world: MmWorld, { page }: TlbEntry): Content =>
+const throughTlb = (world: MmWorld, { page }: Pick<TlbEntry, "page">): Content =>
   page === null ? zeroes : isLive(world.folios, page) ? folioOf(world.folios, page).content : anything
 
 const staleTranslations = (world: MmWorld) =>
@@ -62,6 +62,18 @@ const staleTranslations = (world: MmWorld) =>
       ? []
       : [{ mm, cpu, va, expected, found }]
   })
+
+/** Where a device finds something else than was stored last. */
+const staleMirrors = (world: MmWorld) =>
+  world.devices.flatMap(({ name, mm, pageTable }) =>
+    pageTable.flatMap(({ value: entry }, va) => {
+      const expected = world.memory.expected(mm, va)
+      const found = entry === null ? anything : throughTlb(world, entry)
+      return mm.vma[va]?.value == null || expected === anything || found === anything || found === expected
+        ? []
+        : [{ name, va, expected, found }]
+    }),
+  )
 
 const strayHolders = (world: MmWorld) =>
   held(world).filter(({ one }) => {
@@ -138,6 +150,21 @@ export const memoryProperties: ReadonlyArray<Spec> = [
         .map(
           ({ mm, cpu, va, expected, found }) =>
             `${cpu} finds "${found}" at page ${va} of ${mm.name} through its TLB, where "${expected}" was stored last.`,
+        )
+        .join(" "),
+  },
+  {
+    kind: "invariant",
+    id: "MIRROR-COHERENT",
+    statement: "What a device finds at an address that it maps is what was stored there last, by whatever CPU.",
+    source: "Documentation/mm/mmu_notifier.rst: when do you need to notify inside page table lock",
+    premise: ({ devices }) => devices.some(({ pageTable }) => pageTable.some(({ value }) => value !== null)),
+    holds: (world) => staleMirrors(world).length === 0,
+    explain: (world) =>
+      staleMirrors(world)
+        .map(
+          ({ name, va, expected, found }) =>
+            `${name} finds "${found}" at page ${va}, where "${expected}" was stored last.`,
         )
         .join(" "),
   },

@@ -1,0 +1,59 @@
+/** Seeded bugs of truncation and hole punching. */
+import * as Effect from "effect/Effect"
+import { changeResult, type Plain, type SeededBug } from "../../../checker/index.ts"
+import { truncatedUnmapped } from "../scenarios/races.ts"
+import type { MmWorld } from "../world.ts"
+import { alone, andThen } from "./instead.ts"
+
+export const fileBugs: ReadonlyArray<SeededBug<MmWorld>> = [
+  {
+    id: "truncate-size-last",
+    title: "truncation stores the new size when it has unmapped everything and faults are let in again",
+    source: "mutant 35; mm/truncate.c: truncate_setsize",
+    scenario: "mm/pairs/store+truncate",
+    bound: alone,
+    breaks: "TRUNC-NO-MAP",
+    at: () => {
+      let store: Effect.Effect<Plain> = Effect.succeed(undefined)
+      return {
+        i_size_write: (original) =>
+          Effect.sync(() => {
+            store = original
+            return sizeBefore
+          }),
+        filemap_invalidate_unlock: andThen(() => store),
+      }
+    },
+  },
+  {
+    id: "truncate-unmaps-once",
+    title: "truncation does not unmap once more what faults have copied meanwhile",
+    source: "mutant 36; mm/truncate.c: truncate_pagecache (comment)",
+    scenario: truncatedUnmapped.id,
+    bound: alone,
+    breaks: "TRUNC-NO-MAP",
+    at: () => {
+      let removed = false
+      return {
+        truncate_inode_folio: andThen(() =>
+          Effect.sync(() => {
+            removed = true
+          }),
+        ),
+        unmap_mapping_range: (original) => Effect.map(original, (places) => (removed ? [] : places)),
+      }
+    },
+  },
+  {
+    id: "fault-between-unmap-and-remove",
+    title: "a hole is punched without a second look whether the page has been mapped again",
+    source: "commit 4aae8d1c051e: mm/hugetlbfs: unmap pages if page fault raced with hole punch",
+    scenario: "mm/pairs/load+punch-hole",
+    bound: alone,
+    breaks: "TRUNC-NO-CACHE",
+    at: () => ({ folio_wait_writeback: changeResult((found) => (found === "mapped" ? "unmapped" : found)) }),
+  },
+]
+
+/** The file's size before it is truncated, in pages. */
+const sizeBefore = 1

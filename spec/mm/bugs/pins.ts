@@ -1,0 +1,130 @@
+/** Seeded bugs of pins, with locks and without, against fork, reclaim and migration. */
+import * as Effect from "effect/Effect"
+import {
+  changeBody,
+  changeResult,
+  guardedStep,
+  leaveOut,
+  type Replacement,
+  type SeededBug,
+} from "../../../checker/index.ts"
+import { folioOf, folioPut, maybePinned } from "../../../model/mm/folio.ts"
+import { pageTableLock } from "../../../model/mm/mm.ts"
+import { mappedPage, type Present } from "../../../model/mm/pte.ts"
+import { at } from "../../../model/mm/range.ts"
+import { isAnon, removeRmap } from "../../../model/mm/rmap.ts"
+import { isFree, release } from "../../../model/sync/spinlock.ts"
+import { forkAndFault, forkAndPin, lazyFree, recycledPage } from "../scenarios/races.ts"
+import type { MmWorld } from "../world.ts"
+import { alone, blindToPins, placeOf } from "./instead.ts"
+
+export const pinBugs: ReadonlyArray<SeededBug<MmWorld>> = [
+  {
+    id: "gup-fast-vs-fork",
+    title: "fork does not say that it is copying the page tables: who pins without locks does not notice",
+    source: "mutant 18; commit 57efa1fe5957: mm/gup: prevent gup_fast from racing with COW during fork",
+    scenario: forkAndPin.id,
+    bound: alone,
+    breaks: "COW-PIN-STAYS",
+    at: () => ({ raw_write_seqcount_begin: leaveOut(), raw_write_seqcount_end: leaveOut() }),
+  },
+  {
+    id: "fork-shares-pinned-page",
+    title: "fork shares a page with the child without asking whether it is pinned",
+    source: "mutant 19; commit 70e806e4e645: mm: Do early cow for pinned pages during fork() for ptes",
+    scenario: forkAndPin.id,
+    bound: alone,
+    breaks: "COW-PIN-STAYS",
+    at: (world) => ({ copy_pte_range: blindToPins(world) }),
+  },
+  {
+    id: "fork-per-vma-lock-stale-tlb",
+    title: "fork does not lock the areas that it copies: faults are handled between write protection and flush",
+    source: "commit 2b4f3b4987b5: fork: lock VMAs of the parent process when forking",
+    scenario: forkAndFault.id,
+    bound: alone,
+    breaks: "COW-NO-LEAK",
+    at: () => ({ vma_start_write: leaveOut() }),
+  },
+  {
+    id: "gup-fast-without-recheck",
+    title: "who pins without locks does not look at the entry again behind the pin",
+    source: "mutant 16; mm/gup.c: gup_fast_pte_range",
+    scenario: recycledPage.id,
+    bound: alone,
+    breaks: "COW-NO-LEAK",
+    at: () => ({ "gup_fast_pte_range: recheck": changeBody(() => true) }),
+  },
+  {
+    id: "unmap-without-barrier",
+    title: "who unmaps looks at the pins before the cleared entry can be seen",
+    source: "mutant 17; include/linux/rmap.h: __folio_try_share_anon_rmap",
+    scenario: "mm/pairs/pin-fast-write+reclaim",
+    bound: alone,
+    breaks: "GUP-UNMAP-DEKKER",
+    at: (world) => {
+      let pinned = false
+      const blind = blindToPins(world)
+      return {
+        "try_to_unmap_one: ptep_clear_flush": (original, operation) => {
+          const { mm, va } = placeOf(world, operation)
+          const look = guardedStep(
+            "folio_maybe_dma_pinned",
+            [mm.name, va],
+            () => isFree(pageTableLock(mm, va)),
+            () => {
+              const page = mappedPage(at(mm.pte, va).value)
+              return page !== null && maybePinned(folioOf(world.folios, page))
+            },
+          )
+          return Effect.flatMap(look, (found) => {
+            pinned = found
+            return original
+          })
+        },
+        try_to_unmap_one: (original, operation) => (pinned ? original : blind(original, operation)),
+      }
+    },
+  },
+  {
+    id: "longterm-pin-of-transiently-isolated-page",
+    title: "that there is nothing to migrate is taken for a page that may be pinned for good",
+    source: "commit 1aaf8c122918: mm: gup: fix infinite loop within __get_longterm_locked, reverted",
+    scenario: "mm/pairs/pin-longterm+pin-longterm",
+    bound: alone,
+    breaks: "GUP-LT-POLICY",
+    at: () => ({
+      collect_longterm_unpinnable_folios: changeResult((found) => (found === "busy" ? "kept" : found)),
+    }),
+  },
+  {
+    id: "lazyfree-reclaim-vs-direct-io",
+    title: "reclaim drops a clean page of MADV_FREE's without asking who else refers to it",
+    source: "commit 6c8e2a256915: mm: fix race between MADV_FREE reclaim and blkdev direct IO read",
+    scenario: lazyFree.id,
+    bound: alone,
+    breaks: "COW-NO-LEAK",
+    at: (world) => {
+      let taken: Present | null = null
+      const discard: Replacement = changeBody((operation) => {
+        const folio = taken === null ? null : folioOf(world.folios, taken.page)
+        if (taken === null || folio === null || !isAnon(folio) || folio.swapBacked || folio.dirty)
+          return operation.body()
+        const { mm, va } = placeOf(world, operation)
+        release(pageTableLock(mm, va))
+        mm.rss.anon--
+        removeRmap(folio)
+        folioPut(world.folios, taken.page)
+      })
+      return {
+        "try_to_unmap_one: ptep_clear_flush": (original) =>
+          Effect.tap(original, (entry) =>
+            Effect.sync(() => {
+              taken = entry as Present | null // what the step returns
+            }),
+          ),
+        try_to_unmap_one: discard,
+      }
+    },
+  },
+]
