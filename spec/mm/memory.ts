@@ -150,7 +150,8 @@ export const recordMemory = (system: System, mms: ReadonlyArray<Mm>, holders: Ho
       const folio = folioOf(system.folios, one.page as Frame)
       const file = system.inodes.get(folio.mapping)
       if (file !== undefined) storedInFile(file.name, folio.offset, String(args[1]))
-      else if (one.attached) stored(one.mm, one.va, String(args[1]))
+      // A page that was truncated is nobody's but its holders'.
+      else if (one.attached && isAnon(folio)) stored(one.mm, one.va, String(args[1]))
     },
     zap_pte_range: ({ fiber, args, result }) => {
       if (result === "nothing") return
