@@ -110,6 +110,7 @@ const kernelThread = (actor: KernelThread, job: fc.Arbitrary<Job>, most: number)
 
 const reclaim = fc.record({ job: fc.constant("reclaim" as const), of: process, page })
 const migrate = fc.record({ job: fc.constant("migrate" as const), of: process, page })
+const oomReap = fc.constant<Job>({ job: "oom-reap" })
 const writeback = fc.record({ job: fc.constant("writeback" as const), page })
 const shorten = fc.oneof(
   fc.record({ job: fc.constant("truncate" as const), size: fc.nat({ max: 2 }) }),
@@ -126,7 +127,7 @@ const member = (most: number): fc.Arbitrary<Member> => {
     [3, fc.record({ actor: fc.constant("child" as const), calls: childCalls(less) })],
     [3, kernelThread("kswapd", reclaim, less)],
     [3, kernelThread("kcompactd", migrate, less)],
-    [1, kernelThread("oom_reaper", fc.constant<Job>({ job: "oom-reap" }), 1)],
+    [1, kernelThread("oom_reaper", oomReap, 1)],
     [2, kernelThread("ftruncate", shorten, less)],
     [2, kernelThread("flusher", writeback, less)],
   )

@@ -7,6 +7,7 @@ import fc from "fast-check"
 import {
   explore,
   protocol,
+  type Replacements,
   type Result,
   runMoves,
   type ScenarioEntry,
@@ -50,6 +51,16 @@ export const entryOf = (workload: Workload, bug?: SeededBug<MmWorld>): ScenarioE
   return entry
 }
 
+/** A bug that replaces steps in all fibers. */
+export const bugOf = (at: Replacements): SeededBug<MmWorld> => ({
+  id: "bug",
+  title: "a bug",
+  source: "test",
+  scenario: "workload",
+  breaks: "",
+  at: () => at,
+})
+
 /** How to search. */
 export interface SearchFor {
   readonly seed: number
@@ -58,7 +69,7 @@ export interface SearchFor {
   readonly executions: number
   readonly bug?: SeededBug<MmWorld>
   /** Told of every exploration of a workload, until one breaks. */
-  readonly tell?: (workload: Workload, result: Result) => void
+  readonly tell?: (result: Result) => void
 }
 
 /** Explores a workload by random schedules, as many by each strategy. Returns what is wrong with it, if anything is. */
@@ -74,7 +85,7 @@ const tryOut = async (
     const result = await Effect.runPromise(explore(program, strategy, options))
     if (result.violation !== undefined) return { what: result.violation.property, result }
     if (result.statistics.executions !== executions) return { what: tooLong, result }
-    tell?.(workload, result)
+    tell?.(result)
   }
   return undefined
 }
