@@ -5,7 +5,7 @@ import { filemapRemoveFolio, inodeOf } from "../file/inode.ts"
 import { notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/interval.ts"
 import { keep, release, underLock } from "../sync/spinlock.ts"
-import { type Folio, type Frame, folioOf, folioPut, folioTrylock } from "./folio.ts"
+import { type Folio, type Frame, folioOf, folioPut, folioTrylock, maybePinned } from "./folio.ts"
 import { findVma, type Mm, pageTableLock } from "./mm.ts"
 import { mappedPage, type Present } from "./pte.ts"
 import { at } from "./range.ts"
@@ -76,22 +76,28 @@ const shrinkFolio = Effect.fnUntraced(function* (system: System, frame: Frame, i
   const prepared = yield* step("folio_alloc_swap", [frame.pfn], () => {
     const folio = folioOf(folios, frame)
     if (!isAnon(folio) || !folio.swapBacked || folio.swap !== null) return true
-    return folioAllocSwap(swap, folio)
+    return !maybePinned(folio) && folioAllocSwap(swap, folio)
   })
   if (!prepared) return yield* putback(system, frame)
   yield* rmapWalk(system, frame, (mm, va) => tryToUnmapOne(mm, va, frame))
 
   const next = yield* step("shrink_folio_list", [frame.pfn], () => {
     const folio = folioOf(folios, frame)
-    // A page that is truncated meanwhile is freed by whoever gives it back last.
-    if (folio.mapcount > 0 || folio.mapping === "") return "keep"
-    if (!folio.dirty || isLazyFree(folio)) return "free"
-    return hasBacking(system, folio) ? "pageout" : "keep"
+    // It is unmapped, so nobody can pin it any more: who has may still store to it.
+    if (folio.mapcount > 0 || maybePinned(folio)) return "keep"
+    if (isLazyFree(folio)) return "free"
+    // In no cache: truncated, or nobody's since its process has unmapped it. Who gives it back last frees it.
+    if (!isCached(folio)) return "keep"
+    if (!folio.dirty) return "free"
+    return folio.refcount === freeable && hasBacking(system, folio) ? "pageout" : "keep"
   })
   if (next === "keep") return yield* putback(system, frame)
   if (next === "pageout") yield* pageout(system, frame)
   return yield* removeMapping(system, frame)
 })
+
+/** `is_page_cache_freeable`: the references of one that only the cache and the isolation refer to. */
+const freeable = 2
 
 /** Whether a dirty page can be written anywhere: not one of shmem, which only swap could take. */
 const hasBacking = (system: System, folio: Folio): boolean =>
@@ -194,7 +200,7 @@ const removeMapping = Effect.fnUntraced(function* (system: System, frame: Frame)
   const removed = yield* step("__remove_mapping", [frame.pfn], () => {
     const folio = folioOf(folios, frame)
     const cached = isCached(folio)
-    if (folio.refcount !== (cached ? 2 : 1) || (folio.dirty && cached)) return false
+    if (folio.refcount !== (cached ? freeable : 1) || (folio.dirty && cached)) return false
     if (folio.swap !== null) leaveSwapCache(swap, folio)
     else if (cached) filemapRemoveFolio(system, folio)
     if (cached) folio.refcount--

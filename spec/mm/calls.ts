@@ -29,8 +29,10 @@ export type Way = "pin-fast-write" | "pin-fast-read" | "pin-write" | "pin-read" 
 export type Call =
   | { readonly call: "load"; readonly page: number }
   | { readonly call: "store"; readonly page: number }
-  /** Gets a page, does something else, uses the page, and gives it back. */
-  | { readonly call: "get"; readonly page: number; readonly way: Way; readonly meanwhile: ReadonlyArray<Call> }
+  /** Gets a page, and holds it until it is put, or another is got, or there is nothing more to do. */
+  | { readonly call: "get"; readonly page: number; readonly way: Way }
+  /** Uses the page that is held, and gives it back. */
+  | { readonly call: "put" }
   | { readonly call: "munmap"; readonly range: Range }
   | { readonly call: "mmap"; readonly range: Range }
   | { readonly call: "madvise"; readonly range: Range; readonly advice: Advice }
@@ -76,27 +78,53 @@ interface Thread {
 
 /** What a thread does, call after call: one that fails keeps the next from nothing. */
 export const thread = (world: MmWorld, name: string, mm: Mm, calls: ReadonlyArray<Call>): Effect.Effect<void> =>
-  inOrder(world, { name, mm }, name, calls)
+  inOrder(world, { name, mm }, calls)
 
-/** @param place which calls these are: what they store says where it comes from */
-const inOrder = Effect.fnUntraced(function* (world: MmWorld, of: Thread, place: string, calls: ReadonlyArray<Call>) {
-  for (const [position, call] of calls.entries()) {
-    yield* Effect.ignore(perform(world, of, `${place}.${position + 1}`, call))
+/** @param before how many calls have gone before: what is stored says where it comes from */
+const inOrder = Effect.fnUntraced(function* (
+  world: MmWorld,
+  of: Thread,
+  calls: ReadonlyArray<Call>,
+  before = 0,
+): Effect.gen.Return<void> {
+  for (let next = 0; next < calls.length; next++) {
+    const call = calls[next]
+    if (call === undefined || call.call === "put") continue
+    const content = `${of.name}.${before + next + 1}`
+    if (call.call !== "get") {
+      yield* Effect.ignore(perform(world, of, content, call))
+      continue
+    }
+    const meanwhile = untilPut(calls.slice(next + 1))
+    const others = inOrder(world, of, meanwhile, before + next + 1)
+    yield* get(world, of, content, call, others)
+    next += meanwhile.length
   }
 })
+
+/** What is done while a page is held. */
+const untilPut = (calls: ReadonlyArray<Call>): ReadonlyArray<Call> => {
+  const end = calls.findIndex(({ call }) => call === "put" || call === "get" || call === "exit")
+  return end === -1 ? calls : calls.slice(0, end)
+}
 
 /** How the thread of a child is called that a thread of the parent forks. */
 export const childOf = (name: string): string => name.replace("cpu", "child")
 
-const perform = (world: MmWorld, of: Thread, place: string, call: Call): Effect.Effect<unknown, unknown> => {
+type Get = Extract<Call, { readonly call: "get" }>
+
+const perform = (
+  world: MmWorld,
+  of: Thread,
+  content: string,
+  call: Exclude<Call, Get | { readonly call: "put" }>,
+): Effect.Effect<unknown, unknown> => {
   const { mm, name } = of
   switch (call.call) {
     case "load":
       return userLoad(mm, name, call.page)
     case "store":
-      return userStore(mm, name, call.page, place)
-    case "get":
-      return get(world, of, place, call)
+      return userStore(mm, name, call.page, content)
     case "munmap":
       return munmap(mm, call.range)
     case "mmap":
@@ -118,18 +146,24 @@ const perform = (world: MmWorld, of: Thread, place: string, call: Call): Effect.
   }
 }
 
-type Get = Extract<Call, { readonly call: "get" }>
-
-const get = Effect.fnUntraced(function* (world: MmWorld, of: Thread, place: string, { page, way, meanwhile }: Get) {
+const get = Effect.fnUntraced(function* (
+  world: MmWorld,
+  of: Thread,
+  content: string,
+  { page, way }: Get,
+  meanwhile: Effect.Effect<void>,
+) {
   const { fast, ...flags } = ways[way]
-  const got = yield* fast ? getUserPagesFast(of.mm, page, flags) : getUserPages(of.mm, page, flags)
-  if (got.frame !== null) {
+  const getting = fast ? getUserPagesFast(of.mm, page, flags) : getUserPages(of.mm, page, flags)
+  const got = yield* Effect.orElseSucceed(getting, () => null)
+  if (got !== null && got.frame !== null) {
     const how = flags.longterm === true ? "dma_map_page (long-term)" : "dma_map_page"
     yield* step(how, [got.frame.pfn], () => undefined)
   }
-  yield* inOrder(world, of, place, meanwhile)
+  yield* meanwhile
+  if (got === null) return
   if (flags.write) {
-    yield* storeThrough(world.system, got, place)
+    yield* storeThrough(world.system, got, content)
     yield* setPageDirty(world.system, got)
   }
   yield* putUserPage(world.system, got)

@@ -122,6 +122,10 @@ export const recordHolders = (system: System, fibers: ReadonlyArray<string>, sli
     zap_pte_range: ({ args, result }) => {
       if (result !== "nothing") detach(args, true)
     },
+    // What is in swap is dropped at once.
+    madvise_free_pte_range: ({ args }) => {
+      if (at(mmOf(system, String(args[0])).pte, Number(args[1])).value === null) detach(args, true)
+    },
     "wp_page_copy: ptep_clear_flush": ({ args, result }) => {
       if (result === true) detach(args, false)
     },

@@ -149,7 +149,8 @@ export const recordMemory = (system: System, mms: ReadonlyArray<Mm>, holders: Ho
     const folio = folioOf(system.folios, one.page as Frame)
     const file = system.inodes.get(folio.mapping)
     if (file !== undefined && one.shared) storedInFile(file.name, folio.offset, String(args[1]))
-    else if (one.attached) stored(one.mm, one.va, String(args[1]))
+    // A page that was truncated is nobody's but its holders'.
+    else if (one.attached && folio.mapping !== "") stored(one.mm, one.va, String(args[1]))
   }
 
   const monitor: Monitor = {
