@@ -21,6 +21,7 @@ export const doMunmap = Effect.fnUntraced(function* (mm: Mm, range: Range) {
   const gather = tlbGather(mm)
   yield* unmapVmas(gather, range, areas)
   const tables = yield* freePgtables(mm, range)
+  gather.freedTables = tables.length > 0
   yield* tlbFinishMmu(gather, range)
   yield* tlbRemoveTables(mm, tables)
 })

@@ -4,6 +4,8 @@ import { countProperties } from "./properties/counts.ts"
 import { cowProperties } from "./properties/cow.ts"
 import { memoryProperties } from "./properties/memory.ts"
 import type { Spec } from "./properties/places.ts"
+import { tableProperties } from "./properties/tables.ts"
+import { translationProperties } from "./properties/translations.ts"
 import { unmapProperties } from "./properties/unmap.ts"
 
 export const mmProperties: ReadonlyArray<Spec> = [
@@ -11,5 +13,7 @@ export const mmProperties: ReadonlyArray<Spec> = [
   ...countProperties,
   ...cowProperties,
   ...unmapProperties,
+  ...tableProperties,
+  ...translationProperties,
   ...mirrorProperties,
 ]

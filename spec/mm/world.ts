@@ -2,19 +2,24 @@
 import * as Effect from "effect/Effect"
 import { choose, fork, type Monitor, type Setup, step } from "../../checker/index.ts"
 import { type MirrorDevice, mirrorAccess, mirrorDevice } from "../../model/driver/mirror.ts"
+import { type SvaDevice, svaDevice } from "../../model/driver/sva.ts"
 import { type Inode, inode } from "../../model/file/inode.ts"
 import { type Folio, type Folios, type Frame, folioAlloc, folioOf } from "../../model/mm/folio.ts"
-import { addressSpace, type Mm } from "../../model/mm/mm.ts"
+import { addressSpace, type Mm, tableOf } from "../../model/mm/mm.ts"
 import { type Access, type Pte, present } from "../../model/mm/pte.ts"
 import { at } from "../../model/mm/range.ts"
 import { anonMapping } from "../../model/mm/rmap.ts"
+import { type Cpu, cpu, trackCpus } from "../../model/mm/switch.ts"
 import { type System, system } from "../../model/mm/system.ts"
 import { anonymous, type Vma } from "../../model/mm/vma.ts"
 import { treeInsert } from "../../model/notifier/interval.ts"
 import { recordWindows, type Windows } from "../notifier/windows.ts"
+import { type Advised, recordAdvice } from "./advice.ts"
 import { type Holders, recordHolders } from "./holders.ts"
 import { type Memory, recordMemory } from "./memory.ts"
+import { recordShootdowns, type Shootdowns } from "./shootdowns.ts"
 import { noSlips, type Slips, watchSlips } from "./slips.ts"
+import { recordWalks, type Walks } from "./walks.ts"
 
 /** What the properties and seeded bugs of the memory-management core see. */
 export interface MmWorld {
@@ -25,12 +30,19 @@ export interface MmWorld {
   readonly mms: ReadonlyArray<Mm>
   readonly file: Inode
   readonly devices: ReadonlyArray<MirrorDevice>
+  /** Devices that walk the parent's page table. */
+  readonly svaDevices: ReadonlyArray<SvaDevice>
+  /** The CPUs, where they come to the parent and leave it. */
+  readonly cpus: ReadonlyArray<Cpu>
   readonly windows: Windows
   /** What the processes have stored, and may expect to find. */
   readonly memory: Memory
   /** Who holds pages that it got by their address. */
   readonly holders: Holders
   readonly slips: Slips
+  readonly advised: Advised
+  readonly walks: Walks
+  readonly shootdowns: Shootdowns
 }
 
 /** What is at the page that everything is about when the race begins. */
@@ -47,7 +59,10 @@ const filed = "file"
 /** Something that a fiber does: a system call, an access, the work of a kernel thread. */
 export interface Operation {
   readonly id: string
-  /** What kind of fiber does it: a thread of the parent, one of the child, or a kernel thread of that name. */
+  /**
+   * What kind of fiber does it: a thread of the parent, one of the child, a device that walks the parent's page table,
+   * or a kernel thread of that name.
+   */
   readonly actor: string
   /** Where it makes a difference. */
   readonly pages: ReadonlyArray<PageKind>
@@ -59,6 +74,13 @@ export interface Machine {
   readonly devices: number
   readonly folios?: number
   readonly gatherBatch?: number
+  readonly pagesPerTable?: number
+  readonly mergesVmas?: boolean
+  readonly looksAtPmds?: boolean
+  /** Whether CPUs come to the parent and leave it. */
+  readonly switching?: boolean
+  /** What else is there when the race begins. Within a step. */
+  readonly layOut?: (world: MmWorld) => void
 }
 
 /** Makes the machine and lets operations race on one page, of each of the given kinds in turn. */
@@ -73,7 +95,9 @@ export const race = (
     movable: 1,
     swapSlots: 2,
     gatherBatch: machine.gatherBatch ?? 8,
-    pagesPerTable: 1,
+    pagesPerTable: machine.pagesPerTable ?? 1,
+    mergesVmas: machine.mergesVmas ?? true,
+    looksAtPmds: machine.looksAtPmds ?? false,
     cgroups: ["parent", "child", "file"],
   })
   const slots = operations.map((_, slot) => slot)
@@ -94,12 +118,20 @@ export const race = (
   const devices = Array.from({ length: machine.devices }, (_, i) =>
     mirrorDevice(parent, `gpu${i}`, { start: page, end: page + 1 }),
   )
+  const svaDevices = operations.flatMap(({ actor }, slot) =>
+    actor === "sva" ? [svaDevice(parent, fibers[slot] ?? actor)] : [],
+  )
+  const cpus = machine.switching === true ? slots.map((slot) => cpu(`cpu${slot}`)) : []
+  if (cpus.length > 0) trackCpus(parent, cpus)
   const mms = [parent, child]
   const invalidators = [...fibers, ...devices.map(({ name }) => name)]
   const windows = recordWindows(devices, invalidators)
   const slips = noSlips()
   const holders = recordHolders(of, invalidators, slips)
   const memory = recordMemory(of, mms, holders)
+  const advised = recordAdvice(parent, fibers)
+  const walks = recordWalks(fibers)
+  const shootdowns = recordShootdowns(fibers)
   const world: MmWorld = {
     system: of,
     folios: of.folios,
@@ -108,20 +140,31 @@ export const race = (
     mms,
     file,
     devices,
+    svaDevices,
+    cpus,
     windows: windows.windows,
     memory,
     holders,
     slips,
+    advised,
+    walks,
+    shootdowns,
   }
   const monitors: ReadonlyArray<Monitor> = [
     windows.monitor,
     ...holders.monitors,
     ...memory.monitors,
     watchSlips(of, parent, slips),
+    advised.monitor,
+    walks.monitor,
+    shootdowns.monitor,
   ]
   const init = Effect.gen(function* () {
     const kind = yield* choose("page", kinds)
-    yield* step("exec", [kind], () => prepare(world, kind))
+    yield* step("exec", [kind], () => {
+      prepare(world, kind)
+      machine.layOut?.(world)
+    })
     for (const [slot, operation] of operations.entries()) {
       const name = fibers[slot] ?? operation.id
       yield* fork(name, Effect.ignore(operation.run(world, name)))
@@ -187,20 +230,28 @@ const vmaFor = (kind: PageKind): Vma => {
   return { ...anonymous, pgoff: file === null ? page : 0, shared: kind === "shared", file, anonVmas }
 }
 
-/** A page in use by one entry, translated by the CPUs that run the process. */
-const share = (mm: Mm, folio: Folio, pte: Extract<Pte, { kind: "present" }>): void => {
+/** A page in use by one more entry, translated by the CPUs that run the process. */
+const share = (mm: Mm, folio: Folio, pte: Extract<Pte, { kind: "present" }>, va = page): void => {
   folio.refcount++
   folio.mapcount++
-  const table = mm.tables[page]
-  if (table !== undefined) Object.assign(table.state, { linked: true, live: true })
-  at(mm.pte, page).value = pte
+  Object.assign(tableOf(mm, va).state, { linked: true, live: true })
+  at(mm.pte, va).value = pte
   for (const cache of mm.tlbs.values()) {
-    at(cache, page).value = {
+    at(cache, va).value = {
       page: pte.page,
       write: pte.access === "write",
       dirty: pte.dirty && pte.access === "write",
     }
   }
+}
+
+/** Maps a second page, behind the one that everything is about, in an area of its own or in the same one. Within a step. */
+export const mapSecond = (world: MmWorld, area: "own" | "same"): void => {
+  const { parent, memory } = world
+  const vma = { ...vmaFor("anon"), pgoff: otherPage }
+  at(parent.vma, otherPage).value = area === "same" ? vma : { ...vma, locked: true }
+  mapAnon(world, parent, vma, "write")
+  memory.expect(parent, otherPage, stored)
 }
 
 const allocate = (world: MmWorld, cgroup: string): Frame => {
@@ -209,7 +260,7 @@ const allocate = (world: MmWorld, cgroup: string): Frame => {
   return frame
 }
 
-const mapAnon = (world: MmWorld, mm: Mm, vma: Vma, access: Access): Frame => {
+export const mapAnon = (world: MmWorld, mm: Mm, vma: Vma, access: Access): Frame => {
   const frame = allocate(world, mm.name)
   const folio = folioOf(world.folios, frame)
   folio.refcount = 0
@@ -220,7 +271,7 @@ const mapAnon = (world: MmWorld, mm: Mm, vma: Vma, access: Access): Frame => {
     lru: true,
     content: stored,
   })
-  share(mm, folio, present(frame, access, { dirty: true, young: false }))
+  share(mm, folio, present(frame, access, { dirty: true, young: false }), vma.pgoff)
   mm.rss.anon++
   return frame
 }
