@@ -10,6 +10,7 @@ export { strategies } from "./explore/strategies.ts"
 export type { SearchOptions, Statistics, Strategy, Survey } from "./explore/strategy.ts"
 export { missedStateOdds } from "./explore/visited.ts"
 export * from "./program/index.ts"
+export type { Operation } from "./program/operation.ts"
 export {
   type ActionInvariant,
   type AtEnd,

@@ -34,6 +34,8 @@ export interface Resources<E = never, R = never> {
   readonly source?: Source
   /** Milliseconds after which workers take over, so that what is quickly done does not wait for threads to start. */
   readonly handover?: number
+  /** Whether this thread is wanted for something else: then workers explore from the beginning, be it one alone. */
+  readonly apart?: boolean
   readonly memory?: MemoryGuard
   readonly checkpoints?: {
     /** Milliseconds between two. */
@@ -134,9 +136,9 @@ const begin = Effect.fnUntraced(function* <E, R>(job: Job<E, R>) {
   }
   const early = search.advance(0)
   if (early !== undefined) return { ending: early, view: search, workers: 1 } satisfies Ended
-  if (checkpoints === undefined) return yield* exploreAlone(job, search)
+  if (checkpoints === undefined && job.apart !== true) return yield* exploreAlone(job, search)
   const beginning = remainderOf(search, 0)
-  yield* checkpoints.save(beginning)
+  if (checkpoints !== undefined) yield* checkpoints.save(beginning)
   return yield* exploreTogether(job, yield* recruit(job), beginning)
 })
 

@@ -1,6 +1,7 @@
 /** The bare command: every scenario, every seeded bug, every saved counterexample. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Semaphore from "effect/Semaphore"
 import { MemoryGuard } from "../campaign/memory.ts"
 import { save } from "../counterexample/files.ts"
 import { states } from "../explore/states.ts"
@@ -11,7 +12,7 @@ import { type Column, column, row, titles } from "../report/table.ts"
 import { boundText, boundTexts, figure, odds, printable, seconds, wrap } from "../report/text.ts"
 import { sizeLines, violationLines } from "../report/violation.ts"
 import type { BugEntry, Registry } from "../scenario/protocol.ts"
-import { badInput, type ExitStatus, exitStatus } from "./errors.ts"
+import { type BadInput, badInput, type ExitStatus, exitStatus } from "./errors.ts"
 import { defaultSteps, sizeOf, worse } from "./explore.ts"
 import { carryOut, type Explored, type Task } from "./exploring.ts"
 import { propertiesOf } from "./list.ts"
@@ -53,8 +54,10 @@ export const checkCommand = Effect.fnUntraced(function* (
     session.planned = tasks.length + hunts.length
     session.replays = []
 
-    const holding = yield* exploreScenarios(tasks)
-    const hunted = yield* huntBugs(hunts, flags.save)
+    const scenarioRows = yield* scenarioSection(tasks)
+    const huntRows = yield* huntSection(hunts, flags.save)
+    yield* carryOutAll(tasks, hunts, flags.workers, scenarioRows, huntRows)
+    const [holding, hunted] = [scenarioRows.tally, huntRows.tally]
     const replayed = yield* replayAll(early ?? (yield* readSaved))
 
     const elapsed = ((yield* Clock.currentTimeMillis) - started) / 1000
@@ -125,7 +128,97 @@ const huntsOf = (registry: Registry, { memory }: Means) =>
       }),
   )
 
-const exploreScenarios = Effect.fnUntraced(function* (tasks: ReadonlyArray<Task>) {
+/** A part of the report: rows that are printed in their order, whatever the order in which they come. */
+interface Section<A> {
+  readonly titles: ReadonlyArray<string>
+  readonly length: number
+  readonly row: (explored: Explored, position: number) => Effect.Effect<void, BadInput, A>
+}
+
+/**
+ * Carries out everything. With several workers this thread hunts, then helps with the scenarios, while each of the
+ * others explores one scenario after the other by itself: most are too short to be shared.
+ */
+const carryOutAll = Effect.fnUntraced(function* <A, B>(
+  tasks: ReadonlyArray<Task>,
+  hunts: ReadonlyArray<Hunt>,
+  workers: number,
+  scenarioRows: Section<A>,
+  huntRows: Section<B>,
+) {
+  const { print } = yield* Output
+  const session = yield* Session
+  const scenarios = [...tasks.entries()]
+  const hunted = hunts.map(({ task }, position) => [position, task] as const)
+  const explored: Array<Explored | undefined> = tasks.map(() => undefined)
+  const found: Array<Explored | undefined> = hunts.map(() => undefined)
+  // One scenario or two are explored sooner by all the workers together.
+  const canPart = tasks.length > workers && tasks.every(({ resources }) => resources?.source !== undefined)
+  const lanes = canPart ? workers : 1
+  const next = (here: boolean) => {
+    const scenario = () => take(scenarios, explored)
+    const hunt = () => (here ? take(hunted, found) : undefined)
+    return lanes === 1 ? (scenario() ?? hunt()) : (hunt() ?? scenario())
+  }
+  const printing = yield* Semaphore.make(1)
+  const printRows = printing.withPermits(1)(
+    Effect.gen(function* () {
+      if (yield* scenarioPrinter) yield* huntPrinter
+    }),
+  )
+  const scenarioPrinter = inOrder(scenarioRows, explored, print)
+  const huntPrinter = inOrder(huntRows, found, print)
+  const lane = Effect.fnUntraced(function* (here: boolean) {
+    for (let job = next(here); job !== undefined; job = next(here)) {
+      const { resources } = job.task
+      const own =
+        lanes > 1 && resources !== undefined ? { ...job.task, resources: { ...resources, workers: 1 } } : job.task
+      job.note(yield* carryOut(here ? own : { ...own, resources: { workers: 1, ...own.resources, apart: true } }))
+      yield* printRows
+    }
+  })
+  yield* printRows
+  const others = Array.from({ length: lanes - 1 }, () => lane(false))
+  yield* Effect.all([lane(true), ...others], { concurrency: "unbounded", discard: true })
+  const order = new Map(
+    [...tasks, ...hunts.map(({ task }) => task)].map((task, position) => [idOf(task.program), position]),
+  )
+  session.scenarios.sort((a, b) => (order.get(idOf(a)) ?? 0) - (order.get(idOf(b)) ?? 0))
+})
+
+const idOf = (of: { readonly id: string; readonly mutant: string | null } | Task["program"]): string =>
+  "id" in of ? `${of.id} ${of.mutant ?? ""}` : `${of.scenario} ${of.mutant ?? ""}`
+
+/** Takes the next task off a queue, with the place for what it comes to. */
+const take = (queue: Array<readonly [number, Task]>, results: Array<Explored | undefined>) => {
+  const first = queue.shift()
+  if (first === undefined) return undefined
+  const [position, task] = first
+  const note = (explored: Explored) => {
+    results[position] = explored
+  }
+  return { task, note }
+}
+
+/** Prints, each time it is performed, what of a section has come; whether that is all of it. */
+const inOrder = <A>(
+  { titles, length, row }: Section<A>,
+  results: ReadonlyArray<Explored | undefined>,
+  print: Output["Service"]["print"],
+) => {
+  let printed = 0
+  let begun = false
+  return Effect.gen(function* () {
+    if (!begun && length > 0) yield* print(titles)
+    begun = true
+    for (let result = results[printed]; result !== undefined; result = results[printed]) {
+      yield* row(result, printed++)
+    }
+    return printed === length
+  })
+}
+
+const scenarioSection = Effect.fnUntraced(function* (tasks: ReadonlyArray<Task>) {
   const { paint, print, tableWidth } = yield* Output
   const columns: ReadonlyArray<Column> = [
     column(
@@ -145,31 +238,37 @@ const exploreScenarios = Effect.fnUntraced(function* (tasks: ReadonlyArray<Task>
       tasks.map(({ program }) => boundText(program.bound)),
     ),
   ]
-  let status: ExitStatus = exitStatus.well
-  let good = 0
-  const trouble: Array<string> = []
-  if (tasks.length > 0) yield* print(titles(columns, tableWidth).map(paint.faint))
-  for (const task of tasks) {
-    const explored = yield* carryOut(task)
+  const tally: Tally = { status: exitStatus.well, good: 0, trouble: [] }
+  const rowOf = Effect.fnUntraced(function* (explored: Explored) {
+    const { program, strategy } = explored.task
     const { outcome, statistics } = explored.result
     const cells = [
-      task.program.scenario,
-      task.strategy.name,
+      program.scenario,
+      strategy.name,
       figure(statistics.states),
       figure(statistics.transitions),
       outcome,
       seconds(explored.result.seconds),
-      boundText(task.program.bound),
+      boundText(program.bound),
     ]
     const colour = outcome === "holds" ? paint.good : outcome === "violated" ? paint.bad : paint.warn
     yield* print(row(columns, cells, tableWidth, (cell, position) => (position === 4 ? colour(cell) : cell)))
-    if (outcome === "holds") good++
-    else trouble.push(...(yield* troubleOf(explored)))
-    if (outcome !== "holds")
-      status = worse(status, outcome === "violated" ? exitStatus.broken : exitStatus.inconclusive)
-  }
-  return { status, good, trouble }
+    if (outcome === "holds") {
+      tally.good++
+      return
+    }
+    tally.trouble.push(...(yield* troubleOf(explored)))
+    tally.status = worse(tally.status, outcome === "violated" ? exitStatus.broken : exitStatus.inconclusive)
+  })
+  return { tally, titles: titles(columns, tableWidth).map(paint.faint), length: tasks.length, row: rowOf }
 })
+
+/** What a part of the check comes to; grows while it runs. */
+interface Tally {
+  status: ExitStatus
+  good: number
+  readonly trouble: Array<string>
+}
 
 /** A scenario that does not hold, in full. */
 const troubleOf = Effect.fnUntraced(function* ({ task, result, report, finding }: Explored) {
@@ -193,7 +292,7 @@ const troubleOf = Effect.fnUntraced(function* ({ task, result, report, finding }
   ]
 })
 
-const huntBugs = Effect.fnUntraced(function* (hunts: ReadonlyArray<Hunt>, saving: boolean) {
+const huntSection = Effect.fnUntraced(function* (hunts: ReadonlyArray<Hunt>, saving: boolean) {
   const { paint, print, tableWidth } = yield* Output
   const columns: ReadonlyArray<Column> = [
     column(
@@ -210,11 +309,10 @@ const huntBugs = Effect.fnUntraced(function* (hunts: ReadonlyArray<Hunt>, saving
       hunts.map(({ bug }) => bug.breaks),
     ),
   ]
-  let good = 0
-  const trouble: Array<string> = []
-  if (hunts.length > 0) yield* print(["", ...titles(columns, tableWidth).map(paint.faint)])
-  for (const { bug, task } of hunts) {
-    const { result, finding } = yield* carryOut(task)
+  const tally: Tally = { status: exitStatus.well, good: 0, trouble: [] }
+  const rowOf = Effect.fnUntraced(function* ({ result, finding }: Explored, position: number) {
+    const bug = hunts[position]?.bug
+    if (bug === undefined) return
     const found = result.violation?.property === bug.breaks
     const cells = [
       bug.id,
@@ -226,20 +324,20 @@ const huntBugs = Effect.fnUntraced(function* (hunts: ReadonlyArray<Hunt>, saving
       bug.breaks,
     ]
     const colour = found ? paint.good : paint.bad
-    yield* print(row(columns, cells, tableWidth, (cell, position) => (position === 1 ? colour(cell) : cell)))
-    if (found) good++
-    else
-      trouble.push(
-        "",
-        `seeded bug ${bug.id} was missed: ${missedText(bug, result.outcome, result.violation?.message ?? result.reason)}`,
-      )
+    yield* print(row(columns, cells, tableWidth, (cell, at) => (at === 1 ? colour(cell) : cell)))
+    if (found) tally.good++
+    else {
+      const why = missedText(bug, result.outcome, result.violation?.message ?? result.reason)
+      tally.trouble.push("", `seeded bug ${bug.id} was missed: ${why}`)
+      tally.status = exitStatus.broken
+    }
     if (saving && finding !== undefined) {
       yield* Effect.mapError(save(yield* SavedDirectory, finding.counterexample), ({ message }) =>
         badInput(`the counterexample cannot be saved: ${printable(message)}`),
       )
     }
-  }
-  return { status: good === hunts.length ? exitStatus.well : exitStatus.broken, good, trouble }
+  })
+  return { tally, titles: ["", ...titles(columns, tableWidth).map(paint.faint)], length: hunts.length, row: rowOf }
 })
 
 const missedText = ({ breaks, scenario }: BugEntry, outcome: string, why: string | undefined): string =>

@@ -18,7 +18,7 @@ import { type BadInput, badInput } from "./errors.ts"
 import { Output } from "./output.ts"
 import { tool } from "./place.ts"
 import { Progress, type Standing } from "./progress.ts"
-import { type Exploring, Session } from "./session.ts"
+import { type Exploring, Session, type Shrinking, statusOf } from "./session.ts"
 
 /** What to explore, and how. */
 export interface Task {
@@ -65,9 +65,13 @@ export const taskName = ({ program: { scenario, mutant } }: Task): string =>
 export const carryOut = Effect.fnUntraced(function* (task: Task, checkpoint?: string) {
   const session = yield* Session
   const output = yield* Output
+  const { milliseconds } = task.budget
+  const what = taskName(task)
+  const progress = new Progress(what, emptyStatistics(), milliseconds === undefined ? undefined : milliseconds / 1000)
   const current: Exploring = {
     phase: "exploring",
-    what: taskName(task),
+    what,
+    line: () => progress.line,
     checkpoint,
     statistics: emptyStatistics(),
     seconds: 0,
@@ -77,29 +81,30 @@ export const carryOut = Effect.fnUntraced(function* (task: Task, checkpoint?: st
       reason: "interrupted",
     }),
   }
-  session.current = current
-  const { milliseconds } = task.budget
-  const progress = new Progress(
-    current.what,
-    current.statistics,
-    milliseconds === undefined ? undefined : milliseconds / 1000,
-  )
-  yield* output.status(() => progress.line)
+  session.underWay.add(current)
+  const status = output.status(() => statusOf(session))
+  yield* status
   const result = yield* resultOf(task, (statistics, seconds, standing) => {
     current.statistics = statistics
     current.seconds = seconds
     progress.note(statistics, seconds, standing)
-    return output.status(() => progress.line)
+    return status
   })
+  session.underWay.delete(current)
   const found = foundIn(task, result)
-  if (result.violation !== undefined) {
-    const report = reportOf(task, result, found)
-    const { violation, statistics } = result
-    session.current = { phase: "shrinking", what: current.what, violation, statistics, report }
+  const { violation, statistics } = result
+  const shrinking: Shrinking | undefined = violation && {
+    phase: "shrinking",
+    what,
+    line: () => `${what}: shrinking`,
+    violation,
+    statistics,
+    report: reportOf(task, result, found),
   }
-  const finding = yield* shrunkFinding(task, result, found)
+  if (shrinking !== undefined) session.underWay.add(shrinking)
+  const finding = yield* shrunkFinding(task, result, found, status)
+  if (shrinking !== undefined) session.underWay.delete(shrinking)
   const report = reportOf(task, result, finding)
-  session.current = undefined
   session.scenarios.push(report)
   return { task, result, finding, report } satisfies Explored
 })
@@ -130,14 +135,11 @@ const shrunkFinding = Effect.fnUntraced(function* (
   task: Task,
   { violation, moves, cycle }: Result,
   found: Finding | undefined,
+  status: Effect.Effect<void>,
 ) {
   if (violation === undefined || moves === undefined) return undefined
   const { property } = violation
-  const output = yield* Output
-  const shrunk = yield* shrinkEffect(
-    [task.scenario, task.program, property, moves, cycle],
-    output.status(() => `${taskName(task)}: shrinking`),
-  )
+  const shrunk = yield* shrinkEffect([task.scenario, task.program, property, moves, cycle], status)
   // Fibers that share a variable can make the memoised engine, which shrinks, find runs that do not exist. The run
   // that the search found is confirmed already.
   return confirmed(task, property, shrunk) ?? found

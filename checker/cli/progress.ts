@@ -37,6 +37,8 @@ export class Progress {
     this.statistics = statistics
     this.standing = standing
     this.elapsed = elapsed
+    // A second pass begins to count anew.
+    if (doneOf(statistics) < (this.past.at(-1)?.done ?? 0)) this.past.length = 0
     this.past.push({ at: elapsed, done: doneOf(statistics) })
     while (this.past.length > 2 && (this.past[1]?.at ?? 0) <= elapsed - recent) this.past.shift()
   }

@@ -20,8 +20,8 @@ export class Session extends Context.Service<
     gaps: ReadonlyArray<ProtocolGaps> | undefined
     /** How many explorations there are to do. */
     planned: number
-    /** What is going on. */
-    current: Exploring | Shrinking | undefined
+    /** What is going on, oldest first. */
+    readonly underWay: Set<Exploring | Shrinking>
   }
 >()("shootdown/cli/Session") {}
 
@@ -30,6 +30,8 @@ export interface Exploring {
   readonly phase: "exploring"
   /** What is explored, as the status line calls it. */
   readonly what: string
+  /** How far it is, in a line. */
+  readonly line: () => string
   /** The figures so far, as an entry of the document. */
   readonly soFar: (statistics: Statistics, seconds: number) => ScenarioReport
   /** The file that it can be taken up from, as the user calls it. */
@@ -42,6 +44,7 @@ export interface Exploring {
 export interface Shrinking {
   readonly phase: "shrinking"
   readonly what: string
+  readonly line: () => string
   readonly violation: Violation
   readonly statistics: Statistics
   /** The exploration as an entry of the document, with the schedule as it was found. */
@@ -57,7 +60,7 @@ export const inSession = Effect.fnUntraced(function* <E, R>(
   work: Effect.Effect<ExitStatus, E, R | Output | Session>,
 ) {
   const output = yield* makeOutput(json)
-  const session = Session.of({ scenarios: [], replays: undefined, gaps: undefined, planned: 0, current: undefined })
+  const session = Session.of({ scenarios: [], replays: undefined, gaps: undefined, planned: 0, underWay: new Set() })
   const status = yield* work.pipe(
     Effect.provideService(Output, output),
     Effect.provideService(Session, session),
@@ -76,21 +79,23 @@ const reportOf = ({ scenarios, replays, gaps }: Session["Service"]): Report => (
   ...(gaps === undefined ? {} : { gaps }),
 })
 
+/** What is going on, in a line. */
+export const statusOf = ({ underWay }: Session["Service"]): string =>
+  [...underWay].map(({ line }) => line()).join(" | ")
+
 const interrupted = Effect.fnUntraced(function* (session: Session["Service"], output: Output["Service"]) {
-  const { current, scenarios, planned } = session
-  if (current?.phase === "shrinking") scenarios.push(current.report)
+  const { underWay, scenarios, planned } = session
+  for (const each of underWay) if (each.phase === "shrinking") scenarios.push(each.report)
   const done = `${scenarios.length} of ${planned} explorations were done`
-  yield* output.print(["", ...interruptedLines(current, done, output.width)])
-  if (current?.phase === "exploring") scenarios.push(current.soFar(current.statistics, current.seconds))
+  const lines = [...underWay].flatMap((each) => interruptedLines(each, done, output.width))
+  yield* output.print(["", ...(lines.length === 0 ? [`interrupted; ${done}`] : lines)])
+  for (const each of underWay) {
+    if (each.phase === "exploring") scenarios.push(each.soFar(each.statistics, each.seconds))
+  }
   yield* output.document({ ...reportOf(session), interrupted: true })
 })
 
-const interruptedLines = (
-  current: Session["Service"]["current"],
-  done: string,
-  width: number,
-): ReadonlyArray<string> => {
-  if (current === undefined) return [`interrupted; ${done}`]
+const interruptedLines = (current: Exploring | Shrinking, done: string, width: number): ReadonlyArray<string> => {
   const { phase, what, statistics } = current
   if (phase === "exploring") {
     const figures = `${figuresText(statistics)}, ${seconds(current.seconds)}`

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import { type Cell, cell, enterLoop, step } from "../../checker/program/index.ts"
 import { type HmmPfn, hmmRangeFault } from "../hmm/rangeFault.ts"
 import { mmput } from "../mm/exit.ts"
-import { type Content, folioOf } from "../mm/folio.ts"
+import { type Content, type Folios, folioOf, isLive } from "../mm/folio.ts"
 import { type Mm, mmapReadLock, mmapReadUnlock } from "../mm/mm.ts"
 import { at, pagesOf, type Range } from "../mm/range.ts"
 import type { NotifierRange } from "../notifier/events.ts"
@@ -81,13 +81,23 @@ export const mirrorFault = Effect.fnUntraced(function* (device: MirrorDevice, wr
     }
     for (const [position, va] of pagesOf(range).entries()) {
       yield* step("device_map", [device.name, va], () => {
-        at(pageTable, va).value = pfns[position] ?? null
+        const pfn = pfns[position] ?? null
+        at(pageTable, va).value = pfn
+        markDirty(mm.system.folios, pfn)
       })
     }
     yield* mutexUnlock(lock)
     return true
   }
 })
+
+/**
+ * What the device may store to is dirty from now on: the CPU's page table will not tell
+ * (drivers/gpu/drm/xe/xe_hmm.c: xe_mark_range_accessed).
+ */
+const markDirty = (all: Folios, pfn: HmmPfn | null): void => {
+  if (pfn?.write && pfn.page !== null && isLive(all, pfn.page)) folioOf(all, pfn.page).dirty = true
+}
 
 /** Drops all that the device maps, under the driver's lock: what a driver does before it removes its subscription. */
 export const mirrorTearDown = Effect.fnUntraced(function* (device: MirrorDevice) {

@@ -3,12 +3,13 @@ import * as Effect from "effect/Effect"
 import { guardedStep, self, step } from "../../checker/program/index.ts"
 import { allocAnonFolio, type FaultResult, lockedVma } from "../mm/fault.ts"
 import { type Frame, folioOf, folioPut } from "../mm/folio.ts"
-import { hasTable, type Mm, pageTableLock } from "../mm/mm.ts"
+import { hasTable, type Mm, pageTableLock, tableOf } from "../mm/mm.ts"
 import { type Access, present } from "../mm/pte.ts"
-import { at } from "../mm/range.ts"
+import { at, pagesOf } from "../mm/range.ts"
 import { addFileRmap, addNewAnonRmap } from "../mm/rmap.ts"
 import type { System } from "../mm/system.ts"
 import { mostAccess, type Vma } from "../mm/vma.ts"
+import { areaOf } from "../mm/vmaMerge.ts"
 import { downRead, upRead } from "../sync/rwsem.ts"
 import { underLock } from "../sync/spinlock.ts"
 import { filemapAddFolio, type Inode, inodeOf, withinSize } from "./inode.ts"
@@ -19,8 +20,58 @@ const backing = (mm: Mm, va: number): { readonly file: Inode; readonly vma: Vma 
   return { file: inodeOf(mm.system, vma.file ?? ""), vma }
 }
 
-/** `do_read_fault`, `do_cow_fault` and `do_shared_fault`: a page of a file, or a private copy of it, is mapped. */
+/**
+ * `do_cow_fault`: a private copy of a page of a file is mapped. The page for it is allocated, and the area given its
+ * anon_vma, before the file is looked at.
+ */
+export const cowFault = Effect.fnUntraced(function* (mm: Mm, va: number) {
+  const fresh = yield* allocAnonFolio(mm, va, "do_cow_fault: folio_prealloc")
+  if (fresh === null) return "OOM" as const
+  const { result, used } = yield* faultPage(mm, va, true, fresh)
+  if (!used) yield* step("do_cow_fault: folio_put", [fresh.pfn], () => folioPut(mm.system.folios, fresh))
+  return result
+})
+
+/** `do_read_fault` and `do_shared_fault`: a page of a file is mapped. */
 export const fileFault = Effect.fnUntraced(function* (mm: Mm, va: number, write: boolean) {
+  if (!write && mm.system.faultAround > 1 && (yield* doFaultAround(mm, va))) return "done" as const
+  return (yield* faultPage(mm, va, write, null)).result
+})
+
+/**
+ * `do_fault_around`, `filemap_map_pages`: maps what is cached of the area around a page, as far as its page table goes
+ * and nobody has locked it.
+ *
+ * @returns whether the page itself was among it
+ */
+const doFaultAround = (mm: Mm, va: number): Effect.Effect<boolean> =>
+  underLock(pageTableLock(mm, va), "filemap_map_pages", [mm.name, va], () => {
+    if (!hasTable(mm, va)) return true
+    const { folios, faultAround } = mm.system
+    const area = areaOf(mm, va)
+    const window = Math.floor(va / faultAround)
+    for (const near of pagesOf(area)) {
+      if (Math.floor(near / faultAround) !== window || tableOf(mm, near) !== tableOf(mm, va)) continue
+      const { file, vma } = backing(mm, near)
+      const cached = withinSize(file, vma.pgoff) ? at(file.cache, vma.pgoff).value : null
+      if (cached === null || at(mm.pte, near).value !== null) continue
+      const folio = folioOf(folios, cached)
+      if (folio.lock !== "") continue
+      folio.refcount++
+      addFileRmap(folio)
+      mm.rss.file++
+      at(mm.pte, near).value = present(cached, fileAccess(vma, file, false))
+    }
+    return at(mm.pte, va).value !== null
+  })
+
+/**
+ * `__do_fault` and `finish_fault`.
+ *
+ * @param fresh the page for a private copy, if one is to be mapped
+ * @returns also whether that page was used or, where somebody was faster, given back
+ */
+const faultPage = Effect.fnUntraced(function* (mm: Mm, va: number, write: boolean, fresh: Frame | null) {
   const { system } = mm
   const { folios } = system
   const found = yield* step("filemap_get_folio", [mm.name, va], () => {
@@ -28,25 +79,18 @@ export const fileFault = Effect.fnUntraced(function* (mm: Mm, va: number, write:
     if (!withinSize(file, vma.pgoff)) return "SIGBUS"
     const cached = at(file.cache, vma.pgoff).value
     if (cached !== null) folioOf(folios, cached).refcount++
-    return { name: file.name, index: vma.pgoff, cached, copy: write && !vma.shared }
+    return { name: file.name, index: vma.pgoff, cached }
   })
-  if (found === "SIGBUS") return found
-  const { name, index, cached, copy } = found
+  if (found === "SIGBUS") return unused(found)
+  const { name, index, cached } = found
   const file = inodeOf(system, name)
-  if (cached === null) return yield* filemapCreateFolio(system, file, index)
+  if (cached === null) return unused(yield* filemapCreateFolio(system, file, index))
 
   const locked = yield* lockFolio(system, file, cached, index)
-  if (locked !== "locked") return locked
-  let fresh: Frame | null = null
-  if (copy) {
-    fresh = yield* allocAnonFolio(mm, va, "do_cow_fault: folio_prealloc")
-    if (fresh === null) {
-      yield* unlockPut(system, cached)
-      return "OOM" as const
-    }
-    const to = fresh
+  if (locked !== "locked") return unused(locked)
+  if (fresh !== null) {
     yield* step("do_cow_fault: copy_mc_user_highpage", [mm.name, va], () => {
-      folioOf(folios, to).content = folioOf(folios, cached).content
+      folioOf(folios, fresh).content = folioOf(folios, cached).content
     })
   }
   const mapped = yield* underLock(pageTableLock(mm, va), "finish_fault", [mm.name, va], () => {
@@ -76,8 +120,12 @@ export const fileFault = Effect.fnUntraced(function* (mm: Mm, va: number, write:
       folioOf(folios, cached).lock = ""
     })
   } else yield* unlockPut(system, cached)
-  return mapped === "SIGBUS" ? mapped : ("done" as const)
+  const result: FaultResult = mapped === "SIGBUS" ? mapped : "done"
+  return { result, used: true }
 })
+
+/** What `faultPage` comes to where it maps nothing. */
+const unused = (result: FaultResult) => ({ result, used: false })
 
 /** What an entry for a page of the cache may allow: private ones no stores, shared ones none that the file must hear of first. */
 const fileAccess = (vma: Vma, file: Inode, write: boolean): Access => {

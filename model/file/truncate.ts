@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { guardedStep, self, step } from "../../checker/program/index.ts"
 import { Errno } from "../errno.ts"
 import { type Frame, folioOf, folioPut, zeroes } from "../mm/folio.ts"
-import { at, pagesOf, type Range } from "../mm/range.ts"
+import { at, isWithin, pagesOf, type Range } from "../mm/range.ts"
 import { mmOf, type Place } from "../mm/rmap.ts"
 import type { System } from "../mm/system.ts"
 import { type ZapDetails, zapPageRange } from "../mm/unmap.ts"
@@ -47,7 +47,7 @@ export const truncate = Effect.fnUntraced(function* (system: System, file: Inode
  * @throws Errno EINVAL for a range that cannot be
  */
 export const punchHole = Effect.fnUntraced(function* (system: System, file: Inode, hole: Range) {
-  if (hole.start < 0 || hole.start >= hole.end || hole.end > file.cache.length) {
+  if (!isWithin(file.cache.length, hole)) {
     return yield* new Errno({ call: "fallocate", errno: "EINVAL" })
   }
   yield* mutexLock(file.lock)

@@ -59,7 +59,7 @@ const userAccess = Effect.fnUntraced(function* (
  * walked, its accessed and dirty bits are set and the TLB filled. Within a step; `null` is a page fault.
  */
 const translate = (mm: Mm, cpu: string, va: number, write: boolean): TlbEntry | null => {
-  if (va >= mm.pages) return null
+  if (mm.pte[va] === undefined) return null
   const cached = at(tlbOf(mm, cpu), va)
   const entry = cached.value
   if (entry !== null && (!write || (entry.write && entry.dirty))) return entry

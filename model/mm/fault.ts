@@ -1,7 +1,7 @@
 /** Page faults (mm/memory.c: handle_mm_fault). */
 import * as Effect from "effect/Effect"
 import { assert, guardedStep, step } from "../../checker/program/index.ts"
-import { fileFault } from "../file/fault.ts"
+import { cowFault, fileFault } from "../file/fault.ts"
 import { underLock } from "../sync/spinlock.ts"
 import { doWpPage } from "./cow.ts"
 import { type Frame, folioAlloc, folioOf, folioPut } from "./folio.ts"
@@ -11,7 +11,8 @@ import { isWritable, type Migration, type Present, type Pte, present, pteSame, t
 import { at } from "./range.ts"
 import { addNewAnonRmap } from "./rmap.ts"
 import { doSwapPage } from "./swapIn.ts"
-import { mostAccess, sameVma, type Vma } from "./vma.ts"
+import { mostAccess, type Vma } from "./vma.ts"
+import { areaOf, giveAnonVma } from "./vmaMerge.ts"
 
 /** What a fault is for (FAULT_FLAG_WRITE, FAULT_FLAG_UNSHARE). */
 export interface FaultFlags {
@@ -24,7 +25,7 @@ export type FaultResult = "done" | "SIGBUS" | "OOM"
 
 /** What `handle_pte_fault` finds, and what it therefore calls. */
 type Found =
-  | { readonly call: "nothing" | "__pte_alloc" | "do_anonymous_page" | "do_fault" | "SIGBUS" }
+  | { readonly call: "nothing" | "__pte_alloc" | "do_anonymous_page" | "do_fault" | "do_cow_fault" | "SIGBUS" }
   | { readonly call: "do_swap_page"; readonly pte: Swap }
   | { readonly call: "migration_entry_wait"; readonly pte: Migration }
   | { readonly call: "do_numa_page"; readonly pte: Present }
@@ -48,6 +49,8 @@ export const handleMmFault = Effect.fnUntraced(function* (mm: Mm, va: number, fl
       return yield* doAnonymousPage(mm, va, flags.write)
     case "do_fault":
       return yield* fileFault(mm, va, flags.write)
+    case "do_cow_fault":
+      return yield* cowFault(mm, va)
     case "do_swap_page":
       return yield* doSwapPage(mm, va, found.pte, flags.write)
     case "migration_entry_wait":
@@ -65,7 +68,8 @@ const handlePteFault = (mm: Mm, va: number, { write, unshare }: FaultFlags): Fou
   const pte = at(mm.pte, va).value
   switch (pte?.kind) {
     case undefined:
-      return { call: vma.file === null ? "do_anonymous_page" : "do_fault" }
+      if (vma.file === null) return { call: "do_anonymous_page" }
+      return { call: write && !vma.shared ? "do_cow_fault" : "do_fault" }
     case "swap":
       return { call: "do_swap_page", pte }
     case "migration":
@@ -131,20 +135,7 @@ export const allocAnonFolio = (mm: Mm, va: number, name: string): Effect.Effect<
 
 /** `__anon_vma_prepare`, for the whole area that the page is in. Within a step. */
 export const anonVmaPrepare = (mm: Mm, va: number): void => {
-  const vma = lockedVma(mm, va)
-  if (vma.anonVmas.length > 0) return
-  const areaReaches = (from: number, by: 1 | -1): number => {
-    const here = findVma(mm, from)
-    const there = findVma(mm, from + by)
-    const joined = here !== null && there !== null && (by === 1 ? sameVma(here, there) : sameVma(there, here))
-    return joined ? areaReaches(from + by, by) : from
-  }
-  const first = areaReaches(va, -1)
-  const last = areaReaches(va, 1)
-  for (let page = first; page <= last; page++) {
-    const cell = at(mm.vma, page)
-    if (cell.value !== null) cell.value = { ...cell.value, anonVmas: [mm.name] }
-  }
+  if (lockedVma(mm, va).anonVmas.length === 0) giveAnonVma(mm, areaOf(mm, va))
 }
 
 /** `do_numa_page`, where the page may stay: gives back the access that the VMA allows. */

@@ -23,6 +23,7 @@ import { addFileRmap, addNewAnonRmap, canChangeTrees, isAnon, tryDupAnonRmap } f
 import { swapDuplicate } from "./swap.ts"
 import { flushTlbMm } from "./tlb.ts"
 import { areasIn, isCow, mostAccess } from "./vma.ts"
+import { anonVmaAlloc } from "./vmaMerge.ts"
 
 /**
  * `dup_mmap`: the child gets the parent's areas and shares its private pages, which neither may write from then on.
@@ -57,14 +58,16 @@ export const dupMmap = Effect.fnUntraced(function* (parent: Mm, child: Mm) {
 
 /** Copies an area; returns whether its page table is to be copied too (`vma_needs_copy`): what can be faulted in again is not. */
 const dupArea = (parent: Mm, child: Mm, area: Range): boolean => {
+  const first = findVma(parent, area.start)
+  if (first === null) return false
+  const inherited = first.anonVmas.length > 0 && !first.wipeOnFork
+  // anon_vma_fork: one of its own for each area, besides those of its forebears.
+  const anonVmas = inherited ? [...first.anonVmas, anonVmaAlloc(child)] : []
   for (const va of pagesOf(area)) {
     const vma = findVma(parent, va)
-    if (vma === null) continue
-    const inherited = vma.anonVmas.length > 0 && !vma.wipeOnFork
-    at(child.vma, va).value = { ...vma, locked: false, anonVmas: inherited ? [...vma.anonVmas, child.name] : [] }
+    if (vma !== null) at(child.vma, va).value = { ...vma, locked: false, anonVmas }
   }
-  const first = findVma(parent, area.start)
-  return first !== null && first.anonVmas.length > 0 && !first.wipeOnFork
+  return inherited
 }
 
 /** `copy_page_range`; false when there is no memory. */
@@ -142,6 +145,7 @@ const copyOneEntry = (parent: Mm, child: Mm, va: number, prealloc: Frame | null)
       return "copied"
     }
     case "marker":
+      target.value = pte
       return "copied"
     case "present":
       return copyPresentPte(parent, child, va, pte, prealloc)

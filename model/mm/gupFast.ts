@@ -1,6 +1,7 @@
 /** Getting and pinning user pages without locks (mm/gup.c: gup_fast). */
 import * as Effect from "effect/Effect"
 import { assert, self, step } from "../../checker/program/index.ts"
+import { Errno } from "../errno.ts"
 import { type Folio, folioOf, folioTryGet } from "./folio.ts"
 import { type GupFlags, getUserPages, how, mustUnshare, putUserPage, type UserPage, ungrab } from "./gup.ts"
 import { type Mm, tableOf } from "./mm.ts"
@@ -11,8 +12,11 @@ import { isAnon } from "./rmap.ts"
 /**
  * `get_user_pages_fast` and `pin_user_pages_fast` of one page, by a thread of the process: without locks, interrupts
  * off, which keeps page tables from being freed; where that does not do, as `getUserPages`.
+ *
+ * @throws Errno as `getUserPages`
  */
 export const getUserPagesFast = Effect.fnUntraced(function* (mm: Mm, va: number, flags: GupFlags) {
+  if (mm.pte[va] === undefined) return yield* new Errno({ call: "get_user_pages_fast", errno: "EFAULT" })
   const page = yield* gupFast(mm, va, flags)
   return page ?? (yield* getUserPages(mm, va, flags))
 })

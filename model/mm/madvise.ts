@@ -9,7 +9,7 @@ import { folioOf } from "./folio.ts"
 import { gatherEntry, owesFlush, tlbFinishMmu, tlbGather } from "./gather.ts"
 import { findVma, type Mm, mmapReadLock, mmapReadUnlock, pageTableLock } from "./mm.ts"
 import { at, isWithin, pagesOf, type Range } from "./range.ts"
-import { reclaimPage } from "./reclaim.ts"
+import { pageoutPage } from "./reclaim.ts"
 import { isAnon } from "./rmap.ts"
 import { folioFreeSwap, swapFree } from "./swap.ts"
 import { zapPageRange } from "./unmap.ts"
@@ -19,19 +19,24 @@ import { areasIn } from "./vma.ts"
 export type Advice = "MADV_DONTNEED" | "MADV_FREE" | "MADV_COLD" | "MADV_PAGEOUT"
 
 /**
- * `madvise`, of every area in the range; where there is none the rest is done all the same, and the call fails.
+ * `madvise`, of every area in the range; where there is none the rest is done all the same, and the call fails. Without
+ * pages there is nothing to do.
  *
- * @throws Errno EINVAL for a range that cannot be, or advice that does not fit an area; ENOMEM where nothing is mapped
+ * @throws Errno EINVAL for a range that is none, and at the first area that the advice does not fit; ENOMEM where nothing is mapped
  */
 export const madvise = Effect.fnUntraced(function* (mm: Mm, range: Range, advice: Advice) {
-  if (!isWithin(mm.pages, range)) return yield* new Errno({ call: "madvise", errno: "ENOMEM" })
+  if (range.start === range.end) return
+  if (range.start > range.end) return yield* new Errno({ call: "madvise", errno: "EINVAL" })
+  const inside = { start: range.start, end: Math.min(range.end, mm.pages) }
+  if (!isWithin(mm.pages, inside)) return yield* new Errno({ call: "madvise", errno: "ENOMEM" })
   yield* mmapReadLock(mm)
   const { areas, holes } = yield* step(advice, [mm.name, range.start, range.end], () => {
-    const found = areasIn((va) => findVma(mm, va), range)
+    const found = areasIn((va) => findVma(mm, va), inside)
+    const isWhole = inside.end === range.end && pagesOf(inside).every((va) => findVma(mm, va) !== null)
     const fitting = found.findIndex(({ start }) => !fits(mm, start, advice))
     return {
       areas: fitting === -1 ? found : found.slice(0, fitting),
-      holes: fitting === -1 ? (pagesOf(range).some((va) => findVma(mm, va) === null) ? "ENOMEM" : "") : "EINVAL",
+      holes: fitting !== -1 ? "EINVAL" : isWhole ? "" : "ENOMEM",
     } as const
   })
   for (const area of areas) yield* adviseArea(mm, area, advice)
@@ -120,5 +125,5 @@ const madviseCold = Effect.fnUntraced(function* (mm: Mm, area: Range) {
 
 /** `madvise_pageout_single_vma`: pages that only this entry maps are isolated and reclaimed. */
 const madvisePageout = Effect.fnUntraced(function* (mm: Mm, area: Range) {
-  for (const va of pagesOf(area)) yield* reclaimPage(mm, va, "madvise_cold_or_pageout_pte_range")
+  for (const va of pagesOf(area)) yield* pageoutPage(mm, va)
 })

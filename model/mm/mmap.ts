@@ -7,6 +7,7 @@ import { type Mm, mmapWriteLock, mmapWriteUnlock } from "./mm.ts"
 import { doMunmap } from "./mremap.ts"
 import { at, isWithin, pagesOf, type Range } from "./range.ts"
 import { anonymous, type Protection } from "./vma.ts"
+import { vmaMerge } from "./vmaMerge.ts"
 
 /** What is to be mapped: private or shared; anonymous where there is no file. Shared anonymous memory is given a shmem file. */
 export interface Mapping {
@@ -18,10 +19,13 @@ export interface Mapping {
 /**
  * `mmap` with MAP_FIXED: maps a range, over whatever was mapped there.
  *
- * @throws Errno EINVAL for a range without pages, ENOMEM for one beyond the address space
+ * @throws Errno EINVAL for a range without pages or a place in the file that is none, ENOMEM for one beyond the address space
  */
 export const mmap = Effect.fnUntraced(function* (mm: Mm, range: Range, { prot, shared, file }: Mapping) {
   if (range.start >= range.end) return yield* new Errno({ call: "mmap", errno: "EINVAL" })
+  if (file !== undefined && !(Number.isInteger(file.pgoff) && file.pgoff >= 0)) {
+    return yield* new Errno({ call: "mmap", errno: "EINVAL" })
+  }
   if (!isWithin(mm.pages, range)) return yield* new Errno({ call: "mmap", errno: "ENOMEM" })
   if (shared && file === undefined) throw new TypeError("shared anonymous memory needs a shmem file")
   yield* mmapWriteLock(mm)
@@ -29,8 +33,10 @@ export const mmap = Effect.fnUntraced(function* (mm: Mm, range: Range, { prot, s
   yield* step("__mmap_region", [mm.name, range.start, range.end], () => {
     for (const [position, va] of pagesOf(range).entries()) {
       const pgoff = file === undefined ? va : file.pgoff + position
-      at(mm.vma, va).value = { ...anonymous, prot, shared, file: file?.inode.name ?? null, pgoff }
+      const accounted = prot === "rw" && !shared
+      at(mm.vma, va).value = { ...anonymous, prot, shared, file: file?.inode.name ?? null, pgoff, accounted }
     }
+    vmaMerge(mm, range)
   })
   yield* mmapWriteUnlock(mm)
 })

@@ -13,6 +13,7 @@ import { canChangeTrees } from "./rmap.ts"
 import { dropTranslations } from "./tlb.ts"
 import { detachVmas, unmapVmas } from "./unmap.ts"
 import { areasIn } from "./vma.ts"
+import { areaOf, vmaMerge } from "./vmaMerge.ts"
 
 /** Unmaps a range with `mmap_lock` held for write, as `do_munmap` does for others. */
 export const doMunmap = Effect.fnUntraced(function* (mm: Mm, range: Range) {
@@ -28,38 +29,87 @@ export const doMunmap = Effect.fnUntraced(function* (mm: Mm, range: Range) {
 
 /**
  * `mremap`: shrinks or grows where it is, or, given a place (MREMAP_MAYMOVE | MREMAP_FIXED), moves there, over whatever
- * is mapped.
+ * is mapped. A range of shared memory without pages is mapped there once more.
  *
- * @throws Errno EINVAL for ranges that cannot be or overlap; EFAULT where the old range is not one area; ENOMEM where
- * there is no room to grow
+ * @throws Errno EINVAL for ranges that cannot be or overlap; EFAULT where the old range is not within one area, unless
+ * it only moves; ENOMEM where there is no room to grow
  */
 export const mremap = Effect.fnUntraced(function* (mm: Mm, old: Range, pages: number, to?: number) {
-  const fail = (errno: "EINVAL" | "EFAULT" | "ENOMEM") => new Errno({ call: "mremap", errno })
-  const target = { start: to ?? old.start, end: (to ?? old.start) + pages }
-  if (!isWithin(mm.pages, old) || !isWithin(mm.pages, target)) return yield* fail("EINVAL")
-  if (to !== undefined && overlaps(old, target)) return yield* fail("EINVAL")
-  yield* mmapWriteLock(mm)
-  const kept = { start: old.start, end: Math.min(old.end, old.start + pages) }
-  const grown = { start: old.end, end: old.start + pages }
-  const error = yield* step("check_prep_vma", [mm.name, old.start, old.end], () => {
-    const areas = areasIn((va) => findVma(mm, va), old)
-    const whole = areas.length === 1 && areas[0]?.start === old.start && areas[0].end === old.end
-    if (!whole) return "EFAULT" as const
-    if (to !== undefined || grown.start >= grown.end) return null
-    return pagesOf(grown).some((va) => findVma(mm, va) !== null) ? ("ENOMEM" as const) : null
-  })
-  if (error !== null) {
-    yield* mmapWriteUnlock(mm)
-    return yield* fail(error)
+  const fail = (errno: MremapError) => new Errno({ call: "mremap", errno })
+  const isRange = Number.isInteger(old.start) && Number.isInteger(old.end) && 0 <= old.start && old.start <= old.end
+  if (!isRange || !Number.isInteger(pages) || pages < 1) return yield* fail("EINVAL")
+  if (to !== undefined) {
+    const target = { start: to, end: to + pages }
+    if (!isWithin(mm.pages, target) || overlaps(old, target)) return yield* fail("EINVAL")
   }
-  if (to !== undefined) yield* doMunmap(mm, target)
-  if (kept.end < old.end) yield* doMunmap(mm, { start: kept.end, end: old.end })
-  if (to === undefined) yield* expandVma(mm, old, grown)
-  else yield* moveVma(mm, kept, target)
+  yield* mmapWriteLock(mm)
+  const error =
+    to === undefined
+      ? yield* mremapAt(mm, old, pages)
+      : pages === old.end - old.start
+        ? yield* remapMove(mm, old, to)
+        : yield* mremapTo(mm, old, pages, to)
   yield* mmapWriteUnlock(mm)
+  if (error !== null) return yield* fail(error)
 })
 
-/** `vma_expand`: the area reaches further. */
+type MremapError = "EINVAL" | "EFAULT" | "ENOMEM"
+
+/** `remap_move`: every area in the range moves, each over what is mapped at its place; what is at the place of a hole stays. */
+const remapMove = Effect.fnUntraced(function* (mm: Mm, old: Range, to: number) {
+  const areas = yield* step("remap_move", [mm.name, old.start, old.end, to], () => {
+    const range = { start: old.start, end: Math.min(old.end, mm.pages) }
+    return findVma(mm, old.start) === null ? [] : areasIn((va) => findVma(mm, va), range)
+  })
+  if (areas.length === 0) return "EFAULT" as const
+  for (const { start, end } of areas) {
+    const target = { start: to + start - old.start, end: to + end - old.start }
+    yield* doMunmap(mm, target)
+    yield* moveVma(mm, { start, end }, target)
+  }
+  return null
+})
+
+/** `mremap_at`: shrinks, over areas and holes, or grows one area. */
+const mremapAt = Effect.fnUntraced(function* (mm: Mm, old: Range, pages: number) {
+  const end = old.start + pages
+  const error = yield* step("check_prep_vma", [mm.name, old.start, old.end], (): MremapError | null => {
+    if (findVma(mm, old.start) === null) return "EFAULT"
+    if (end <= old.end) return end < old.end && old.end > mm.pages ? "EINVAL" : null
+    const misfit = checkResize(mm, old, old.end - old.start)
+    if (misfit !== null) return misfit
+    const isFree = pagesOf({ start: old.end, end: Math.min(end, mm.pages) }).every((va) => findVma(mm, va) === null)
+    return areaOf(mm, old.start).end === old.end && end <= mm.pages && isFree ? null : "ENOMEM"
+  })
+  if (error !== null) return error
+  if (end < old.end) yield* doMunmap(mm, { start: end, end: old.end })
+  else yield* expandVma(mm, old, { start: old.end, end })
+  return null
+})
+
+/** `mremap_to`: to another place with another size. That the rest of the old range cannot be unmapped shows only then. */
+const mremapTo = Effect.fnUntraced(function* (mm: Mm, old: Range, pages: number, to: number) {
+  const kept = { start: old.start, end: Math.min(old.end, old.start + pages) }
+  const error = yield* step("check_prep_vma", [mm.name, old.start, old.end], () =>
+    findVma(mm, old.start) === null ? "EFAULT" : checkResize(mm, old, kept.end - kept.start),
+  )
+  if (error !== null) return error
+  yield* doMunmap(mm, { start: to, end: to + pages })
+  if (kept.end < old.end) {
+    if (old.end > mm.pages) return "EINVAL" as const
+    yield* doMunmap(mm, { start: kept.end, end: old.end })
+  }
+  const moved = yield* moveVma(mm, kept, { start: to, end: to + pages })
+  return moved ? null : ("EFAULT" as const)
+})
+
+/** What `check_prep_vma` has against changing the size of an area of which so many pages are to stay. Within a step. */
+const checkResize = (mm: Mm, old: Range, pages: number): "EINVAL" | "EFAULT" | null => {
+  if (old.start === old.end && findVma(mm, old.start)?.shared === false) return "EINVAL"
+  return old.start + pages > areaOf(mm, old.start).end ? "EFAULT" : null
+}
+
+/** `vma_merge_extend`: the area reaches further. */
 const expandVma = Effect.fnUntraced(function* (mm: Mm, old: Range, grown: Range) {
   if (grown.start >= grown.end) return
   yield* vmaStartWrite(mm, old)
@@ -69,28 +119,38 @@ const expandVma = Effect.fnUntraced(function* (mm: Mm, old: Range, grown: Range)
     for (const [further, va] of pagesOf(grown).entries()) {
       at(mm.vma, va).value = { ...last, pgoff: last.pgoff + 1 + further }
     }
+    vmaMerge(mm, grown)
   })
 })
 
-/** `move_vma`: a copy of the area at the new place, the entries moved over, the old area unmapped. */
+/**
+ * `move_vma`: a copy of the area at the new place, the entries moved over, the old range unmapped.
+ *
+ * @returns false when the area is gone: it was at the new place itself
+ */
 const moveVma = Effect.fnUntraced(function* (mm: Mm, old: Range, target: Range) {
   yield* vmaStartWrite(mm, old)
-  yield* guardedStep(
+  const copied = yield* guardedStep(
     "copy_vma",
     [mm.name, old.start, target.start],
     () => canChangeTrees(mm, old),
     () => {
       const first = findVma(mm, old.start)
-      if (first === null) return
+      if (first === null) return false
       // An area of which nothing was ever stored is told by where it is.
       const pgoff = first.file === null && first.anonVmas.length === 0 ? target.start : first.pgoff
       for (const [position, va] of pagesOf(target).entries()) {
         at(mm.vma, va).value = { ...first, pgoff: pgoff + position }
       }
+      vmaMerge(mm, target)
+      return true
     },
   )
-  yield* movePageTables(mm, old, target.start)
-  yield* doMunmap(mm, old)
+  if (copied && old.start < old.end) {
+    yield* movePageTables(mm, old, target.start)
+    yield* doMunmap(mm, old)
+  }
+  return copied
 })
 
 /** `move_page_tables`: only the old range is announced, in the new one nothing was mapped. */

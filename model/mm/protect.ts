@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import { step } from "../../checker/program/index.ts"
 import { Errno } from "../errno.ts"
-import { type NotifierRange, notifierRange } from "../notifier/events.ts"
+import { type NotifierCaller, type NotifierRange, notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/interval.ts"
 import { keep, release, underLock } from "../sync/spinlock.ts"
 import { folioOf, maybePinned } from "./folio.ts"
@@ -22,31 +22,42 @@ import {
 import type { Access, Present } from "./pte.ts"
 import { at, isWithin, pagesOf, type Range } from "./range.ts"
 import { isAnon } from "./rmap.ts"
-import { areasIn, mostAccess, type Protection } from "./vma.ts"
+import { areasIn, mostAccess, type Protection, type Vma } from "./vma.ts"
+import { vmaMerge } from "./vmaMerge.ts"
 
 /**
- * `mprotect`. Where nothing is mapped it stops, with what came before changed.
+ * `mprotect`. Where nothing is mapped it stops, with what came before changed; without pages there is nothing to do.
  *
  * @throws Errno ENOMEM where the range has pages that are not mapped, or lie beyond the address space
  */
 export const mprotect = Effect.fnUntraced(function* (mm: Mm, range: Range, prot: Protection) {
-  if (!isWithin(mm.pages, range)) return yield* new Errno({ call: "mprotect", errno: "ENOMEM" })
+  if (range.start === range.end) return
+  const inside = { start: range.start, end: Math.min(range.end, mm.pages) }
+  if (!isWithin(mm.pages, inside)) return yield* new Errno({ call: "mprotect", errno: "ENOMEM" })
   yield* mmapWriteLock(mm)
   const areas = yield* step("mprotect_fixup", [mm.name, range.start, range.end, prot], () => {
-    const hole = pagesOf(range).find((va) => findVma(mm, va) === null) ?? range.end
+    const hole = pagesOf(inside).find((va) => findVma(mm, va) === null) ?? inside.end
     return areasIn((va) => findVma(mm, va), { start: range.start, end: hole })
   })
   for (const area of areas) {
     yield* vmaStartWrite(mm, area)
-    yield* step("vma_set_page_prot", [mm.name, area.start, area.end, prot], () =>
-      changeVmas(mm, area, (vma) => ({ ...vma, prot })),
-    )
+    yield* step("vma_set_page_prot", [mm.name, area.start, area.end, prot], () => {
+      if (vmaOf(mm, area.start).prot === prot) return
+      changeVmas(mm, area, (vma) => ({ ...vma, prot, accounted: accountedAs(vma, prot) }))
+      vmaMerge(mm, area)
+    })
     yield* changeProtection(mm, area, "change_protection", (va) => mostAccess(vmaOf(mm, va)))
   }
   yield* mmapWriteUnlock(mm)
   const reached = areas.at(-1)?.end ?? range.start
   if (reached < range.end) return yield* new Errno({ call: "mprotect", errno: "ENOMEM" })
 })
+
+/** Whether an area is accounted for when its protection changes: if it may be stored to, and as long as it may have private pages. */
+const accountedAs = (vma: Vma, prot: Protection): boolean => {
+  if (prot === "rw") return !vma.shared
+  return vma.accounted && !(vma.file === null && vma.anonVmas.length === 0)
+}
 
 const vmaOf = (mm: Mm, va: number) => {
   const vma = findVma(mm, va)
@@ -80,7 +91,7 @@ export const changeProtNuma = Effect.fnUntraced(function* (mm: Mm, range: Range)
 const changeProtection = Effect.fnUntraced(function* (
   mm: Mm,
   area: Range,
-  by: string,
+  by: NotifierCaller,
   accessOf: (va: number, pte: Present) => Access,
 ) {
   const gather = tlbGather(mm)

@@ -21,13 +21,22 @@ export type Reclaimed = "reclaimed" | "kept" | "nothing"
  * Reclaims the page that is mapped at an address, if one is: isolates it from the LRU, ages it, writes it to swap or to
  * its file, unmaps it everywhere and frees it, unless somebody uses it.
  *
- * @param by how the isolation is called: `isolate_folios`, or the system call that asks for it
  */
-export const reclaimPage = Effect.fnUntraced(function* (mm: Mm, va: number, by = "isolate_folios") {
-  const { system } = mm
-  const frame = yield* step(by, [mm.name, va], () => isolateFolio(mm, va))
-  if (frame === null) return "nothing" as const
-  return yield* shrinkFolio(system, frame)
+export const reclaimPage = Effect.fnUntraced(function* (mm: Mm, va: number) {
+  const frame = yield* step("isolate_folios", [mm.name, va], () => isolateFolio(mm, va))
+  return frame === null ? "nothing" : yield* shrinkFolio(mm.system, frame, false)
+})
+
+/**
+ * The same at the process's own wish (MADV_PAGEOUT: `reclaim_pages`), whether or not it was used of late; but not a page
+ * that somebody else maps too.
+ */
+export const pageoutPage = Effect.fnUntraced(function* (mm: Mm, va: number) {
+  const frame = yield* step("madvise_cold_or_pageout_pte_range", [mm.name, va], () => {
+    const mapped = mappedPage(at(mm.pte, va).value)
+    return mapped !== null && folioOf(mm.system.folios, mapped).mapcount === 1 ? isolateFolio(mm, va) : null
+  })
+  return frame === null ? "nothing" : yield* shrinkFolio(mm.system, frame, true)
 })
 
 /** `folio_isolate_lru`: a reference, and nobody else finds it on the LRU. Within a step. */
@@ -52,7 +61,7 @@ const putback = (system: System, frame: Frame): Effect.Effect<Reclaimed> =>
   })
 
 /** `shrink_folio_list`, of one folio. */
-const shrinkFolio = Effect.fnUntraced(function* (system: System, frame: Frame) {
+const shrinkFolio = Effect.fnUntraced(function* (system: System, frame: Frame, ignoreReferences: boolean) {
   const { folios, swap } = system
   const locked = yield* step("folio_trylock", [frame.pfn], () => {
     const folio = folioOf(folios, frame)
@@ -62,8 +71,7 @@ const shrinkFolio = Effect.fnUntraced(function* (system: System, frame: Frame) {
     return false
   })
   if (!locked) return "kept" as const
-  const referenced = yield* folioReferenced(system, frame)
-  if (referenced) return yield* putback(system, frame)
+  if (!ignoreReferences && (yield* folioReferenced(system, frame))) return yield* putback(system, frame)
 
   const prepared = yield* step("folio_alloc_swap", [frame.pfn], () => {
     const folio = folioOf(folios, frame)
@@ -77,12 +85,17 @@ const shrinkFolio = Effect.fnUntraced(function* (system: System, frame: Frame) {
     const folio = folioOf(folios, frame)
     // A page that is truncated meanwhile is freed by whoever gives it back last.
     if (folio.mapcount > 0 || folio.mapping === "") return "keep"
-    return folio.dirty && !isLazyFree(folio) ? "pageout" : "free"
+    if (!folio.dirty || isLazyFree(folio)) return "free"
+    return hasBacking(system, folio) ? "pageout" : "keep"
   })
   if (next === "keep") return yield* putback(system, frame)
   if (next === "pageout") yield* pageout(system, frame)
   return yield* removeMapping(system, frame)
 })
+
+/** Whether a dirty page can be written anywhere: not one of shmem, which only swap could take. */
+const hasBacking = (system: System, folio: Folio): boolean =>
+  folio.swap !== null || inodeOf(system, folio.mapping).tracksDirty
 
 /** `folio_test_anon && !folio_test_swapbacked`: MADV_FREE's, which may be dropped while it is clean. */
 const isLazyFree = (folio: Folio): boolean => isAnon(folio) && !folio.swapBacked

@@ -21,6 +21,8 @@ export interface System {
   readonly mergesVmas: boolean
   /** Whether unmapping looks at entries of the upper level in steps of their own, for races with those who change them. */
   readonly looksAtPmds: boolean
+  /** How many pages a load from a file may map at once (`fault_around_bytes`); 1 is none but its own. */
+  readonly faultAround: number
 }
 
 /** What a system may be made with. */
@@ -33,6 +35,7 @@ export interface SystemSize {
   readonly pagesPerTable?: number
   readonly mergesVmas?: boolean
   readonly looksAtPmds?: boolean
+  readonly faultAround?: number
   /** Who is charged for memory: one group per process, and one per file. */
   readonly cgroups: ReadonlyArray<string>
 }
@@ -48,4 +51,5 @@ export const system = (size: SystemSize): System => ({
   pagesPerTable: size.pagesPerTable ?? 2,
   mergesVmas: size.mergesVmas ?? true,
   looksAtPmds: size.looksAtPmds ?? false,
+  faultAround: size.faultAround ?? 1,
 })

@@ -6,8 +6,8 @@ import type { Range } from "./range.ts"
 export type Protection = "none" | "r" | "rw"
 
 /**
- * The VMA of a page. An area is a run of pages whose values differ in `pgoff` alone, which counts up; areas that could
- * be merged are.
+ * The VMA of a page. An area is a run of pages whose values differ in `pgoff` alone, which counts up: areas that could
+ * be merged are, and those that could not differ in their anon_vmas if in nothing else.
  */
 export type Vma = {
   readonly prot: Protection
@@ -26,6 +26,8 @@ export type Vma = {
   readonly wipeOnFork: boolean
   /** VM_LOCKED: not reclaimed. */
   readonly locked: boolean
+  /** VM_ACCOUNT: private memory that may be stored to, or once might, is accounted for; what is not merges with none such. */
+  readonly accounted: boolean
   /** Taken out of the address space by munmap: no fault finds it, reverse mapping still does. */
   readonly detached: boolean
 }
@@ -39,6 +41,7 @@ export const anonymous: Vma = {
   anonVmas: [],
   wipeOnFork: false,
   locked: false,
+  accounted: true,
   detached: false,
 }
 
@@ -51,16 +54,20 @@ export const allows = (vma: Vma, write: boolean): boolean => (write ? vma.prot =
 /** What a page table entry of the area may allow at most (`vm_page_prot`, `maybe_mkwrite`). */
 export const mostAccess = (vma: Vma): Access => (vma.prot === "rw" ? "write" : vma.prot === "r" ? "read" : "none")
 
-/** Whether two neighbouring pages belong to one area. */
-export const sameVma = (vma: Vma, next: Vma): boolean =>
+/** Whether two neighbouring pages are of one kind, and the second continues what the first maps (`is_mergeable_vma`). */
+export const continues = (vma: Vma, next: Vma): boolean =>
   vma.pgoff + 1 === next.pgoff &&
   vma.prot === next.prot &&
   vma.shared === next.shared &&
   vma.file === next.file &&
-  vma.anonVmas.join() === next.anonVmas.join() &&
   vma.wipeOnFork === next.wipeOnFork &&
   vma.locked === next.locked &&
+  vma.accounted === next.accounted &&
   vma.detached === next.detached
+
+/** Whether two neighbouring pages belong to one area. */
+export const sameVma = (vma: Vma, next: Vma): boolean =>
+  continues(vma, next) && vma.anonVmas.join() === next.anonVmas.join()
 
 /** A range, by area, as `for_each_vma_range` meets it: the areas cut to the range, those that are missing left out. */
 export const areasIn = (vmaAt: (va: number) => Vma | null, range: Range): ReadonlyArray<Range> => {

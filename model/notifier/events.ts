@@ -11,15 +11,34 @@ export type NotifierEvent =
   | "MIGRATE"
   | "EXCLUSIVE"
 
+/** Every function that announces a range. */
+export type NotifierCaller =
+  | "unmap_vmas"
+  | "zap_page_range_single"
+  | "madvise_free_single_vma"
+  | "unmap_mapping_range"
+  | "__oom_reap_task_mm"
+  | "wp_page_copy"
+  | "copy_page_range"
+  | "change_protection"
+  | "change_prot_numa"
+  | "move_page_tables"
+  | "try_to_unmap_one"
+  | "try_to_migrate_one"
+  | "page_mkclean_one"
+  | "collapse_huge_page"
+  | "collapse_pte_mapped_thp"
+  | "mn_itree_release"
+
 /** `struct mmu_notifier_range`: what is invalidated, why, by which function, and whether the callbacks may sleep. */
 export interface NotifierRange extends Range {
   readonly event: NotifierEvent
-  readonly by: string
+  readonly by: NotifierCaller
   readonly blockable: boolean
 }
 
 /** `mmu_notifier_range_init`, of a range whose callbacks may sleep. */
-export const notifierRange = (event: NotifierEvent, by: string, { start, end }: Range): NotifierRange => ({
+export const notifierRange = (event: NotifierEvent, by: NotifierCaller, { start, end }: Range): NotifierRange => ({
   start,
   end,
   event,

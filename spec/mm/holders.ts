@@ -91,6 +91,12 @@ export const recordHolders = (system: System, fibers: ReadonlyArray<string>, sli
       const holder = held.get(fiber)
       if (holder?.value) holder.value = { ...holder.value, longterm: true }
     },
+    // What is stored to a page that its process has given up is there for all who still hold it.
+    dma_write: ({ fiber, args }) => {
+      const page = held.get(fiber)?.value?.page
+      if (page === undefined) return
+      forEachHeld((one) => (one.attached || one.page.pfn !== page.pfn ? one : { ...one, content: String(args[1]) }))
+    },
     put_page: letGo,
     unpin_user_page: letGo,
     zap_pte_range: ({ args, result }) => {

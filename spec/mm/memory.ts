@@ -53,11 +53,15 @@ export const recordMemory = (system: System, mms: ReadonlyArray<Mm>, holders: Ho
   const racers = (mm: string, va: number): Cell<ReadonlyArray<string>> => at(racing.get(mm) ?? [], va)
   const filed = (file: string, index: number): Cell<Content> => at(inFile.get(file) ?? [], index)
 
+  /** Nothing is said of a page that is being taken out of its file. */
+  const storedInFile = (file: string, index: number, content: Content) => {
+    const there = filed(file, index)
+    if (there.value !== anything) there.value = content
+  }
   const stored = (mmName: string, va: number, content: Content) => {
     const vma = at(mmOf(system, mmName).vma, va).value
     if (vma?.shared && vma.file !== null) {
-      const there = filed(vma.file, vma.pgoff)
-      if (there.value !== anything) there.value = content
+      storedInFile(vma.file, vma.pgoff, content)
       return
     }
     const move = moving.value
@@ -139,7 +143,7 @@ export const recordMemory = (system: System, mms: ReadonlyArray<Mm>, holders: Ho
       if (!one) return
       const folio = folioOf(system.folios, one.page as Frame)
       const file = system.inodes.get(folio.mapping)
-      if (file !== undefined) filed(file.name, folio.offset).value = String(args[1])
+      if (file !== undefined) storedInFile(file.name, folio.offset, String(args[1]))
       else if (one.attached) stored(one.mm, one.va, String(args[1]))
     },
     zap_pte_range: ({ fiber, args, result }) => {

@@ -117,6 +117,13 @@ export const operations: ReadonlyArray<Operation> = [
   { id: "writeback", actor: "flusher", pages: ["shared"], run: ({ system, file }) => writeback(system, file, 0) },
 ]
 
+/** The operation of that name. */
+export const operation = (id: string): Operation => {
+  const found = operations.find((one) => one.id === id)
+  if (found === undefined) throw new RangeError(`there is no operation ${id}`)
+  return found
+}
+
 /** Whether two operations can run at the same time: the last thread of a process exits when there is no other. */
 export const canMeet = (a: Operation, b: Operation): boolean => {
   const alone = (one: Operation, other: Operation) => one.id === "exit" && other.actor === "cpu"

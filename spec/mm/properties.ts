@@ -6,7 +6,7 @@ import { memoryProperties } from "./properties/memory.ts"
 import type { Spec } from "./properties/places.ts"
 import { tableProperties } from "./properties/tables.ts"
 import { translationProperties } from "./properties/translations.ts"
-import { unmapProperties } from "./properties/unmap.ts"
+import { releaseProperties, unmapProperties } from "./properties/unmap.ts"
 
 export const mmProperties: ReadonlyArray<Spec> = [
   ...memoryProperties,
@@ -15,5 +15,6 @@ export const mmProperties: ReadonlyArray<Spec> = [
   ...unmapProperties,
   ...tableProperties,
   ...translationProperties,
+  ...releaseProperties,
   ...mirrorProperties,
 ]

@@ -22,6 +22,9 @@ export type Slips = Struct<{
   movedOver: boolean
   /** The OOM reaper waited for a driver's lock. */
   reaperWaited: boolean
+  /** The subscribers have heard of the end of the address space; it was unmapped before they had. */
+  released: boolean
+  unreleased: boolean
 }>
 
 /** Nothing has gone wrong yet. */
@@ -35,6 +38,8 @@ export const noSlips = (): Slips =>
     emptyProtection: false,
     movedOver: false,
     reaperWaited: false,
+    released: false,
+    unreleased: false,
   })
 
 /** Watches the steps that show what is not shown by a state alone. */
@@ -55,6 +60,13 @@ export const watchSlips = (system: System, mirrored: Mm, slips: Slips): Monitor 
   },
   copy_vma: ({ args }) => {
     if (at(mmOf(system, String(args[0])).pte, Number(args[2])).value !== null) slips.movedOver = true
+  },
+  mn_itree_inv_end: ({ args }) => {
+    if (args[3] === "RELEASE") slips.released = true
+  },
+  exit_mmap: ({ args }) => {
+    const isMirrored = args[0] === mirrored.name && mirrored.subscriptions.byName.size > 0
+    if (isMirrored && !slips.released) slips.unreleased = true
   },
   mutex_lock: ({ fiber, args }) => {
     if (fiber.startsWith("oom_reaper") && String(args[0]).startsWith("gpu")) slips.reaperWaited = true

@@ -68,7 +68,7 @@ export const countProperties: ReadonlyArray<Spec> = [
     statement:
       "While nobody is inside a page table's lock, an address space is charged for as many anonymous pages, pages of files and swap entries as it has.",
     source: "mm/memory.c: add_mm_counter; kernel/fork.c: check_mm",
-    premise: ({ mms }) => mms.some(({ rss }) => rss.anon + rss.file + rss.swap > 0),
+    premise: (world) => entries(world).length > 0 || world.mms.some(({ rss }) => rss.anon + rss.file + rss.swap !== 0),
     holds: (world) => misjudged(world).length === 0,
     explain: (world) =>
       misjudged(world)

@@ -7,7 +7,7 @@ import type { Mm } from "../../../model/mm/mm.ts"
 import type { TlbEntry } from "../../../model/mm/tlb.ts"
 import { anything } from "../memory.ts"
 import type { MmWorld } from "../world.ts"
-import { entries, held, isQuiet, isSettled, liveFolios, mappings, type Spec, translations } from "./places.ts"
+import { held, isQuiet, isSettled, liveFolios, mappings, type Spec, translations } from "./places.ts"
 
 /** What is found at a page through its entry; `null` where that cannot be said at the moment. */
 const contentAt = (world: MmWorld, mm: Mm, va: number): Content | null => {
@@ -94,7 +94,7 @@ export const memoryProperties: ReadonlyArray<Spec> = [
     statement:
       "What a process stored last at a page of its own is what is found there: nobody else's store shows, and none of its own is lost.",
     source: "tools/testing/selftests/mm/cow.c; CVE-2020-29374",
-    premise: (world) => entries(world).length > 0,
+    premise: ({ mms }) => mms.some((mm) => mm.vma.some(({ value }) => value !== null)),
     holds: (world) => strays(world).length === 0 && strayHolders(world).length === 0,
     explain: (world) =>
       [

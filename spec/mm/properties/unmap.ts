@@ -204,6 +204,18 @@ export const unmapProperties: ReadonlyArray<Spec> = [
   },
 ]
 
+/** The end of an address space, as its subscribers hear of it. */
+export const releaseProperties: ReadonlyArray<Spec> = [
+  {
+    kind: "invariant",
+    id: "NOTIFIER-RELEASE-BEFORE-FREE",
+    statement: "Nothing of an address space is unmapped at its end before its subscribers have heard of it.",
+    source: "mm/mmap.c: exit_mmap; Linux MMU notifiers, LKML 2008",
+    premise: ({ slips }) => slips.released || slips.unreleased,
+    holds: ({ slips }) => !slips.unreleased,
+  },
+]
+
 type Stability = {
   readonly unstable: boolean
   /** Of each: whether it is None and nobody changes it, and the page that it maps. */
