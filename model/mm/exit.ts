@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import { step } from "../../checker/program/index.ts"
 import { mmuNotifierRelease } from "../notifier/interval.ts"
-import { tlbFinishMmu, tlbGather } from "./gather.ts"
+import { gatherTables, tlbFinishMmu, tlbGather } from "./gather.ts"
 import { changeVmas, type Mm, mmapReadLock, mmapReadUnlock, mmapWriteLock, mmapWriteUnlock } from "./mm.ts"
 import { freePgtables, tlbRemoveTables } from "./pageTable.ts"
 import { at } from "./range.ts"
@@ -43,7 +43,7 @@ const exitMmap = Effect.fnUntraced(function* (mm: Mm) {
     changeVmas(mm, whole, (vma) => ({ ...vma, detached: true }))
   })
   const tables = yield* freePgtables(mm, whole)
-  gather.freedTables = tables.length > 0
+  gatherTables(gather, tables)
   yield* tlbFinishMmu(gather, whole)
   yield* tlbRemoveTables(mm, tables)
   yield* mmapWriteUnlock(mm)

@@ -37,6 +37,12 @@ export const gatherEntry = (gather: Gather, va: number): void => {
   gather.range = { start: Math.min(start, va), end: Math.max(end, va + 1) }
 }
 
+/** `pte_free_tlb`: page tables were unlinked, and are to be freed behind the flush. */
+export const gatherTables = (gather: Gather, positions: ReadonlyArray<number>): void => {
+  gather.freedTables ||= positions.length > 0
+  for (const position of positions) gatherEntry(gather, position * gather.mm.system.pagesPerTable)
+}
+
 /** `tlb_flush_mmu`: flushes what was gathered so far, then drops the references. */
 export const tlbFlushMmu = Effect.fnUntraced(function* (gather: Gather) {
   yield* tlbFlushMmuTlbonly(gather)
@@ -91,8 +97,7 @@ const freePages = Effect.fnUntraced(function* ({ mm, pages }: Gather) {
  * @param range what the caller was to clear
  */
 export const tlbFinishMmu = Effect.fnUntraced(function* (gather: Gather, { start, end }: Range) {
-  const { mm } = gather
-  const range = gather.freedTables ? { start, end } : gather.range
+  const { mm, range } = gather
   if (mm.context !== null) {
     const flushed = yield* step("mm_tlb_flush_nested", [mm.name], () => (flushNested(mm) ? { start, end } : range))
     if (flushed !== null) yield* flushTlbMmRange(mm, mm.context, flushed, gather.freedTables)

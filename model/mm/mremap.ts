@@ -5,7 +5,7 @@ import { Errno } from "../errno.ts"
 import { notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/interval.ts"
 import { isFree, keep, release, underLock } from "../sync/spinlock.ts"
-import { tlbFinishMmu, tlbGather } from "./gather.ts"
+import { gatherTables, tlbFinishMmu, tlbGather } from "./gather.ts"
 import { findVma, type Mm, mmapWriteLock, mmapWriteUnlock, pageTableLock, tableOf, vmaStartWrite } from "./mm.ts"
 import { freePgtables, tlbRemoveTables } from "./pageTable.ts"
 import { at, isWithin, overlaps, pagesOf, type Range } from "./range.ts"
@@ -22,7 +22,7 @@ export const doMunmap = Effect.fnUntraced(function* (mm: Mm, range: Range) {
   const gather = tlbGather(mm)
   yield* unmapVmas(gather, range, areas)
   const tables = yield* freePgtables(mm, range)
-  gather.freedTables = tables.length > 0
+  gatherTables(gather, tables)
   yield* tlbFinishMmu(gather, range)
   yield* tlbRemoveTables(mm, tables)
 })

@@ -66,10 +66,10 @@ export const trackCpus = (mm: Mm, cpus: ReadonlyArray<Cpu>): MmContext => {
   return context
 }
 
-/** Whether a CPU runs the process: it has it loaded, and is neither on its way there nor lazy. */
+/** Whether a CPU runs the process: it has it loaded, is not lazy, and has come to the end of switching, and so to user mode. */
 export const runs = ({ context, name }: Mm, cpuName: string): boolean => {
   const state = context?.cpus.get(cpuName)?.state
-  return state === undefined || (state.loaded === name && !state.switching && !state.lazy)
+  return state === undefined || (state.loaded === name && !state.lazy && !state.irqsOff)
 }
 
 const contextOf = (mm: Mm): MmContext => {

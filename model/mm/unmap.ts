@@ -6,7 +6,16 @@ import { type NotifierRange, notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/interval.ts"
 import { keep, release, underLock } from "../sync/spinlock.ts"
 import { folioOf } from "./folio.ts"
-import { type Gather, gatherEntry, owesFlush, tlbEndVma, tlbFinishMmu, tlbFlushMmu, tlbGather } from "./gather.ts"
+import {
+  type Gather,
+  gatherEntry,
+  gatherTables,
+  owesFlush,
+  tlbEndVma,
+  tlbFinishMmu,
+  tlbFlushMmu,
+  tlbGather,
+} from "./gather.ts"
 import {
   canStartWrite,
   changeVmas,
@@ -128,7 +137,7 @@ export const munmap = Effect.fnUntraced(function* (mm: Mm, range: Range) {
   const gather = tlbGather(mm)
   yield* unmapVmas(gather, range, areas)
   const tables = yield* freePgtables(mm, range)
-  gather.freedTables = tables.length > 0
+  gatherTables(gather, tables)
   yield* tlbFinishMmu(gather, range)
   yield* tlbRemoveTables(mm, tables)
   yield* mmapReadUnlock(mm)

@@ -72,6 +72,8 @@ export interface Operation {
 /** How large a machine is to be. */
 export interface Machine {
   readonly devices: number
+  /** How many pages the processes have. */
+  readonly mmPages?: number
   readonly folios?: number
   readonly gatherBatch?: number
   readonly pagesPerTable?: number
@@ -104,13 +106,13 @@ export const race = (
   const parent = addressSpace(
     of,
     "parent",
-    2,
+    machine.mmPages ?? 2,
     slots.map((slot) => `cpu${slot}`),
   )
   const child = addressSpace(
     of,
     "child",
-    2,
+    machine.mmPages ?? 2,
     slots.map((slot) => `child${slot}`),
     0,
   )
@@ -245,11 +247,11 @@ const share = (mm: Mm, folio: Folio, pte: Extract<Pte, { kind: "present" }>, va 
   }
 }
 
-/** Maps a second page, behind the one that everything is about, in an area of its own or in the same one. Within a step. */
-export const mapSecond = (world: MmWorld, area: "own" | "same"): void => {
+/** Maps the other page too, in the same area as the one that everything is about, or one of its own. Within a step. */
+export const mapOther = (world: MmWorld, area: "same" | "own"): void => {
   const { parent, memory } = world
-  const vma = { ...vmaFor("anon"), pgoff: otherPage }
-  at(parent.vma, otherPage).value = area === "same" ? vma : { ...vma, locked: true }
+  const vma = { ...vmaFor("anon"), pgoff: otherPage, locked: area === "own" }
+  at(parent.vma, otherPage).value = vma
   mapAnon(world, parent, vma, "write")
   memory.expect(parent, otherPage, stored)
 }
