@@ -4,7 +4,7 @@ import { enterLoop, guardedStep, step } from "../../checker/program/index.ts"
 import { Errno } from "../errno.ts"
 import { notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/interval.ts"
-import { underLock } from "../sync/spinlock.ts"
+import { keep, release, underLock } from "../sync/spinlock.ts"
 import { mmput } from "./exit.ts"
 import { type Frame, folioAlloc, folioOf, folioPut } from "./folio.ts"
 import {
@@ -17,7 +17,7 @@ import {
   tableOf,
   vmaStartWrite,
 } from "./mm.ts"
-import { type Present, present, wrprotect } from "./pte.ts"
+import { isWritable, type Present, present, wrprotect } from "./pte.ts"
 import { at, pagesOf, type Range } from "./range.ts"
 import { addFileRmap, addNewAnonRmap, canChangeTrees, isAnon, tryDupAnonRmap } from "./rmap.ts"
 import { swapDuplicate } from "./swap.ts"
@@ -97,7 +97,11 @@ const copyPageRange = Effect.fnUntraced(function* (parent: Mm, child: Mm, area: 
   return complete
 })
 
-/** `copy_pte_range`, of one entry; a page that may be pinned is copied at once, which takes a page allocated without the locks. */
+/**
+ * `copy_pte_range`, of one entry; a page that may be pinned is copied at once, which takes a page allocated without the
+ * locks. Between the look at the pins and the write protection somebody may pin the page without locks: that is what
+ * `write_protect_seq` is for.
+ */
 const copyPte = Effect.fnUntraced(function* (parent: Mm, child: Mm, va: number) {
   const { folios } = parent.system
   let prealloc: Frame | null = null
@@ -107,17 +111,27 @@ const copyPte = Effect.fnUntraced(function* (parent: Mm, child: Mm, va: number) 
     const spare: Frame | null = prealloc
     const copied = yield* underLock(pageTableLock(parent, va), "copy_pte_range", [parent.name, va], () => {
       const result = copyOneEntry(parent, child, va, spare)
-      if (spare !== null && result === "copied") folioPut(folios, spare)
+      if (spare !== null && result !== "used" && result !== "-EAGAIN") folioPut(folios, spare)
+      if (typeof result === "object") keep(pageTableLock(parent, va))
       return result
     })
+    if (typeof copied === "object") {
+      yield* step("copy_present_ptes: ptep_set_wrprotect", [parent.name, va], () => {
+        sharePresentPte(parent, child, va, copied)
+        release(pageTableLock(parent, va))
+      })
+    }
     if (copied !== "-EAGAIN") return true
     prealloc = yield* step("folio_prealloc", [child.name, va], () => folioAlloc(folios, child.name))
     if (prealloc === null) return false
   }
 })
 
-/** `copy_nonpresent_pte` and `copy_present_ptes`. `used`: the page that was allocated beforehand is the child's now. */
-const copyOneEntry = (parent: Mm, child: Mm, va: number, prealloc: Frame | null): "copied" | "used" | "-EAGAIN" => {
+/** `used`: the page that was allocated beforehand is the child's now. An entry: its page is to be shared yet. */
+type Copied = "copied" | "used" | "-EAGAIN" | Present
+
+/** `copy_nonpresent_pte` and `copy_present_ptes`. */
+const copyOneEntry = (parent: Mm, child: Mm, va: number, prealloc: Frame | null): Copied => {
   if (!hasTable(parent, va)) return "copied"
   const source = at(parent.pte, va)
   const pte = source.value
@@ -152,28 +166,37 @@ const copyOneEntry = (parent: Mm, child: Mm, va: number, prealloc: Frame | null)
   }
 }
 
-const copyPresentPte = (parent: Mm, child: Mm, va: number, pte: Present, prealloc: Frame | null) => {
+const copyPresentPte = (parent: Mm, child: Mm, va: number, pte: Present, prealloc: Frame | null): Copied => {
   const { folios } = parent.system
   const folio = folioOf(folios, pte.page)
-  const vma = findVma(parent, va)
-  const target = at(child.pte, va)
-  if (!isAnon(folio)) addFileRmap(folio)
-  else if (!tryDupAnonRmap(folio)) {
-    if (prealloc === null) return "-EAGAIN"
-    const copy = folioOf(folios, prealloc)
-    copy.content = folio.content
-    const childVma = findVma(child, va)
-    if (childVma === null) return "-EAGAIN"
-    addNewAnonRmap(copy, childVma)
-    child.rss.anon++
-    target.value = present(prealloc, mostAccess(childVma), { dirty: true })
-    return "used"
+  if (!isAnon(folio)) {
+    folio.refcount++
+    addFileRmap(folio)
+    sharePresentPte(parent, child, va, pte)
+    return "copied"
   }
-  folio.refcount++
-  child.rss[isAnon(folio) ? "anon" : "file"]++
+  if (tryDupAnonRmap(folio)) {
+    folio.refcount++
+    return pte
+  }
+  const childVma = findVma(child, va)
+  if (prealloc === null || childVma === null) return "-EAGAIN"
+  const copy = folioOf(folios, prealloc)
+  copy.content = folio.content
+  addNewAnonRmap(copy, childVma)
+  child.rss.anon++
+  at(child.pte, va).value = present(prealloc, mostAccess(childVma), { dirty: true })
+  return "used"
+}
+
+/** `__copy_present_ptes`: neither may write to a private page from then on. The hardware may have set bits since `pte` was read. */
+const sharePresentPte = (parent: Mm, child: Mm, va: number, pte: Present): void => {
+  const vma = findVma(parent, va)
   const cow = vma !== null && isCow(vma)
+  const source = at(parent.pte, va)
+  const now = source.value
+  if (cow && isWritable(pte) && now?.kind === "present") source.value = wrprotect(now)
+  child.rss[isAnon(folioOf(parent.system.folios, pte.page)) ? "anon" : "file"]++
   const shared = cow ? wrprotect(pte) : pte
-  if (shared.access !== pte.access) at(parent.pte, va).value = shared
-  target.value = { ...shared, young: false, dirty: cow ? shared.dirty : false }
-  return "copied"
+  at(child.pte, va).value = { ...shared, young: false, dirty: cow ? shared.dirty : false }
 }

@@ -127,9 +127,14 @@ export const putUserPage = (system: System, { frame, pinned }: UserPage): Effect
     ? Effect.void
     : step(pinned ? "unpin_user_page" : "put_page", [frame.pfn], () => ungrab(system, frame, pinned))
 
-/** A device, or the kernel for another process, stores to a page that it holds. */
-export const storeThrough = (system: System, { frame }: UserPage, content: Content): Effect.Effect<void> =>
-  step("dma_write", [frame?.pfn ?? "zero page", content], () => {
+/** A device, or (said by `by`) the kernel for another process, stores to a page that it holds. */
+export const storeThrough = (
+  system: System,
+  { frame }: UserPage,
+  content: Content,
+  by = "dma_write",
+): Effect.Effect<void> =>
+  step(by, [frame?.pfn ?? "zero page", content], () => {
     if (frame !== null) folioOf(system.folios, frame).content = content
   })
 

@@ -131,7 +131,7 @@ const tryToMigrateOne = Effect.fnUntraced(function* (mm: Mm, va: number, frame: 
   yield* mmuNotifierInvalidateRangeEnd(mm.subscriptions, window)
 })
 
-/** `remove_migration_pte`: maps the folio, the new one or again the old one, with the rights that the entry had and the area still gives. */
+/** `remove_migration_pte`: maps the folio, the new one or again the old one, with the rights that the entry had: of one that may be written through, mprotect has taken that away if it had to. */
 const removeMigrationPte = (mm: Mm, va: number, src: Frame, target: Frame): Effect.Effect<void> =>
   underLock(pageTableLock(mm, va), "remove_migration_pte", [mm.name, va], () => {
     const cell = at(mm.pte, va)
@@ -143,7 +143,8 @@ const removeMigrationPte = (mm: Mm, va: number, src: Frame, target: Frame): Effe
     if (isAnon(folio)) folio.anonExclusive = pte.mode !== "read"
     const vma = findVma(mm, va) ?? at(mm.vma, va).value
     const most = vma === null ? "none" : mostAccess(vma)
-    cell.value = present(target, pte.mode === "write" || most !== "write" ? most : "read", {
+    const access = most === "none" ? "none" : pte.mode === "write" ? "write" : "read"
+    cell.value = present(target, access, {
       dirty: pte.dirty,
       young: pte.young,
     })

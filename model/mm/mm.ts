@@ -150,10 +150,16 @@ export const vmaStartWrite = (mm: Mm, range: Range): Effect.Effect<void> =>
     "vma_start_write",
     [mm.name, range.start, range.end],
     () => canStartWrite(mm, range),
-    () => {
-      for (const va of pagesOf(range)) vmaLockOf(mm, va).writer = true
-    },
+    () => writeLockVmas(mm, range),
   )
+
+/**
+ * The write lock of the areas in a range, of which no fault is being handled: areas that are new have it from the
+ * beginning (`vma_link`), so that no fault is handled there either until `mmap_lock` is given back. Within a step.
+ */
+export const writeLockVmas = (mm: Mm, range: Range): void => {
+  for (const va of pagesOf(range)) vmaLockOf(mm, va).writer = true
+}
 
 /** Whether no fault is being handled in a range. Within a step or guard. */
 export const canStartWrite = (mm: Mm, range: Range): boolean =>

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { step } from "../../checker/program/index.ts"
 import { Errno } from "../errno.ts"
 import type { Inode } from "../file/inode.ts"
-import { type Mm, mmapWriteLock, mmapWriteUnlock } from "./mm.ts"
+import { type Mm, mmapWriteLock, mmapWriteUnlock, writeLockVmas } from "./mm.ts"
 import { doMunmap } from "./mremap.ts"
 import { at, isWithin, pagesOf, type Range } from "./range.ts"
 import { anonymous, type Protection } from "./vma.ts"
@@ -36,6 +36,7 @@ export const mmap = Effect.fnUntraced(function* (mm: Mm, range: Range, { prot, s
       const accounted = prot === "rw" && !shared
       at(mm.vma, va).value = { ...anonymous, prot, shared, file: file?.inode.name ?? null, pgoff, accounted }
     }
+    writeLockVmas(mm, range)
     vmaMerge(mm, range)
   })
   yield* mmapWriteUnlock(mm)

@@ -6,10 +6,19 @@ import { notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/interval.ts"
 import { isFree, keep, release, underLock } from "../sync/spinlock.ts"
 import { gatherTables, tlbFinishMmu, tlbGather } from "./gather.ts"
-import { findVma, type Mm, mmapWriteLock, mmapWriteUnlock, pageTableLock, tableOf, vmaStartWrite } from "./mm.ts"
+import {
+  findVma,
+  type Mm,
+  mmapWriteLock,
+  mmapWriteUnlock,
+  pageTableLock,
+  tableOf,
+  vmaStartWrite,
+  writeLockVmas,
+} from "./mm.ts"
 import { freePgtables, tlbRemoveTables } from "./pageTable.ts"
 import { at, isWithin, overlaps, pagesOf, type Range } from "./range.ts"
-import { canChangeTrees } from "./rmap.ts"
+import { canChangeTrees, dropRmapLocks, takeRmapLocks } from "./rmap.ts"
 import { dropTranslations } from "./tlb.ts"
 import { detachVmas, unmapVmas } from "./unmap.ts"
 import { areasIn } from "./vma.ts"
@@ -119,6 +128,7 @@ const expandVma = Effect.fnUntraced(function* (mm: Mm, old: Range, grown: Range)
     for (const [further, va] of pagesOf(grown).entries()) {
       at(mm.vma, va).value = { ...last, pgoff: last.pgoff + 1 + further }
     }
+    writeLockVmas(mm, grown)
     vmaMerge(mm, grown)
   })
 })
@@ -142,6 +152,7 @@ const moveVma = Effect.fnUntraced(function* (mm: Mm, old: Range, target: Range) 
       for (const [position, va] of pagesOf(target).entries()) {
         at(mm.vma, va).value = { ...first, pgoff: pgoff + position }
       }
+      writeLockVmas(mm, target)
       vmaMerge(mm, target)
       return true
     },
@@ -161,8 +172,19 @@ const movePageTables = Effect.fnUntraced(function* (mm: Mm, old: Range, to: numb
   yield* mmuNotifierInvalidateRangeEnd(mm.subscriptions, window)
 })
 
-/** `move_ptes`, of one entry: whoever could free its page is kept out by the new table's lock until the old translation is flushed. */
+/**
+ * `move_ptes`, of one entry. Who walks the areas of a folio meets the old place first, then the new one; in the other
+ * direction it would miss the entry between them, and is kept out (`need_rmap_locks`), before any page table is locked.
+ */
 const movePte = Effect.fnUntraced(function* (mm: Mm, from: number, to: number) {
+  const needRmapLocks = to < from
+  if (needRmapLocks) yield* takeRmapLocks(mm, from)
+  yield* moveLocked(mm, from, to)
+  if (needRmapLocks) yield* dropRmapLocks(mm, from)
+})
+
+/** Moves an entry: whoever could free its page is kept out by the new table's lock until the old translation is flushed. */
+const moveLocked = Effect.fnUntraced(function* (mm: Mm, from: number, to: number) {
   const oldLock = pageTableLock(mm, from)
   const newLock = pageTableLock(mm, to)
   const found = yield* underLock(oldLock, "pte_offset_map_lock", [mm.name, from], () => {
@@ -174,9 +196,7 @@ const movePte = Effect.fnUntraced(function* (mm: Mm, from: number, to: number) {
   yield* guardedStep(
     "move_ptes",
     [mm.name, from, to],
-    // Who walks the areas of a folio meets the old place first, then the new one; in the other direction it would miss
-    // the entry between them, and is kept out (need_rmap_locks).
-    () => (newLock === oldLock || isFree(newLock)) && (from < to || canChangeTrees(mm, { start: from, end: from + 1 })),
+    () => newLock === oldLock || isFree(newLock),
     () => {
       keep(newLock)
       const { state } = tableOf(mm, to)

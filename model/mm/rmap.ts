@@ -1,6 +1,6 @@
 /** Reverse mapping (mm/rmap.c, include/linux/rmap.h): counts of mappings, and who maps a folio. */
 import * as Effect from "effect/Effect"
-import { assert, guardedStep } from "../../checker/program/index.ts"
+import { assert, guardedStep, self, step } from "../../checker/program/index.ts"
 import { addReader, type RwSem, upRead } from "../sync/rwsem.ts"
 import { type Folio, type Frame, folioOf, maybePinned } from "./folio.ts"
 import { hasTable, type Mm } from "./mm.ts"
@@ -95,16 +95,38 @@ export const mmOf = (system: System, name: string): Mm => {
 export const rmapLock = (system: System, mapping: string): RwSem =>
   system.inodes.get(mapping)?.mmapRwsem ?? system.anonVmaLock
 
+/** The locks of the trees in which the VMA of a page is found. Within a step or guard. */
+const treeLocks = (mm: Mm, va: number): ReadonlyArray<RwSem> => {
+  const vma = at(mm.vma, va).value
+  if (vma === null) return []
+  const ofFile = vma.file === null ? [] : [rmapLock(mm.system, vma.file)]
+  return vma.anonVmas.length === 0 ? ofFile : [...ofFile, rmapLock(mm.system, anonMapping(""))]
+}
+
 /**
- * Whether nobody walks the trees in which the VMAs of a range are found: who adds one or takes one out has
+ * Whether nobody walks or changes the trees in which the VMAs of a range are found: who adds one or takes one out has
  * `i_mmap_rwsem` and the anon_vma's lock for write. Within a step or guard.
  */
 export const canChangeTrees = (mm: Mm, range: Range): boolean =>
-  pagesOf(range).every((va) => {
-    const vma = at(mm.vma, va).value
-    if (vma === null) return true
-    const quiet = (mapping: string) => rmapLock(mm.system, mapping).state.readers.length === 0
-    return (vma.file === null || quiet(vma.file)) && (vma.anonVmas.length === 0 || quiet(anonMapping("")))
+  pagesOf(range).every((va) =>
+    treeLocks(mm, va).every(({ state }) => state.readers.length === 0 && state.writer === ""),
+  )
+
+/** `take_rmap_locks`, of the VMA of a page, `mmap_lock` held for write: nobody walks to it until they are dropped. */
+export const takeRmapLocks = (mm: Mm, va: number): Effect.Effect<void> =>
+  guardedStep(
+    "take_rmap_locks",
+    [mm.name, va],
+    () => canChangeTrees(mm, { start: va, end: va + 1 }),
+    () => {
+      for (const { state } of treeLocks(mm, va)) state.writer = self()
+    },
+  )
+
+/** `drop_rmap_locks` */
+export const dropRmapLocks = (mm: Mm, va: number): Effect.Effect<void> =>
+  step("drop_rmap_locks", [mm.name, va], () => {
+    for (const { state } of treeLocks(mm, va)) state.writer = ""
   })
 
 /** `rmap_walk`, the folio locked: visits every place where the folio may be mapped, under the lock of their tree. */

@@ -3,8 +3,10 @@ import { type Cell, cell, type Monitor, type Plain, type Taken } from "../../che
 import type { Content, Frame } from "../../model/mm/folio.ts"
 import { folioOf, frameOf } from "../../model/mm/folio.ts"
 import { findVma } from "../../model/mm/mm.ts"
+import { at } from "../../model/mm/range.ts"
 import { isAnon, mmOf } from "../../model/mm/rmap.ts"
 import type { System } from "../../model/mm/system.ts"
+import { tlbOf } from "../../model/mm/tlb.ts"
 import type { Slips } from "./slips.ts"
 
 /** A page that a fiber holds. */
@@ -13,11 +15,15 @@ export type Held = {
   readonly va: number
   readonly page: Frame
   readonly pinned: boolean
+  /** Whether it may be relied on: a pin that was taken without locks is given back if fork copied the page tables meanwhile. */
+  readonly kept: boolean
   readonly write: boolean
   /** Whether the process has not unmapped or replaced it since: pins promise that it then still has this page. */
   readonly attached: boolean
   /** Whether it is of a private mapping. */
   readonly anon: boolean
+  /** Whether it was got through a shared mapping. */
+  readonly shared: boolean
   /** Whether it is kept for good: the fiber said so when it began to use it. */
   readonly longterm: boolean
   /** What may be found in it once it is detached; `?` where nothing is known. */
@@ -34,7 +40,7 @@ export interface Holders {
 export const recordHolders = (system: System, fibers: ReadonlyArray<string>, slips: Slips): Holders => {
   const held = new Map(fibers.map((name) => [name, cell<Held | null>(`holds.${name}`, null)]))
 
-  const record = (fiber: string, mmName: string, va: number, page: Frame, wish: string) => {
+  const record = (fiber: string, mmName: string, va: number, page: Frame, wish: string, kept: boolean) => {
     const holder = held.get(fiber)
     if (holder === undefined) return
     const mm = mmOf(system, mmName)
@@ -42,15 +48,18 @@ export const recordHolders = (system: System, fibers: ReadonlyArray<string>, sli
     if (pinned && !mm.state.hasPinned) slips.unmarked = true
     const folio = folioOf(system.folios, page)
     if (folio.mapping === "") slips.keptUnmapped = true
-    const anon = isAnon(folio) && findVma(mm, va)?.shared !== true
+    const shared = findVma(mm, va)?.shared === true
+    const anon = isAnon(folio) && !shared
     holder.value = {
       mm: mmName,
       va,
       page,
       pinned,
+      kept,
       write: wish.endsWith("write"),
       attached: true,
       anon,
+      shared,
       longterm: false,
       content: folio.content,
     }
@@ -71,31 +80,41 @@ export const recordHolders = (system: System, fibers: ReadonlyArray<string>, sli
     })
   }
 
+  /** What is stored to a page that its process has given up is there for all who still hold it. */
+  const written = ({ fiber, args }: Taken) => {
+    const page = held.get(fiber)?.value?.page
+    if (page === undefined) return
+    forEachHeld((one) => (one.attached || one.page.pfn !== page.pfn ? one : { ...one, content: String(args[1]) }))
+  }
+
   const monitor: Monitor = {
     follow_page_pte: ({ fiber, args, result }) => {
       if (result === null || typeof result !== "object" || !("frame" in result) || result.frame === null) return
-      record(fiber, String(args[0]), Number(args[1]), result.frame as Frame, String(args[2])) // what the step returns
+      record(fiber, String(args[0]), Number(args[1]), result.frame as Frame, String(args[2]), true) // what the step returns
     },
     "gup_fast_pte_range: recheck": ({ fiber, args, result }) => {
       if (result !== true) return
       const slot = system.folios.arena.slots[Number(args[2])]
-      if (slot !== undefined) record(fiber, String(args[0]), Number(args[1]), frameOf(slot), String(args[3]))
+      if (slot !== undefined) record(fiber, String(args[0]), Number(args[1]), frameOf(slot), String(args[3]), false)
     },
     "gup_fast: read_seqcount_retry": (taken) => {
       const mine = held.get(taken.fiber)?.value
-      if (taken.result !== true) letGo(taken)
-      else if (mine?.pinned && mmOf(system, mine.mm).state.writeProtectSeq !== taken.args[2])
-        slips.pinnedDuringFork = true
+      if (taken.result !== true) return letGo(taken)
+      const holder = held.get(taken.fiber)
+      if (holder !== undefined && mine) holder.value = { ...mine, kept: true }
+      if (mine?.pinned && mmOf(system, mine.mm).state.writeProtectSeq !== taken.args[2]) slips.pinnedDuringFork = true
     },
     "dma_map_page (long-term)": ({ fiber }) => {
       const holder = held.get(fiber)
       if (holder?.value) holder.value = { ...holder.value, longterm: true }
     },
-    // What is stored to a page that its process has given up is there for all who still hold it.
-    dma_write: ({ fiber, args }) => {
-      const page = held.get(fiber)?.value?.page
-      if (page === undefined) return
-      forEachHeld((one) => (one.attached || one.page.pfn !== page.pfn ? one : { ...one, content: String(args[1]) }))
+    dma_write: written,
+    "__access_remote_vm: copy_to_user_page": written,
+    // So is what a CPU stores there that has not been flushed yet.
+    user_store: ({ fiber, args, result }) => {
+      const page = result === null ? null : at(tlbOf(mmOf(system, String(args[0])), fiber), Number(args[1])).value?.page
+      if (page == null) return
+      forEachHeld((one) => (one.attached || one.page.pfn !== page.pfn ? one : { ...one, content: String(result) }))
     },
     put_page: letGo,
     unpin_user_page: letGo,

@@ -18,7 +18,7 @@ export const anything = "?"
 /** What is to be found: what was stored, `anything`, or, `null`, what lies behind: the file, or zeroes. */
 export type Expected = Content | null
 
-type Move = { readonly mm: string; readonly from: number; readonly to: number; readonly moved: boolean }
+type Move = { readonly from: number; readonly to: number; readonly moved: boolean }
 
 /** The record. */
 export interface Memory {
@@ -29,6 +29,10 @@ export interface Memory {
   /** Likewise of a page of a file. */
   readonly expectedInFile: (file: Inode, index: number) => Content
   readonly monitors: ReadonlyArray<Monitor>
+}
+
+const missing = (mm: string): never => {
+  throw new RangeError(`there is no process ${mm}`)
 }
 
 /** Makes the record. */
@@ -47,13 +51,15 @@ export const recordMemory = (system: System, mms: ReadonlyArray<Mm>, holders: Ho
     mms.map((mm) => [mm.name, mm.vma.map((_, va) => cell<ReadonlyArray<string>>(`racing.${mm.name}${va}`, []))]),
   )
   /** A move under way: until the old translations are flushed, what is stored at the old place is to be found at the new one. */
-  const moving = cell<Move | null>("memory.moving", null)
+  const moves = new Map(mms.map((mm) => [mm.name, cell<Move | null>(`memory.moving.${mm.name}`, null)]))
+  /** The fork under way has failed: there will be no child to expect anything. */
+  const incomplete = cell("memory.incomplete", false)
 
   const own = (mm: string, va: number): Cell<Expected> => at(cells.get(mm) ?? [], va)
+  const moving = (mm: string): Cell<Move | null> => moves.get(mm) ?? missing(mm)
   const racers = (mm: string, va: number): Cell<ReadonlyArray<string>> => at(racing.get(mm) ?? [], va)
   const filed = (file: string, index: number): Cell<Content> => at(inFile.get(file) ?? [], index)
 
-  /** Nothing is said of a page that is being taken out of its file. */
   const storedInFile = (file: string, index: number, content: Content) => {
     const there = filed(file, index)
     if (there.value !== anything) there.value = content
@@ -64,8 +70,8 @@ export const recordMemory = (system: System, mms: ReadonlyArray<Mm>, holders: Ho
       storedInFile(vma.file, vma.pgoff, content)
       return
     }
-    const move = moving.value
-    const page = move?.mm === mmName && move.from === va && move.moved ? move.to : va
+    const move = moving(mmName).value
+    const page = move?.from === va && move.moved ? move.to : va
     if (racers(mmName, page).value.length === 0) own(mmName, page).value = content
   }
   /** What a process would find at a page of its own now: its private page's content, or what lies behind. */
@@ -103,10 +109,11 @@ export const recordMemory = (system: System, mms: ReadonlyArray<Mm>, holders: Ho
       )
     }
     endRace(fiber, mm.name, Number(args[1]), Number(args[2]), isLazy)
-    if (moving.value?.mm === mm.name && moving.value.from === args[1]) {
-      moveMemory(mm.name, moving.value.from, moving.value.to)
-      own(mm.name, moving.value.from).value = null
-      moving.value = null
+    const move = moving(mm.name).value
+    if (move !== null && move.from === args[1]) {
+      moveMemory(mm.name, move.from, move.to)
+      own(mm.name, move.from).value = null
+      moving(mm.name).value = null
     }
   }
   /** A private copy of a page of a file is the process's own from here on. */
@@ -119,13 +126,24 @@ export const recordMemory = (system: System, mms: ReadonlyArray<Mm>, holders: Ho
   const vmaCopied = (args: ReadonlyArray<Plain>) => {
     const [mm, from, to] = args
     own(String(mm), Number(to)).value = anything
-    moving.value = { mm: String(mm), from: Number(from), to: Number(to), moved: false }
+    moving(String(mm)).value = { from: Number(from), to: Number(to), moved: false }
   }
   const moveMemory = (mm: string, from: number, to: number) => {
-    if (moving.value?.moved) return
+    const move = moving(mm)
+    if (move.value?.moved) return
     own(mm, to).value = own(mm, from).value
     own(mm, from).value = anything
-    if (moving.value !== null) moving.value = { ...moving.value, moved: true }
+    if (move.value !== null) move.value = { ...move.value, moved: true }
+  }
+
+  /** Through a reference: to the file where it was got through a shared mapping, else to a page of the process's own. */
+  const written = ({ fiber, args }: Taken) => {
+    const one = holders.held.get(fiber)?.value
+    if (!one) return
+    const folio = folioOf(system.folios, one.page as Frame)
+    const file = system.inodes.get(folio.mapping)
+    if (file !== undefined && one.shared) storedInFile(file.name, folio.offset, String(args[1]))
+    else if (one.attached) stored(one.mm, one.va, String(args[1]))
   }
 
   const monitor: Monitor = {
@@ -138,14 +156,8 @@ export const recordMemory = (system: System, mms: ReadonlyArray<Mm>, holders: Ho
     device_store: ({ args, result }) => {
       if (result === true) stored("parent", Number(args[1]), String(args[2]))
     },
-    dma_write: ({ fiber, args }) => {
-      const one = holders.held.get(fiber)?.value
-      if (!one) return
-      const folio = folioOf(system.folios, one.page as Frame)
-      const file = system.inodes.get(folio.mapping)
-      if (file !== undefined) storedInFile(file.name, folio.offset, String(args[1]))
-      else if (one.attached) stored(one.mm, one.va, String(args[1]))
-    },
+    dma_write: written,
+    "__access_remote_vm: copy_to_user_page": written,
     zap_pte_range: ({ fiber, args, result }) => {
       if (result === "nothing") return
       const vma = at(mmOf(system, String(args[0])).vma, Number(args[1])).value
@@ -168,7 +180,14 @@ export const recordMemory = (system: System, mms: ReadonlyArray<Mm>, holders: Ho
         if (mm.name !== args[0]) own(mm.name, Number(args[1])).value = found(mm, Number(args[1]))
       }
     },
+    dup_mm: () => {
+      incomplete.value = false
+    },
+    folio_prealloc: ({ result }) => {
+      if (result === null) incomplete.value = true
+    },
     flush_tlb_mm: ({ args }) => {
+      if (incomplete.value) return
       const parent = String(args[0])
       for (const mm of mms) {
         if (mm.name === parent || mm.state.users === 0) continue
@@ -210,7 +229,9 @@ export const recordMemory = (system: System, mms: ReadonlyArray<Mm>, holders: Ho
       const value = own(mm.name, va).value
       if (value !== null) return value
       const vma = at(mm.vma, va).value
-      return vma?.file == null ? zeroes : filed(vma.file, vma.pgoff).value
+      if (vma?.file == null) return zeroes
+      // An area may reach beyond its file.
+      return inFile.get(vma.file)?.[vma.pgoff]?.value ?? anything
     },
     expectedInFile: (file, index) => filed(file.name, index).value,
     monitors: [monitor],

@@ -2,6 +2,7 @@
 import { mirrorProperties } from "../mirror/properties.ts"
 import { countProperties } from "./properties/counts.ts"
 import { cowProperties } from "./properties/cow.ts"
+import { fileProperties } from "./properties/files.ts"
 import { memoryProperties } from "./properties/memory.ts"
 import type { Spec } from "./properties/places.ts"
 import { tableProperties } from "./properties/tables.ts"
@@ -15,6 +16,7 @@ export const mmProperties: ReadonlyArray<Spec> = [
   ...unmapProperties,
   ...tableProperties,
   ...translationProperties,
+  ...fileProperties,
   ...releaseProperties,
   ...mirrorProperties,
 ]

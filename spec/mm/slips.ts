@@ -1,7 +1,7 @@
 /** What may go wrong in a single step: recorded from outside, for a property to see it. */
 import { type Monitor, type Struct, struct } from "../../checker/index.ts"
-import type { Mm } from "../../model/mm/mm.ts"
-import { at } from "../../model/mm/range.ts"
+import { hasTable, type Mm } from "../../model/mm/mm.ts"
+import { at, pagesOf } from "../../model/mm/range.ts"
 import { mmOf } from "../../model/mm/rmap.ts"
 import type { System } from "../../model/mm/system.ts"
 
@@ -55,8 +55,8 @@ export const watchSlips = (system: System, mirrored: Mm, slips: Slips): Monitor 
   },
   mn_itree_inv_start_range: ({ args }) => {
     const [, start, end, , by] = args
-    const tables = mirrored.tables.slice(Number(start), Number(end))
-    if (by === "change_protection" && tables.every(({ state }) => !state.linked)) slips.emptyProtection = true
+    const covered = pagesOf({ start: Number(start), end: Number(end) })
+    if (by === "change_protection" && covered.every((va) => !hasTable(mirrored, va))) slips.emptyProtection = true
   },
   copy_vma: ({ args }) => {
     if (at(mmOf(system, String(args[0])).pte, Number(args[2])).value !== null) slips.movedOver = true

@@ -7,16 +7,18 @@ import { type Inode, inode } from "../../model/file/inode.ts"
 import { type Folio, type Folios, type Frame, folioAlloc, folioOf } from "../../model/mm/folio.ts"
 import { addressSpace, type Mm, tableOf } from "../../model/mm/mm.ts"
 import { type Access, type Pte, present } from "../../model/mm/pte.ts"
-import { at } from "../../model/mm/range.ts"
+import { at, type Range } from "../../model/mm/range.ts"
 import { anonMapping } from "../../model/mm/rmap.ts"
+import { addToSwapCache } from "../../model/mm/swap.ts"
 import { type Cpu, cpu, trackCpus } from "../../model/mm/switch.ts"
 import { type System, system } from "../../model/mm/system.ts"
+import { tlbOf } from "../../model/mm/tlb.ts"
 import { anonymous, type Vma } from "../../model/mm/vma.ts"
 import { treeInsert } from "../../model/notifier/interval.ts"
 import { recordWindows, type Windows } from "../notifier/windows.ts"
 import { type Advised, recordAdvice } from "./advice.ts"
 import { type Holders, recordHolders } from "./holders.ts"
-import { type Memory, recordMemory } from "./memory.ts"
+import { anything, type Memory, recordMemory } from "./memory.ts"
 import { recordShootdowns, type Shootdowns } from "./shootdowns.ts"
 import { noSlips, type Slips, watchSlips } from "./slips.ts"
 import { recordWalks, type Walks } from "./walks.ts"
@@ -40,28 +42,44 @@ export interface MmWorld {
   /** Who holds pages that it got by their address. */
   readonly holders: Holders
   readonly slips: Slips
+  /** What MADV_DONTNEED has promised. */
   readonly advised: Advised
+  /** Who is inside page tables without locks. */
   readonly walks: Walks
+  /** Which flushes of the TLBs have returned. */
   readonly shootdowns: Shootdowns
 }
 
-/** What is at the page that everything is about when the race begins. */
-export type PageKind = "none" | "zero" | "anon" | "cow" | "swap" | "shared" | "private"
+/**
+ * What is at the page that everything is about when the race begins. `swapcache`: as `anon`, swapped in and not stored to
+ * since. `lazyfree`: as `anon`, given to MADV_FREE. `readonly`: a private mapping of a file without the right to store.
+ */
+export type PageKind =
+  | "none"
+  | "zero"
+  | "anon"
+  | "cow"
+  | "swap"
+  | "shared"
+  | "private"
+  | "swapcache"
+  | "lazyfree"
+  | "readonly"
 
 /** The page that everything is about, and the other one, which is free: mremap moves there. */
 export const page = 0
 export const otherPage = 1
 
-/** What is in the page at the beginning: in anonymous memory, and in the file. */
-const stored = "old"
-const filed = "file"
+/** What is in the pages at the beginning: in anonymous memory, and in the file. */
+const stored = (va: number): string => (va === page ? "old" : `old${va}`)
+const filed = (index: number): string => (index === 0 ? "file" : `file${index}`)
 
 /** Something that a fiber does: a system call, an access, the work of a kernel thread. */
 export interface Operation {
   readonly id: string
   /**
-   * What kind of fiber does it: a thread of the parent, one of the child, a device that walks the parent's page table,
-   * or a kernel thread of that name.
+   * What kind of fiber does it: a thread of the parent, one of the child, a device that walks the parent's page table
+   * (`sva`), or a kernel thread of that name.
    */
   readonly actor: string
   /** Where it makes a difference. */
@@ -72,17 +90,35 @@ export interface Operation {
 /** How large a machine is to be. */
 export interface Machine {
   readonly devices: number
-  /** How many pages the processes have. */
+  /** How many pages each process has. */
   readonly mmPages?: number
+  /** What each device mirrors of the parent. */
+  readonly mirrored?: Range
   readonly folios?: number
+  readonly swapSlots?: number
   readonly gatherBatch?: number
+  /** The CPUs, by their operation's number, that have not touched the page yet: their TLBs do not have it. */
+  readonly cold?: ReadonlyArray<number>
+  /** Whether the child is no child but a process of its own, with nothing at its page yet. */
+  readonly stranger?: boolean
   readonly pagesPerTable?: number
   readonly mergesVmas?: boolean
   readonly looksAtPmds?: boolean
   /** Whether CPUs come to the parent and leave it. */
   readonly switching?: boolean
+  /** The size of the file. */
+  readonly filePages?: number
   /** What else is there when the race begins. Within a step. */
   readonly layOut?: (world: MmWorld) => void
+}
+
+/** Who is on a machine: the threads of the parent and of the child, and all fibers. */
+export interface Crew {
+  readonly parent: ReadonlyArray<string>
+  readonly child: ReadonlyArray<string>
+  readonly fibers: ReadonlyArray<string>
+  /** Of the fibers, the devices that walk the parent's page table. */
+  readonly sva?: ReadonlyArray<string>
 }
 
 /** Makes the machine and lets operations race on one page, of each of the given kinds in turn. */
@@ -92,48 +128,67 @@ export const race = (
   machine: Machine,
 ): Setup<MmWorld> => {
   const fibers = operations.map(({ actor }, slot) => `${actor}${slot}`)
+  const slots = operations.map((_, slot) => slot)
+  const { world, monitors } = build(machine, {
+    parent: slots.map((slot) => `cpu${slot}`),
+    child: slots.map((slot) => `child${slot}`),
+    fibers,
+    sva: fibers.filter((_, slot) => operations[slot]?.actor === "sva"),
+  })
+  const init = Effect.gen(function* () {
+    const kind = yield* choose("page", kinds)
+    yield* step("exec", [kind], () => {
+      subscribe(world)
+      prepare(world, page, kind)
+      if (machine.stranger === true) prepareStranger(world.child)
+      for (const slot of machine.cold ?? []) for (const entry of tlbOf(world.parent, `cpu${slot}`)) entry.value = null
+      machine.layOut?.(world)
+    })
+    for (const [slot, operation] of operations.entries()) {
+      const name = fibers[slot] ?? operation.id
+      yield* fork(name, Effect.ignore(operation.run(world, name)))
+    }
+    for (const device of world.devices)
+      yield* fork(device.name, mirrorAccess(device, page, storesTo(kind) ? device.name : undefined))
+  })
+  return { world, fibers: { init }, monitors }
+}
+
+/** Makes the machine, nothing mapped. */
+export const build = (
+  machine: Machine,
+  crew: Crew,
+): { readonly world: MmWorld; readonly monitors: ReadonlyArray<Monitor> } => {
   const of = system({
     folios: machine.folios ?? 6,
     movable: 1,
-    swapSlots: 2,
+    swapSlots: machine.swapSlots ?? 2,
     gatherBatch: machine.gatherBatch ?? 8,
     pagesPerTable: machine.pagesPerTable ?? 1,
     mergesVmas: machine.mergesVmas ?? true,
     looksAtPmds: machine.looksAtPmds ?? false,
     cgroups: ["parent", "child", "file"],
   })
-  const slots = operations.map((_, slot) => slot)
-  const parent = addressSpace(
-    of,
-    "parent",
-    machine.mmPages ?? 2,
-    slots.map((slot) => `cpu${slot}`),
-  )
-  const child = addressSpace(
-    of,
-    "child",
-    machine.mmPages ?? 2,
-    slots.map((slot) => `child${slot}`),
-    0,
-  )
-  const file = inode(of, "file", { size: 1, contents: [filed] })
+  const parent = addressSpace(of, "parent", machine.mmPages ?? 2, crew.parent)
+  const child = addressSpace(of, "child", machine.mmPages ?? 2, crew.child, 0)
+  const filePages = machine.filePages ?? 1
+  const contents = Array.from({ length: filePages }, (_, index) => filed(index))
+  const file = inode(of, "file", { size: filePages, contents })
   const devices = Array.from({ length: machine.devices }, (_, i) =>
-    mirrorDevice(parent, `gpu${i}`, { start: page, end: page + 1 }),
+    mirrorDevice(parent, `gpu${i}`, machine.mirrored ?? { start: page, end: page + 1 }),
   )
-  const svaDevices = operations.flatMap(({ actor }, slot) =>
-    actor === "sva" ? [svaDevice(parent, fibers[slot] ?? actor)] : [],
-  )
-  const cpus = machine.switching === true ? slots.map((slot) => cpu(`cpu${slot}`)) : []
+  const svaDevices = (crew.sva ?? []).map((name) => svaDevice(parent, name))
+  const cpus = machine.switching === true ? crew.parent.map(cpu) : []
   if (cpus.length > 0) trackCpus(parent, cpus)
   const mms = [parent, child]
-  const invalidators = [...fibers, ...devices.map(({ name }) => name)]
+  const invalidators = [...crew.fibers, ...devices.map(({ name }) => name)]
   const windows = recordWindows(devices, invalidators)
   const slips = noSlips()
   const holders = recordHolders(of, invalidators, slips)
   const memory = recordMemory(of, mms, holders)
-  const advised = recordAdvice(parent, fibers)
-  const walks = recordWalks(fibers)
-  const shootdowns = recordShootdowns(fibers)
+  const advised = recordAdvice(parent, crew.fibers)
+  const walks = recordWalks(crew.fibers)
+  const shootdowns = recordShootdowns(crew.fibers)
   const world: MmWorld = {
     system: of,
     folios: of.folios,
@@ -161,79 +216,94 @@ export const race = (
     walks.monitor,
     shootdowns.monitor,
   ]
-  const init = Effect.gen(function* () {
-    const kind = yield* choose("page", kinds)
-    yield* step("exec", [kind], () => {
-      prepare(world, kind)
-      machine.layOut?.(world)
-    })
-    for (const [slot, operation] of operations.entries()) {
-      const name = fibers[slot] ?? operation.id
-      yield* fork(name, Effect.ignore(operation.run(world, name)))
-    }
-    for (const device of devices)
-      yield* fork(device.name, mirrorAccess(device, page, storesTo(kind) ? device.name : undefined))
-  })
-  return { world, fibers: { init }, monitors }
+  return { world, monitors }
 }
 
 /** Whether a device is to store there, once, or to load: a load of a page that is not the process's alone gives it a translation that must not last. */
 const storesTo = (kind: PageKind): boolean => kind === "anon" || kind === "swap" || kind === "shared"
 
-/** Lays out the machine. Within a step. */
-const prepare = (world: MmWorld, kind: PageKind): void => {
-  for (const device of world.devices) treeInsert(device.mm.subscriptions, device.name)
+/** The devices watch. Within a step. */
+export const subscribe = ({ devices }: MmWorld): void => {
+  for (const device of devices) treeInsert(device.mm.subscriptions, device.name)
+}
+
+/** Lays out a page of the parent, and where it is one that both have, of the child. Within a step. */
+export const prepare = (world: MmWorld, va: number, kind: PageKind): void => {
   const { parent, child, memory } = world
-  const vma = vmaFor(kind)
-  at(parent.vma, page).value = vma
-  const forked = kind === "cow" || kind === "shared"
-  if (forked) {
+  const vma = vmaFor(kind, va)
+  at(parent.vma, va).value = vma
+  if (isForked(kind)) {
     child.state.users = 1
-    at(child.vma, page).value = kind === "cow" ? { ...vma, anonVmas: ["parent", "child"] } : vma
+    at(child.vma, va).value = kind === "cow" ? { ...vma, anonVmas: ["parent", "child"] } : vma
   }
   switch (kind) {
     case "none":
       return
     case "zero":
-      at(parent.pte, page).value = { kind: "zero", access: "read" }
+      at(parent.pte, va).value = { kind: "zero", access: "read" }
       return
     case "anon":
-      mapAnon(world, parent, vma, "write")
+      mapAnon(world, parent, va, vma, "write")
       break
+    case "swapcache": {
+      const folio = folioOf(world.folios, mapAnon(world, parent, va, vma, "write", false))
+      const slot = world.system.swap.allocate()
+      if (slot === undefined) return
+      slot.content = stored(va)
+      addToSwapCache(slot, folio)
+      break
+    }
+    case "lazyfree":
+      folioOf(world.folios, mapAnon(world, parent, va, vma, "write", false)).swapBacked = false
+      memory.expect(parent, va, anything)
+      return
     case "cow": {
-      const frame = mapAnon(world, parent, vma, "read")
+      const frame = mapAnon(world, parent, va, vma, "read")
       const folio = folioOf(world.folios, frame)
       folio.anonExclusive = false
-      share(child, folio, present(frame, "read", { dirty: true, young: false }))
+      share(child, va, folio, present(frame, "read", { dirty: true, young: false }))
       child.rss.anon++
-      memory.expect(child, page, stored)
+      memory.expect(child, va, stored(va))
       break
     }
     case "swap": {
       const slot = world.system.swap.allocate()
-      if (slot === undefined) return
+      if (slot === undefined) throw new RangeError("the machine has no swap to begin with")
       slot.count = 1
-      slot.content = stored
+      slot.content = stored(va)
       parent.rss.swap++
-      at(parent.pte, page).value = { kind: "swap", slot: slot.index, exclusive: true }
+      at(parent.pte, va).value = { kind: "swap", slot: slot.index, exclusive: true }
       break
     }
     case "shared":
     case "private":
-      mapFile(world, kind)
+    case "readonly":
+      mapFile(world, va, kind)
       return
   }
-  memory.expect(parent, page, stored)
+  memory.expect(parent, va, stored(va))
 }
 
-const vmaFor = (kind: PageKind): Vma => {
-  const file = kind === "shared" || kind === "private" ? "file" : null
-  const anonVmas = kind === "anon" || kind === "cow" || kind === "swap" ? ["parent"] : []
-  return { ...anonymous, pgoff: file === null ? page : 0, shared: kind === "shared", file, anonVmas }
+/** Whether a page of that kind is the child's too. */
+export const isForked = (kind: PageKind): boolean => kind === "cow" || kind === "shared"
+
+const vmaFor = (kind: PageKind, va: number): Vma => {
+  const ofFile = kind === "shared" || kind === "private" || kind === "readonly"
+  const file = ofFile ? "file" : null
+  const anonVmas = ofFile || kind === "none" || kind === "zero" ? [] : ["parent"]
+  const prot = kind === "readonly" ? "r" : "rw"
+  return { ...anonymous, prot, pgoff: va, shared: kind === "shared", file, anonVmas }
 }
 
-/** A page in use by one more entry, translated by the CPUs that run the process. */
-const share = (mm: Mm, folio: Folio, pte: Extract<Pte, { kind: "present" }>, va = page): void => {
+/** A process of its own: an area, a page table, and no page. Within a step. */
+const prepareStranger = (mm: Mm): void => {
+  mm.state.users = 1
+  at(mm.vma, page).value = { ...anonymous, pgoff: page }
+  Object.assign(tableOf(mm, page).state, { linked: true, live: true })
+}
+
+/** A page in use by one entry, translated by the CPUs that run the process. */
+const share = (mm: Mm, va: number, folio: Folio, pte: Extract<Pte, { kind: "present" }>): void => {
   folio.refcount++
   folio.mapcount++
   Object.assign(tableOf(mm, va).state, { linked: true, live: true })
@@ -247,22 +317,13 @@ const share = (mm: Mm, folio: Folio, pte: Extract<Pte, { kind: "present" }>, va 
   }
 }
 
-/** Maps the other page too, in the same area as the one that everything is about, or one of its own. Within a step. */
-export const mapOther = (world: MmWorld, area: "same" | "own"): void => {
-  const { parent, memory } = world
-  const vma = { ...vmaFor("anon"), pgoff: otherPage, locked: area === "own" }
-  at(parent.vma, otherPage).value = vma
-  mapAnon(world, parent, vma, "write")
-  memory.expect(parent, otherPage, stored)
-}
-
 const allocate = (world: MmWorld, cgroup: string): Frame => {
   const frame = folioAlloc(world.folios, cgroup)
   if (frame === null) throw new RangeError("the machine has no memory to begin with")
   return frame
 }
 
-export const mapAnon = (world: MmWorld, mm: Mm, vma: Vma, access: Access): Frame => {
+const mapAnon = (world: MmWorld, mm: Mm, va: number, vma: Vma, access: Access, dirty = true): Frame => {
   const frame = allocate(world, mm.name)
   const folio = folioOf(world.folios, frame)
   folio.refcount = 0
@@ -271,20 +332,21 @@ export const mapAnon = (world: MmWorld, mm: Mm, vma: Vma, access: Access): Frame
     mapping: anonMapping(mm.name),
     offset: vma.pgoff,
     lru: true,
-    content: stored,
+    content: stored(va),
   })
-  share(mm, folio, present(frame, access, { dirty: true, young: false }), vma.pgoff)
+  share(mm, va, folio, present(frame, access, { dirty, young: false }))
   mm.rss.anon++
   return frame
 }
 
-const mapFile = (world: MmWorld, kind: "shared" | "private"): void => {
+const mapFile = (world: MmWorld, va: number, kind: "shared" | "private" | "readonly"): void => {
   const frame = allocate(world, "file")
   const folio = folioOf(world.folios, frame)
-  Object.assign(folio, { mapping: "file", lru: true, content: filed })
-  at(world.file.cache, 0).value = frame
+  Object.assign(folio, { mapping: "file", offset: va, lru: true, content: filed(va) })
+  at(world.file.cache, va).value = frame
   share(
     world.parent,
+    va,
     folio,
     present(frame, kind === "shared" ? "write" : "read", { dirty: kind === "shared", young: false }),
   )

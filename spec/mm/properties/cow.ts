@@ -35,11 +35,14 @@ export const cowProperties: ReadonlyArray<Spec> = [
   {
     kind: "invariant",
     id: "COW-WRITABLE-AE",
-    statement: "An anonymous page that may be stored to through a private mapping is marked exclusive.",
+    statement:
+      "An anonymous page that may be stored to through a private mapping is marked exclusive, while nobody is changing its entry.",
     source: "mm/mprotect.c: can_change_private_pte_writable; mm/memory.c: do_wp_page",
     premise: (world) => anonMappings(world).some(({ pte }) => isWritable(pte)),
     holds: (world) =>
-      anonMappings(world).every(({ pte }) => !isWritable(pte) || folioOf(world.folios, pte.page).anonExclusive),
+      anonMappings(world).every(
+        ({ mm, va, pte }) => !isWritable(pte) || folioOf(world.folios, pte.page).anonExclusive || !isSettled(mm, va),
+      ),
   },
   {
     kind: "invariant",
@@ -112,13 +115,14 @@ export const cowProperties: ReadonlyArray<Spec> = [
   {
     kind: "invariant",
     id: "FORK-NO-W-SHARED",
-    statement: "An anonymous page that several private mappings share is exclusive to none, and none may store to it.",
+    statement:
+      "An anonymous page that several private mappings share is exclusive to none, and none may store to it, while nobody is changing its entry.",
     source: "mm/memory.c: copy_present_ptes",
     premise: (world) => liveFolios(world).some((folio) => isAnon(folio) && folio.mapcount > 1),
     holds: (world) =>
-      anonMappings(world).every(({ pte }) => {
+      anonMappings(world).every(({ mm, va, pte }) => {
         const folio = folioOf(world.folios, pte.page)
-        return folio.mapcount < 2 || (!folio.anonExclusive && !isWritable(pte))
+        return folio.mapcount < 2 || !isSettled(mm, va) || (!folio.anonExclusive && !isWritable(pte))
       }),
   },
   {

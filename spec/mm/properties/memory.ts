@@ -1,9 +1,10 @@
 /** What is stored is found again: no store is lost, and nobody sees another's. */
 
 import { withinSize } from "../../../model/file/inode.ts"
-import type { Content, Frame } from "../../../model/mm/folio.ts"
+import type { Content, Folio, Frame } from "../../../model/mm/folio.ts"
 import { folioOf, isLive, zeroes } from "../../../model/mm/folio.ts"
 import type { Mm } from "../../../model/mm/mm.ts"
+import { isWritable, mappedPage } from "../../../model/mm/pte.ts"
 import type { TlbEntry } from "../../../model/mm/tlb.ts"
 import { anything } from "../memory.ts"
 import type { MmWorld } from "../world.ts"
@@ -57,7 +58,7 @@ const staleTranslations = (world: MmWorld) =>
 
 const strayHolders = (world: MmWorld) =>
   held(world).filter(({ one }) => {
-    if (!one.anon || !isLive(world.folios, one.page)) return false
+    if (!one.anon || !one.kept || !isLive(world.folios, one.page)) return false
     const mm = world.mms.find(({ name }) => name === one.mm)
     const expected = one.attached && mm !== undefined ? world.memory.expected(mm, one.va) : one.content
     return expected !== anything && folioOf(world.folios, one.page).content !== expected
@@ -66,6 +67,15 @@ const strayHolders = (world: MmWorld) =>
 /** Whether an entry holds a store that the folio does not know of yet. */
 const dirtyEntry = (world: MmWorld, frame: Frame): boolean =>
   mappings(world).some(({ pte }) => pte.dirty && pte.page.pfn === frame.pfn)
+
+/** Whether a device may store to the page, as the CPU may: it says that the page is dirty when it gives it up. */
+const mayBeStoredTo = ({ devices }: MmWorld, { index }: Folio): boolean =>
+  devices.some(({ mm, pageTable }) =>
+    pageTable.some(({ value }, va) => {
+      const pte = mm.pte[va]?.value ?? null
+      return value?.write === true && isWritable(pte) && value.page?.pfn === index && mappedPage(pte)?.pfn === index
+    }),
+  )
 
 const lostCustody = (world: MmWorld) =>
   liveFolios(world).filter((folio) => {
@@ -83,6 +93,7 @@ const lostCustody = (world: MmWorld) =>
       folio.writeback ||
       folio.pincount > 0 ||
       (folio.lock !== "" && folio.swap !== null && !folio.lru) ||
+      mayBeStoredTo(world, folio) ||
       dirtyEntry(world, { pfn: folio.index, generation: folio.generation })
     return folio.content !== backing && !cared
   })
@@ -128,7 +139,7 @@ export const memoryProperties: ReadonlyArray<Spec> = [
     kind: "invariant",
     id: "ZAP-DIRTY-KEPT",
     statement:
-      "While nobody is inside a page table's lock, a page whose content is not the one in its file or in swap is known to be dirty: by the page, or by an entry that maps it.",
+      "While nobody is inside a page table's lock, a page whose content is not the one in its file or in swap is known to be dirty: by the page, by an entry that maps it, or by a device that may store to it, as the CPU may.",
     source: "mm/memory.c: zap_present_folio_ptes; commit 1cf35d47712d; mm/migrate_device.c (commit fd35ca3d12cc)",
     premise: (world) => liveFolios(world).some(({ swap, mapping }) => swap !== null || mapping === world.file.name),
     holds: (world) => !world.mms.every(isQuiet) || lostCustody(world).length === 0,

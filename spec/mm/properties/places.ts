@@ -52,7 +52,7 @@ export const held = ({ holders }: MmWorld): ReadonlyArray<{ readonly fiber: stri
 
 /** The pins of anonymous pages that the process has not given up itself. */
 export const anonPins = (world: MmWorld) =>
-  held(world).filter(({ one }) => one.pinned && one.attached && one.anon && isLive(world.folios, one.page))
+  held(world).filter(({ one }) => one.pinned && one.kept && one.attached && one.anon && isLive(world.folios, one.page))
 
 /** The TLBs of the CPUs that run in an address space, by the name of the CPU. */
 export const runningTlbs = (mm: Mm): ReadonlyArray<readonly [string, Tlb]> =>

@@ -1,7 +1,7 @@
 /** khugepaged, where a page table maps more than one page. */
 import { khugepagedScan } from "../../../model/mm/collapse.ts"
 import { operation } from "../operations.ts"
-import { mapOther, otherPage } from "../world.ts"
+import { otherPage, prepare } from "../world.ts"
 import { raceOf } from "./race.ts"
 
 export const collapseTwoPages = raceOf({
@@ -19,5 +19,5 @@ export const collapseTwoPages = raceOf({
   ],
   devices: 1,
   pagesPerTable: 2,
-  layOut: (world) => mapOther(world, "same"),
+  layOut: (world) => prepare(world, otherPage, "anon"),
 })

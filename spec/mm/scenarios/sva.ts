@@ -1,11 +1,12 @@
 /** Devices that walk the CPU's page table. */
 import * as Effect from "effect/Effect"
 import { svaAccess } from "../../../model/driver/sva.ts"
+import { at } from "../../../model/mm/range.ts"
 import { munmap } from "../../../model/mm/unmap.ts"
 import { anonymous } from "../../../model/mm/vma.ts"
 import { operation } from "../operations.ts"
 import { svaProperties } from "../properties/translations.ts"
-import { mapOther, otherPage, page } from "../world.ts"
+import { otherPage, page, prepare } from "../world.ts"
 import { raceOf } from "./race.ts"
 
 export const svaPermissionUpgrade = raceOf({
@@ -51,8 +52,9 @@ export const svaTwoAreas = raceOf({
   mmPages: 3,
   pagesPerTable: 3,
   layOut: (world) => {
-    mapOther(world, "own")
-    const last = world.parent.vma.at(-1)
-    if (last !== undefined) last.value = { ...anonymous, pgoff: otherPage + 1 }
+    prepare(world, otherPage, "anon")
+    const second = at(world.parent.vma, otherPage)
+    if (second.value !== null) second.value = { ...second.value, locked: true }
+    at(world.parent.vma, otherPage + 1).value = { ...anonymous, pgoff: otherPage + 1 }
   },
 })

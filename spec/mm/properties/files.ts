@@ -1,0 +1,69 @@
+/** Files under the mappings: truncation, holes, private mappings. */
+import { withinSize } from "../../../model/file/inode.ts"
+import { anything } from "../memory.ts"
+import type { MmWorld } from "../world.ts"
+import { entries, folioOf, isAnon, mappings, type Spec } from "./places.ts"
+
+/** The entries of areas of the file that lie beyond its end. */
+const beyondTheEnd = (world: MmWorld) =>
+  entries(world).filter(({ mm, va }) => {
+    const vma = mm.vma[va]?.value
+    return vma?.file === world.file.name && !withinSize(world.file, vma.pgoff)
+  })
+
+const isBeingTruncated = ({ file }: MmWorld): boolean => file.lock.state.holder !== ""
+
+/** The mapped pages of files that no page cache has any more. */
+const cutOff = (world: MmWorld) =>
+  mappings(world).filter(({ pte }) => {
+    const folio = folioOf(world.folios, pte.page)
+    return !isAnon(folio) && folio.mapping === ""
+  })
+
+/** The pages of the file in which there is something else than was stored there. */
+const changedPages = ({ file, folios, memory }: MmWorld) =>
+  file.cache.flatMap(({ value: cached }, index) => {
+    if (!withinSize(file, index)) return []
+    const expected = memory.expectedInFile(file, index)
+    const found = cached === null ? (file.disk[index]?.value ?? anything) : folioOf(folios, cached).content
+    return expected === anything || expected === found ? [] : [{ index, expected, found }]
+  })
+
+export const fileProperties: ReadonlyArray<Spec> = [
+  {
+    kind: "invariant",
+    id: "TRUNC-NO-MAP",
+    statement:
+      "Unless a file is being truncated, no entry maps a page of it, or a private copy of one, that lies beyond its end.",
+    source: "mm/truncate.c: truncate_pagecache; mm/memory.c: unmap_mapping_range",
+    premise: (world) => world.file.state.size < world.file.cache.length,
+    holds: (world) => isBeingTruncated(world) || beyondTheEnd(world).length === 0,
+    explain: (world) =>
+      beyondTheEnd(world)
+        .map(({ mm, va }) => `Page ${va} of ${mm.name} lies beyond the end of the file, and can still be used.`)
+        .join(" "),
+  },
+  {
+    kind: "invariant",
+    id: "TRUNC-NO-CACHE",
+    statement: "A page of a file is mapped only while it is in the page cache.",
+    source: "mm/truncate.c: truncate_inode_folio; commit 4aae8d1c051e",
+    premise: (world) => mappings(world).some(({ pte }) => !isAnon(folioOf(world.folios, pte.page))),
+    holds: (world) => cutOff(world).length === 0,
+    explain: (world) =>
+      cutOff(world)
+        .map(({ mm, va, pte }) => `Page ${va} of ${mm.name} maps page ${pte.page.pfn}, which has left the page cache.`)
+        .join(" "),
+  },
+  {
+    kind: "invariant",
+    id: "COW-FILE-UNTOUCHED",
+    statement: "In a file is what was stored to it: what is stored through a private mapping never gets there.",
+    source: "mm/gup.c: follow_page_pte (FOLL_FORCE); CVE-2016-5195",
+    holds: (world) => changedPages(world).length === 0,
+    explain: (world) =>
+      changedPages(world)
+        .map(({ index, expected, found }) => `In page ${index} of the file is "${found}" instead of "${expected}".`)
+        .join(" "),
+  },
+]
