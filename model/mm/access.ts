@@ -4,7 +4,7 @@ import { enterLoop, self, step } from "../../checker/program/index.ts"
 import { Signal } from "../errno.ts"
 import { handleMmFault } from "./fault.ts"
 import { type Content, folioOf, zeroes } from "./folio.ts"
-import { findVma, type Mm, mmapReadLock, mmapReadUnlock, vmaEndRead, vmaLockOf } from "./mm.ts"
+import { findVma, hasTable, type Mm, mmapReadLock, mmapReadUnlock, vmaEndRead, vmaLockOf } from "./mm.ts"
 import { at } from "./range.ts"
 import { type TlbEntry, tlbOf } from "./tlb.ts"
 import { allows } from "./vma.ts"
@@ -68,8 +68,9 @@ const translate = (mm: Mm, cpu: string, va: number, write: boolean): TlbEntry | 
   return walked
 }
 
-/** The hardware's page table walk. */
-const walk = (mm: Mm, va: number, write: boolean): TlbEntry | null => {
+/** The hardware's page table walk. Within a step. */
+export const walk = (mm: Mm, va: number, write: boolean): TlbEntry | null => {
+  if (!hasTable(mm, va)) return null
   const cell = at(mm.pte, va)
   const pte = cell.value
   if (pte?.kind === "zero") return write || pte.access === "none" ? null : { page: null, write: false, dirty: false }

@@ -5,7 +5,7 @@ import { pageMkwrite } from "../file/fault.ts"
 import { inodeOf } from "../file/inode.ts"
 import { notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/interval.ts"
-import { keep, release, underLock } from "../sync/spinlock.ts"
+import { keep, release, type SpinLock, underLock } from "../sync/spinlock.ts"
 import { anonVmaPrepare, type FaultResult, lockedVma } from "./fault.ts"
 import { type Folio, type Frame, folioAlloc, folioOf, folioPut } from "./folio.ts"
 import { type Mm, pageTableLock } from "./mm.ts"
@@ -13,7 +13,7 @@ import { mappedPage, type Present, type Pte, present, pteSame } from "./pte.ts"
 import { at } from "./range.ts"
 import { addNewAnonRmap, isAnon, removeRmap } from "./rmap.ts"
 import { folioFreeSwap } from "./swap.ts"
-import { dropTranslations } from "./tlb.ts"
+import { dropSecondaryTranslations, dropTranslations } from "./tlb.ts"
 import { mostAccess } from "./vma.ts"
 
 /**
@@ -22,7 +22,8 @@ import { mostAccess } from "./vma.ts"
  */
 export const doWpPage = Effect.fnUntraced(function* (mm: Mm, va: number, orig: Pte, unshare: boolean) {
   const { folios } = mm.system
-  const next = yield* underLock(pageTableLock(mm, va), "do_wp_page", [mm.name, va], () => {
+  const ptl = pageTableLock(mm, va)
+  const next = yield* underLock(ptl, "do_wp_page", [mm.name, va], () => {
     const pte = at(mm.pte, va)
     if (!pteSame(pte.value, orig)) return "done"
     const vma = lockedVma(mm, va)
@@ -34,20 +35,39 @@ export const doWpPage = Effect.fnUntraced(function* (mm: Mm, va: number, orig: P
         return "shared"
       }
       pte.value = { ...orig, access: mostAccess(vma), dirty: true, young: true }
-      return "done"
+      return upgraded(mm, ptl)
     }
     if (isAnon(folio) && (folio.anonExclusive || canReuseAnonFolio(mm, orig.page))) {
       folio.anonExclusive = true
-      if (!unshare) pte.value = { ...orig, access: mostAccess(vma), dirty: true, young: true }
-      return "done"
+      if (unshare) return "done"
+      pte.value = { ...orig, access: mostAccess(vma), dirty: true, young: true }
+      return upgraded(mm, ptl)
     }
     folio.refcount++
     return "copy"
   })
-  if (next === "done") return "done" as const
+  if (next === "upgraded") yield* flushUpgraded(mm, va)
+  if (next === "done" || next === "upgraded") return "done" as const
   if (next === "shared" && orig?.kind === "present") return yield* wpPageShared(mm, va, orig)
   return yield* wpPageCopy(mm, va, orig, unshare)
 })
+
+/**
+ * `ptep_set_access_flags` has given an entry more rights. A CPU that has it with fewer looks at it again by itself; a
+ * device does not. Within a step, under the page table's lock.
+ */
+const upgraded = (mm: Mm, ptl: SpinLock): "done" | "upgraded" => {
+  if (mm.secondaryTlbs.size === 0) return "done"
+  keep(ptl)
+  return "upgraded"
+}
+
+/** The rest of `ptep_set_access_flags`: the flush of the entry, of which devices hear. */
+const flushUpgraded = (mm: Mm, va: number): Effect.Effect<void> =>
+  step("ptep_set_access_flags: flush_tlb_page", [mm.name, va], () => {
+    dropSecondaryTranslations(mm, { start: va, end: va + 1 })
+    release(pageTableLock(mm, va))
+  })
 
 /**
  * `wp_can_reuse_anon_folio`: whether nobody else refers to a page that is not marked exclusive. Its swap cache is
@@ -68,12 +88,14 @@ const cacheReferences = (folio: Folio): number => (folio.swap === null ? 0 : 1)
 const wpPageShared = Effect.fnUntraced(function* (mm: Mm, va: number, orig: Present) {
   const { folios } = mm.system
   const usable = yield* pageMkwrite(mm.system, orig.page)
-  yield* underLock(pageTableLock(mm, va), "finish_mkwrite_fault", [mm.name, va], () => {
+  const ptl = pageTableLock(mm, va)
+  const finished = yield* underLock(ptl, "finish_mkwrite_fault", [mm.name, va], () => {
     const pte = at(mm.pte, va)
-    if (usable && pteSame(pte.value, orig)) {
-      pte.value = { ...orig, access: mostAccess(lockedVma(mm, va)), dirty: true, young: true }
-    }
+    if (!usable || !pteSame(pte.value, orig)) return "done"
+    pte.value = { ...orig, access: mostAccess(lockedVma(mm, va)), dirty: true, young: true }
+    return upgraded(mm, ptl)
   })
+  if (finished === "upgraded") yield* flushUpgraded(mm, va)
   yield* step("fault_dirty_shared_page", [orig.page.pfn], () => {
     const folio = folioOf(folios, orig.page)
     if (usable) {

@@ -2,10 +2,11 @@
 import * as Effect from "effect/Effect"
 import { step } from "../../checker/program/index.ts"
 import { mmuNotifierRelease } from "../notifier/interval.ts"
-import { tlbFinishMmu, tlbGather } from "./gather.ts"
+import { gatherTables, tlbFinishMmu, tlbGather } from "./gather.ts"
 import { changeVmas, type Mm, mmapReadLock, mmapReadUnlock, mmapWriteLock, mmapWriteUnlock } from "./mm.ts"
 import { freePgtables, tlbRemoveTables } from "./pageTable.ts"
 import { at } from "./range.ts"
+import { dropSecondaryTranslations } from "./tlb.ts"
 import { unmapVmas } from "./unmap.ts"
 import { areasIn } from "./vma.ts"
 
@@ -30,6 +31,7 @@ export const exitMm = Effect.fnUntraced(function* (mm: Mm) {
 const exitMmap = Effect.fnUntraced(function* (mm: Mm) {
   const whole = { start: 0, end: mm.pages }
   yield* mmuNotifierRelease(mm.subscriptions, whole)
+  yield* releaseSecondaryTlbs(mm)
   yield* mmapReadLock(mm)
   const areas = yield* step("exit_mmap", [mm.name], () => areasIn((va) => at(mm.vma, va).value, whole))
   const gather = tlbGather(mm)
@@ -41,7 +43,17 @@ const exitMmap = Effect.fnUntraced(function* (mm: Mm) {
     changeVmas(mm, whole, (vma) => ({ ...vma, detached: true }))
   })
   const tables = yield* freePgtables(mm, whole)
+  gatherTables(gather, tables)
   yield* tlbFinishMmu(gather, whole)
   yield* tlbRemoveTables(mm, tables)
   yield* mmapWriteUnlock(mm)
 })
+
+/** `ops->release` of the devices that walk the page table (arm_smmu_mm_release): they may not any more, and their TLBs are empty. */
+const releaseSecondaryTlbs = (mm: Mm): Effect.Effect<void> =>
+  mm.secondaryTlbs.size === 0
+    ? Effect.void
+    : step("arm_smmu_mm_release", [mm.name], () => {
+        for (const { state } of mm.secondaryTlbs.values()) state.bound = false
+        dropSecondaryTranslations(mm, { start: 0, end: mm.pages })
+      })

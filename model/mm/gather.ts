@@ -5,17 +5,20 @@ import { type Frame, folioOf, folioPut } from "./folio.ts"
 import type { Mm } from "./mm.ts"
 import type { Range } from "./range.ts"
 import { folioFreeSwap } from "./swap.ts"
-import { dropTranslations } from "./tlb.ts"
+import { flushTlbMmRange } from "./switch.ts"
+import { dropSecondaryTranslations, dropTranslations } from "./tlb.ts"
 
 /** `struct mmu_gather`: the pages whose references are to be dropped, and the range that is to be flushed before. */
 export interface Gather {
   readonly mm: Mm
   readonly pages: Array<Frame>
   range: Range | null
+  /** Page tables were unlinked, which the hardware may know of. */
+  freedTables: boolean
 }
 
 /** `tlb_gather_mmu`: nothing is gathered yet. */
-export const tlbGather = (mm: Mm): Gather => ({ mm, pages: [], range: null })
+export const tlbGather = (mm: Mm): Gather => ({ mm, pages: [], range: null, freedTables: false })
 
 /**
  * The running fiber has cleared an entry and owes a flush (`inc_tlb_flush_pending`, which the kernel does when the
@@ -34,14 +37,40 @@ export const gatherEntry = (gather: Gather, va: number): void => {
   gather.range = { start: Math.min(start, va), end: Math.max(end, va + 1) }
 }
 
+/** `pte_free_tlb`: page tables were unlinked, and are to be freed behind the flush. */
+export const gatherTables = (gather: Gather, positions: ReadonlyArray<number>): void => {
+  gather.freedTables ||= positions.length > 0
+  for (const position of positions) gatherEntry(gather, position * gather.mm.system.pagesPerTable)
+}
+
 /** `tlb_flush_mmu`: flushes what was gathered so far, then drops the references. */
 export const tlbFlushMmu = Effect.fnUntraced(function* (gather: Gather) {
+  yield* tlbFlushMmuTlbonly(gather)
+  yield* freePages(gather)
+})
+
+/** `tlb_flush_mmu_tlbonly`: flushes what was gathered so far and forgets which range that was. */
+const tlbFlushMmuTlbonly = Effect.fnUntraced(function* (gather: Gather) {
   const { mm, range } = gather
   if (range === null) return
   gather.range = null
-  yield* step("tlb_flush_mmu_tlbonly", [mm.name, range.start, range.end], () => dropTranslations(mm, range))
-  yield* freePages(gather)
+  if (mm.context !== null) yield* flushTlbMmRange(mm, mm.context, range, gather.freedTables)
+  yield* step("tlb_flush_mmu_tlbonly", [mm.name, range.start, range.end], () => flushAtOnce(mm, range))
 })
+
+/** `tlb_end_vma`: where gathers do not go on from area to area (MMU_GATHER_MERGE_VMAS), each area is flushed by itself. */
+export const tlbEndVma = Effect.fnUntraced(function* (gather: Gather) {
+  const { mm, range } = gather
+  if (mm.system.mergesVmas || range === null) return
+  gather.range = null
+  yield* step("tlb_end_vma", [mm.name, range.start, range.end], () => flushAtOnce(mm, range))
+})
+
+/** `tlb_flush`, where it takes no more than a step. Within one. */
+const flushAtOnce = (mm: Mm, range: Range): void => {
+  if (mm.context === null) dropTranslations(mm, range)
+  else dropSecondaryTranslations(mm, range)
+}
 
 /** `tlb_batch_pages_flush`: drops the references to what was gathered. */
 const freePages = Effect.fnUntraced(function* ({ mm, pages }: Gather) {
@@ -69,9 +98,13 @@ const freePages = Effect.fnUntraced(function* ({ mm, pages }: Gather) {
  */
 export const tlbFinishMmu = Effect.fnUntraced(function* (gather: Gather, { start, end }: Range) {
   const { mm, range } = gather
+  if (mm.context !== null) {
+    const flushed = yield* step("mm_tlb_flush_nested", [mm.name], () => (flushNested(mm) ? { start, end } : range))
+    if (flushed !== null) yield* flushTlbMmRange(mm, mm.context, flushed, gather.freedTables)
+  }
   yield* step("tlb_finish_mmu", [mm.name, start, end], () => {
-    if (flushNested(mm)) dropTranslations(mm, { start, end })
-    else if (range !== null) dropTranslations(mm, range)
+    if (flushNested(mm)) flushAtOnce(mm, { start, end })
+    else if (range !== null) flushAtOnce(mm, range)
     mm.state.gathers = mm.state.gathers.filter((name) => name !== self())
   })
   gather.range = null

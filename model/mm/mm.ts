@@ -6,8 +6,9 @@ import { downgradeWrite, downRead, downWrite, type RwSem, rwSem, tryDownRead, up
 import { type SpinLock, spinLock } from "../sync/spinlock.ts"
 import type { Pte } from "./pte.ts"
 import { at, pagesOf, type Range } from "./range.ts"
+import type { MmContext } from "./switch.ts"
 import type { System } from "./system.ts"
-import { type Tlb, tlb } from "./tlb.ts"
+import { type SecondaryTlb, type Tlb, tlb } from "./tlb.ts"
 import type { Vma } from "./vma.ts"
 
 /** A page table: the entry of the upper level that points to it, its lives, its lock. */
@@ -55,6 +56,10 @@ export interface Mm {
   readonly rss: Struct<{ anon: number; file: number; swap: number }>
   /** One TLB per CPU that runs the process. */
   readonly tlbs: ReadonlyMap<string, Tlb>
+  /** Those of the devices that are bound to it, by name. */
+  readonly secondaryTlbs: Map<string, SecondaryTlb>
+  /** Which CPUs have it loaded, where they come and go; without it, all of them, always. */
+  context: MmContext | null
   readonly subscriptions: NotifierSubscriptions
 }
 
@@ -92,6 +97,8 @@ export const addressSpace = (
     }),
     rss: struct(`${name}.rss`, { anon: 0, file: 0, swap: 0 }),
     tlbs: new Map(cpus.map((cpu) => [cpu, tlb(`${name}.${cpu}`, all)])),
+    secondaryTlbs: new Map(),
+    context: null,
     subscriptions: notifierSubscriptions(name),
   }
   of.mms.set(name, mm)

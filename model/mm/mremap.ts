@@ -5,7 +5,7 @@ import { Errno } from "../errno.ts"
 import { notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/interval.ts"
 import { isFree, keep, release, underLock } from "../sync/spinlock.ts"
-import { tlbFinishMmu, tlbGather } from "./gather.ts"
+import { gatherTables, tlbFinishMmu, tlbGather } from "./gather.ts"
 import {
   findVma,
   type Mm,
@@ -31,6 +31,7 @@ export const doMunmap = Effect.fnUntraced(function* (mm: Mm, range: Range) {
   const gather = tlbGather(mm)
   yield* unmapVmas(gather, range, areas)
   const tables = yield* freePgtables(mm, range)
+  gatherTables(gather, tables)
   yield* tlbFinishMmu(gather, range)
   yield* tlbRemoveTables(mm, tables)
 })

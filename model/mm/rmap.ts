@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { assert, guardedStep, self, step } from "../../checker/program/index.ts"
 import { addReader, type RwSem, upRead } from "../sync/rwsem.ts"
 import { type Folio, type Frame, folioOf, maybePinned } from "./folio.ts"
-import type { Mm } from "./mm.ts"
+import { hasTable, type Mm } from "./mm.ts"
 import { mappedPage } from "./pte.ts"
 import { at, pagesOf, type Range } from "./range.ts"
 import type { System } from "./system.ts"
@@ -149,8 +149,9 @@ export const rmapWalk = Effect.fnUntraced(function* <E, R>(
   yield* upRead(rmapLock(system, mapping), "rmap_walk_end", [frame.pfn])
 })
 
-/** Whether the entry of a page maps the folio. Within a step. */
+/** Whether the entry of a page maps the folio (`page_vma_mapped_walk`). Within a step. */
 export const maps = (mm: Mm, va: number, frame: Frame): boolean => {
+  if (!hasTable(mm, va)) return false
   const page = mappedPage(at(mm.pte, va).value)
   return page?.pfn === frame.pfn && page.generation === frame.generation
 }

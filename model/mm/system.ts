@@ -17,6 +17,10 @@ export interface System {
   readonly gatherBatch: number
   /** How many pages one page table covers (PTRS_PER_PTE). */
   readonly pagesPerTable: number
+  /** MMU_GATHER_MERGE_VMAS: gathers go on from one area to the next. */
+  readonly mergesVmas: boolean
+  /** Whether unmapping looks at entries of the upper level in steps of their own, for races with those who change them. */
+  readonly looksAtPmds: boolean
   /** How many pages a load from a file may map at once (`fault_around_bytes`); 1 is none but its own. */
   readonly faultAround: number
 }
@@ -29,6 +33,8 @@ export interface SystemSize {
   readonly swapSlots?: number
   readonly gatherBatch?: number
   readonly pagesPerTable?: number
+  readonly mergesVmas?: boolean
+  readonly looksAtPmds?: boolean
   readonly faultAround?: number
   /** Who is charged for memory: one group per process, and one per file. */
   readonly cgroups: ReadonlyArray<string>
@@ -43,5 +49,7 @@ export const system = (size: SystemSize): System => ({
   anonVmaLock: rwSem("anon_vma"),
   gatherBatch: size.gatherBatch ?? 8,
   pagesPerTable: size.pagesPerTable ?? 2,
+  mergesVmas: size.mergesVmas ?? true,
+  looksAtPmds: size.looksAtPmds ?? false,
   faultAround: size.faultAround ?? 1,
 })

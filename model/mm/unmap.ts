@@ -6,11 +6,21 @@ import { type NotifierRange, notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/interval.ts"
 import { keep, release, underLock } from "../sync/spinlock.ts"
 import { folioOf } from "./folio.ts"
-import { type Gather, gatherEntry, owesFlush, tlbFinishMmu, tlbFlushMmu, tlbGather } from "./gather.ts"
+import {
+  type Gather,
+  gatherEntry,
+  gatherTables,
+  owesFlush,
+  tlbEndVma,
+  tlbFinishMmu,
+  tlbFlushMmu,
+  tlbGather,
+} from "./gather.ts"
 import {
   canStartWrite,
   changeVmas,
   findVma,
+  hasTable,
   type Mm,
   mmapReadUnlock,
   mmapWriteDowngrade,
@@ -38,6 +48,7 @@ export interface ZapDetails {
 export const unmapPageRange = Effect.fnUntraced(function* (gather: Gather, range: Range, details: ZapDetails = {}) {
   const { mm } = gather
   for (const va of pagesOf(range)) {
+    if (mm.system.looksAtPmds && !(yield* zapPmdRange(mm, va))) continue
     const found = yield* underLock(pageTableLock(mm, va), "zap_pte_range", [mm.name, va], () => zapPte(mm, va, details))
     if (found === "nothing") continue
     gatherEntry(gather, va)
@@ -54,7 +65,12 @@ export const unmapPageRange = Effect.fnUntraced(function* (gather: Gather, range
     }
     if (gather.pages.length >= mm.system.gatherBatch) yield* tlbFlushMmu(gather)
   }
+  yield* tlbEndVma(gather)
 })
+
+/** `zap_pmd_range`: looks at the entry of the upper level, without its lock; false when there is no page table. */
+const zapPmdRange = (mm: Mm, va: number): Effect.Effect<boolean> =>
+  step("zap_pmd_range", [mm.name, va], () => hasTable(mm, va))
 
 /** Clears one entry, under the page table's lock. */
 const zapPte = (mm: Mm, va: number, { keepCows }: ZapDetails) => {
@@ -121,6 +137,7 @@ export const munmap = Effect.fnUntraced(function* (mm: Mm, range: Range) {
   const gather = tlbGather(mm)
   yield* unmapVmas(gather, range, areas)
   const tables = yield* freePgtables(mm, range)
+  gatherTables(gather, tables)
   yield* tlbFinishMmu(gather, range)
   yield* tlbRemoveTables(mm, tables)
   yield* mmapReadUnlock(mm)

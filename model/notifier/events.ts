@@ -26,6 +26,8 @@ export type NotifierCaller =
   | "try_to_unmap_one"
   | "try_to_migrate_one"
   | "page_mkclean_one"
+  | "collapse_huge_page"
+  | "collapse_pte_mapped_thp"
   | "mn_itree_release"
 
 /** `struct mmu_notifier_range`: what is invalidated, why, by which function, and whether the callbacks may sleep. */

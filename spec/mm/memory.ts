@@ -157,6 +157,9 @@ export const recordMemory = (system: System, mms: ReadonlyArray<Mm>, holders: Ho
     user_store: ({ args, result }) => {
       if (result !== null) stored(String(args[0]), Number(args[1]), String(result))
     },
+    sva_store: ({ args, result }) => {
+      if (result === "done") stored(String(args[0]), Number(args[1]), String(args[2]))
+    },
     device_store: ({ args, result }) => {
       if (result === true) stored("parent", Number(args[1]), String(args[2]))
     },

@@ -1,9 +1,11 @@
 /** What can happen to a page: the operations of the memory-management core, each as one fiber does it. */
 import * as Effect from "effect/Effect"
 import { step } from "../../checker/index.ts"
+import { svaAccess } from "../../model/driver/sva.ts"
 import { punchHole, truncate } from "../../model/file/truncate.ts"
 import { writeback } from "../../model/file/writeback.ts"
 import { userLoad, userStore } from "../../model/mm/access.ts"
+import { khugepagedScan } from "../../model/mm/collapse.ts"
 import { exitMm } from "../../model/mm/exit.ts"
 import { dupMmap } from "../../model/mm/fork.ts"
 import {
@@ -30,6 +32,7 @@ const everywhere: ReadonlyArray<PageKind> = ["none", "zero", "anon", "cow", "swa
 const mapped: ReadonlyArray<PageKind> = ["zero", "anon", "cow", "swap", "shared", "private"]
 const present: ReadonlyArray<PageKind> = ["anon", "cow", "shared", "private"]
 const anonymous: ReadonlyArray<PageKind> = ["anon", "cow", "swap"]
+const collapsible: ReadonlyArray<PageKind> = ["anon", "cow", "private"]
 const ofFile: ReadonlyArray<PageKind> = ["shared", "private"]
 
 /** A page that was got is used, and given back. */
@@ -42,6 +45,12 @@ const use = Effect.fnUntraced(function* (world: MmWorld, fiber: string, got: Use
   }
   yield* putUserPage(world.system, got)
 })
+
+/** What a device does that walks the page table itself. */
+const svaDoes = (write: boolean) => (world: MmWorld, fiber: string) => {
+  const device = world.svaDevices.find(({ name }) => name === fiber)
+  return device === undefined ? Effect.void : svaAccess(device, page, write ? fiber : undefined)
+}
 
 const pinFast = (flags: GupFlags) =>
   Effect.fnUntraced(function* (world: MmWorld, fiber: string) {
@@ -95,6 +104,9 @@ export const operations: ReadonlyArray<Operation> = [
   { id: "reclaim", actor: "kswapd", pages: present, run: ({ parent }) => reclaimPage(parent, page) },
   { id: "migrate", actor: "kcompactd", pages: present, run: ({ parent }) => migratePage(parent, page) },
   { id: "oom-reap", actor: "oom_reaper", pages: mapped, run: ({ parent }) => oomReapTask(parent) },
+  { id: "collapse", actor: "khugepaged", pages: collapsible, run: ({ parent }) => khugepagedScan(parent, page) },
+  { id: "sva-load", actor: "sva", pages: ["anon", "cow", "private"], run: svaDoes(false) },
+  { id: "sva-store", actor: "sva", pages: everywhere, run: svaDoes(true) },
   { id: "truncate", actor: "ftruncate", pages: ofFile, run: ({ system, file }) => truncate(system, file, 0) },
   {
     id: "punch-hole",
@@ -104,6 +116,13 @@ export const operations: ReadonlyArray<Operation> = [
   },
   { id: "writeback", actor: "flusher", pages: ["shared"], run: ({ system, file }) => writeback(system, file, 0) },
 ]
+
+/** The operation of that name. */
+export const operation = (id: string): Operation => {
+  const found = operations.find((one) => one.id === id)
+  if (found === undefined) throw new RangeError(`there is no operation ${id}`)
+  return found
+}
 
 /** Whether two operations can run at the same time: the last thread of a process exits when there is no other. */
 export const canMeet = (a: Operation, b: Operation): boolean => {

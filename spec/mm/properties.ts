@@ -5,6 +5,8 @@ import { cowProperties } from "./properties/cow.ts"
 import { fileProperties } from "./properties/files.ts"
 import { memoryProperties } from "./properties/memory.ts"
 import type { Spec } from "./properties/places.ts"
+import { tableProperties } from "./properties/tables.ts"
+import { translationProperties } from "./properties/translations.ts"
 import { releaseProperties, unmapProperties } from "./properties/unmap.ts"
 
 export const mmProperties: ReadonlyArray<Spec> = [
@@ -12,6 +14,8 @@ export const mmProperties: ReadonlyArray<Spec> = [
   ...countProperties,
   ...cowProperties,
   ...unmapProperties,
+  ...tableProperties,
+  ...translationProperties,
   ...fileProperties,
   ...releaseProperties,
   ...mirrorProperties,

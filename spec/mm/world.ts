@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import { choose, fork, type Monitor, type Setup, step } from "../../checker/index.ts"
 import { type MirrorDevice, mirrorAccess, mirrorDevice } from "../../model/driver/mirror.ts"
+import { type SvaDevice, svaDevice } from "../../model/driver/sva.ts"
 import { type Inode, inode } from "../../model/file/inode.ts"
 import { type Folio, type Folios, type Frame, folioAlloc, folioOf } from "../../model/mm/folio.ts"
 import { addressSpace, type Mm, tableOf } from "../../model/mm/mm.ts"
@@ -9,14 +10,18 @@ import { type Access, type Pte, present } from "../../model/mm/pte.ts"
 import { at, type Range } from "../../model/mm/range.ts"
 import { anonMapping } from "../../model/mm/rmap.ts"
 import { addToSwapCache } from "../../model/mm/swap.ts"
+import { type Cpu, cpu, trackCpus } from "../../model/mm/switch.ts"
 import { type System, system } from "../../model/mm/system.ts"
 import { tlbOf } from "../../model/mm/tlb.ts"
 import { anonymous, type Vma } from "../../model/mm/vma.ts"
 import { treeInsert } from "../../model/notifier/interval.ts"
 import { recordWindows, type Windows } from "../notifier/windows.ts"
+import { type Advised, recordAdvice } from "./advice.ts"
 import { type Holders, recordHolders } from "./holders.ts"
 import { anything, type Memory, recordMemory } from "./memory.ts"
+import { recordShootdowns, type Shootdowns } from "./shootdowns.ts"
 import { noSlips, type Slips, watchSlips } from "./slips.ts"
+import { recordWalks, type Walks } from "./walks.ts"
 
 /** What the properties and seeded bugs of the memory-management core see. */
 export interface MmWorld {
@@ -27,12 +32,22 @@ export interface MmWorld {
   readonly mms: ReadonlyArray<Mm>
   readonly file: Inode
   readonly devices: ReadonlyArray<MirrorDevice>
+  /** Devices that walk the parent's page table. */
+  readonly svaDevices: ReadonlyArray<SvaDevice>
+  /** The CPUs, where they come to the parent and leave it. */
+  readonly cpus: ReadonlyArray<Cpu>
   readonly windows: Windows
   /** What the processes have stored, and may expect to find. */
   readonly memory: Memory
   /** Who holds pages that it got by their address. */
   readonly holders: Holders
   readonly slips: Slips
+  /** What MADV_DONTNEED has promised. */
+  readonly advised: Advised
+  /** Who is inside page tables without locks. */
+  readonly walks: Walks
+  /** Which flushes of the TLBs have returned. */
+  readonly shootdowns: Shootdowns
 }
 
 /**
@@ -64,7 +79,10 @@ const filed = (index: number): string => (index === 0 ? "file" : `file${index}`)
 /** Something that a fiber does: a system call, an access, the work of a kernel thread. */
 export interface Operation {
   readonly id: string
-  /** What kind of fiber does it: a thread of the parent, one of the child, or a kernel thread of that name. */
+  /**
+   * What kind of fiber does it: a thread of the parent, one of the child, a device that walks the parent's page table
+   * (`sva`), or a kernel thread of that name.
+   */
   readonly actor: string
   /** Where it makes a difference. */
   readonly pages: ReadonlyArray<PageKind>
@@ -74,6 +92,8 @@ export interface Operation {
 /** How large a machine is to be. */
 export interface Machine {
   readonly devices: number
+  /** How many pages each process has. */
+  readonly mmPages?: number
   /** What each device mirrors of the parent. */
   readonly mirrored?: Range
   readonly folios?: number
@@ -84,8 +104,14 @@ export interface Machine {
   /** Whether the child is no child but a process of its own, with nothing at its page yet. */
   readonly stranger?: boolean
   readonly pagesPerTable?: number
+  readonly mergesVmas?: boolean
+  readonly looksAtPmds?: boolean
+  /** Whether CPUs come to the parent and leave it. */
+  readonly switching?: boolean
   /** The size of the file. */
   readonly filePages?: number
+  /** What else is there when the race begins. Within a step. */
+  readonly layOut?: (world: MmWorld) => void
 }
 
 /** Who is on a machine: the threads of the parent and of the child, and all fibers. */
@@ -93,6 +119,8 @@ export interface Crew {
   readonly parent: ReadonlyArray<string>
   readonly child: ReadonlyArray<string>
   readonly fibers: ReadonlyArray<string>
+  /** Of the fibers, the devices that walk the parent's page table. */
+  readonly sva?: ReadonlyArray<string>
 }
 
 /** Makes the machine and lets operations race on one page, of each of the given kinds in turn. */
@@ -107,6 +135,7 @@ export const race = (
     parent: slots.map((slot) => `cpu${slot}`),
     child: slots.map((slot) => `child${slot}`),
     fibers,
+    sva: fibers.filter((_, slot) => operations[slot]?.actor === "sva"),
   })
   const init = Effect.gen(function* () {
     const kind = yield* choose("page", kinds)
@@ -115,6 +144,7 @@ export const race = (
       prepare(world, page, kind)
       if (machine.stranger === true) prepareStranger(world.child)
       for (const slot of machine.cold ?? []) for (const entry of tlbOf(world.parent, `cpu${slot}`)) entry.value = null
+      machine.layOut?.(world)
     })
     for (const [slot, operation] of operations.entries()) {
       const name = fibers[slot] ?? operation.id
@@ -137,22 +167,30 @@ export const build = (
     swapSlots: machine.swapSlots ?? 2,
     gatherBatch: machine.gatherBatch ?? 8,
     pagesPerTable: machine.pagesPerTable ?? 1,
+    mergesVmas: machine.mergesVmas ?? true,
+    looksAtPmds: machine.looksAtPmds ?? false,
     cgroups: ["parent", "child", "file"],
   })
-  const parent = addressSpace(of, "parent", 2, crew.parent)
-  const child = addressSpace(of, "child", 2, crew.child, 0)
+  const parent = addressSpace(of, "parent", machine.mmPages ?? 2, crew.parent)
+  const child = addressSpace(of, "child", machine.mmPages ?? 2, crew.child, 0)
   const filePages = machine.filePages ?? 1
   const contents = Array.from({ length: filePages }, (_, index) => filed(index))
   const file = inode(of, "file", { size: filePages, contents })
   const devices = Array.from({ length: machine.devices }, (_, i) =>
     mirrorDevice(parent, `gpu${i}`, machine.mirrored ?? { start: page, end: page + 1 }),
   )
+  const svaDevices = (crew.sva ?? []).map((name) => svaDevice(parent, name))
+  const cpus = machine.switching === true ? crew.parent.map(cpu) : []
+  if (cpus.length > 0) trackCpus(parent, cpus)
   const mms = [parent, child]
   const invalidators = [...crew.fibers, ...devices.map(({ name }) => name)]
   const windows = recordWindows(devices, invalidators)
   const slips = noSlips()
   const holders = recordHolders(of, invalidators, slips)
   const memory = recordMemory(of, mms, holders)
+  const advised = recordAdvice(parent, crew.fibers)
+  const walks = recordWalks(crew.fibers)
+  const shootdowns = recordShootdowns(crew.fibers)
   const world: MmWorld = {
     system: of,
     folios: of.folios,
@@ -161,16 +199,24 @@ export const build = (
     mms,
     file,
     devices,
+    svaDevices,
+    cpus,
     windows: windows.windows,
     memory,
     holders,
     slips,
+    advised,
+    walks,
+    shootdowns,
   }
   const monitors: ReadonlyArray<Monitor> = [
     windows.monitor,
     ...holders.monitors,
     ...memory.monitors,
     watchSlips(of, parent, slips),
+    advised.monitor,
+    walks.monitor,
+    shootdowns.monitor,
   ]
   return { world, monitors }
 }

@@ -25,6 +25,9 @@ const shows: { readonly [caller in NotifierCaller]: Pick<SeededBug<MmWorld>, "sc
   try_to_unmap_one: { scenario: "mm/pairs/reclaim+reclaim", breaks: "MIRROR-NO-UAF" },
   try_to_migrate_one: { scenario: "mm/pairs/migrate+migrate", breaks: "MIRROR-NO-UAF" },
   page_mkclean_one: { scenario: "mm/pairs/writeback+writeback", breaks: "ZAP-DIRTY-KEPT" },
+  collapse_huge_page: { scenario: "mm/pairs/collapse+collapse", breaks: "MIRROR-NO-UAF" },
+  // The page stays in the file's cache.
+  collapse_pte_mapped_thp: { scenario: "mm/pairs/collapse+collapse", breaks: "MIRROR-AGREE" },
   mn_itree_release: { scenario: "mm/pairs/exit+child-exit", breaks: "NOTIFIER-RELEASE-BEFORE-FREE" },
 }
 

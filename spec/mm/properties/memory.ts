@@ -8,7 +8,7 @@ import { isWritable, mappedPage } from "../../../model/mm/pte.ts"
 import type { TlbEntry } from "../../../model/mm/tlb.ts"
 import { anything } from "../memory.ts"
 import type { MmWorld } from "../world.ts"
-import { held, isQuiet, isSettled, liveFolios, mappings, type Spec } from "./places.ts"
+import { held, isQuiet, isSettled, liveFolios, mappings, type Spec, translations } from "./places.ts"
 
 /** What is found at a page through its entry; `null` where that cannot be said at the moment. */
 const contentAt = (world: MmWorld, mm: Mm, va: number): Content | null => {
@@ -44,23 +44,16 @@ const strays = (world: MmWorld) =>
     }),
   )
 
-const tlbEntries = ({ mms }: MmWorld) =>
-  mms.flatMap((mm) =>
-    [...mm.tlbs].flatMap(([cpu, cache]) =>
-      cache.flatMap(({ value }, va) => (value === null ? [] : [{ mm, cpu, va, entry: value }])),
-    ),
-  )
-
 const throughTlb = (world: MmWorld, { page }: Pick<TlbEntry, "page">): Content =>
   page === null ? zeroes : isLive(world.folios, page) ? folioOf(world.folios, page).content : anything
 
 const staleTranslations = (world: MmWorld) =>
-  tlbEntries(world).flatMap(({ mm, cpu, va, entry }) => {
+  translations(world).flatMap(({ mm, owner, va, entry }) => {
     const expected = world.memory.expected(mm, va)
     const found = throughTlb(world, entry)
     return mm.vma[va]?.value == null || expected === anything || found === anything || found === expected
       ? []
-      : [{ mm, cpu, va, expected, found }]
+      : [{ mm, owner, va, expected, found }]
   })
 
 /** Where a device finds something else than was stored last. */
@@ -141,15 +134,16 @@ export const memoryProperties: ReadonlyArray<Spec> = [
   {
     kind: "invariant",
     id: "TLB-COHERENT",
-    statement: "What a CPU finds through its TLB is what was stored last, unless the page is being taken from it.",
+    statement:
+      "What a CPU, or a device that walks the CPU's page table, finds through its TLB is what was stored last, unless the page is being taken from it.",
     source: "Documentation/core-api/cachetlb.rst; commit 2b4f3b4987b5 (fork: lock VMAs of the parent process)",
-    premise: (world) => tlbEntries(world).length > 0,
+    premise: (world) => translations(world).length > 0,
     holds: (world) => staleTranslations(world).length === 0,
     explain: (world) =>
       staleTranslations(world)
         .map(
-          ({ mm, cpu, va, expected, found }) =>
-            `${cpu} finds "${found}" at page ${va} of ${mm.name} through its TLB, where "${expected}" was stored last.`,
+          ({ mm, owner, va, expected, found }) =>
+            `${owner} finds "${found}" at page ${va} of ${mm.name} through its TLB, where "${expected}" was stored last.`,
         )
         .join(" "),
   },

@@ -4,6 +4,8 @@ import { type Folio, type Frame, folioOf, isLive } from "../../../model/mm/folio
 import { findVma, type Mm, pageTableLock } from "../../../model/mm/mm.ts"
 import type { Present, Pte } from "../../../model/mm/pte.ts"
 import { isAnon } from "../../../model/mm/rmap.ts"
+import { runs } from "../../../model/mm/switch.ts"
+import type { Tlb } from "../../../model/mm/tlb.ts"
 import { isFree } from "../../../model/sync/spinlock.ts"
 import type { Held } from "../holders.ts"
 import type { MmWorld } from "../world.ts"
@@ -51,6 +53,25 @@ export const held = ({ holders }: MmWorld): ReadonlyArray<{ readonly fiber: stri
 /** The pins of anonymous pages that the process has not given up itself. */
 export const anonPins = (world: MmWorld) =>
   held(world).filter(({ one }) => one.pinned && one.kept && one.attached && one.anon && isLive(world.folios, one.page))
+
+/** The TLBs of the CPUs that run in an address space, by the name of the CPU. */
+export const runningTlbs = (mm: Mm): ReadonlyArray<readonly [string, Tlb]> =>
+  [...mm.tlbs].filter(([cpu]) => runs(mm, cpu))
+
+/** The IOTLBs of the devices that walk its page table, by the name of the device. */
+export const iotlbs = (mm: Mm): ReadonlyArray<readonly [string, Tlb]> =>
+  [...mm.secondaryTlbs].map(([device, { entries: cache }]) => [device, cache])
+
+/** What TLBs have, wherever they are. */
+export const translations = (
+  { mms }: MmWorld,
+  tlbsOf: (mm: Mm) => ReadonlyArray<readonly [string, Tlb]> = (mm) => [...runningTlbs(mm), ...iotlbs(mm)],
+) =>
+  mms.flatMap((mm) =>
+    tlbsOf(mm).flatMap(([owner, cache]) =>
+      cache.flatMap(({ value: entry }, va) => (entry === null ? [] : [{ mm, owner, va, entry }])),
+    ),
+  )
 
 /** Whether nobody is in the middle of changing the entry of a page. */
 export const isSettled = (mm: Mm, va: number): boolean => isFree(pageTableLock(mm, va))

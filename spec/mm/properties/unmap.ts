@@ -1,9 +1,21 @@
 /** Unmapping, protecting, moving, reclaim, migration, the OOM reaper. */
 import { actionInvariant } from "../../../checker/index.ts"
 import { isLive } from "../../../model/mm/folio.ts"
+import { hasTable } from "../../../model/mm/mm.ts"
 import { isWritable } from "../../../model/mm/pte.ts"
 import type { MmWorld } from "../world.ts"
-import { entries, folioOf, held, isAnon, isSettled, mappings, type Spec } from "./places.ts"
+import {
+  entries,
+  folioOf,
+  held,
+  iotlbs,
+  isAnon,
+  isSettled,
+  mappings,
+  runningTlbs,
+  type Spec,
+  translations,
+} from "./places.ts"
 
 const isCovered = (world: MmWorld, va: number): boolean =>
   [...world.windows.values()].some(({ phase, start, end }) => phase === "open" && start <= va && va < end)
@@ -16,7 +28,9 @@ const rights = { none: 0, read: 1, write: 2 }
 
 /** The entries of the address space that devices mirror. */
 const observeEntries = (world: MmWorld): Readings =>
-  world.parent.pte.map(({ value: pte }, va): Reading => {
+  world.parent.pte.map(({ value }, va): Reading => {
+    // Below an entry of the upper level that leads nowhere there is nothing.
+    const pte = hasTable(world.parent, va) ? value : null
     const page = pte?.kind === "present" ? `${pte.page.pfn}.${pte.page.generation}` : pte?.kind === "zero" ? "zero" : ""
     const right = pte?.kind === "present" || pte?.kind === "zero" ? rights[pte.access] : 0
     return [page, right, isCovered(world, va), isSettled(world.parent, va)]
@@ -61,9 +75,9 @@ export const unmapProperties: ReadonlyArray<Spec> = [
   {
     kind: "invariant",
     id: "ZAP-TLB-BEFORE-FREE",
-    statement: "No CPU's TLB holds a page that was freed.",
+    statement: "No CPU that runs the process translates an address to a page that was freed.",
     source: "mm/mmu_gather.c: tlb_finish_mmu; CVE-2018-18281",
-    premise: ({ mms }) => mms.some(({ tlbs }) => [...tlbs.values()].some((cache) => cache.some(({ value }) => value))),
+    premise: (world) => translations(world, runningTlbs).length > 0,
     holds: (world) => staleTlbs(world).length === 0,
     explain: (world) =>
       staleTlbs(world)
@@ -88,7 +102,7 @@ export const unmapProperties: ReadonlyArray<Spec> = [
         mm.vma.every(({ value: vma }, va) => {
           if (vma === null || vma.prot === "rw" || mm.mmapLock.state.writer !== "") return true
           const pte = mm.pte[va]?.value ?? null
-          const translated = [...mm.tlbs.values()].some((cache) => cache[va]?.value?.write === true)
+          const translated = [...runningTlbs(mm), ...iotlbs(mm)].some(([, cache]) => cache[va]?.value?.write === true)
           return !isWritable(pte) && !(pte?.kind === "migration" && pte.mode === "write") && !translated
         }),
       ),
@@ -209,10 +223,6 @@ type Stability = {
 }
 
 const staleTlbs = (world: MmWorld) =>
-  world.mms.flatMap((mm) =>
-    [...mm.tlbs].flatMap(([cpu, cache]) =>
-      cache.flatMap(({ value }, va) =>
-        value?.page == null || isLive(world.folios, value.page) ? [] : [{ mm: mm.name, cpu, va, pfn: value.page.pfn }],
-      ),
-    ),
+  translations(world, runningTlbs).flatMap(({ mm, owner, va, entry: { page } }) =>
+    page === null || isLive(world.folios, page) ? [] : [{ mm: mm.name, cpu: owner, va, pfn: page.pfn }],
   )

@@ -1,37 +1,12 @@
-/** Races of more than two operations, or on machines of a special kind: where a bug needs more than a pair. */
+/** Processes and kernel threads that race for one page, where a bug needs more than two of them. */
 import * as Effect from "effect/Effect"
-import { type Scenario, scenario, step } from "../../../checker/index.ts"
+import { step } from "../../../checker/index.ts"
 import { getUserPages, putUserPage, setPageDirty, storeThrough } from "../../../model/mm/gup.ts"
 import { munmap } from "../../../model/mm/unmap.ts"
-import { operations } from "../operations.ts"
+import { operation } from "../operations.ts"
 import { entries, type Spec } from "../properties/places.ts"
-import { mmProperties } from "../properties.ts"
-import { type Machine, type MmWorld, type Operation, type PageKind, page, race } from "../world.ts"
-
-/** An operation of the matrix. */
-const the = (id: string): Operation => {
-  const found = operations.find((operation) => operation.id === id)
-  if (found === undefined) throw new RangeError(`there is no operation ${id}`)
-  return found
-}
-
-const raceOf = (
-  id: string,
-  summary: string,
-  kinds: ReadonlyArray<PageKind>,
-  racing: ReadonlyArray<Operation>,
-  machine: Omit<Machine, "devices"> = {},
-  more: ReadonlyArray<Spec> = [],
-): Scenario<MmWorld> =>
-  scenario({
-    id: `mm/races/${id}`,
-    summary,
-    parameters: {
-      devices: { description: "devices that mirror the process and access the page once", default: 0, min: 0, max: 2 },
-    },
-    setup: ({ devices }) => race(kinds, racing, { ...machine, devices }),
-    properties: [...mmProperties, ...more],
-  })
+import { type Operation, page } from "../world.ts"
+import { raceOf } from "./race.ts"
 
 /** A debugger stores to a page that its process may not store to: /proc/self/mem, ptrace (mm/memory.c: __access_remote_vm). */
 const forcedWrite: Operation = {
@@ -60,93 +35,93 @@ const vmsplice: Operation = {
 }
 
 /** Another process stores to a page of its own: it gets the first page that is free. */
-const stranger: Operation = { ...the("child-store"), id: "stranger-store" }
+const stranger: Operation = { ...operation("child-store"), id: "stranger-store" }
 
-export const dirtyCow = raceOf(
-  "forced-write+madvise",
-  "a debugger stores to a private page of a file, and the process gives it up",
-  ["readonly"],
-  [forcedWrite, the("madvise-dontneed")],
-)
+export const dirtyCow = raceOf({
+  name: "forced-write+madvise",
+  summary: "a debugger stores to a private page of a file, and the process gives it up",
+  pages: ["readonly"],
+  operations: [forcedWrite, operation("madvise-dontneed")],
+})
 
-export const vmspliceAndStore = raceOf(
-  "vmsplice+store",
-  "a child holds a reference to a page that it no longer maps, and the parent stores there",
-  ["cow"],
-  [vmsplice, the("store")],
-)
+export const vmspliceAndStore = raceOf({
+  name: "vmsplice+store",
+  summary: "a child holds a reference to a page that it no longer maps, and the parent stores there",
+  pages: ["cow"],
+  operations: [vmsplice, operation("store")],
+})
 
-export const forkAndPin = raceOf(
-  "fork+pin+store",
-  "a process forks while a thread pins a page for a device and another stores there",
-  ["anon"],
-  [the("fork"), the("pin-fast-write"), the("store")],
-)
+export const forkAndPin = raceOf({
+  name: "fork+pin+store",
+  summary: "a process forks while a thread pins a page for a device and another stores there",
+  pages: ["anon"],
+  operations: [operation("fork"), operation("pin-fast-write"), operation("store")],
+})
 
-export const forkAndFault = raceOf(
-  "fork+fault+store",
-  "a process forks while a thread without a translation and one that has it store to a page",
-  ["anon"],
-  [the("fork"), the("store"), the("store")],
-  { cold: [1] },
-)
+export const forkAndFault = raceOf({
+  name: "fork+fault+store",
+  summary: "a process forks while a thread without a translation and one that has it store to a page",
+  pages: ["anon"],
+  operations: [operation("fork"), operation("store"), operation("store")],
+  cold: [1],
+})
 
-export const recycledPage = raceOf(
-  "pin+munmap+stranger",
-  "a page is pinned without locks while it is unmapped and another process gets it",
-  ["anon"],
-  [the("pin-fast-write"), the("munmap"), stranger],
-  { stranger: true },
-)
+export const recycledPage = raceOf({
+  name: "pin+munmap+stranger",
+  summary: "a page is pinned without locks while it is unmapped and another process gets it",
+  pages: ["anon"],
+  operations: [operation("pin-fast-write"), operation("munmap"), stranger],
+  stranger: true,
+})
 
-export const hintAndMigrate = raceOf(
-  "numa-hint+migrate+store",
-  "a page gets a NUMA hint and is moved while it is stored to through a TLB",
-  ["anon"],
-  [the("numa-hint"), the("migrate"), the("store")],
-)
+export const hintAndMigrate = raceOf({
+  name: "numa-hint+migrate+store",
+  summary: "a page gets a NUMA hint and is moved while it is stored to through a TLB",
+  pages: ["anon"],
+  operations: [operation("numa-hint"), operation("migrate"), operation("store")],
+})
 
-export const hintAndPin = raceOf(
-  "pin+numa-hint+store",
-  "a page that is pinned gets a NUMA hint and is stored to",
-  ["anon"],
-  [the("pin-fast-write"), the("numa-hint"), the("store")],
-)
+export const hintAndPin = raceOf({
+  name: "pin+numa-hint+store",
+  summary: "a page that is pinned gets a NUMA hint and is stored to",
+  pages: ["anon"],
+  operations: [operation("pin-fast-write"), operation("numa-hint"), operation("store")],
+})
 
-export const twoSwapIns = raceOf(
-  "swap-in+store+reclaim",
-  "a page is swapped in twice at once, and swapped out again in between",
-  ["swap"],
-  [the("load"), the("store"), the("madvise-pageout")],
-)
+export const twoSwapIns = raceOf({
+  name: "swap-in+store+reclaim",
+  summary: "a page is swapped in twice at once, and swapped out again in between",
+  pages: ["swap"],
+  operations: [operation("load"), operation("store"), operation("madvise-pageout")],
+})
 
-export const storeAndMigrate = raceOf(
-  "store+migrate+reclaim",
-  "a page that was swapped in is stored to, moved and reclaimed",
-  ["swapcache"],
-  [the("store"), the("migrate"), the("madvise-pageout")],
-)
+export const storeAndMigrate = raceOf({
+  name: "store+migrate+reclaim",
+  summary: "a page that was swapped in is stored to, moved and reclaimed",
+  pages: ["swapcache"],
+  operations: [operation("store"), operation("migrate"), operation("madvise-pageout")],
+})
 
-export const storeAndProtect = raceOf(
-  "store+mprotect+reclaim",
-  "a page that was swapped in is stored to while its entry changes, and reclaimed",
-  ["swapcache"],
-  [the("store"), the("mprotect"), the("madvise-pageout")],
-)
+export const storeAndProtect = raceOf({
+  name: "store+mprotect+reclaim",
+  summary: "a page that was swapped in is stored to while its entry changes, and reclaimed",
+  pages: ["swapcache"],
+  operations: [operation("store"), operation("mprotect"), operation("madvise-pageout")],
+})
 
-export const lazyFree = raceOf(
-  "pin+lazyfree-reclaim",
-  "a device fills a page that the process has given to MADV_FREE, and memory is short",
-  ["lazyfree"],
-  [the("pin-fast-write"), the("reclaim")],
-)
+export const lazyFree = raceOf({
+  name: "pin+lazyfree-reclaim",
+  summary: "a device fills a page that the process has given to MADV_FREE, and memory is short",
+  pages: ["lazyfree"],
+  operations: [operation("pin-fast-write"), operation("reclaim")],
+})
 
-export const truncatedUnmapped = raceOf(
-  "store+truncate",
-  "a private copy of a page of a file is made while the file is truncated",
-  ["cached"],
-  [the("store"), the("truncate")],
-)
+export const truncatedUnmapped = raceOf({
+  name: "store+truncate",
+  summary: "a private copy of a page of a file is made while the file is truncated",
+  pages: ["cached"],
+  operations: [operation("store"), operation("truncate")],
+})
 
 /** Whoever meets a migration entry sleeps without a reference: it would keep the page from being moved. */
 const waitersLetMove: Spec = {
@@ -161,27 +136,10 @@ const waitersLetMove: Spec = {
 /** Where the page is at the beginning. */
 const firstPage = 0
 
-export const migrationWait = raceOf(
-  "migrate+loads",
-  "a page is moved while two threads load from it",
-  ["anon"],
-  [the("migrate"), the("load"), the("load")],
-  {},
-  [waitersLetMove],
-)
-
-export const races: ReadonlyArray<Scenario<MmWorld>> = [
-  dirtyCow,
-  vmspliceAndStore,
-  forkAndPin,
-  forkAndFault,
-  recycledPage,
-  hintAndMigrate,
-  hintAndPin,
-  twoSwapIns,
-  storeAndMigrate,
-  storeAndProtect,
-  lazyFree,
-  truncatedUnmapped,
-  migrationWait,
-]
+export const migrationWait = raceOf({
+  name: "migrate+loads",
+  summary: "a page is moved while two threads load from it",
+  pages: ["anon"],
+  operations: [operation("migrate"), operation("load"), operation("load")],
+  properties: [waitersLetMove],
+})

@@ -1,0 +1,51 @@
+/**
+ * Changing a huge entry that stays (mm/huge_memory.c), under the shared `mmap_lock`. As in collapse.ts, a huge entry is
+ * all the entries of a page table together.
+ */
+import * as Effect from "effect/Effect"
+import { step } from "../../checker/program/index.ts"
+import { notifierRange } from "../notifier/events.ts"
+import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/interval.ts"
+import { keep, release, underLock } from "../sync/spinlock.ts"
+import { hasTable, type Mm, mmapReadLock, mmapReadUnlock, pageTableLock } from "./mm.ts"
+import type { Access, Present } from "./pte.ts"
+import { at, pagesOf, type Range } from "./range.ts"
+import { dropTranslations } from "./tlb.ts"
+
+/**
+ * `change_huge_pmd`, for NUMA balancing: takes all access away. Meanwhile the entry is invalid for the hardware and
+ * present for everybody else: who looks at it without the lock must not find nothing there.
+ */
+export const changeHugePmdNuma = Effect.fnUntraced(function* (mm: Mm, range: Range) {
+  const { start, end } = range
+  yield* mmapReadLock(mm)
+  const window = notifierRange("PROTECTION_VMA", "change_prot_numa", range)
+  yield* mmuNotifierInvalidateRangeStart(mm.subscriptions, window)
+  const ptl = pageTableLock(mm, start)
+  const taken = yield* underLock(ptl, "change_huge_pmd: pmdp_invalidate_ad", [mm.name, start, end], () => {
+    if (!hasTable(mm, start) || entriesIn(mm, range).length === 0) return false
+    setAccess(mm, range, "none")
+    dropTranslations(mm, range)
+    keep(ptl)
+    return true
+  })
+  if (taken) {
+    yield* step("change_huge_pmd: set_pmd_at", [mm.name, start, end], () => {
+      setAccess(mm, range, "none")
+      release(ptl)
+    })
+  }
+  yield* mmuNotifierInvalidateRangeEnd(mm.subscriptions, window)
+  yield* mmapReadUnlock(mm)
+})
+
+/** The pages that the entry maps. Within a step. */
+const entriesIn = (mm: Mm, range: Range): ReadonlyArray<{ readonly va: number; readonly pte: Present }> =>
+  pagesOf(range).flatMap((va) => {
+    const pte = at(mm.pte, va).value
+    return pte?.kind === "present" ? [{ va, pte }] : []
+  })
+
+const setAccess = (mm: Mm, range: Range, access: Access): void => {
+  for (const { va, pte } of entriesIn(mm, range)) at(mm.pte, va).value = { ...pte, access }
+}

@@ -1,0 +1,79 @@
+/** Seeded bugs of khugepaged, and of those who meet it. */
+import * as Effect from "effect/Effect"
+import { changeBody, changeGuard, leaveOut, type SeededBug } from "../../../checker/index.ts"
+import { ungrab } from "../../../model/mm/gup.ts"
+import { mappedPage } from "../../../model/mm/pte.ts"
+import { at } from "../../../model/mm/range.ts"
+import { notifierRange } from "../../../model/notifier/events.ts"
+import { mmuNotifierInvalidateRangeStart } from "../../../model/notifier/interval.ts"
+import { collapseTwoPages } from "../scenarios/collapse.ts"
+import type { MmWorld } from "../world.ts"
+
+const alone = { bound: { devices: 0 } }
+
+/** Nobody waits for those who walk without locks: on this hardware the flush of the TLBs is no interrupt. */
+const noWalkerSync = { tlb_remove_table_sync_one: leaveOut(), pte_free_defer: changeGuard() }
+
+export const collapseBugs: ReadonlyArray<SeededBug<MmWorld>> = [
+  {
+    id: "gup-fast-vs-thp-collapse",
+    title:
+      "pinning without locks looks a second time at the entry only, not at what led to its page table; and the flush is no interrupt",
+    source: "commit 70cbc3cc78a9: mm: gup: fix the fast GUP race against THP collapse",
+    scenario: "mm/pairs/pin-fast-write+collapse",
+    ...alone,
+    breaks: "COW-PIN-STAYS",
+    at: ({ system, folios, parent }) => ({
+      ...noWalkerSync,
+      "gup_fast_pte_range: recheck": changeBody(({ args }) => {
+        const page = mappedPage(at(parent.pte, Number(args[1])).value)
+        if (page?.pfn === args[2]) return true
+        const slot = folios.arena.slots[Number(args[2])]
+        if (slot !== undefined) ungrab(system, { pfn: slot.index, generation: slot.generation }, true)
+        return false
+      }),
+    }),
+  },
+  {
+    id: "collapse-frees-table-under-walker",
+    title: "khugepaged frees and reuses a page table without waiting for those who walk without locks",
+    source: "commit 2ba99c5e0881: mm/khugepaged: fix GUP-fast interaction by sending IPI",
+    scenario: "mm/pairs/pin-fast-read+collapse",
+    ...alone,
+    breaks: "PT-NO-WALKER",
+    at: () => noWalkerSync,
+  },
+  {
+    id: "collapse-without-notifier",
+    title: "khugepaged takes away the page table of a file's huge page and tells no notifier",
+    source: "CVE-2022-48991; commit f268f6cf875f: mm/khugepaged: invoke MMU notifiers in shmem/file collapse paths",
+    scenario: "mm/pairs/load+collapse",
+    bound: { devices: 1 },
+    breaks: "ZAP-IN-WINDOW",
+    at: () => ({
+      mn_itree_inv_start_range: (original, { args }) =>
+        args[4] === "collapse_pte_mapped_thp" ? Effect.succeed({ seq: 0, first: null }) : original,
+      mn_itree_inv_end: (original, { args }) =>
+        args[4] === "collapse_pte_mapped_thp" ? Effect.succeed(false) : original,
+    }),
+  },
+  {
+    id: "notifier-range-narrower-than-change",
+    title: "what is announced is the page that it came for; what changes is all that the page table maps",
+    source: "commit 017b1660df89: mm: migration: fix migration of huge PMD shared pages (the range that is announced)",
+    scenario: collapseTwoPages.id,
+    bound: { devices: 1 },
+    breaks: "ZAP-IN-WINDOW",
+    at: ({ parent }) => ({
+      mn_itree_inv_start_range: (original, { args }) => {
+        if (args[4] !== "collapse_huge_page") return original
+        const narrow = { start: Number(args[2]) - 1, end: Number(args[2]) }
+        const started = mmuNotifierInvalidateRangeStart(
+          parent.subscriptions,
+          notifierRange("CLEAR", "collapse_huge_page", narrow),
+        )
+        return Effect.as(started, { seq: 0, first: null })
+      },
+    }),
+  },
+]

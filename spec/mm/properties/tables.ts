@@ -1,0 +1,57 @@
+/** Page tables are freed when nobody can be inside any more: neither software nor hardware. */
+import { type Mm, tableOf } from "../../../model/mm/mm.ts"
+import { isLost, type Walk } from "../walks.ts"
+import type { MmWorld } from "../world.ts"
+import type { Spec } from "./places.ts"
+
+const walks = ({ walks: { inside } }: MmWorld): ReadonlyArray<{ readonly fiber: string; readonly walk: Walk }> =>
+  [...inside].flatMap(([fiber, { value }]) => (value === null ? [] : [{ fiber, walk: value }]))
+
+/** What CPUs that have an address space loaded have cached of its upper level. */
+const cachedTables = ({ mms }: MmWorld) =>
+  mms.flatMap((mm) =>
+    [...(mm.context?.walkCaches ?? [])].flatMap(([cpu, tables]) =>
+      mm.context?.cpus.get(cpu)?.state.loaded !== mm.name
+        ? []
+        : tables.flatMap(({ value }, position) =>
+            value === null ? [] : [{ mm, cpu, va: position * mm.system.pagesPerTable, generation: value }],
+          ),
+    ),
+  )
+
+const isStale = (mm: Mm, va: number, generation: number): boolean => {
+  const { state } = tableOf(mm, va)
+  return !state.live || state.generation !== generation
+}
+
+export const tableProperties: ReadonlyArray<Spec> = [
+  {
+    kind: "invariant",
+    id: "PT-NO-WALKER",
+    statement: "No page table is freed or reused while somebody who walks without locks is inside it.",
+    source:
+      "mm/gup.c: gup_fast (comment on interrupts); mm/mmu_gather.c: tlb_remove_table_sync_one; commit 2ba99c5e0881",
+    premise: (world) => walks(world).length > 0,
+    holds: (world) => walks(world).every(({ walk }) => !isLost(world.system, walk)),
+    explain: (world) =>
+      walks(world)
+        .filter(({ walk }) => isLost(world.system, walk))
+        .map(
+          ({ fiber, walk }) => `${fiber} is inside the page table of page ${walk.va} of ${walk.mm}, which was freed.`,
+        )
+        .join(" "),
+  },
+  {
+    kind: "invariant",
+    id: "PT-NO-CPU",
+    statement: "No page table is freed that a CPU, lazy or not, can reach from the address space that it has loaded.",
+    source: "mm/mmu_gather.c: tlb_remove_table; arch/x86/mm/tlb.c: flush_tlb_multi (freed_tables); commit a6f572084fbe",
+    premise: (world) => cachedTables(world).length > 0,
+    holds: (world) => cachedTables(world).every(({ mm, va, generation }) => !isStale(mm, va, generation)),
+    explain: (world) =>
+      cachedTables(world)
+        .filter(({ mm, va, generation }) => isStale(mm, va, generation))
+        .map(({ mm, cpu, va }) => `${cpu} can walk the page table of page ${va} of ${mm.name}, which was freed.`)
+        .join(" "),
+  },
+]

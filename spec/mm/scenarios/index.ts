@@ -1,0 +1,44 @@
+import { collapseTwoPages } from "./collapse.ts"
+import {
+  dirtyCow,
+  forkAndFault,
+  forkAndPin,
+  hintAndMigrate,
+  hintAndPin,
+  lazyFree,
+  migrationWait,
+  recycledPage,
+  storeAndMigrate,
+  storeAndProtect,
+  truncatedUnmapped,
+  twoSwapIns,
+  vmspliceAndStore,
+} from "./races.ts"
+import { svaPermissionUpgrade, svaTwoAreas } from "./sva.ts"
+import { lazyResume, lazyUnmap, switchShootdown } from "./switch.ts"
+import { dontneedHugePmd, zapWritebackStore } from "./translations.ts"
+
+/** Every focused race. */
+export const races = [
+  dirtyCow,
+  vmspliceAndStore,
+  forkAndPin,
+  forkAndFault,
+  recycledPage,
+  hintAndMigrate,
+  hintAndPin,
+  twoSwapIns,
+  storeAndMigrate,
+  storeAndProtect,
+  lazyFree,
+  truncatedUnmapped,
+  migrationWait,
+  zapWritebackStore,
+  dontneedHugePmd,
+  collapseTwoPages,
+  switchShootdown,
+  lazyUnmap,
+  lazyResume,
+  svaPermissionUpgrade,
+  svaTwoAreas,
+]
