@@ -112,10 +112,12 @@ export const recordHolders = (system: System, fibers: ReadonlyArray<string>, sli
     },
     dma_write: written,
     "__access_remote_vm: copy_to_user_page": written,
-    // So is what a CPU stores there that has not been flushed yet.
+    // So is what a CPU stores there through a translation that has not been flushed yet; not what a process stores that
+    // maps the page: those who hold it no longer belong to that one.
     user_store: ({ fiber, args, result }) => {
-      const page = result === null ? null : at(tlbOf(mmOf(system, String(args[0])), fiber), Number(args[1])).value?.page
-      if (page != null) storedTo(page, String(result))
+      const [mm, va] = [mmOf(system, String(args[0])), Number(args[1])]
+      const page = result === null ? null : at(tlbOf(mm, fiber), va).value?.page
+      if (page != null && !maps(mm, va, page)) storedTo(page, String(result))
     },
     put_page: letGo,
     unpin_user_page: letGo,

@@ -5,6 +5,7 @@ import { explore, replay, runMoves, type SearchOptions, shrink, strategies } fro
 import { memoryManagement } from "../../spec/mm/index.ts"
 import { canMeet, operations } from "../../spec/mm/operations.ts"
 import { pairs } from "../../spec/mm/pairs.ts"
+import { races } from "../../spec/mm/scenarios/index.ts"
 
 const long = process.env.SHOOTDOWN_LONG !== undefined
 const options: SearchOptions = { maxSteps: 10_000, seed: 1 }
@@ -65,6 +66,12 @@ describe("the memory-management core", () => {
     },
   )
 
+  it.each(races.map(({ id }) => id))("holds in %s, every state visited", { timeout: 120_000 }, async (id) => {
+    const result = await Effect.runPromise(explore(scenario(id).program(), strategy("states"), options))
+    expect(result.violation).toBeUndefined()
+    expect(result.outcome).toBe("holds")
+  })
+
   it("holds with a device that mirrors the process", { timeout: 60_000 }, async () => {
     for (const id of [cellOf("munmap", "mremap"), cellOf("fork", "migrate"), cellOf("exit", "oom-reap")]) {
       const result = await Effect.runPromise(explore(scenario(id).program(), strategy("states"), options))
@@ -97,7 +104,8 @@ describe("the memory-management core", () => {
       FORK-NO-W-SHARED FORK-PIN-COPIED FORK-GUPFAST GUP-UNMAP-DEKKER GUP-LT-POLICY GUP-LT-FILE GUP-FAIL-CLEAN
       GUP-HASPINNED-FIRST ZAP-IN-WINDOW ZAP-TLB-BEFORE-FREE ZAP-DIRTY-KEPT PROT-LAZY-WINDOW PROT-PRIV-RO MOVE-OLD-ONLY
       MOVE-ATOMIC RECLAIM-FREEZE RECLAIM-SWAP-AE MIG-EXACT-REF MIG-SPECULATIVE-HARMLESS MIG-ENTRY-LOCKED MIG-RESTORE
-      OOM-UNSTABLE OOM-NONBLOCK EXIT-RSS-ZERO EXIT-NO-DPTE RSS-BALANCE MEMCG-BALANCE`.split(/\s+/)
+      OOM-UNSTABLE OOM-NONBLOCK EXIT-RSS-ZERO EXIT-NO-DPTE RSS-BALANCE MEMCG-BALANCE
+      TRUNC-NO-MAP TRUNC-NO-CACHE`.split(/\s+/)
     expect(wanted.filter((id) => !ids.has(id))).toEqual([])
   })
 
