@@ -52,6 +52,38 @@ const EndingSchema = Schema.Union([
   Schema.Struct({ kind: Schema.Literal("cut"), reason: Schema.String }),
 ])
 
+const StatisticsSchema = Schema.Struct({
+  states: Count,
+  executions: Count,
+  blocked: Count,
+  transitions: Count,
+  maxDepth: Count,
+})
+
+const ProgressSchema = Schema.Struct({
+  statistics: StatisticsSchema,
+  seconds: Schema.Finite,
+  workers: Count,
+  open: Count,
+})
+
+/** What a campaign came to; what is absent is `undefined`. */
+export const ConcludedResult = Schema.Struct({
+  outcome: Schema.Literals(["holds", "violated", "inconclusive"]),
+  statistics: StatisticsSchema,
+  graphStates: Count,
+  seconds: Schema.Finite,
+  exercised: Exercised,
+  steps: Steps,
+  violation: Schema.optionalKey(ViolationSchema),
+  moves: Schema.optionalKey(Schema.Array(Move)),
+  cycle: Schema.optionalKey(Count),
+  reason: Schema.optionalKey(Schema.String),
+  workers: Count,
+  peakMemory: Count,
+})
+export type ConcludedResult = typeof ConcludedResult.Type
+
 /** To a worker. */
 export const Order = Schema.Union([
   /** A search is going to begin: get the program. */
@@ -73,6 +105,16 @@ export const Order = Schema.Union([
     bell: Shared,
     /** The main thread's, if it explores too. */
     mainBell: Schema.NullOr(Shared),
+  }),
+  /** Carry out a campaign alone, from its beginning to its conclusion. */
+  Schema.Struct({
+    kind: Schema.Literal("campaign"),
+    source: Source,
+    options: PlainOptions,
+    stallMilliseconds: Schema.Finite,
+    milliseconds: Schema.NullOr(Schema.Finite),
+    /** Bytes that the process may have resident. */
+    memory: Count,
   }),
   Schema.Struct({ kind: Schema.Literal("explore"), piece: PieceSchema }),
   /** Give away some of what is left. */
@@ -109,6 +151,9 @@ export const Report = Schema.Union([
   Schema.Struct({ kind: Schema.Literal("paused"), rest: Schema.NullOr(PieceSchema), figures: Figures }),
   /** The table must have so many segments; the worker stands still until it is told of them. */
   Schema.Struct({ kind: Schema.Literal("wants"), segments: Count }),
+  /** How far a campaign is. */
+  Schema.Struct({ kind: Schema.Literal("underWay"), progress: ProgressSchema }),
+  Schema.Struct({ kind: Schema.Literal("concluded"), result: ConcludedResult }),
   Schema.Struct({ kind: Schema.Literal("finished") }),
 ])
 export type Report = typeof Report.Type

@@ -408,6 +408,8 @@ export class Team {
         this.provide(member, message.segments)
         break
       case "finished":
+      case "underWay":
+      case "concluded":
         break
       case "outOfMemory":
         this.lost = true

@@ -13,10 +13,12 @@ import { StatesSearch } from "../explore/states.ts"
 import { type Ending, endingOf, type Survey } from "../explore/strategy.ts"
 import { type Supply, Visited } from "../explore/visited.ts"
 import type { Program } from "../scenario/program.ts"
-import { heapFull, heapIsFull } from "./memory.ts"
-import { Bell, type Figures, Order, type Report, Supplied } from "./messages.ts"
+import { type CampaignResult, campaign } from "./campaign.ts"
+import { heapFull, heapIsFull, MemoryGuard } from "./memory.ts"
+import { Bell, type ConcludedResult, type Figures, Order, type Report, Supplied } from "./messages.ts"
+import { Pool } from "./pool.ts"
 import { exploreSlice } from "./slice.ts"
-import { loadSource } from "./source.ts"
+import { loadSource, type Source } from "./source.ts"
 
 const main = parentPort
 if (main === null) throw new Error("a worker is started as a thread of its own")
@@ -184,13 +186,21 @@ let loaded: { readonly program: Program; readonly order: Load } | undefined
 let part: Part | undefined
 let port: MessagePort | undefined
 
-const load = async (order: Load): Promise<void> => {
+/** The program, unless that fails. */
+const programFrom = async (source: Source): Promise<Program | undefined> => {
   try {
-    loaded = { program: await loadSource(order.source), order }
-    tell({ kind: "ready" })
+    return await loadSource(source)
   } catch (error) {
     tell({ kind: "failed", message: describeError(error) })
+    return undefined
   }
+}
+
+const load = async (order: Load): Promise<void> => {
+  const program = await programFrom(order.source)
+  if (program === undefined) return
+  loaded = { program, order }
+  tell({ kind: "ready" })
 }
 
 const join = (order: Join): void => {
@@ -212,8 +222,40 @@ const finish = (): void => {
   tell({ kind: "finished" })
 }
 
+const conclude = async (order: Order & { readonly kind: "campaign" }): Promise<void> => {
+  const { source, options, stallMilliseconds, milliseconds, memory } = order
+  const program = await programFrom(source)
+  if (program === undefined) return
+  const budget = { stallMilliseconds, ...(milliseconds === null ? {} : { milliseconds }) }
+  const resources = { workers: 1, memory: new MemoryGuard(memory) }
+  const whole = campaign(program, options, resources, budget, (progress) =>
+    Effect.sync(() => tell({ kind: "underWay", progress })),
+  )
+  const result = await Effect.runPromise(Effect.provide(whole, Pool.layer))
+  tell({ kind: "concluded", result: concluded(result) })
+}
+
+const concluded = ({
+  violation,
+  moves,
+  cycle,
+  reason,
+  compared: _,
+  steps,
+  ...rest
+}: CampaignResult): ConcludedResult => ({
+  ...rest,
+  steps: [...steps],
+  ...(violation === undefined ? {} : { violation }),
+  ...(moves === undefined ? {} : { moves }),
+  ...(cycle === undefined ? {} : { cycle }),
+  ...(reason === undefined ? {} : { reason }),
+})
+
 const carryOut = async (order: Order): Promise<void> => {
   switch (order.kind) {
+    case "campaign":
+      return conclude(order)
     case "load":
       return load(order)
     case "join":

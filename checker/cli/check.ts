@@ -173,7 +173,7 @@ const carryOutAll = Effect.fnUntraced(function* <A, B>(
       const { resources } = job.task
       const own =
         lanes > 1 && resources !== undefined ? { ...job.task, resources: { ...resources, workers: 1 } } : job.task
-      job.note(yield* carryOut(here ? own : { ...own, resources: { workers: 1, ...own.resources, apart: true } }))
+      job.note(yield* carryOut(here ? own : { ...own, resources: { workers: 1, ...own.resources, elsewhere: true } }))
       yield* printRows
     }
   })

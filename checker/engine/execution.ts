@@ -11,7 +11,7 @@ import type { Violation } from "../property/violation.ts"
 import type { Instance, NamedFiber, Program } from "../scenario/program.ts"
 import { FiberRun } from "./fiberRun.ts"
 import { type History, interruption } from "./history.ts"
-import { type Interchange, interchangeOf, placeOf } from "./interchange.ts"
+import { type FiberPlace, type Interchange, interchangeOf, placeOf } from "./interchange.ts"
 import {
   fiberOf,
   guardHolds,
@@ -32,12 +32,17 @@ interface Member {
   readonly run: FiberRun
   /** Whether its last step failed: it has no way on. */
   failed: boolean
+  /** Where it belongs, and the history behind that: a step changes those of few fibers. */
+  place: FiberPlace | undefined
+  placed: History | undefined
 }
 
 const memberOf = (fiber: NamedFiber, origin?: History): Member => ({
   fiber,
   run: new FiberRun(fiber, origin),
   failed: false,
+  place: undefined,
+  placed: undefined,
 })
 
 export class Execution implements System, Others {
@@ -50,6 +55,8 @@ export class Execution implements System, Others {
   /** Whether histories that end are told apart: see `FiberRun.future`. */
   private readonly keepEnds: boolean
   private readonly interchange: Interchange | undefined
+  /** The fingerprint of the state, once it was asked for. */
+  private known: Hash | undefined
 
   constructor(program: Program, options: { readonly keepEnds?: boolean; readonly symmetry?: boolean } = {}) {
     this.instance = program.start()
@@ -94,6 +101,7 @@ export class Execution implements System, Others {
     const { store } = this.instance
     const monitors = monitorsOf(this.instance, operation.name)
     store.forget()
+    this.known = undefined
     const result = perform(this.instance, run, operation, optionOf(move), monitors, this)
     for (const cell of store.writtenSince(0)) this.lastWrites.set(cell, { fiber: run.name, operation })
     if (result instanceof StepFailed) {
@@ -169,17 +177,22 @@ export class Execution implements System, Others {
   }
 
   get low(): number {
-    return this.fingerprint().low
+    return this.fingerprint.low
   }
 
   get high(): number {
-    return this.fingerprint().high
+    return this.fingerprint.high
   }
 
-  private fingerprint(): Hash {
+  private get fingerprint(): Hash {
+    this.known ??= this.computeFingerprint()
+    return this.known
+  }
+
+  private computeFingerprint(): Hash {
     const { store } = this.instance
     const rest: Part = { low: store.low, high: store.high }
-    const places = this.members.map(({ run }) => placeOf(this.interchange, run.name, run.future(this.keepEnds)))
+    const places = this.members.map((member) => this.placeOf(member))
     const toggle = () => {
       for (const { part = rest, low, high } of places) {
         part.low ^= low
@@ -190,7 +203,17 @@ export class Execution implements System, Others {
     if (this.interchange === undefined) return rest
     this.interchange.fingerprint(rest.low, rest.high, places)
     toggle()
-    return this.interchange
+    const { low, high } = this.interchange
+    return { low, high }
+  }
+
+  private placeOf(member: Member): FiberPlace {
+    const future = member.run.future(this.keepEnds)
+    if (member.place === undefined || member.placed !== future) {
+      member.placed = future
+      member.place = placeOf(this.interchange, member.run.name, future)
+    }
+    return member.place
   }
 }
 

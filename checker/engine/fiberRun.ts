@@ -76,6 +76,8 @@ export class FiberRun implements Actor {
   readonly name: string
   standing: Standing = { kind: "ended", value: undefined }
   history: History
+  /** The history that stands for all those with which it can have ended. */
+  private end: History | undefined
   private readonly forked: boolean
 
   private readonly scheduler = new ControlledScheduler()
@@ -131,7 +133,8 @@ export class FiberRun implements Actor {
   future(keepEnds: boolean): History {
     const { standing } = this
     if (standing.kind !== "ended" || keepEnds) return this.history
-    return History.of(this.name, undefined).passing("ended", standing.value, undefined)
+    this.end ??= History.of(this.name, undefined).passing("ended", standing.value, undefined)
+    return this.end
   }
 
   get place(): string {

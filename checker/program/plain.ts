@@ -4,7 +4,7 @@
  * They are immutable and compared by content. Equal records, tuples and nested values are made one frozen object, so
  * that inside a program `===` compares content, and so that a state's fingerprint needs no deep walk.
  */
-import { createHash } from "node:crypto"
+import { hash } from "node:crypto"
 
 /** An immutable plain value. Sets are written as sorted tuples. */
 export type Plain =
@@ -44,7 +44,7 @@ const primitiveHashes = new Map<Plain, Hash>()
 
 /** The content hash of a text: the first 64 bits of its SHA-256. */
 export const digestText = (text: string): Hash => {
-  const digest = createHash("sha256").update(text).digest()
+  const digest = hash("sha256", text, "buffer")
   return { low: digest.readInt32LE(0), high: digest.readInt32LE(4) }
 }
 
