@@ -1,6 +1,7 @@
 /** Who holds pages that it got by their address: recorded from outside, in the same instant as the steps. */
 import { type Cell, cell, type Monitor, type Plain, type Taken } from "../../checker/index.ts"
 import { type Content, type Frame, folioOf, frameOf } from "../../model/mm/folio.ts"
+import { mappedPage } from "../../model/mm/pte.ts"
 import { at } from "../../model/mm/range.ts"
 import { isAnon, maps, mmOf } from "../../model/mm/rmap.ts"
 import type { System } from "../../model/mm/system.ts"
@@ -46,8 +47,10 @@ export const recordHolders = (system: System, fibers: ReadonlyArray<string>, sli
     const pinned = wish.startsWith("pin")
     if (pinned && !mm.state.hasPinned) slips.unmarked = true
     const folio = folioOf(system.folios, page)
-    const attached = maps(mm, va, page)
-    if (!attached) slips.keptUnmapped = true
+    if (!maps(mm, va, page)) slips.keptUnmapped = true
+    // khugepaged may have put the page table aside: what is in it is the process's all the same.
+    const mapped = mappedPage(at(mm.pte, va).value)
+    const attached = mapped?.pfn === page.pfn && mapped.generation === page.generation
     // A VMA that munmap has detached still says what it is.
     const shared = at(mm.vma, va).value?.shared === true
     const anon = isAnon(folio) && !shared
