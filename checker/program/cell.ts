@@ -89,7 +89,7 @@ const plain = (name: string, value: unknown): Plain => {
 export const cell = <A>(name: string, initial: A): Cell<A> => {
   const store = runtime.setup
   if (store === undefined) return breakRule(`cell ${name} is made outside the setup of a scenario`)
-  if (store.cells.some((other) => other.name === name)) return breakRule(`two cells are called ${name}`)
+  if (store.has(name)) return breakRule(`two cells are called ${name}`)
   return new CellOf(store, name, initial)
 }
 

@@ -90,6 +90,7 @@ export const contributionOf = (salt: Hash, content: Plain): Hash => ({
  */
 export class Store implements Part {
   readonly cells: Array<StoredCell> = []
+  private readonly names = new Set<string>()
   /** By position of a cell: the index of its entry. */
   indices = new Int32Array(64)
   low = 0
@@ -105,7 +106,12 @@ export class Store implements Part {
   /** The length of the log. */
   mark = 0
 
+  has(name: string): boolean {
+    return this.names.has(name)
+  }
+
   add(cell: StoredCell): void {
+    this.names.add(cell.name)
     const position = this.cells.length
     const bit = position % 64
     if (bit < 32) cell.bitsLow = 1 << bit

@@ -20,12 +20,20 @@ export interface Entry {
 }
 
 /** All entries that are not None. */
-export const entries = ({ mms }: MmWorld): ReadonlyArray<Entry> =>
-  mms.flatMap((mm) => mm.pte.flatMap(({ value: pte }, va) => (pte === null ? [] : [{ mm, va, pte }])))
+export const entries = ({ mms }: MmWorld): ReadonlyArray<Entry> => {
+  // A loop: most properties ask this of every new state.
+  const found: Array<Entry> = []
+  for (const mm of mms) {
+    for (const [va, { value: pte }] of mm.pte.entries()) if (pte !== null) found.push({ mm, va, pte })
+  }
+  return found
+}
 
 /** All entries that map a page. */
-export const mappings = (world: MmWorld): ReadonlyArray<Entry & { readonly pte: Present }> =>
-  entries(world).flatMap(({ mm, va, pte }) => (pte.kind === "present" ? [{ mm, va, pte }] : []))
+export const mappings = (world: MmWorld): ReadonlyArray<Mapping> => entries(world).filter(isMapping)
+
+type Mapping = Entry & { readonly pte: Present }
+const isMapping = (entry: Entry): entry is Mapping => entry.pte.kind === "present"
 
 /** The mappings of anonymous pages in private areas. */
 export const anonMappings = (world: MmWorld) =>
