@@ -7,7 +7,7 @@ import { isAnon, maps, mmOf } from "../../model/mm/rmap.ts"
 import type { System } from "../../model/mm/system.ts"
 import { tlbOf } from "../../model/mm/tlb.ts"
 import { anything } from "./memory.ts"
-import type { Slips } from "./slips.ts"
+import { note, type Slips } from "./slips.ts"
 
 /** A page that a fiber holds. */
 export type Held = {
@@ -45,9 +45,9 @@ export const recordHolders = (system: System, fibers: ReadonlyArray<string>, sli
     if (holder === undefined) return
     const mm = mmOf(system, mmName)
     const pinned = wish.startsWith("pin")
-    if (pinned && !mm.state.hasPinned) slips.unmarked = true
+    if (pinned) note(slips, "marksPins", mm.state.hasPinned)
     const folio = folioOf(system.folios, page)
-    if (!maps(mm, va, page)) slips.keptUnmapped = true
+    if (!maps(mm, va, page)) note(slips, "dropsUnmapped", false)
     // khugepaged may have put the page table aside: what is in it is the process's all the same.
     const mapped = mappedPage(at(mm.pte, va).value)
     const attached = mapped?.pfn === page.pfn && mapped.generation === page.generation
@@ -98,16 +98,20 @@ export const recordHolders = (system: System, fibers: ReadonlyArray<string>, sli
       record(fiber, String(args[0]), Number(args[1]), result.frame as Frame, String(args[2]), true) // what the step returns
     },
     "gup_fast_pte_range: recheck": ({ fiber, args, result }) => {
-      if (result !== true) return
+      if (result !== true) return note(slips, "dropsUnmapped", true)
       const slot = system.folios.arena.slots[Number(args[2])]
       if (slot !== undefined) record(fiber, String(args[0]), Number(args[1]), frameOf(slot), String(args[3]), false)
     },
     "gup_fast: read_seqcount_retry": (taken) => {
       const mine = held.get(taken.fiber)?.value
-      if (taken.result !== true) return letGo(taken)
+      if (taken.result !== true) {
+        note(slips, "dropsPinDuringFork", true)
+        return letGo(taken)
+      }
       const holder = held.get(taken.fiber)
       if (holder !== undefined && mine) holder.value = { ...mine, kept: true }
-      if (mine?.pinned && mmOf(system, mine.mm).state.writeProtectSeq !== taken.args[2]) slips.pinnedDuringFork = true
+      const overlaps = mine?.pinned === true && mmOf(system, mine.mm).state.writeProtectSeq !== taken.args[2]
+      if (overlaps) note(slips, "dropsPinDuringFork", false)
     },
     "dma_map_page (long-term)": ({ fiber }) => {
       const holder = held.get(fiber)
@@ -140,9 +144,8 @@ export const recordHolders = (system: System, fibers: ReadonlyArray<string>, sli
     },
     folio_migrate_mapping: ({ args, result }) => {
       if (result !== true) return
-      for (const { value } of held.values()) {
-        if (value !== null && value.page.pfn === args[0] && value.attached) slips.movedWhileHeld = true
-      }
+      const holders = [...held.values()].filter(({ value }) => value?.attached === true && value.page.pfn === args[0])
+      note(slips, "movesUnheld", holders.length === 0)
     },
   }
   return { held, monitors: [monitor] }

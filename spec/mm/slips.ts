@@ -1,74 +1,100 @@
-/** What may go wrong in a single step: recorded from outside, for a property to see it. */
+/** What a state alone does not show: events in which a rule is kept or broken, recorded from outside. */
 import { type Monitor, type Struct, struct } from "../../checker/index.ts"
 import { hasTable, type Mm } from "../../model/mm/mm.ts"
 import { at, pagesOf } from "../../model/mm/range.ts"
 import { mmOf } from "../../model/mm/rmap.ts"
 import type { System } from "../../model/mm/system.ts"
 
+/** What has become of a rule: nothing has happened that it is about, or it was kept every time, or broken. */
+export type Kept = "untested" | "kept" | "broken"
+
+/** Which rules are watched. */
 export type Slips = Struct<{
-  /** A pin without locks was kept although fork's copying was under way. */
-  pinnedDuringFork: boolean
-  /** A page was moved although somebody held it. */
-  movedWhileHeld: boolean
-  /** A reference was kept to a page that the entry no longer mapped. */
-  keptUnmapped: boolean
-  /** A page was pinned before the process was marked as having pins. */
-  unmarked: boolean
-  /** Copy-on-write took a mapping off the old page's count while a TLB had it. */
-  rmapBeforeFlush: boolean
-  /** mprotect announced a range without page tables. */
-  emptyProtection: boolean
-  /** mremap moved to where something was mapped. */
-  movedOver: boolean
-  /** The OOM reaper waited for a driver's lock. */
-  reaperWaited: boolean
-  /** The subscribers have heard of the end of the address space; it was unmapped before they had. */
-  released: boolean
-  unreleased: boolean
+  /** No pin without locks is kept of which fork's copying was under way; kept: one was given up. */
+  dropsPinDuringFork: Kept
+  /** A page that somebody holds is not moved. */
+  movesUnheld: Kept
+  /** Who finds that the entry no longer maps the page gives the reference up. */
+  dropsUnmapped: Kept
+  /** A process is marked as having pins before a page is pinned. */
+  marksPins: Kept
+  /** Copy-on-write takes a mapping off the old page's count when no TLB has it any more. */
+  rmapAfterFlush: Kept
+  /** mprotect announces no range without page tables. */
+  announcesTables: Kept
+  /** mremap moves to where nothing is mapped. */
+  movesToEmpty: Kept
+  /** The OOM reaper asks subscribers not to wait, and waits for no driver's lock. */
+  reaperWaitsNot: Kept
+  /** Migration entries become present ones again: whether one has. */
+  migrationEnds: Kept
+  /** Pins are given back: whether one was. */
+  pinsEnd: Kept
+  /** mremap moves entries: whether it has moved one. */
+  moves: Kept
+  /** The subscribers have heard of the end of the address space before it is unmapped. */
+  releasedFirst: Kept
 }>
 
-/** Nothing has gone wrong yet. */
+/** Nothing has happened yet. */
 export const noSlips = (): Slips =>
   struct("slips", {
-    pinnedDuringFork: false,
-    movedWhileHeld: false,
-    keptUnmapped: false,
-    unmarked: false,
-    rmapBeforeFlush: false,
-    emptyProtection: false,
-    movedOver: false,
-    reaperWaited: false,
-    released: false,
-    unreleased: false,
+    dropsPinDuringFork: "untested",
+    movesUnheld: "untested",
+    dropsUnmapped: "untested",
+    marksPins: "untested",
+    rmapAfterFlush: "untested",
+    announcesTables: "untested",
+    movesToEmpty: "untested",
+    reaperWaitsNot: "untested",
+    migrationEnds: "untested",
+    pinsEnd: "untested",
+    moves: "untested",
+    releasedFirst: "untested",
   })
 
-/** Watches the steps that show what is not shown by a state alone. */
+/** Notes an event that a rule is about. */
+export const note = (slips: Slips, rule: keyof Slips, isKept: boolean): void => {
+  if (!isKept) slips[rule] = "broken"
+  else if (slips[rule] === "untested") slips[rule] = "kept"
+}
+
+/** Watches the steps that the rules are about; what holders do is noted by those who record them. */
 export const watchSlips = (system: System, mirrored: Mm, slips: Slips): Monitor => ({
   "wp_page_copy: folio_remove_rmap_pte": ({ args }) => {
     const mm = mmOf(system, String(args[0]))
     const page = at(mm.pte, Number(args[1])).value
-    for (const cache of mm.tlbs.values()) {
+    const stale = [...mm.tlbs.values()].some((cache) => {
       const cached = at(cache, Number(args[1])).value
-      if (cached !== null && page?.kind === "present" && cached.page?.pfn !== page.page.pfn)
-        slips.rmapBeforeFlush = true
-    }
+      return cached !== null && page?.kind === "present" && cached.page?.pfn !== page.page.pfn
+    })
+    note(slips, "rmapAfterFlush", !stale)
+  },
+  change_pmd_range: ({ result }) => {
+    if (result === false) note(slips, "announcesTables", true)
   },
   mn_itree_inv_start_range: ({ args }) => {
-    const [, start, end, , by] = args
-    const covered = pagesOf({ start: Number(start), end: Number(end) })
-    if (by === "change_protection" && covered.every((va) => !hasTable(mirrored, va))) slips.emptyProtection = true
+    const [, start, end, , by, nonblock] = args
+    if (by === "change_protection") {
+      const covered = pagesOf({ start: Number(start), end: Number(end) })
+      if (covered.every((va) => !hasTable(mirrored, va))) note(slips, "announcesTables", false)
+    }
+    if (by === "__oom_reap_task_mm") note(slips, "reaperWaitsNot", nonblock === "nonblock")
+  },
+  mutex_lock: ({ fiber, args }) => {
+    if (fiber.startsWith("oom_reaper") && String(args[0]).startsWith("gpu")) note(slips, "reaperWaitsNot", false)
   },
   copy_vma: ({ args }) => {
-    if (at(mmOf(system, String(args[0])).pte, Number(args[2])).value !== null) slips.movedOver = true
+    note(slips, "movesToEmpty", at(mmOf(system, String(args[0])).pte, Number(args[2])).value === null)
   },
+  move_ptes: () => note(slips, "moves", true),
+  remove_migration_pte: () => note(slips, "migrationEnds", true),
+  unpin_user_page: () => note(slips, "pinsEnd", true),
   mn_itree_inv_end: ({ args }) => {
-    if (args[3] === "RELEASE") slips.released = true
+    if (args[3] === "RELEASE") note(slips, "releasedFirst", true)
   },
   exit_mmap: ({ args }) => {
     const isMirrored = args[0] === mirrored.name && mirrored.subscriptions.byName.size > 0
-    if (isMirrored && !slips.released) slips.unreleased = true
-  },
-  mutex_lock: ({ fiber, args }) => {
-    if (fiber.startsWith("oom_reaper") && String(args[0]).startsWith("gpu")) slips.reaperWaited = true
+    if (isMirrored && slips.releasedFirst === "untested") note(slips, "releasedFirst", false)
   },
 })

@@ -54,13 +54,15 @@ export const countProperties: ReadonlyArray<Spec> = [
   {
     kind: "invariant",
     id: "RMAP-COUNT",
-    statement: "No more entries map a page than its map count says.",
+    statement:
+      "No more entries map a page than its map count says, and no fewer while nobody is inside a page table's lock.",
     source: "mm/rmap.c: folio_add_anon_rmap_ptes, folio_remove_rmap_ptes",
     premise: (world) => mappings(world).length > 0,
     holds: (world) =>
-      liveFolios(world).every(
-        ({ index, mapcount }) => mappings(world).filter(({ pte }) => pte.page.pfn === index).length <= mapcount,
-      ),
+      liveFolios(world).every(({ index, mapcount }) => {
+        const mapped = mappings(world).filter(({ pte }) => pte.page.pfn === index).length
+        return mapped === mapcount || (mapped < mapcount && !world.mms.every(isQuiet))
+      }),
   },
   {
     kind: "invariant",
@@ -99,11 +101,10 @@ export const countProperties: ReadonlyArray<Spec> = [
   {
     kind: "invariant",
     id: "EXIT-NO-DPTE",
-    statement: "No device maps anything of an address space that has ended.",
+    statement: "No device maps anything of an address space of whose end it has heard.",
     source: "mm/mmu_notifier.c: __mmu_notifier_release; Linux MMU notifiers, LKML 2008",
-    premise: ({ devices }) => devices.some(({ mm }) => hasEnded(mm)),
-    holds: ({ devices }) =>
-      devices.every(({ mm, pageTable }) => !hasEnded(mm) || pageTable.every(({ value }) => value === null)),
+    premise: ({ devices, slips }) => devices.length > 0 && slips.releasedFirst === "kept",
+    holds: ({ devices }) => devices.every(({ pageTable }) => pageTable.every(({ value }) => value === null)),
   },
   {
     kind: "atEnd",

@@ -90,7 +90,8 @@ export const cowProperties: ReadonlyArray<Spec> = [
     statement:
       "When copy-on-write takes the old page's mapping off its map count, no TLB translates the address to it any more.",
     source: "mm/memory.c: wp_page_copy (comment)",
-    holds: ({ slips }) => !slips.rmapBeforeFlush,
+    premise: ({ slips }) => slips.rmapAfterFlush !== "untested",
+    holds: ({ slips }) => slips.rmapAfterFlush !== "broken",
   },
   actionInvariant({
     id: "COW-CONTENT-BEFORE-MAP",
@@ -141,8 +142,8 @@ export const cowProperties: ReadonlyArray<Spec> = [
     id: "FORK-GUPFAST",
     statement: "A pin that was taken without locks while fork copied the page tables is not kept.",
     source: "mm/gup.c: gup_fast (write_protect_seq); commit 57efa1fe5957",
-    premise: (world) => held(world).some(({ one }) => one.pinned),
-    holds: ({ slips }) => !slips.pinnedDuringFork,
+    premise: ({ slips }) => slips.dropsPinDuringFork !== "untested",
+    holds: ({ slips }) => slips.dropsPinDuringFork !== "broken",
   },
   {
     kind: "invariant",
@@ -171,6 +172,7 @@ export const cowProperties: ReadonlyArray<Spec> = [
     statement:
       "When everything has ended no pin is left: neither of those who gave theirs back nor of those who failed.",
     source: "mm/gup.c: __gup_longterm_locked",
+    premise: ({ slips }) => slips.pinsEnd !== "untested",
     holds: (world) => liveFolios(world).every(({ pincount }) => pincount === 0),
   },
   {
@@ -178,8 +180,8 @@ export const cowProperties: ReadonlyArray<Spec> = [
     id: "GUP-HASPINNED-FIRST",
     statement: "An address space is marked as having pins before its first page is pinned.",
     source: "mm/gup.c: mm_set_has_pinned_flag",
-    premise: (world) => held(world).some(({ one }) => one.pinned),
-    holds: ({ slips }) => !slips.unmarked,
+    premise: ({ slips }) => slips.marksPins !== "untested",
+    holds: ({ slips }) => slips.marksPins !== "broken",
   },
   {
     kind: "invariant",

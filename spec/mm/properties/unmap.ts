@@ -7,7 +7,6 @@ import type { MmWorld } from "../world.ts"
 import {
   entries,
   folioOf,
-  held,
   iotlbs,
   isAnon,
   isSettled,
@@ -61,8 +60,7 @@ export const unmapProperties: ReadonlyArray<Spec> = [
   }),
   actionInvariant({
     id: "COW-NO-REPLACE-UNSEEN",
-    statement:
-      "No entry goes from one page straight to another: it is cleared, and its translations flushed, in between.",
+    statement: "No entry goes from one page straight to another: it is cleared in between.",
     source: "mm/memory.c: wp_page_copy",
     observe: (world: MmWorld) =>
       world.mms.map((mm) =>
@@ -89,7 +87,8 @@ export const unmapProperties: ReadonlyArray<Spec> = [
     id: "PROT-LAZY-WINDOW",
     statement: "mprotect announces nothing where no page table is.",
     source: "mm/mprotect.c: change_pmd_range",
-    holds: ({ slips }) => !slips.emptyProtection,
+    premise: ({ slips }) => slips.announcesTables !== "untested",
+    holds: ({ slips }) => slips.announcesTables !== "broken",
   },
   {
     kind: "invariant",
@@ -112,14 +111,15 @@ export const unmapProperties: ReadonlyArray<Spec> = [
     id: "MOVE-OLD-ONLY",
     statement: "mremap moves entries to where there are none.",
     source: "mm/mremap.c: move_page_tables",
-    holds: ({ slips }) => !slips.movedOver,
+    premise: ({ slips }) => slips.movesToEmpty !== "untested",
+    holds: ({ slips }) => slips.movesToEmpty !== "broken",
   },
   {
     kind: "invariant",
     id: "MOVE-ATOMIC",
     statement: "A page that mremap moves is mapped at its old or its new place, never at both.",
     source: "mm/mremap.c: move_ptes",
-    premise: (world) => mappings(world).length > 0,
+    premise: ({ slips }) => slips.moves !== "untested",
     holds: (world) =>
       mappings(world).every(({ mm, va, pte }) =>
         mappings(world).every((other) => other.mm !== mm || other.va === va || other.pte.page.pfn !== pte.page.pfn),
@@ -141,16 +141,16 @@ export const unmapProperties: ReadonlyArray<Spec> = [
     id: "MIG-EXACT-REF",
     statement: "A page is moved only while nobody but its caches and the mover refers to it.",
     source: "mm/migrate.c: __folio_migrate_mapping",
-    premise: (world) => held(world).length > 0,
-    holds: ({ slips }) => !slips.movedWhileHeld,
+    premise: ({ slips }) => slips.movesUnheld !== "untested",
+    holds: ({ slips }) => slips.movesUnheld !== "broken",
   },
   {
     kind: "invariant",
     id: "MIG-SPECULATIVE-HARMLESS",
     statement: "Who took a reference without locks keeps it only if the entry still maps the page.",
     source: "mm/gup.c: gup_fast_pte_range, by inference",
-    premise: (world) => held(world).length > 0,
-    holds: ({ slips }) => !slips.keptUnmapped,
+    premise: ({ slips }) => slips.dropsUnmapped !== "untested",
+    holds: ({ slips }) => slips.dropsUnmapped !== "broken",
   },
   {
     kind: "invariant",
@@ -169,6 +169,7 @@ export const unmapProperties: ReadonlyArray<Spec> = [
     id: "MIG-RESTORE",
     statement: "When everything has ended no migration entry is left.",
     source: "mm/migrate.c: remove_migration_ptes",
+    premise: ({ slips }) => slips.migrationEnds !== "untested",
     holds: (world) => entries(world).every(({ pte }) => pte.kind !== "migration"),
   },
   actionInvariant({
@@ -198,9 +199,10 @@ export const unmapProperties: ReadonlyArray<Spec> = [
   {
     kind: "invariant",
     id: "OOM-NONBLOCK",
-    statement: "The OOM reaper never waits for a lock of a driver.",
+    statement: "The OOM reaper asks subscribers not to wait, and waits for no lock of a driver.",
     source: "mm/oom_kill.c: __oom_reap_task_mm",
-    holds: ({ slips }) => !slips.reaperWaited,
+    premise: ({ slips }) => slips.reaperWaitsNot !== "untested",
+    holds: ({ slips }) => slips.reaperWaitsNot !== "broken",
   },
 ]
 
@@ -211,8 +213,8 @@ export const releaseProperties: ReadonlyArray<Spec> = [
     id: "NOTIFIER-RELEASE-BEFORE-FREE",
     statement: "Nothing of an address space is unmapped at its end before its subscribers have heard of it.",
     source: "mm/mmap.c: exit_mmap; Linux MMU notifiers, LKML 2008",
-    premise: ({ slips }) => slips.released || slips.unreleased,
-    holds: ({ slips }) => !slips.unreleased,
+    premise: ({ slips }) => slips.releasedFirst !== "untested",
+    holds: ({ slips }) => slips.releasedFirst !== "broken",
   },
 ]
 
