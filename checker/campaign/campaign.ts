@@ -12,7 +12,6 @@ import { memoryFull, StatesSearch, states } from "../explore/states.ts"
 import { type Ending, emptyStatistics, type Search, type SearchOptions, type Statistics } from "../explore/strategy.ts"
 import { ownSupply, Visited } from "../explore/visited.ts"
 import type { Program } from "../scenario/program.ts"
-import { elsewhere } from "./elsewhere.ts"
 import { heapFull, heapIsFull, MemoryGuard } from "./memory.ts"
 import type { Source } from "./source.ts"
 import { Team, type Totals, WorkersFailed } from "./team.ts"
@@ -35,8 +34,6 @@ export interface Resources<E = never, R = never> {
   readonly source?: Source
   /** Milliseconds after which workers take over, so that what is quickly done does not wait for threads to start. */
   readonly handover?: number
-  /** Whether this thread is wanted for something else: then another one carries out all of it. */
-  readonly elsewhere?: boolean
   readonly memory?: MemoryGuard
   readonly checkpoints?: {
     /** Milliseconds between two. */
@@ -105,9 +102,6 @@ export const campaign = Effect.fnUntraced(function* <E = never, R = never>(
 ) {
   const started = yield* Clock.currentTimeMillis
   const memory = resources.memory ?? new MemoryGuard()
-  if (resources.elsewhere === true && resources.source !== undefined) {
-    return yield* Effect.scoped(elsewhere({ source: resources.source, options, budget, memory, onProgress }))
-  }
   const job: Job<E, R> = { ...resources, program, options, budget, memory, started, onProgress }
   const { ending, view, workers } = yield* Effect.scoped(begin(job))
   const exploration = {

@@ -2,9 +2,10 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Queue from "effect/Queue"
-import { defaultLimit } from "../engine/supervised.ts"
+import { defaultLimit, Stalled } from "../engine/supervised.ts"
 import type { Budget } from "../explore/explore.ts"
 import { emptyStatistics, type SearchOptions } from "../explore/strategy.ts"
+import { SetupFailed } from "../scenario/program.ts"
 import type { CampaignResult, Progress } from "./campaign.ts"
 import { heapFull, type MemoryGuard } from "./memory.ts"
 import type { ConcludedResult, Report } from "./messages.ts"
@@ -12,23 +13,28 @@ import { type Death, Pool } from "./pool.ts"
 import type { Source } from "./source.ts"
 import { WorkersFailed } from "./team.ts"
 
-/** What is to be done elsewhere. */
-export interface Errand {
+/** States beyond which a thread is ended with its campaign: the memory of its table comes back at once. */
+const manyStates = 1_000_000
+
+/** What is to be done elsewhere, as `campaign` does it. */
+interface Errand {
   readonly source: Source
-  /** Without a survey: what it is told of would come too late. */
-  readonly options: Omit<SearchOptions, "survey">
+  readonly options: SearchOptions
   readonly budget: Budget
   readonly memory: MemoryGuard
   readonly onProgress: (progress: Progress) => Effect.Effect<void>
 }
 
 /**
- * Has a thread of the pool explore a program from its beginning to its conclusion. Fails with `WorkersFailed` when it
- * cannot get the program.
+ * Has a thread of the pool explore a program by states, from its beginning to its conclusion. A survey stays here: it is
+ * told of nothing. Fails as `campaign` does.
  */
-export const elsewhere = Effect.fnUntraced(function* ({ source, options, budget, memory, onProgress }: Errand) {
+export const elsewhere = Effect.fnUntraced(function* (errand: Errand) {
+  const { source, budget, memory, onProgress } = errand
+  const { survey: _, ...options } = errand.options
   const pool = yield* Pool
   const events = yield* Queue.unbounded<Report | Death>()
+  let isDone = false
   const thread = yield* Effect.acquireRelease(
     Effect.sync(() => {
       const [taken] = pool.take(1)
@@ -36,7 +42,11 @@ export const elsewhere = Effect.fnUntraced(function* ({ source, options, budget,
       taken.listener = (message) => void Queue.offerUnsafe(events, message)
       return taken
     }),
-    (taken, exit) => Effect.sync(() => (Exit.hasInterrupts(exit) ? taken.terminate() : pool.giveBack(taken))),
+    (taken, exit) =>
+      Effect.sync(() => {
+        if (isDone && Exit.isSuccess(exit)) pool.keep(taken)
+        else taken.terminate()
+      }),
   )
   const { stallMilliseconds = defaultLimit, milliseconds } = budget
   const limits = { stallMilliseconds, milliseconds: milliseconds ?? null, memory: memory.limit }
@@ -47,13 +57,15 @@ export const elsewhere = Effect.fnUntraced(function* ({ source, options, budget,
     switch (event.kind) {
       case "underWay":
         last = event.progress
+        memory.room(0) // a look at the peak
         yield* onProgress(last)
         break
       case "concluded":
+        isDone = event.result.statistics.states < manyStates
         memory.peak = Math.max(memory.peak, event.result.peakMemory)
         return received(event.result)
       case "failed":
-        return yield* new WorkersFailed({ message: event.message })
+        return yield* new failures[event.failure ?? "WorkersFailed"]({ message: event.message })
       case "outOfMemory":
         return cutAt(last, memory)
       case "broken":
@@ -63,6 +75,8 @@ export const elsewhere = Effect.fnUntraced(function* ({ source, options, budget,
     }
   }
 })
+
+const failures = { WorkersFailed, SetupFailed, Stalled }
 
 const received = ({ steps, ...result }: ConcludedResult): CampaignResult => ({
   ...nothingFound,

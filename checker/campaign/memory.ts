@@ -1,6 +1,7 @@
 /** Keeps a search within the memory that it may use, so that it ends with what it covered and not in a crash. */
 import { totalmem } from "node:os"
-import { getHeapStatistics } from "node:v8"
+import { getHeapStatistics, setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 
 /** The share of the machine's memory, or of what the process is confined to, that is used without being asked. */
 const defaultShare = 0.8
@@ -25,6 +26,13 @@ export const heapIsFull = (): boolean => {
 export const heapFull =
   "the JavaScript heap is nearly full of the histories of fibers; a checkpoint at the head of loops lets those that no longer matter fall together, and NODE_OPTIONS=--max-old-space-size=MB makes the heap larger"
 
+/** Collects this thread's garbage, which V8 is in no hurry to do: it does not know how much tables take. */
+const collectGarbage = (): void => {
+  setFlagsFromString("--expose-gc")
+  const collect: unknown = runInNewContext("gc")
+  if (typeof collect === "function") collect()
+}
+
 /** Watches the resident memory of the process, its worker threads included. */
 export class MemoryGuard {
   /** In bytes. */
@@ -38,8 +46,14 @@ export class MemoryGuard {
 
   /** Whether so many bytes more may be used. */
   readonly room = (bytes: number): boolean => {
-    const used = process.memoryUsage.rss()
-    this.peak = Math.max(this.peak, used)
-    return used + bytes <= this.limit
+    const fits = (): boolean => {
+      const used = process.memoryUsage.rss()
+      this.peak = Math.max(this.peak, used)
+      return used + bytes <= this.limit
+    }
+    if (fits()) return true
+    // What is left of earlier searches may make room.
+    collectGarbage()
+    return fits()
   }
 }

@@ -15,7 +15,7 @@ export const PieceSchema = Schema.Struct({
 
 export const ViolationSchema = Schema.Struct({ property: Schema.String, message: Schema.String })
 
-/** All of `SearchOptions` but the survey. One that is missing here is refused where it arrives. */
+/** All of `SearchOptions` that workers know: no survey, no breadth-first order. Another one is refused where it arrives. */
 export const PlainOptions = Schema.Struct({
   maxSteps: Count,
   seed: Schema.Int,
@@ -131,8 +131,12 @@ export type Order = typeof Order.Type
 export const Report = Schema.Union([
   /** It has the program. */
   Schema.Struct({ kind: Schema.Literal("ready") }),
-  /** It cannot have the program, or not set it up. */
-  Schema.Struct({ kind: Schema.Literal("failed"), message: Schema.String }),
+  /** It cannot have the program, or not set it up; or why a campaign has failed. */
+  Schema.Struct({
+    kind: Schema.Literal("failed"),
+    message: Schema.String,
+    failure: Schema.optionalKey(Schema.Literals(["WorkersFailed", "SetupFailed", "Stalled"])),
+  }),
   Schema.Struct({ kind: Schema.Literal("progress"), figures: Figures }),
   /** For surveys. */
   Schema.Struct({

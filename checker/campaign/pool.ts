@@ -93,6 +93,11 @@ class Threads {
     thread.tell({ kind: "finish" })
   }
 
+  /** Takes back a thread that has nothing to finish. */
+  keep(thread: Thread): void {
+    if (thread.isAlive) this.idle.push(thread)
+  }
+
   terminate(): void {
     for (const thread of this.all) thread.terminate()
   }

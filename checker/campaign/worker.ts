@@ -231,8 +231,9 @@ const conclude = async (order: Order & { readonly kind: "campaign" }): Promise<v
   const whole = campaign(program, options, resources, budget, (progress) =>
     Effect.sync(() => tell({ kind: "underWay", progress })),
   )
-  const result = await Effect.runPromise(Effect.provide(whole, Pool.layer))
-  tell({ kind: "concluded", result: concluded(result) })
+  const result = await Effect.runPromise(Effect.result(Effect.provide(whole, Pool.layer)))
+  if (Result.isSuccess(result)) tell({ kind: "concluded", result: concluded(result.success) })
+  else tell({ kind: "failed", message: result.failure.message, failure: result.failure._tag })
 }
 
 const concluded = ({

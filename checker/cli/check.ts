@@ -99,7 +99,8 @@ const scenarioTasks = (registry: Registry, { workers, memory }: Means) =>
       const program = yield* checked(scenario, {}, undefined, badInput)
       const source = yield* sourceOf(program, undefined)
       const resources = { workers, memory: new MemoryGuard(memory), ...(source === undefined ? {} : { source }) }
-      return { scenario, program, strategy: states, options, budget: {}, resources } satisfies Task
+      const task: Task = { scenario, program, strategy: states, options, budget: {}, resources }
+      return task
     }),
   )
 
@@ -116,13 +117,14 @@ const huntsOf = (registry: Registry, { memory }: Means) =>
         const program = yield* checked(scenario, bug.bound ?? {}, bug.id, (message) =>
           badInput(`mutant ${bug.id}: ${message}`),
         )
+        const source = yield* sourceOf(program, undefined)
         const task: Task = {
           scenario,
           program,
           strategy: states,
           options: { ...options, target: bug.breaks },
           budget: {},
-          resources: { workers: 1, memory: new MemoryGuard(memory) },
+          resources: { workers: 1, memory: new MemoryGuard(memory), ...(source === undefined ? {} : { source }) },
         }
         return { bug, task } satisfies Hunt
       }),
@@ -131,13 +133,21 @@ const huntsOf = (registry: Registry, { memory }: Means) =>
 /** A part of the report: rows that are printed in their order, whatever the order in which they come. */
 interface Section<A> {
   readonly titles: ReadonlyArray<string>
-  readonly length: number
-  readonly row: (explored: Explored, position: number) => Effect.Effect<void, BadInput, A>
+  /** Carried out as soon as a task has come to something. */
+  readonly note: (explored: Explored) => Effect.Effect<void, BadInput, A>
+  readonly row: (explored: Explored, position: number) => Effect.Effect<void, never, Output>
+}
+
+/** A task of a section, and what it comes to. */
+interface Job<A> {
+  readonly section: Section<A>
+  readonly task: Task
+  explored: Explored | undefined
 }
 
 /**
- * Carries out everything. With several workers this thread hunts, then helps with the scenarios, while each of the
- * others explores one scenario after the other by itself: most are too short to be shared.
+ * Carries out everything. Where there are more tasks than workers, each of them explores one task after the other in a
+ * thread of its own, for most are too short to be shared; this thread shrinks, prints and hears signals.
  */
 const carryOutAll = Effect.fnUntraced(function* <A, B>(
   tasks: ReadonlyArray<Task>,
@@ -146,77 +156,69 @@ const carryOutAll = Effect.fnUntraced(function* <A, B>(
   scenarioRows: Section<A>,
   huntRows: Section<B>,
 ) {
-  const { print } = yield* Output
   const session = yield* Session
-  const scenarios = [...tasks.entries()]
-  const hunted = hunts.map(({ task }, position) => [position, task] as const)
-  const explored: Array<Explored | undefined> = tasks.map(() => undefined)
-  const found: Array<Explored | undefined> = hunts.map(() => undefined)
-  // One scenario or two are explored sooner by all the workers together.
-  const canPart = tasks.length > workers && tasks.every(({ resources }) => resources?.source !== undefined)
-  const lanes = canPart ? workers : 1
-  const next = (here: boolean) => {
-    const scenario = () => take(scenarios, explored)
-    const hunt = () => (here ? take(hunted, found) : undefined)
-    return lanes === 1 ? (scenario() ?? hunt()) : (hunt() ?? scenario())
-  }
+  const scenarioJobs = tasks.map((task): Job<A> => ({ section: scenarioRows, task, explored: undefined }))
+  const huntJobs = hunts.map(({ task }): Job<B> => ({ section: huntRows, task, explored: undefined }))
+  const jobs: ReadonlyArray<Job<A | B>> = [...scenarioJobs, ...huntJobs]
+  const canPart = workers > 1 && jobs.length > workers && jobs.every(({ task }) => task.resources?.source !== undefined)
+  const printScenarios = yield* printerOf(scenarioRows, scenarioJobs)
+  const printHunts = yield* printerOf(huntRows, huntJobs)
   const printing = yield* Semaphore.make(1)
   const printRows = printing.withPermits(1)(
     Effect.gen(function* () {
-      if (yield* scenarioPrinter) yield* huntPrinter
+      if (yield* printScenarios(false)) yield* printHunts(false)
     }),
   )
-  const scenarioPrinter = inOrder(scenarioRows, explored, print)
-  const huntPrinter = inOrder(huntRows, found, print)
-  const lane = Effect.fnUntraced(function* (here: boolean) {
-    for (let job = next(here); job !== undefined; job = next(here)) {
-      const { resources } = job.task
-      const own =
-        lanes > 1 && resources !== undefined ? { ...job.task, resources: { ...resources, workers: 1 } } : job.task
-      job.note(yield* carryOut(here ? own : { ...own, resources: { workers: 1, ...own.resources, elsewhere: true } }))
+  const queue = [...jobs]
+  const lane = Effect.gen(function* () {
+    for (let job = queue.shift(); job !== undefined; job = queue.shift()) {
+      job.explored = yield* carryOut(canPart ? apart(job.task) : job.task)
+      yield* job.section.note(job.explored)
       yield* printRows
     }
   })
   yield* printRows
-  const others = Array.from({ length: lanes - 1 }, () => lane(false))
-  yield* Effect.all([lane(true), ...others], { concurrency: "unbounded", discard: true })
-  const order = new Map(
-    [...tasks, ...hunts.map(({ task }) => task)].map((task, position) => [idOf(task.program), position]),
+  const lanes = Array.from({ length: canPart ? workers : 1 }, () => lane)
+  yield* Effect.all(lanes, { concurrency: "unbounded", discard: true }).pipe(
+    // What has come, and stood behind something that has not.
+    Effect.onInterrupt(() => Effect.andThen(printScenarios(true), printHunts(true))),
   )
+  const order = new Map(jobs.map(({ task }, position) => [idOf(task.program), position]))
   session.scenarios.sort((a, b) => (order.get(idOf(a)) ?? 0) - (order.get(idOf(b)) ?? 0))
 })
+
+/** The task as another thread carries it out. */
+const apart = (task: Task): Task => {
+  const source = task.resources?.source
+  return source === undefined ? task : { ...task, elsewhere: source }
+}
 
 const idOf = (of: { readonly id: string; readonly mutant: string | null } | Task["program"]): string =>
   "id" in of ? `${of.id} ${of.mutant ?? ""}` : `${of.scenario} ${of.mutant ?? ""}`
 
-/** Takes the next task off a queue, with the place for what it comes to. */
-const take = (queue: Array<readonly [number, Task]>, results: Array<Explored | undefined>) => {
-  const first = queue.shift()
-  if (first === undefined) return undefined
-  const [position, task] = first
-  const note = (explored: Explored) => {
-    results[position] = explored
-  }
-  return { task, note }
-}
-
-/** Prints, each time it is performed, what of a section has come; whether that is all of it. */
-const inOrder = <A>(
-  { titles, length, row }: Section<A>,
-  results: ReadonlyArray<Explored | undefined>,
-  print: Output["Service"]["print"],
-) => {
-  let printed = 0
+/**
+ * Prints, each time it is performed, what of a section has come, up to the first that has not, or all of it. Says whether
+ * that is the whole section.
+ */
+const printerOf = Effect.fnUntraced(function* <A>(section: Section<A>, jobs: ReadonlyArray<Job<A>>) {
+  const { print } = yield* Output
+  const left = [...jobs.entries()]
   let begun = false
-  return Effect.gen(function* () {
-    if (!begun && length > 0) yield* print(titles)
-    begun = true
-    for (let result = results[printed]; result !== undefined; result = results[printed]) {
-      yield* row(result, printed++)
+  return Effect.fnUntraced(function* (all: boolean) {
+    for (let at = 0; at < left.length && (all || at === 0); ) {
+      const [position, { explored }] = left[at] as (typeof left)[number] // within the length
+      if (explored === undefined) {
+        at++
+        continue
+      }
+      left.splice(at, 1)
+      if (!begun) yield* print(section.titles)
+      begun = true
+      yield* section.row(explored, position)
     }
-    return printed === length
+    return left.length === 0
   })
-}
+})
 
 const scenarioSection = Effect.fnUntraced(function* (tasks: ReadonlyArray<Task>) {
   const { paint, print, tableWidth } = yield* Output
@@ -260,7 +262,8 @@ const scenarioSection = Effect.fnUntraced(function* (tasks: ReadonlyArray<Task>)
     tally.trouble.push(...(yield* troubleOf(explored)))
     tally.status = worse(tally.status, outcome === "violated" ? exitStatus.broken : exitStatus.inconclusive)
   })
-  return { tally, titles: titles(columns, tableWidth).map(paint.faint), length: tasks.length, row: rowOf }
+  const note = () => Effect.void
+  return { tally, titles: titles(columns, tableWidth).map(paint.faint), note, row: rowOf }
 })
 
 /** What a part of the check comes to; grows while it runs. */
@@ -331,13 +334,14 @@ const huntSection = Effect.fnUntraced(function* (hunts: ReadonlyArray<Hunt>, sav
       tally.trouble.push("", `seeded bug ${bug.id} was missed: ${why}`)
       tally.status = exitStatus.broken
     }
-    if (saving && finding !== undefined) {
-      yield* Effect.mapError(save(yield* SavedDirectory, finding.counterexample), ({ message }) =>
-        badInput(`the counterexample cannot be saved: ${printable(message)}`),
-      )
-    }
   })
-  return { tally, titles: ["", ...titles(columns, tableWidth).map(paint.faint)], length: hunts.length, row: rowOf }
+  const note = Effect.fnUntraced(function* ({ finding }: Explored) {
+    if (!saving || finding === undefined) return
+    yield* Effect.mapError(save(yield* SavedDirectory, finding.counterexample), ({ message }) =>
+      badInput(`the counterexample cannot be saved: ${printable(message)}`),
+    )
+  })
+  return { tally, titles: ["", ...titles(columns, tableWidth).map(paint.faint)], note, row: rowOf }
 })
 
 const missedText = ({ breaks, scenario }: BugEntry, outcome: string, why: string | undefined): string =>

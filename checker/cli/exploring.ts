@@ -1,7 +1,15 @@
 /** One exploration, from the program to what there is to report: explored, shrunk, and put into words and data. */
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
-import { type CampaignResult, campaign, type Resources } from "../campaign/campaign.ts"
+import {
+  type Progress as CampaignProgress,
+  type CampaignResult,
+  campaign,
+  type Resources,
+} from "../campaign/campaign.ts"
+import { elsewhere } from "../campaign/elsewhere.ts"
+import { MemoryGuard } from "../campaign/memory.ts"
+import type { Source } from "../campaign/source.ts"
 import type { Counterexample } from "../counterexample/schema.ts"
 import { formatVersion } from "../counterexample/schema.ts"
 import { type Shrunk, shrinkEffect } from "../counterexample/shrink.ts"
@@ -29,6 +37,8 @@ export interface Task {
   readonly budget: Budget
   /** Where several threads can explore, and stop and go on another day: with what. */
   readonly resources?: Resources<BadInput, FileSystem.FileSystem>
+  /** Where another thread gets the program from that is to carry out all of it. */
+  readonly elsewhere?: Source
 }
 
 /** A violation as one schedule shows it, after shrinking. */
@@ -72,6 +82,7 @@ export const carryOut = Effect.fnUntraced(function* (task: Task, checkpoint?: st
     phase: "exploring",
     what,
     line: () => progress.line,
+    shortLine: () => progress.shortLine,
     checkpoint,
     statistics: emptyStatistics(),
     seconds: 0,
@@ -97,6 +108,7 @@ export const carryOut = Effect.fnUntraced(function* (task: Task, checkpoint?: st
     phase: "shrinking",
     what,
     line: () => `${what}: shrinking`,
+    shortLine: () => `${what}: shrinking`,
     violation,
     statistics,
     report: reportOf(task, result, found),
@@ -110,14 +122,18 @@ export const carryOut = Effect.fnUntraced(function* (task: Task, checkpoint?: st
 })
 
 const resultOf = (
-  { program, strategy, options, budget, resources }: Task,
+  { program, strategy, options, budget, resources, elsewhere: source }: Task,
   onProgress: (statistics: Statistics, seconds: number, standing: Standing) => Effect.Effect<void>,
 ) =>
   resources === undefined
     ? explore(program, strategy, options, budget, onProgress)
-    : campaign(program, options, resources, budget, ({ statistics, seconds, ...standing }) =>
-        onProgress(statistics, seconds, standing),
-      ).pipe(
+    : Effect.suspend(() => {
+        const told = ({ statistics, seconds, ...standing }: CampaignProgress) =>
+          onProgress(statistics, seconds, standing)
+        if (source === undefined) return campaign(program, options, resources, budget, told)
+        const { memory = new MemoryGuard() } = resources
+        return Effect.scoped(elsewhere({ source, options, budget, memory, onProgress: told }))
+      }).pipe(
         Effect.catchTag("WorkersFailed", ({ message }) =>
           Effect.fail(
             badInput(`the worker threads cannot explore ${printable(program.scenario)}: ${printable(message)}`),

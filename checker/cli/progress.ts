@@ -58,6 +58,11 @@ export class Progress {
     return `${this.what}: ${texts.join(", ")}`
   }
 
+  /** What is explored, and how far it is. */
+  get shortLine(): string {
+    return `${this.what} ${figure(doneOf(this.statistics))}`
+  }
+
   private get speed(): ReadonlyArray<string> {
     const { at, done } = this.past[0] ?? { at: 0, done: 0 }
     if (this.elapsed <= at) return []

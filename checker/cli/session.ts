@@ -32,6 +32,8 @@ export interface Exploring {
   readonly what: string
   /** How far it is, in a line. */
   readonly line: () => string
+  /** The same in fewer words, for where several things go on. */
+  readonly shortLine: () => string
   /** The figures so far, as an entry of the document. */
   readonly soFar: (statistics: Statistics, seconds: number) => ScenarioReport
   /** The file that it can be taken up from, as the user calls it. */
@@ -45,6 +47,8 @@ export interface Shrinking {
   readonly phase: "shrinking"
   readonly what: string
   readonly line: () => string
+  /** The same in fewer words, for where several things go on. */
+  readonly shortLine: () => string
   readonly violation: Violation
   readonly statistics: Statistics
   /** The exploration as an entry of the document, with the schedule as it was found. */
@@ -80,14 +84,21 @@ const reportOf = ({ scenarios, replays, gaps }: Session["Service"]): Report => (
 })
 
 /** What is going on, in a line. */
-export const statusOf = ({ underWay }: Session["Service"]): string =>
-  [...underWay].map(({ line }) => line()).join(" | ")
+export const statusOf = ({ underWay, scenarios, planned }: Session["Service"]): string => {
+  const [first, ...others] = underWay
+  if (first === undefined || others.length === 0) return first?.line() ?? ""
+  const lines = [...underWay].map(({ shortLine }) => shortLine())
+  return `${scenarios.length} of ${planned}; ${lines.join(" | ")}`
+}
 
 const interrupted = Effect.fnUntraced(function* (session: Session["Service"], output: Output["Service"]) {
   const { underWay, scenarios, planned } = session
   for (const each of underWay) if (each.phase === "shrinking") scenarios.push(each.report)
   const done = `${scenarios.length} of ${planned} explorations were done`
-  const lines = [...underWay].flatMap((each) => interruptedLines(each, done, output.width))
+  const [first, ...others] = underWay
+  const lines = [...others, ...(first === undefined ? [] : [first])].flatMap((each) =>
+    interruptedLines(each, each === first ? `; ${done}` : "", output.width),
+  )
   yield* output.print(["", ...(lines.length === 0 ? [`interrupted; ${done}`] : lines)])
   for (const each of underWay) {
     if (each.phase === "exploring") scenarios.push(each.soFar(each.statistics, each.seconds))
@@ -100,11 +111,11 @@ const interruptedLines = (current: Exploring | Shrinking, done: string, width: n
   if (phase === "exploring") {
     const figures = `${figuresText(statistics)}, ${seconds(current.seconds)}`
     const hint = current.checkpoint === undefined ? [] : [resumeHint(current.checkpoint)]
-    return [`interrupted in ${what}: ${figures}, and no violation; ${done}`, ...hint]
+    return [`interrupted in ${what}: ${figures}, and no violation${done}`, ...hint]
   }
   const { property, message } = current.violation
   return [
-    `interrupted while shrinking in ${what}: ${printable(property)} broke after ${figuresText(statistics)}; ${done}`,
+    `interrupted while shrinking in ${what}: ${printable(property)} broke after ${figuresText(statistics)}${done}`,
     ...indent(paragraphLines(message, width - 2), 2),
   ]
 }

@@ -34,6 +34,20 @@ const script = new Script(`globalThis[Symbol.for("shootdown/stretch")]()`)
  * @param limit in milliseconds
  */
 export const attempt = <A>(run: () => A, limit = defaultLimit): Effect.Effect<A, SetupFailed | Stalled> =>
+  isMainThread ? Effect.andThen(hearSignals, stretchOf(run, limit)) : stretchOf(run, limit)
+
+/**
+ * Goes once round the event loop: a signal that has come since the last stretch is handled there, and would be lost with
+ * the handlers that the next stretch takes away.
+ */
+const hearSignals = Effect.callback<void>((resume) => {
+  let handle = setImmediate(() => {
+    handle = setImmediate(() => resume(Effect.void))
+  })
+  return Effect.sync(() => clearImmediate(handle))
+})
+
+const stretchOf = <A>(run: () => A, limit: number): Effect.Effect<A, SetupFailed | Stalled> =>
   Effect.suspend((): Effect.Effect<A, SetupFailed | Stalled> => {
     const outcome: { value?: A } = {}
     const stretch = () => {

@@ -10,7 +10,8 @@ import fc from "fast-check"
 import { afterAll, describe, expect, it } from "vitest"
 import { type CampaignResult, campaign, type Resources } from "../../checker/campaign/campaign.ts"
 import { identityOf, readCheckpoint, type Subject, saveCheckpoint } from "../../checker/campaign/checkpoint.ts"
-import type { MemoryGuard } from "../../checker/campaign/memory.ts"
+import { elsewhere } from "../../checker/campaign/elsewhere.ts"
+import { MemoryGuard } from "../../checker/campaign/memory.ts"
 import { Pool } from "../../checker/campaign/pool.ts"
 import { segmentBytes, Visited } from "../../checker/explore/visited.ts"
 import { type Budget, builtIn, type Cell, type SearchOptions, type Survey } from "../../checker/index.ts"
@@ -170,6 +171,67 @@ describe("several workers", () => {
     const result = await explored(large, fromTheStart, {}, { milliseconds: 1500 })
     expect(result).toMatchObject({ outcome: "inconclusive", reason: "the time of 1.5 s ran out" })
     expect(result.statistics.states).toBeLessThan(10 ** 9)
+  })
+})
+
+describe("another thread alone", () => {
+  const elsewhereOf = (
+    argument: Argument,
+    { memory = new MemoryGuard(), budget = {}, source = sourceOf(argument) }: Partial<Errand> = {},
+  ) =>
+    runtime.runPromise(
+      Effect.scoped(elsewhere({ source, options: defaults, budget, memory, onProgress: () => Effect.void })),
+    )
+  type Errand = Parameters<typeof elsewhere>[0]
+
+  it("comes to the same", async () => {
+    expect(totals(await elsewhereOf(grid))).toMatchObject(gridTotals)
+    const seen = { holding: 0, broken: 0 }
+    const compare = async (random: RandomProgram) => {
+      const argument: Argument = { kind: "random", program: random }
+      const [alone, apart] = [await run(program(argument), "states"), await elsewhereOf(argument)]
+      expect({ ...apart, seconds: 0, workers: 0, peakMemory: 0 }).toEqual({
+        ...alone,
+        seconds: 0,
+        workers: 0,
+        peakMemory: 0,
+      })
+      if (apart.outcome === "violated") expect(unconfirmed(program(argument), apart)).toBeUndefined()
+      seen[apart.outcome === "violated" ? "broken" : "holding"]++
+    }
+    await fc.assert(fc.asyncProperty(randomProgram, compare), { seed: 20_26, numRuns: 60 })
+    expect(seen.holding).toBeGreaterThan(6)
+    expect(seen.broken).toBeGreaterThan(6)
+  })
+
+  it("carries out many within the same memory, and says where it is full", { timeout: 60_000 }, async () => {
+    const large: Argument = { kind: "grid", fibers: 6, to: 9 }
+    const limit = process.memoryUsage.rss() + 200e6
+    for (let i = 0; i < 5; i++) {
+      const memory = new MemoryGuard(limit)
+      const result = await elsewhereOf(large, { memory })
+      expect(totals(result)).toMatchObject({ outcome: "holds", states: 10 ** 6 })
+      expect(memory.peak).toBeGreaterThan(1e6)
+    }
+    const full = await elsewhereOf(large, { memory: new MemoryGuard(1e6) })
+    expect(full).toMatchObject({ outcome: "inconclusive", reason: /the memory that may be used is full/ })
+  })
+
+  it("stops when its time is over, or a step does not return", async () => {
+    const endless: Argument = { kind: "grid", fibers: 9, to: 9 }
+    const late = await elsewhereOf(endless, { budget: { milliseconds: 500 } })
+    expect(late).toMatchObject({ outcome: "inconclusive", reason: "the time of 0.5 s ran out" })
+    const looping: Argument = { kind: "grid", fibers: 2, to: 2, last: "loops" }
+    const stalled = await elsewhereOf(looping, { budget: { stallMilliseconds: 300 } })
+    expect(stalled).toMatchObject({ outcome: "violated", violation: { message: /has run for 0.3 s without an end/ } })
+  })
+
+  it("says why it cannot have the program", async () => {
+    const none = { module: new URL("./support.ts", import.meta.url).href, argument: null }
+    await expect(elsewhereOf(grid, { source: none })).rejects.toMatchObject({
+      _tag: "WorkersFailed",
+      message: /exports no function called program/,
+    })
   })
 })
 

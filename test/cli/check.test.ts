@@ -34,7 +34,8 @@ const script = (
 ): string =>
   put(
     `${name}/check.ts`,
-    `import * as Effect from "${repository}/node_modules/effect/dist/Effect.js"
+    `import { isMainThread } from "node:worker_threads"
+     import * as Effect from "${repository}/node_modules/effect/dist/Effect.js"
      import { main } from "${repository}/checker/cli/main.ts"
      import * as S from "${repository}/checker/index.ts"
      const counter = S.scenario({
@@ -61,7 +62,8 @@ const script = (
        id: "no-lock", title: "the lock is not taken", source: "the test", scenario: "counter/locked", breaks: "${breaks}",
        at: () => ({ "${leftOut}": S.leaveOut() }),
      }
-     main([S.protocol({ id: "counter", title: "counters", scenarios: [counter], bugs: [bug] })], { saved: "${join(put.directory, name, "saved")}" })`,
+     export const registry = [S.protocol({ id: "counter", title: "counters", scenarios: [counter], bugs: [bug] })]
+     if (isMainThread) main(registry, { saved: "${join(put.directory, name, "saved")}", module: import.meta.url })`,
   )
 
 describe.concurrent("the bare command", () => {
@@ -95,6 +97,23 @@ describe.concurrent("the bare command", () => {
     expect(found.stdout).toContain("counter/locked with no-lock")
     expect(found.stdout).not.toContain("changed by") // the lock is left out: no step that is taken was changed
     expect(found.status).toBe(1)
+  })
+
+  it("comes to the same with any number of workers", async () => {
+    const parted = script("parted")
+    const reports = ["1", "2", "3"].map(async (workers) => {
+      const ran = await shootdown(["--workers", workers, "--json", "-"], { script: parted })
+      expect(ran.status).toBe(0)
+      const { scenarios, ...rest } = Schema.decodeUnknownSync(Report)(JSON.parse(ran.stdout))
+      return {
+        ...rest,
+        scenarios: scenarios.map(({ seconds: _, workers: __, peakMemory: ___, ...scenario }) => scenario),
+        table: ran.stderr.replaceAll(/ +\d+\.\d s/g, ""),
+      }
+    })
+    const [one, ...others] = await Promise.all(reports)
+    expect(one?.scenarios).toHaveLength(2)
+    for (const other of others) expect(other).toEqual(one)
   })
 
   it("is loud about a seeded bug that is not found: 1", async () => {
