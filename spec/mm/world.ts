@@ -250,7 +250,7 @@ export const prepare = (world: MmWorld, va: number, kind: PageKind): void => {
     case "swapcache": {
       const folio = folioOf(world.folios, mapAnon(world, parent, va, vma, "write", false))
       const slot = world.system.swap.allocate()
-      if (slot === undefined) return
+      if (slot === undefined) throw new RangeError("the machine has no swap to begin with")
       slot.content = stored(va)
       addToSwapCache(slot, folio)
       break

@@ -17,8 +17,8 @@ import {
   traceLines,
 } from "../../checker/index.ts"
 import { type Workload, workloadScenario } from "../../spec/mm/workload.ts"
-import { workloads } from "../../spec/mm/workloads.ts"
 import type { MmWorld } from "../../spec/mm/world.ts"
+import { workloads } from "./workloadArbitrary.ts"
 
 /** The strategies that sample: those that there are. */
 const samplers = strategies.filter(({ name }) => name === "random" || name === "pct")

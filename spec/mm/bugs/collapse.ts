@@ -8,8 +8,7 @@ import { notifierRange } from "../../../model/notifier/events.ts"
 import { mmuNotifierInvalidateRangeStart } from "../../../model/notifier/interval.ts"
 import { collapseTwoPages } from "../scenarios/collapse.ts"
 import type { MmWorld } from "../world.ts"
-
-const alone = { bound: { devices: 0 } }
+import { alone } from "./instead.ts"
 
 /** Nobody waits for those who walk without locks: on this hardware the flush of the TLBs is no interrupt. */
 const noWalkerSync = { tlb_remove_table_sync_one: leaveOut(), pte_free_defer: changeGuard() }
@@ -21,7 +20,7 @@ export const collapseBugs: ReadonlyArray<SeededBug<MmWorld>> = [
       "pinning without locks looks a second time at the entry only, not at what led to its page table; and the flush is no interrupt",
     source: "commit 70cbc3cc78a9: mm: gup: fix the fast GUP race against THP collapse",
     scenario: "mm/pairs/pin-fast-write+collapse",
-    ...alone,
+    bound: alone,
     breaks: "COW-PIN-STAYS",
     at: ({ system, folios, parent }) => ({
       ...noWalkerSync,
@@ -39,7 +38,7 @@ export const collapseBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     title: "khugepaged frees and reuses a page table without waiting for those who walk without locks",
     source: "commit 2ba99c5e0881: mm/khugepaged: fix GUP-fast interaction by sending IPI",
     scenario: "mm/pairs/pin-fast-read+collapse",
-    ...alone,
+    bound: alone,
     breaks: "PT-NO-WALKER",
     at: () => noWalkerSync,
   },

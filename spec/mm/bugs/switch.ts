@@ -2,8 +2,7 @@
 import { changeBody, moveBehind, type SeededBug } from "../../../checker/index.ts"
 import { lazyUnmap, switchShootdown } from "../scenarios/switch.ts"
 import type { MmWorld } from "../world.ts"
-
-const alone = { bound: { devices: 0 } }
+import { alone } from "./instead.ts"
 
 export const switchBugs: ReadonlyArray<SeededBug<MmWorld>> = [
   {
@@ -11,7 +10,7 @@ export const switchBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     title: "a CPU that switches to a process reads how often was flushed before it says that it is coming",
     source: "CVE-2025-40174; commit 83b0177a6c48: x86/mm: Fix SMP ordering in switch_mm_irqs_off(); CVE-2016-2069",
     scenario: switchShootdown.id,
-    ...alone,
+    bound: alone,
     breaks: "SHOOTDOWN-COMPLETE",
     at: () => moveBehind("switch_mm_irqs_off: cpumask_set_cpu", "switch_mm_irqs_off: choose_new_asid"),
   },
@@ -21,7 +20,7 @@ export const switchBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     source:
       "CVE-2025-37964; commit fea4e317f9e7: x86/mm: Eliminate window where TLB flushes may be inadvertently skipped",
     scenario: switchShootdown.id,
-    ...alone,
+    bound: alone,
     breaks: "SHOOTDOWN-COMPLETE",
     at: ({ cpus, parent }) => ({
       flush_tlb_multi: changeBody(() =>
@@ -36,7 +35,7 @@ export const switchBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     title: "a page table of a process with one user is freed at once: who only idles in it does not count as a user",
     source: "commit a6f572084fbe: mm/tlb: Remove tlb_remove_table() non-concurrent condition",
     scenario: lazyUnmap.id,
-    ...alone,
+    bound: alone,
     breaks: "PT-NO-CPU",
     at: ({ parent }) => ({
       free_pgtables: changeBody(({ body }) => {

@@ -9,8 +9,7 @@ import { release } from "../../../model/sync/spinlock.ts"
 import { svaPermissionUpgrade, svaTwoAreas } from "../scenarios/sva.ts"
 import { dontneedHugePmd, zapWritebackStore } from "../scenarios/translations.ts"
 import { type MmWorld, page } from "../world.ts"
-
-const alone = { bound: { devices: 0 } }
+import { alone } from "./instead.ts"
 
 /** What a fiber no longer owes. Within a step. */
 const forgetFlush = ({ parent }: MmWorld, fiber: string): void => {
@@ -32,7 +31,7 @@ export const tlbBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     title: "a gather that has found nothing flushes nothing, although another one still owes a flush of the same range",
     source: "commit 99baac21e458: mm: fix MADV_[FREE|DONTNEED] TLB flush miss problem",
     scenario: "mm/pairs/madvise-dontneed+madvise-dontneed",
-    ...alone,
+    bound: alone,
     breaks: "DONTNEED-GONE",
     at: (world, fiber) => {
       let found = false
@@ -58,7 +57,7 @@ export const tlbBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     title: "a fault that gives an entry more rights flushes it for CPUs, and tells no device that walks the page table",
     source: "commit 6bbd42e2df8f: mmu_notifiers: call invalidate_range() when invalidating TLBs",
     scenario: svaPermissionUpgrade.id,
-    ...alone,
+    bound: alone,
     breaks: "SVA-FAULT-RESOLVES",
     at: ({ parent }) => ({
       "ptep_set_access_flags: flush_tlb_page": changeBody(({ args }) =>
@@ -71,7 +70,7 @@ export const tlbBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     title: "the flush behind each area is of the CPUs' TLBs only, and the range is forgotten for devices too",
     source: "commit fd1102f0aade: mm: mmu_notifier fix for tlb_end_vma",
     scenario: svaTwoAreas.id,
-    ...alone,
+    bound: alone,
     breaks: "IOTLB-NO-UAF",
     at: ({ parent }) => ({
       tlb_end_vma: changeBody(({ args }) => {
@@ -86,7 +85,7 @@ export const tlbBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     title: "the translation of a dirty page of a file is flushed when the page table's lock is given up already",
     source: "commit 1cf35d47712d: mm: split 'tlb_flush_mmu()' into tlb flushing and memory freeing parts",
     scenario: zapWritebackStore.id,
-    ...alone,
+    bound: alone,
     breaks: "ZAP-DIRTY-KEPT",
     at: ({ parent, folios }) => ({
       zap_pte_range: changeBody(({ args, body }) => {
@@ -104,7 +103,7 @@ export const tlbBugs: ReadonlyArray<SeededBug<MmWorld>> = [
       "the OOM reaper says that the whole address space goes: its translations are not flushed, nobody will use them",
     source: "commit 687cb0884a71: mm, oom_reaper: gather each vma to prevent leaking TLB entry",
     scenario: "mm/pairs/store+oom-reap",
-    ...alone,
+    bound: alone,
     breaks: "ZAP-TLB-BEFORE-FREE",
     at: (world, fiber) =>
       fiber.startsWith("oom_reaper") ? { tlb_finish_mmu: changeBody(() => forgetFlush(world, fiber)) } : {},
@@ -114,7 +113,7 @@ export const tlbBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     title: "a huge entry is taken away and put back changed, and whoever looks without its lock finds none in between",
     source: "commit ced108037c2a: thp: fix MADV_DONTNEED vs. numa balancing race; commits 58ceeb6bec86, 024eee0e83f0",
     scenario: dontneedHugePmd.id,
-    ...alone,
+    bound: alone,
     breaks: "DONTNEED-GONE",
     at: ({ parent }) => ({
       "change_huge_pmd: pmdp_invalidate_ad": changeBody(({ body }) => {

@@ -50,9 +50,9 @@ export const cowProperties: ReadonlyArray<Spec> = [
     statement: "An anonymous page that is pinned is marked exclusive.",
     source: "mm/gup.c: gup_must_unshare",
     premise: (world) => anonPins(world).length > 0,
-    holds: (world) => anonPins(world).every(({ one }) => folioOf(world.folios, one.page).anonExclusive),
+    holds: (world) => sharedPins(world).length === 0,
     explain: (world) =>
-      anonPins(world)
+      sharedPins(world)
         .map(({ fiber, one }) => `${fiber} has pinned page ${one.page.pfn} of ${one.mm}, which is not exclusive.`)
         .join(" "),
   },
@@ -206,6 +206,10 @@ const mappedContent = (world: MmWorld, mm: Mm, va: number) => {
   const { content } = folioOf(world.folios, pte.page)
   return { page: `${pte.page.pfn}.${pte.page.generation}`, expected: expected === anything || expected === content }
 }
+
+/** The pins of pages that are not exclusive. */
+const sharedPins = (world: MmWorld) =>
+  anonPins(world).filter(({ one }) => !folioOf(world.folios, one.page).anonExclusive)
 
 /** The pins whose page is no longer where it was pinned. */
 const astray = (world: MmWorld) =>

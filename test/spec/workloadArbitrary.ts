@@ -1,9 +1,9 @@
 /** Random workloads, made and shrunk by fast-check: whatever can be at the same time. */
 import fc from "fast-check"
 import type { Range } from "../../model/mm/range.ts"
-import type { Call, Job, Process, Way } from "./calls.ts"
-import type { Gpu, KernelThread, Member, Workload } from "./workload.ts"
-import { isForked, type PageKind } from "./world.ts"
+import type { Call, Job, Process, Way } from "../../spec/mm/calls.ts"
+import type { Gpu, KernelThread, Member, Workload } from "../../spec/mm/workload.ts"
+import { isForked, type PageKind } from "../../spec/mm/world.ts"
 
 const page = fc.nat({ max: 1 })
 
