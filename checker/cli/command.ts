@@ -288,7 +288,7 @@ export const commandLine = (registry: Registry, benchmarks: ReadonlyArray<Benchm
 
   const workers = whole("workers", 1).pipe(
     Flag.withDescription(
-      "Threads that explore a scenario together, if it takes long (default: as many as there are cores)",
+      "Threads that explore, each a scenario by itself where there are enough (default: as many as there are cores)",
     ),
     Flag.withDefault(availableParallelism()),
   )
