@@ -66,7 +66,8 @@ const doFaultAround = (mm: Mm, va: number): Effect.Effect<boolean> =>
   })
 
 /**
- * `__do_fault` and `finish_fault`.
+ * `__do_fault` and `finish_fault`. Whether the OOM reaper is at work is asked before the page table's lock is taken: the
+ * reaper may begin, and be through with the page, before it is mapped.
  *
  * @param fresh the page for a private copy, if one is to be mapped
  * @returns also whether that page was used or, where somebody was faster, given back
@@ -79,10 +80,10 @@ const faultPage = Effect.fnUntraced(function* (mm: Mm, va: number, write: boolea
     if (!withinSize(file, vma.pgoff)) return "SIGBUS"
     const cached = at(file.cache, vma.pgoff).value
     if (cached !== null) folioOf(folios, cached).refcount++
-    return { name: file.name, index: vma.pgoff, cached }
+    return { name: file.name, index: vma.pgoff, cached, shared: vma.shared }
   })
   if (found === "SIGBUS") return unused(found)
-  const { name, index, cached } = found
+  const { name, index, cached, shared } = found
   const file = inodeOf(system, name)
   if (cached === null) return unused(yield* filemapCreateFolio(system, file, index))
 
@@ -93,13 +94,18 @@ const faultPage = Effect.fnUntraced(function* (mm: Mm, va: number, write: boolea
       folioOf(folios, fresh).content = folioOf(folios, cached).content
     })
   }
+  const stable =
+    shared || (yield* step("finish_fault: check_stable_address_space", [mm.name, va], () => !mm.state.unstable))
+  if (!stable) {
+    yield* unlockPut(system, cached)
+    return unused("SIGBUS")
+  }
   const mapped = yield* underLock(pageTableLock(mm, va), "finish_fault", [mm.name, va], () => {
     const pte = at(mm.pte, va)
     const { vma } = backing(mm, va)
-    const unstable = mm.state.unstable && !vma.shared
-    if (pte.value !== null || !hasTable(mm, va) || unstable) {
+    if (pte.value !== null || !hasTable(mm, va)) {
       if (fresh !== null) folioPut(folios, fresh)
-      return unstable ? "SIGBUS" : "lost"
+      return false
     }
     if (fresh === null) {
       const folio = folioOf(folios, cached)
@@ -112,15 +118,15 @@ const faultPage = Effect.fnUntraced(function* (mm: Mm, va: number, write: boolea
       mm.rss.anon++
       pte.value = present(fresh, mostAccess(vma), { dirty: true })
     }
-    return "mapped"
+    return true
   })
-  if (mapped === "mapped" && fresh === null) {
+  if (mapped && fresh === null) {
     // The reference of the look-up is the entry's from now on.
     yield* step("folio_unlock", [cached.pfn], () => {
       folioOf(folios, cached).lock = ""
     })
   } else yield* unlockPut(system, cached)
-  const result: FaultResult = mapped === "SIGBUS" ? mapped : "done"
+  const result: FaultResult = "done"
   return { result, used: true }
 })
 
