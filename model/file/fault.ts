@@ -100,6 +100,16 @@ const faultPage = Effect.fnUntraced(function* (mm: Mm, va: number, write: boolea
     yield* unlockPut(system, cached)
     return unused("SIGBUS")
   }
+  const sharedWrite = shared && write
+  if (sharedWrite && file.tracksDirty) {
+    yield* step("do_shared_fault: folio_unlock", [cached.pfn], () => {
+      folioOf(folios, cached).lock = ""
+    })
+    if (!(yield* doPageMkwrite(system, cached))) {
+      yield* step("do_shared_fault: folio_put", [cached.pfn], () => folioPut(folios, cached))
+      return unused("done")
+    }
+  }
   const mapped = yield* underLock(pageTableLock(mm, va), "finish_fault", [mm.name, va], () => {
     const pte = at(mm.pte, va)
     const { vma } = backing(mm, va)
@@ -108,10 +118,8 @@ const faultPage = Effect.fnUntraced(function* (mm: Mm, va: number, write: boolea
       return false
     }
     if (fresh === null) {
-      const folio = folioOf(folios, cached)
-      addFileRmap(folio)
+      addFileRmap(folioOf(folios, cached))
       mm.rss.file++
-      if (write) folio.dirty = true
       pte.value = present(cached, fileAccess(vma, file, write), { dirty: write })
     } else {
       addNewAnonRmap(folioOf(folios, fresh), vma)
@@ -120,7 +128,8 @@ const faultPage = Effect.fnUntraced(function* (mm: Mm, va: number, write: boolea
     }
     return true
   })
-  if (mapped && fresh === null) {
+  if (mapped && sharedWrite) yield* faultDirtySharedPage(system, cached)
+  else if (mapped && fresh === null) {
     // The reference of the look-up is the entry's from now on.
     yield* step("folio_unlock", [cached.pfn], () => {
       folioOf(folios, cached).lock = ""
@@ -171,26 +180,37 @@ const filemapCreateFolio = Effect.fnUntraced(function* (system: System, file: In
   return added ? ("done" as const) : ("OOM" as const)
 })
 
-const unlockPut = (system: System, frame: Frame): Effect.Effect<void> =>
+export const unlockPut = (system: System, frame: Frame): Effect.Effect<void> =>
   step("folio_unlock", [frame.pfn], () => {
     folioOf(system.folios, frame).lock = ""
     folioPut(system.folios, frame)
   })
 
 /**
- * `page_mkwrite`, a reference held: locks the folio, which is about to be stored to, unless it has left the file.
+ * `do_page_mkwrite`, a reference held: the file system (filemap_page_mkwrite) locks the folio, which is about to be
+ * stored to, and marks it dirty, unless it has left the file. Writeback does not keep it from that: only devices that
+ * need stable pages would have it wait.
  *
  * @returns whether it is locked
  */
-export const pageMkwrite = (system: System, frame: Frame): Effect.Effect<boolean> =>
+export const doPageMkwrite = (system: System, frame: Frame): Effect.Effect<boolean> =>
   guardedStep(
     "page_mkwrite",
     [frame.pfn],
     () => folioOf(system.folios, frame).lock === "",
     () => {
       const folio = folioOf(system.folios, frame)
-      if (folio.mapping === "" || folio.writeback) return false
+      if (folio.mapping === "") return false
       folio.lock = self()
+      folio.dirty = true
       return true
     },
   )
+
+/** `fault_dirty_shared_page`: the entry lets stores through, and the folio, still locked, is dirty; it is unlocked. */
+export const faultDirtySharedPage = (system: System, frame: Frame): Effect.Effect<void> =>
+  step("fault_dirty_shared_page", [frame.pfn], () => {
+    const folio = folioOf(system.folios, frame)
+    folio.dirty = true
+    folio.lock = ""
+  })

@@ -1,7 +1,7 @@
 /** Breaking copy-on-write (mm/memory.c: do_wp_page, wp_page_copy). */
 import * as Effect from "effect/Effect"
 import { step } from "../../checker/program/index.ts"
-import { pageMkwrite } from "../file/fault.ts"
+import { doPageMkwrite, faultDirtySharedPage, unlockPut } from "../file/fault.ts"
 import { inodeOf } from "../file/inode.ts"
 import { notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/interval.ts"
@@ -87,23 +87,25 @@ const cacheReferences = (folio: Folio): number => (folio.swap === null ? 0 : 1)
 /** `wp_page_shared`: the file system hears of the first store to a clean page (`page_mkwrite`), the folio locked. */
 const wpPageShared = Effect.fnUntraced(function* (mm: Mm, va: number, orig: Present) {
   const { folios } = mm.system
-  const usable = yield* pageMkwrite(mm.system, orig.page)
+  const putPage = step("wp_page_shared: folio_put", [orig.page.pfn], () => folioPut(folios, orig.page))
+  if (!(yield* doPageMkwrite(mm.system, orig.page))) {
+    yield* putPage
+    return "done" as const
+  }
   const ptl = pageTableLock(mm, va)
   const finished = yield* underLock(ptl, "finish_mkwrite_fault", [mm.name, va], () => {
     const pte = at(mm.pte, va)
-    if (!usable || !pteSame(pte.value, orig)) return "done"
+    if (!pteSame(pte.value, orig)) return null
     pte.value = { ...orig, access: mostAccess(lockedVma(mm, va)), dirty: true, young: true }
     return upgraded(mm, ptl)
   })
   if (finished === "upgraded") yield* flushUpgraded(mm, va)
-  yield* step("fault_dirty_shared_page", [orig.page.pfn], () => {
-    const folio = folioOf(folios, orig.page)
-    if (usable) {
-      folio.dirty = true
-      folio.lock = ""
-    }
-    folioPut(folios, orig.page)
-  })
+  if (finished === null) {
+    yield* unlockPut(mm.system, orig.page)
+    return "done" as const
+  }
+  yield* faultDirtySharedPage(mm.system, orig.page)
+  yield* putPage
   return "done" as const
 })
 
