@@ -1,7 +1,7 @@
 /** Faults in file mappings (mm/filemap.c: filemap_fault; mm/memory.c: do_fault). */
 import * as Effect from "effect/Effect"
 import { guardedStep, self, step } from "../../checker/program/index.ts"
-import { allocAnonFolio, type FaultResult, lockedVma } from "../mm/fault.ts"
+import { allocAnonFolio, type FaultFlags, type FaultResult, lockedVma } from "../mm/fault.ts"
 import { type Frame, folioOf, folioPut } from "../mm/folio.ts"
 import { hasTable, type Mm, pageTableLock, tableOf } from "../mm/mm.ts"
 import { type Access, present } from "../mm/pte.ts"
@@ -24,9 +24,9 @@ const backing = (mm: Mm, va: number): { readonly file: Inode; readonly vma: Vma 
  * `do_cow_fault`: a private copy of a page of a file is mapped. The page for it is allocated, and the area given its
  * anon_vma, before the file is looked at.
  */
-export const cowFault = Effect.fnUntraced(function* (mm: Mm, va: number) {
-  const fresh = yield* allocAnonFolio(mm, va, "do_cow_fault: folio_prealloc")
-  if (fresh === null) return "OOM" as const
+export const cowFault = Effect.fnUntraced(function* (mm: Mm, va: number, flags: FaultFlags) {
+  const fresh = yield* allocAnonFolio(mm, va, flags, "do_cow_fault: folio_prealloc")
+  if (fresh === "OOM" || fresh === "RETRY") return fresh
   const { result, used } = yield* faultPage(mm, va, true, fresh)
   if (!used) yield* step("do_cow_fault: folio_put", [fresh.pfn], () => folioPut(mm.system.folios, fresh))
   return result
