@@ -37,9 +37,12 @@ const exitMmap = Effect.fnUntraced(function* (mm: Mm) {
   const gather = tlbGather(mm)
   yield* unmapVmas(gather, whole, areas)
   yield* mmapReadUnlock(mm)
-  yield* mmapWriteLock(mm)
+  // The memory is given up: the OOM reaper has nothing to gain here any more.
   yield* step("exit_mmap: set_bit(MMF_OOM_SKIP)", [mm.name], () => {
     mm.state.oomSkip = true
+  })
+  yield* mmapWriteLock(mm)
+  yield* step("exit_mmap: mt_clear_in_rcu", [mm.name], () => {
     changeVmas(mm, whole, (vma) => ({ ...vma, detached: true }))
   })
   const tables = yield* freePgtables(mm, whole)

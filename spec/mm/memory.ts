@@ -223,7 +223,7 @@ export const recordMemory = (system: System, mms: ReadonlyArray<Mm>, holders: Ho
     },
     "wp_page_copy: set_pte_at": ({ args }) => copied(args),
     finish_fault: ({ args }) => copied(args),
-    "truncate_setsize: free blocks": ({ args }) => {
+    ext4_ext_remove_space: ({ args }) => {
       for (const index of pagesOf({ start: Number(args[1]), end: Number(args[2]) })) {
         filed(String(args[0]), index).value = zeroes
       }
