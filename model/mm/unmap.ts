@@ -138,6 +138,11 @@ export const zapPageRange = Effect.fnUntraced(function* (mm: Mm, window: Notifie
 export const munmap = Effect.fnUntraced(function* (mm: Mm, range: Range) {
   if (!isWithin(mm.pages, range)) return yield* new Errno({ call: "munmap", errno: "EINVAL" })
   yield* mmapWriteLock(mm)
+  yield* doVmiMunmapUnlock(mm, range)
+})
+
+/** `do_vmi_munmap`, which gives back `mmap_lock` (`unlock`): others may read under it while the pages go. */
+export const doVmiMunmapUnlock = Effect.fnUntraced(function* (mm: Mm, range: Range) {
   const areas = yield* detachVmas(mm, range)
   if (areas.length === 0) return yield* mmapWriteUnlock(mm)
   yield* mmapWriteDowngrade(mm)
