@@ -12,7 +12,7 @@ import { mostAccess, type Vma } from "../mm/vma.ts"
 import { areaOf } from "../mm/vmaMerge.ts"
 import { downRead, upRead } from "../sync/rwsem.ts"
 import { underLock } from "../sync/spinlock.ts"
-import { filemapAddFolio, type Inode, inodeOf, withinSize } from "./inode.ts"
+import { filemapAddFolio, filemapReadFolio, folioEndRead, type Inode, inodeOf, withinSize } from "./inode.ts"
 
 /** The file behind a page, which its VMA names. Within a step. */
 const backing = (mm: Mm, va: number): { readonly file: Inode; readonly vma: Vma } => {
@@ -56,7 +56,7 @@ const doFaultAround = (mm: Mm, va: number): Effect.Effect<boolean> =>
       const cached = withinSize(file, vma.pgoff) ? at(file.cache, vma.pgoff).value : null
       if (cached === null || at(mm.pte, near).value !== null) continue
       const folio = folioOf(folios, cached)
-      if (folio.lock !== "") continue
+      if (folio.lock !== "" || !folio.uptodate) continue
       folio.refcount++
       addFileRmap(folio)
       mm.rss.file++
@@ -85,7 +85,7 @@ const faultPage = Effect.fnUntraced(function* (mm: Mm, va: number, write: boolea
   if (found === "SIGBUS") return unused(found)
   const { name, index, cached, shared } = found
   const file = inodeOf(system, name)
-  if (cached === null) return unused(yield* filemapCreateFolio(system, file, index))
+  if (cached === null) return unused(yield* pageCacheRa(system, file, index))
 
   const locked = yield* lockFolio(system, file, cached, index)
   if (locked !== "locked") return unused(locked)
@@ -169,15 +169,22 @@ const lockFolio = (system: System, file: Inode, cached: Frame, index: number): E
     },
   )
 
-/** A page that is not cached is read in, kept from truncation by the invalidate lock; then the fault begins again. */
-const filemapCreateFolio = Effect.fnUntraced(function* (system: System, file: Inode, index: number) {
+/**
+ * `page_cache_ra_unbounded`: a page that is not cached is added to the cache, kept from truncation by the invalidate lock
+ * until it can be found there, locked, and read in; then the fault begins again.
+ */
+const pageCacheRa = Effect.fnUntraced(function* (system: System, file: Inode, index: number) {
   yield* downRead(file.invalidateLock, "filemap_invalidate_lock_shared", [file.name])
-  const added = yield* step("filemap_create_folio", [file.name, index], () => {
-    if (!withinSize(file, index) || at(file.cache, index).value !== null) return true
+  const added = yield* step("filemap_add_folio", [file.name, index], () => {
+    if (!withinSize(file, index) || at(file.cache, index).value !== null) return "cached"
     return filemapAddFolio(system, file, index)
   })
   yield* upRead(file.invalidateLock, "filemap_invalidate_unlock_shared", [file.name])
-  return added ? ("done" as const) : ("OOM" as const)
+  if (added === "cached") return "done" as const
+  if (added === null) return "OOM" as const
+  yield* step("filemap_read_folio", [added.pfn], () => filemapReadFolio(system, added))
+  yield* step("folio_end_read", [added.pfn], () => folioEndRead(system, added))
+  return "done" as const
 })
 
 export const unlockPut = (system: System, frame: Frame): Effect.Effect<void> =>

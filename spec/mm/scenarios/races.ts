@@ -1,6 +1,8 @@
 /** Processes and kernel threads that race for one page, where a bug needs more than two of them. */
 import * as Effect from "effect/Effect"
 import { step } from "../../../checker/index.ts"
+import { filemapRemoveFolio } from "../../../model/file/inode.ts"
+import { folioOf, folioPut } from "../../../model/mm/folio.ts"
 import { getUserPages, putUserPage, setPageDirty, storeThrough } from "../../../model/mm/gup.ts"
 import { munmap } from "../../../model/mm/unmap.ts"
 import { operation } from "../operations.ts"
@@ -121,6 +123,20 @@ export const truncatedUnmapped = raceOf({
   summary: "a private copy of a page of a file is made while the file is truncated",
   pages: ["cached"],
   operations: [operation("store"), operation("truncate")],
+})
+
+export const readIn = raceOf({
+  name: "loads-read-in",
+  summary: "two threads load from a page of a file that is not in the page cache",
+  pages: ["cached"],
+  operations: [operation("load"), operation("load")],
+  layOut: ({ system, file }) => {
+    for (const { value: cached } of file.cache) {
+      if (cached === null) continue
+      filemapRemoveFolio(system, folioOf(system.folios, cached))
+      folioPut(system.folios, cached)
+    }
+  },
 })
 
 /** Whoever meets a migration entry sleeps without a reference: it would keep the page from being moved. */
