@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { enterLoop, step } from "../../checker/program/index.ts"
 import { handleMmFault, migrationEntryWait } from "../mm/fault.ts"
 import type { Frame } from "../mm/folio.ts"
-import { findVma, type Mm } from "../mm/mm.ts"
+import { findVma, hasTable, type Mm } from "../mm/mm.ts"
 import type { Pte } from "../mm/pte.ts"
 import { at, pagesOf, type Range } from "../mm/range.ts"
 import { allows } from "../mm/vma.ts"
@@ -78,7 +78,7 @@ const mayAccess = (mm: Mm, va: number, write: boolean): boolean => {
 /** `hmm_vma_handle_pte`: one entry, read without its lock. */
 const hmmVmaHandlePte = (mm: Mm, va: number, write: boolean): Found => {
   if (!mayAccess(mm, va, false)) return "-EFAULT"
-  const pte: Pte = at(mm.pte, va).value
+  const pte: Pte = hasTable(mm, va) ? at(mm.pte, va).value : null
   switch (pte?.kind) {
     case "present":
       if (pte.access === "none" || (write && pte.access !== "write")) return "fault"

@@ -4,7 +4,7 @@ import { assert, self, step } from "../../checker/program/index.ts"
 import { Errno } from "../errno.ts"
 import { type Folio, folioOf, folioPut, folioTryGet } from "./folio.ts"
 import { type GupFlags, getUserPages, how, mustUnshare, type UserPage, ungrab } from "./gup.ts"
-import { type Mm, tableOf } from "./mm.ts"
+import { isTable, type Mm, tableOf } from "./mm.ts"
 import { isWritable, mappedPage, type Pte, pteSame } from "./pte.ts"
 import { at } from "./range.ts"
 import { isAnon } from "./rmap.ts"
@@ -47,11 +47,9 @@ const gupFastPte = Effect.fnUntraced(function* (mm: Mm, va: number, flags: GupFl
   const pmd = yield* step("gup_fast_pmd_range", [mm.name, va], () => (table.linked ? table.generation : null))
   if (pmd === null) return null
   const pte = yield* step("gup_fast_pte_range: ptep_get_lockless", [mm.name, va], (): Pte => {
-    assert(
-      table.live && table.generation === pmd,
-      `a walker without locks reads a page table of ${mm.name} after it was freed`,
-    )
-    return at(mm.pte, va).value
+    assert(isTable(tableOf(mm, va), pmd), `a walker without locks reads a page table of ${mm.name} after it was freed`)
+    // Those that are left to walkers without locks are empty.
+    return table.generation === pmd ? at(mm.pte, va).value : null
   })
   // The entry of the zero page is special (pte_special): it is for the slow path.
   const mapped = mappedPage(pte)
