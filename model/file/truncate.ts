@@ -59,9 +59,9 @@ export const punchHole = Effect.fnUntraced(function* (system: System, file: Inod
   yield* mutexUnlock(file.lock)
 })
 
-/** The blocks go back to the file system: what is read there is zeroes. */
+/** `ext4_ext_remove_space`, or what another file system has: the blocks go back to it; what is read there is zeroes. */
 const freeBlocks = (file: Inode, range: Range): Effect.Effect<void> =>
-  step("truncate_setsize: free blocks", [file.name, range.start, range.end], () => {
+  step("ext4_ext_remove_space", [file.name, range.start, range.end], () => {
     for (const index of pagesOf(range)) at(file.disk, index).value = zeroes
   })
 

@@ -39,6 +39,8 @@ export type FolioState = {
   mapping: string
   /** `folio->index`: where in its mapping, in pages. */
   offset: number
+  /** PG_uptodate: false of a page of a file that is being read in. */
+  uptodate: boolean
   /** PG_dirty */
   dirty: boolean
   /** PG_writeback */
@@ -75,6 +77,7 @@ const fresh: FolioState = {
   memcg: "",
   mapping: "",
   offset: 0,
+  uptodate: true,
   dirty: false,
   writeback: false,
   swapBacked: true,

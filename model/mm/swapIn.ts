@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import { guardedStep, self, step } from "../../checker/program/index.ts"
 import { underLock } from "../sync/spinlock.ts"
-import { anonVmaPrepare, lockedVma } from "./fault.ts"
+import { lockedVma } from "./fault.ts"
 import { type Frame, folioAlloc, folioOf, folioPut } from "./folio.ts"
 import { type Mm, pageTableLock } from "./mm.ts"
 import { present, pteSame, type Swap } from "./pte.ts"
@@ -25,7 +25,6 @@ export const doSwapPage = Effect.fnUntraced(function* (mm: Mm, va: number, orig:
       folioOf(folios, slot.cache).refcount++
       return { frame: slot.cache, fresh: false }
     }
-    anonVmaPrepare(mm, va)
     const frame = folioAlloc(folios, mm.name)
     if (frame === null) return "-ENOMEM"
     const folio = folioOf(folios, frame)

@@ -29,6 +29,7 @@ import {
   pageTableLock,
 } from "./mm.ts"
 import { freePgtables, tlbRemoveTables } from "./pageTable.ts"
+import type { Present, Pte } from "./pte.ts"
 import { at, isWithin, pagesOf, type Range } from "./range.ts"
 import { isAnon, removeRmap } from "./rmap.ts"
 import { swapFree } from "./swap.ts"
@@ -97,7 +98,7 @@ const zapPte = (mm: Mm, va: number, { keepCows }: ZapDetails) => {
     keep(pageTableLock(mm, va))
     return { page: pte.page, forceFlush: true }
   }
-  if (keepCows === true) return "nothing"
+  if (keepCows === true && isCowed(mm, pte)) return "nothing"
   owesFlush(mm)
   cell.value = null
   if (pte.kind === "swap") {
@@ -107,6 +108,12 @@ const zapPte = (mm: Mm, va: number, { keepCows }: ZapDetails) => {
   if (pte.kind === "migration") mm.rss[isAnon(folioOf(folios, pte.page)) ? "anon" : "file"]--
   return "entry"
 }
+
+/** `should_zap_cows`, `should_zap_folio`: whether what is no page now was one of private memory, or may become one. */
+const isCowed = (mm: Mm, pte: Exclude<Pte, Present | null>): boolean =>
+  pte.kind === "swap" ||
+  pte.kind === "marker" ||
+  (pte.kind === "migration" && isAnon(folioOf(mm.system.folios, pte.page)))
 
 /** `unmap_vmas`: one window over all of the range, what lies between the areas included. */
 export const unmapVmas = Effect.fnUntraced(function* (gather: Gather, range: Range, areas: ReadonlyArray<Range>) {
@@ -131,6 +138,11 @@ export const zapPageRange = Effect.fnUntraced(function* (mm: Mm, window: Notifie
 export const munmap = Effect.fnUntraced(function* (mm: Mm, range: Range) {
   if (!isWithin(mm.pages, range)) return yield* new Errno({ call: "munmap", errno: "EINVAL" })
   yield* mmapWriteLock(mm)
+  yield* doVmiMunmapUnlock(mm, range)
+})
+
+/** `do_vmi_munmap`, which gives back `mmap_lock` (`unlock`): others may read under it while the pages go. */
+export const doVmiMunmapUnlock = Effect.fnUntraced(function* (mm: Mm, range: Range) {
   const areas = yield* detachVmas(mm, range)
   if (areas.length === 0) return yield* mmapWriteUnlock(mm)
   yield* mmapWriteDowngrade(mm)

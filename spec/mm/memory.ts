@@ -3,7 +3,7 @@
  * steps. The value of memory as its users see it, against which the model's pages, caches and disks are held.
  */
 import { type Cell, cell, type Monitor, type Plain, type Taken } from "../../checker/index.ts"
-import type { Inode } from "../../model/file/inode.ts"
+import { contentInFile, type Inode } from "../../model/file/inode.ts"
 import { type Content, type Frame, folioOf, zeroes } from "../../model/mm/folio.ts"
 import { type Mm, pageTableLock } from "../../model/mm/mm.ts"
 import { mappedPage } from "../../model/mm/pte.ts"
@@ -217,13 +217,12 @@ export const recordMemory = (system: System, mms: ReadonlyArray<Mm>, holders: Ho
       const file = system.inodes.get(String(args[0]))
       for (const [index, page] of (inFile.get(String(args[0])) ?? []).entries()) {
         if (page.value !== anything || file === undefined) continue
-        const cached = at(file.cache, index).value
-        page.value = cached === null ? at(file.disk, index).value : folioOf(system.folios, cached).content
+        page.value = contentInFile(system.folios, file, index)
       }
     },
     "wp_page_copy: set_pte_at": ({ args }) => copied(args),
     finish_fault: ({ args }) => copied(args),
-    "truncate_setsize: free blocks": ({ args }) => {
+    ext4_ext_remove_space: ({ args }) => {
       for (const index of pagesOf({ start: Number(args[1]), end: Number(args[2]) })) {
         filed(String(args[0]), index).value = zeroes
       }

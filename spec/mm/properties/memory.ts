@@ -1,6 +1,6 @@
 /** What is stored is found again: no store is lost, and nobody sees another's. */
 
-import { withinSize } from "../../../model/file/inode.ts"
+import { contentInFile, withinSize } from "../../../model/file/inode.ts"
 import type { Content, Folio, Frame } from "../../../model/mm/folio.ts"
 import { folioOf, isLive, zeroes } from "../../../model/mm/folio.ts"
 import type { Mm } from "../../../model/mm/mm.ts"
@@ -26,9 +26,7 @@ const contentAt = (world: MmWorld, mm: Mm, va: number): Content | null => {
     }
     case undefined: {
       if (vma.file === null) return zeroes
-      if (!withinSize(world.file, vma.pgoff)) return null
-      const cached = world.file.cache[vma.pgoff]?.value ?? null
-      return cached === null ? (world.file.disk[vma.pgoff]?.value ?? zeroes) : folioOf(world.folios, cached).content
+      return withinSize(world.file, vma.pgoff) ? contentInFile(world.folios, world.file, vma.pgoff) : null
     }
     default:
       return null
@@ -100,6 +98,7 @@ const lostCustody = (world: MmWorld) =>
     const slot = folio.swap === null ? undefined : world.system.swap.slots[folio.swap]
     const unwanted = slot !== undefined && slot.count === 0 && folio.mapcount === 0
     const cared =
+      !folio.uptodate ||
       unwanted ||
       folio.dirty ||
       folio.writeback ||
