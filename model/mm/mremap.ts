@@ -210,9 +210,10 @@ const moveLocked = Effect.fnUntraced(function* (mm: Mm, from: number, to: number
       pte.value = null
     },
   )
-  yield* step("move_ptes: flush_tlb_range", [mm.name, from, from + 1], () =>
-    dropTranslations(mm, { start: from, end: from + 1 }),
-  )
+  yield* step("move_ptes: flush_tlb_range", [mm.name, from, from + 1], () => {
+    const moved = at(mm.pte, to).value
+    if (moved?.kind === "present" || moved?.kind === "zero") dropTranslations(mm, { start: from, end: from + 1 })
+  })
   yield* step("pte_unmap_unlock", [mm.name, from, to], () => {
     release(newLock)
     release(oldLock)

@@ -50,7 +50,7 @@ export const unmapPageRange = Effect.fnUntraced(function* (gather: Gather, range
   for (const va of pagesOf(range)) {
     if (mm.system.looksAtPmds && !(yield* zapPmdRange(mm, va))) continue
     const found = yield* underLock(pageTableLock(mm, va), "zap_pte_range", [mm.name, va], () => zapPte(mm, va, details))
-    if (found === "nothing") continue
+    if (found === "nothing" || found === "not present") continue
     gatherEntry(gather, va)
     if (found === "entry") continue
     const { page, forceFlush } = found
@@ -105,7 +105,8 @@ const zapPte = (mm: Mm, va: number, { keepCows }: ZapDetails) => {
     swapFree(swap, pte.slot)
   }
   if (pte.kind === "migration") mm.rss[isAnon(folioOf(folios, pte.page)) ? "anon" : "file"]--
-  return "entry"
+  // No TLB has what the hardware cannot use: nothing is gathered for it (zap_nonpresent_ptes).
+  return pte.kind === "zero" ? "entry" : "not present"
 }
 
 /** `unmap_vmas`: one window over all of the range, what lies between the areas included. */
