@@ -4,12 +4,13 @@ import { step } from "../../checker/program/index.ts"
 import { inodeOf } from "../file/inode.ts"
 import { notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/interval.ts"
-import { keep, release, underLock } from "../sync/spinlock.ts"
+import { release, underLock } from "../sync/spinlock.ts"
+import { tryToUnmapFlush, type UnmapBatch, unmapBatch } from "./batchedFlush.ts"
 import { type Folio, type Frame, folioAlloc, folioLock, folioOf, folioPut, frameOf, type Zone } from "./folio.ts"
 import { findVma, type Mm, pageTableLock } from "./mm.ts"
 import { isWritable, present } from "./pte.ts"
 import { at } from "./range.ts"
-import { clearMapping, isolateFolio } from "./reclaim.ts"
+import { clearOrDefer, isolateFolio } from "./reclaim.ts"
 import { isAnon, isCached, removeRmap, rmapWalk, tryShareAnonRmap } from "./rmap.ts"
 import { slotOf } from "./swap.ts"
 import type { System } from "./system.ts"
@@ -43,10 +44,20 @@ export const migrateFolios = Effect.fnUntraced(function* (system: System, src: F
     yield* migrateFolioDone(system, src)
     return "-ENOMEM" as const
   }
-  yield* rmapWalk(system, src, (mm, va) => tryToMigrateOne(mm, va, src))
+  const batch = unmapBatch()
+  yield* rmapWalk(system, src, (mm, va) => tryToMigrateOne(mm, va, src, batch))
+  const unmapped = yield* step("migrate_folio_unmap", [src.pfn], () => folioOf(folios, src).mapcount === 0)
+  if (!unmapped) {
+    yield* rmapWalk(system, src, (mm, va) => removeMigrationPte(mm, va, src, src))
+    yield* tryToUnmapFlush(batch, src.pfn)
+    yield* migrateFolioDone(system, src)
+    yield* migrateFolioUndoDst(system, dst)
+    return "-EAGAIN" as const
+  }
+  yield* tryToUnmapFlush(batch, src.pfn)
   const copied = yield* step("migrate_folio_move", [src.pfn, dst.pfn], () => {
     const source = folioOf(folios, src)
-    if (source.mapcount > 0 || source.writeback || source.refcount !== expectedRefs(source)) return false
+    if (source.writeback || source.refcount !== expectedRefs(source)) return false
     folioOf(folios, dst).content = source.content
     return true
   })
@@ -61,12 +72,14 @@ export const migrateFolios = Effect.fnUntraced(function* (system: System, src: F
   const target = moved ? dst : src
   yield* rmapWalk(system, target, (mm, va) => removeMigrationPte(mm, va, src, target))
   yield* migrateFolioDone(system, src)
-  yield* step("folio_putback_lru", [dst.pfn], () => {
-    const folio = folioOf(folios, dst)
-    folio.lock = ""
-    folio.lru = moved
-    folioPut(folios, dst)
-  })
+  if (moved) {
+    yield* step("folio_putback_lru", [dst.pfn], () => {
+      const folio = folioOf(folios, dst)
+      folio.lock = ""
+      folio.lru = true
+      folioPut(folios, dst)
+    })
+  } else yield* migrateFolioUndoDst(system, dst)
   return moved ? ("moved" as const) : ("-EAGAIN" as const)
 })
 
@@ -102,17 +115,20 @@ const migrateFolioDone = (system: System, src: Frame): Effect.Effect<void> =>
     folioPut(system.folios, src)
   })
 
+/** `migrate_folio_undo_dst`: the new folio is not needed. */
+const migrateFolioUndoDst = (system: System, dst: Frame): Effect.Effect<void> =>
+  step("migrate_folio_undo_dst", [dst.pfn], () => {
+    folioOf(system.folios, dst).lock = ""
+    folioPut(system.folios, dst)
+  })
+
 /** `try_to_migrate_one`: replaces the entry by one that makes whoever meets it wait for the folio's lock. */
-const tryToMigrateOne = Effect.fnUntraced(function* (mm: Mm, va: number, frame: Frame) {
+const tryToMigrateOne = Effect.fnUntraced(function* (mm: Mm, va: number, frame: Frame, batch: UnmapBatch) {
   const { folios } = mm.system
   const ptl = pageTableLock(mm, va)
   const window = notifierRange("CLEAR", "try_to_migrate_one", { start: va, end: va + 1 })
   yield* mmuNotifierInvalidateRangeStart(mm.subscriptions, window)
-  const taken = yield* underLock(ptl, "try_to_migrate_one: ptep_clear_flush", [mm.name, va], () => {
-    const cleared = clearMapping(mm, va, frame)
-    if (cleared !== null) keep(ptl)
-    return cleared
-  })
+  const taken = yield* clearOrDefer(mm, va, frame, "try_to_migrate_one", batch)
   if (taken !== null) {
     yield* step("try_to_migrate_one: set_migration_pte", [mm.name, va], () => {
       release(ptl)

@@ -49,6 +49,8 @@ export interface Mm {
     writeProtectSeq: number
     /** Who has cleared entries and still owes the flush of the TLBs (`tlb_flush_pending` counts them). */
     gathers: ReadonlyArray<string>
+    /** `tlb_flush_batched`: pages whose entries were cleared with the flush put off, since it was last made sure of. */
+    flushBatched: ReadonlyArray<number>
     /** Who walks the page tables without locks, interrupts off. */
     walkers: ReadonlyArray<string>
   }>
@@ -73,6 +75,7 @@ export const addressSpace = (
 ): Mm => {
   const all = pagesOf({ start: 0, end: pages })
   const none: ReadonlyArray<string> = []
+  const noPages: ReadonlyArray<number> = []
   const tables = Array.from({ length: Math.ceil(pages / of.pagesPerTable) }, (_, i) => ({
     state: struct(`${name}.table${i}`, { linked: users === 1, live: users === 1, generation: 0 }),
     lock: spinLock(`${name}.ptl${i}`),
@@ -93,6 +96,7 @@ export const addressSpace = (
       hasPinned: false,
       writeProtectSeq: 0,
       gathers: none,
+      flushBatched: noPages,
       walkers: none,
     }),
     rss: struct(`${name}.rss`, { anon: 0, file: 0, swap: 0 }),

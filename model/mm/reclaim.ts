@@ -5,6 +5,15 @@ import { filemapRemoveFolio, inodeOf } from "../file/inode.ts"
 import { notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/interval.ts"
 import { keep, release, underLock } from "../sync/spinlock.ts"
+import {
+  addToBatch,
+  setFlushPending,
+  shouldDeferFlush,
+  tryToUnmapFlush,
+  tryToUnmapFlushDirty,
+  type UnmapBatch,
+  unmapBatch,
+} from "./batchedFlush.ts"
 import { type Folio, type Frame, folioOf, folioPut, folioTrylock, maybePinned } from "./folio.ts"
 import { findVma, type Mm, pageTableLock } from "./mm.ts"
 import { mappedPage, type Present } from "./pte.ts"
@@ -79,7 +88,8 @@ const shrinkFolio = Effect.fnUntraced(function* (system: System, frame: Frame, i
     return !maybePinned(folio) && folioAllocSwap(swap, folio)
   })
   if (!prepared) return yield* putback(system, frame)
-  yield* rmapWalk(system, frame, (mm, va) => tryToUnmapOne(mm, va, frame))
+  const batch = unmapBatch()
+  yield* rmapWalk(system, frame, (mm, va) => tryToUnmapOne(mm, va, frame, batch))
 
   const next = yield* step("shrink_folio_list", [frame.pfn], () => {
     const folio = folioOf(folios, frame)
@@ -91,9 +101,12 @@ const shrinkFolio = Effect.fnUntraced(function* (system: System, frame: Frame, i
     if (!folio.dirty) return "free"
     return folio.refcount === freeable && hasBacking(system, folio) ? "pageout" : "keep"
   })
-  if (next === "keep") return yield* putback(system, frame)
-  if (next === "pageout") yield* pageout(system, frame)
-  return yield* removeMapping(system, frame)
+  if (next === "pageout") {
+    yield* tryToUnmapFlushDirty(batch, frame.pfn)
+    yield* pageout(system, frame)
+  }
+  yield* tryToUnmapFlush(batch, frame.pfn)
+  return yield* next === "keep" ? putback(system, frame) : removeMapping(system, frame)
 })
 
 /** `is_page_cache_freeable`: the references of one that only the cache and the isolation refer to. */
@@ -125,16 +138,12 @@ const folioReferenced = (system: System, frame: Frame): Effect.Effect<boolean> =
   })
 
 /** `try_to_unmap_one`: replaces the entry by one that leads to swap, or by nothing for a page of a file. */
-const tryToUnmapOne = Effect.fnUntraced(function* (mm: Mm, va: number, frame: Frame) {
+const tryToUnmapOne = Effect.fnUntraced(function* (mm: Mm, va: number, frame: Frame, batch: UnmapBatch) {
   const { folios, swap } = mm.system
   const ptl = pageTableLock(mm, va)
   const window = notifierRange("CLEAR", "try_to_unmap_one", { start: va, end: va + 1 })
   yield* mmuNotifierInvalidateRangeStart(mm.subscriptions, window)
-  const taken = yield* underLock(ptl, "try_to_unmap_one: ptep_clear_flush", [mm.name, va], () => {
-    const cleared = clearMapping(mm, va, frame)
-    if (cleared !== null) keep(ptl)
-    return cleared
-  })
+  const taken = yield* clearOrDefer(mm, va, frame, "try_to_unmap_one", batch)
   if (taken !== null) {
     yield* step("try_to_unmap_one", [mm.name, va], () => {
       release(ptl)
@@ -169,15 +178,46 @@ const tryToUnmapOne = Effect.fnUntraced(function* (mm: Mm, va: number, frame: Fr
 })
 
 /**
+ * Clears an entry that maps the folio, and keeps its page table's lock then. The flush is put off where it may be: until
+ * then a CPU whose translation is writable and dirty can go on storing to the page.
+ */
+export const clearOrDefer = Effect.fnUntraced(function* (
+  mm: Mm,
+  va: number,
+  frame: Frame,
+  by: "try_to_unmap_one" | "try_to_migrate_one",
+  batch: UnmapBatch,
+) {
+  const ptl = pageTableLock(mm, va)
+  const deferred = shouldDeferFlush(mm)
+  const name = deferred ? "ptep_get_and_clear" : "ptep_clear_flush"
+  const cleared = yield* underLock(ptl, `${by}: ${name}`, [mm.name, va], () => {
+    const taken = deferred ? takeMapping(mm, va, frame) : clearMapping(mm, va, frame)
+    if (taken === null) return null
+    if (deferred) setFlushPending(mm, va)
+    keep(ptl)
+    return taken
+  })
+  if (deferred && cleared !== null) addToBatch(batch, mm, va, cleared)
+  return cleared
+})
+
+/**
  * `ptep_clear_flush` of an entry that maps the folio: the hardware cannot change it any more, no TLB has it, and its
  * dirty bit is the folio's. `null` where another page is mapped. Within a step, under the page table's lock.
  */
 export const clearMapping = (mm: Mm, va: number, frame: Frame): Present | null => {
+  const taken = takeMapping(mm, va, frame)
+  if (taken !== null) dropTranslations(mm, { start: va, end: va + 1 })
+  return taken
+}
+
+/** `ptep_get_and_clear`, likewise; what the TLBs have stays. */
+const takeMapping = (mm: Mm, va: number, frame: Frame): Present | null => {
   const cell = at(mm.pte, va)
   const pte = cell.value
   if (pte?.kind !== "present" || !maps(mm, va, frame)) return null
   cell.value = null
-  dropTranslations(mm, { start: va, end: va + 1 })
   if (pte.dirty) folioOf(mm.system.folios, frame).dirty = true
   return pte
 }

@@ -4,7 +4,8 @@ import { guardedStep, step } from "../../checker/program/index.ts"
 import { Errno } from "../errno.ts"
 import { type NotifierRange, notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/interval.ts"
-import { keep, release, underLock } from "../sync/spinlock.ts"
+import { keep, release } from "../sync/spinlock.ts"
+import { underFlushedLock } from "./batchedFlush.ts"
 import { folioOf } from "./folio.ts"
 import {
   type Gather,
@@ -49,7 +50,7 @@ export const unmapPageRange = Effect.fnUntraced(function* (gather: Gather, range
   const { mm } = gather
   for (const va of pagesOf(range)) {
     if (mm.system.looksAtPmds && !(yield* zapPmdRange(mm, va))) continue
-    const found = yield* underLock(pageTableLock(mm, va), "zap_pte_range", [mm.name, va], () => zapPte(mm, va, details))
+    const found = yield* underFlushedLock(mm, va, "zap_pte_range", [mm.name, va], () => zapPte(mm, va, details))
     if (found === "nothing" || found === "not present") continue
     gatherEntry(gather, va)
     if (found === "entry") continue

@@ -66,7 +66,7 @@ export const pinBugs: ReadonlyArray<SeededBug<MmWorld>> = [
       let pinned = false
       const blind = blindToPins(world)
       return {
-        "try_to_unmap_one: ptep_clear_flush": (original, operation) => {
+        "try_to_unmap_one: ptep_get_and_clear": (original, operation) => {
           const { mm, va } = placeOf(world, operation)
           const look = guardedStep(
             "folio_maybe_dma_pinned",
@@ -117,7 +117,7 @@ export const pinBugs: ReadonlyArray<SeededBug<MmWorld>> = [
         folioPut(world.folios, taken.page)
       })
       return {
-        "try_to_unmap_one: ptep_clear_flush": (original) =>
+        "try_to_unmap_one: ptep_get_and_clear": (original) =>
           Effect.tap(original, (entry) =>
             Effect.sync(() => {
               taken = entry as Present | null // what the step returns
