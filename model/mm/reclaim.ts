@@ -14,7 +14,17 @@ import {
   type UnmapBatch,
   unmapBatch,
 } from "./batchedFlush.ts"
-import { type Folio, type Frame, folioOf, folioPut, folioTrylock, maybePinned } from "./folio.ts"
+import {
+  type Folio,
+  type Frame,
+  folioOf,
+  folioPut,
+  folioRefFreeze,
+  folioRefUnfreeze,
+  folioTrylock,
+  freeFrozen,
+  maybePinned,
+} from "./folio.ts"
 import { findVma, type Mm, pageTableLock } from "./mm.ts"
 import { mappedPage, type Present } from "./pte.ts"
 import { at } from "./range.ts"
@@ -59,36 +69,51 @@ export const isolateFolio = (mm: Mm, va: number): Frame | null => {
   return frame
 }
 
-/** `folio_putback_lru`, and gives up the folio's lock. */
-const putback = (system: System, frame: Frame): Effect.Effect<Reclaimed> =>
-  step("folio_putback_lru", [frame.pfn], () => {
-    const folio = folioOf(system.folios, frame)
-    folio.lock = ""
-    folio.lru = true
-    folioPut(system.folios, frame)
-    return "kept"
-  })
+/**
+ * `keep_locked`: gives up the folio's lock, and when what was put off is flushed, puts the folio back on the LRU
+ * (`move_folios_to_lru`).
+ */
+const putback = Effect.fnUntraced(function* (system: System, frame: Frame, batch: UnmapBatch) {
+  const { folios } = system
+  if (batch.owed.length > 0) {
+    yield* step("folio_unlock", [frame.pfn], () => {
+      folioOf(folios, frame).lock = ""
+    })
+    yield* tryToUnmapFlush(batch, frame.pfn)
+    yield* step("folio_putback_lru", [frame.pfn], () => putbackLru(system, frame))
+  } else {
+    yield* step("folio_putback_lru", [frame.pfn], () => {
+      folioOf(folios, frame).lock = ""
+      putbackLru(system, frame)
+    })
+  }
+  return "kept" as const
+})
+
+/** The isolation's reference goes. Within a step. */
+const putbackLru = ({ folios }: System, frame: Frame): void => {
+  folioOf(folios, frame).lru = true
+  folioPut(folios, frame)
+}
 
 /** `shrink_folio_list`, of one folio. */
 const shrinkFolio = Effect.fnUntraced(function* (system: System, frame: Frame, ignoreReferences: boolean) {
   const { folios, swap } = system
   const locked = yield* step("folio_trylock", [frame.pfn], () => {
-    const folio = folioOf(folios, frame)
-    if (folioTrylock(folio)) return true
-    folio.lru = true
-    folioPut(folios, frame)
+    if (folioTrylock(folioOf(folios, frame))) return true
+    putbackLru(system, frame)
     return false
   })
   if (!locked) return "kept" as const
-  if (!ignoreReferences && (yield* folioReferenced(system, frame))) return yield* putback(system, frame)
+  const batch = unmapBatch()
+  if (!ignoreReferences && (yield* folioReferenced(system, frame))) return yield* putback(system, frame, batch)
 
   const prepared = yield* step("folio_alloc_swap", [frame.pfn], () => {
     const folio = folioOf(folios, frame)
     if (!isAnon(folio) || !folio.swapBacked || folio.swap !== null) return true
     return !maybePinned(folio) && folioAllocSwap(swap, folio)
   })
-  if (!prepared) return yield* putback(system, frame)
-  const batch = unmapBatch()
+  if (!prepared) return yield* putback(system, frame, batch)
   yield* rmapWalk(system, frame, (mm, va) => tryToUnmapOne(mm, va, frame, batch))
 
   const next = yield* step("shrink_folio_list", [frame.pfn], () => {
@@ -105,8 +130,7 @@ const shrinkFolio = Effect.fnUntraced(function* (system: System, frame: Frame, i
     yield* tryToUnmapFlushDirty(batch, frame.pfn)
     yield* pageout(system, frame)
   }
-  yield* tryToUnmapFlush(batch, frame.pfn)
-  return yield* next === "keep" ? putback(system, frame) : removeMapping(system, frame)
+  return yield* next === "keep" ? putback(system, frame, batch) : removeMapping(system, frame, batch)
 })
 
 /** `is_page_cache_freeable`: the references of one that only the cache and the isolation refer to. */
@@ -145,21 +169,13 @@ const tryToUnmapOne = Effect.fnUntraced(function* (mm: Mm, va: number, frame: Fr
   yield* mmuNotifierInvalidateRangeStart(mm.subscriptions, window)
   const taken = yield* clearOrDefer(mm, va, frame, "try_to_unmap_one", batch)
   if (taken !== null) {
-    yield* step("try_to_unmap_one", [mm.name, va], () => {
-      release(ptl)
+    const lazy = yield* step("try_to_unmap_one", [mm.name, va], () => {
       const folio = folioOf(folios, frame)
+      if (isLazyFree(folio)) return folio.refcount === 1 + folio.mapcount ? "unused" : "used"
       const cell = at(mm.pte, va)
+      release(ptl)
       if (!isAnon(folio)) mm.rss.file--
-      else if (isLazyFree(folio)) {
-        // References first, then the dirty bit: whoever stores through a reference marks it before dropping that.
-        const unused = folio.refcount === 1 + folio.mapcount
-        if (!unused || folio.dirty) {
-          if (folio.dirty) folio.swapBacked = true
-          cell.value = taken
-          return
-        }
-        mm.rss.anon--
-      } else {
+      else {
         const exclusive = folio.anonExclusive
         if (folio.swap === null || !tryShareAnonRmap(folio)) {
           cell.value = taken
@@ -173,9 +189,28 @@ const tryToUnmapOne = Effect.fnUntraced(function* (mm: Mm, va: number, frame: Fr
       removeRmap(folio)
       folioPut(folios, frame)
     })
+    if (lazy === "used" || lazy === "unused") yield* discardLazyFree(mm, va, taken, lazy === "unused")
   }
   yield* mmuNotifierInvalidateRangeEnd(mm.subscriptions, window)
 })
+
+/**
+ * The rest of `try_to_unmap_one`, for a page of MADV_FREE's: it is given up if nobody uses it and it is clean. References
+ * were counted before the dirty bit is looked at: whoever stores through a reference marks the page before dropping that.
+ */
+const discardLazyFree = (mm: Mm, va: number, taken: Present, unused: boolean): Effect.Effect<void> =>
+  step("try_to_unmap_one: folio_test_dirty", [mm.name, va], () => {
+    release(pageTableLock(mm, va))
+    const folio = folioOf(mm.system.folios, taken.page)
+    if (folio.dirty) folio.swapBacked = true
+    if (!unused || folio.dirty) {
+      at(mm.pte, va).value = taken
+      return
+    }
+    mm.rss.anon--
+    removeRmap(folio)
+    folioPut(mm.system.folios, taken.page)
+  })
 
 /**
  * Clears an entry that maps the folio, and keeps its page table's lock then. The flush is put off where it may be: until
@@ -232,21 +267,35 @@ const pageout = (system: System, frame: Frame): Effect.Effect<void> =>
   })
 
 /**
- * `__remove_mapping`: frees the page if nobody but the cache and the isolation refers to it, and it is clean. The
- * references are frozen before the dirty bit is looked at.
+ * `__remove_mapping`, and what follows: frees the page if nobody but the cache and the isolation refers to it, and it is
+ * clean. The references are frozen before the dirty bit is looked at: who stored to the page by one has said so before
+ * giving it back. A page of MADV_FREE's is in no cache, and nobody's once it is frozen.
  */
-const removeMapping = Effect.fnUntraced(function* (system: System, frame: Frame) {
+const removeMapping = Effect.fnUntraced(function* (system: System, frame: Frame, batch: UnmapBatch) {
   const { folios, swap } = system
-  const removed = yield* step("__remove_mapping", [frame.pfn], () => {
-    const folio = folioOf(folios, frame)
-    const cached = isCached(folio)
-    if (folio.refcount !== (cached ? freeable : 1) || (folio.dirty && cached)) return false
-    if (folio.swap !== null) leaveSwapCache(swap, folio)
-    else if (cached) filemapRemoveFolio(system, folio)
-    if (cached) folio.refcount--
-    folio.lock = ""
-    folioPut(folios, frame)
-    return true
+  const references = yield* step("folio_ref_freeze", [frame.pfn], () => {
+    const expected = isCached(folioOf(folios, frame)) ? freeable : 1
+    return folioRefFreeze(folios, frame, expected) ? expected : 0
   })
-  return removed ? ("reclaimed" as const) : yield* putback(system, frame)
+  if (references === 0) return yield* putback(system, frame, batch)
+  if (references === freeable) {
+    const removed = yield* step("__remove_mapping", [frame.pfn], () => {
+      const folio = folioOf(folios, frame)
+      if (folio.dirty) {
+        folioRefUnfreeze(folios, frame, references)
+        return false
+      }
+      if (folio.swap !== null) leaveSwapCache(swap, folio)
+      else filemapRemoveFolio(system, folio)
+      folio.lock = ""
+      return true
+    })
+    if (!removed) return yield* putback(system, frame, batch)
+  }
+  yield* tryToUnmapFlush(batch, frame.pfn)
+  yield* step("free_unref_folios", [frame.pfn], () => {
+    folioOf(folios, frame).lock = ""
+    freeFrozen(folios, frame)
+  })
+  return "reclaimed" as const
 })
