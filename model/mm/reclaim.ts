@@ -29,7 +29,7 @@ import { findVma, type Mm, pageTableLock } from "./mm.ts"
 import { mappedPage, type Present } from "./pte.ts"
 import { at } from "./range.ts"
 import { isAnon, isCached, maps, mmOf, placesOf, removeRmap, rmapWalk, tryShareAnonRmap } from "./rmap.ts"
-import { folioAllocSwap, leaveSwapCache, slotOf, swapDuplicate } from "./swap.ts"
+import { folioAllocSwap, folioFreeSwap, leaveSwapCache, slotOf, swapDuplicate } from "./swap.ts"
 import type { System } from "./system.ts"
 import { dropTranslations } from "./tlb.ts"
 
@@ -70,23 +70,22 @@ export const isolateFolio = (mm: Mm, va: number): Frame | null => {
 }
 
 /**
- * `keep_locked`: gives up the folio's lock, and when what was put off is flushed, puts the folio back on the LRU
- * (`move_folios_to_lru`).
+ * `keep_locked`: gives up the folio's lock, if it has it still, and when what was put off is flushed, puts the folio
+ * back on the LRU (`move_folios_to_lru`).
  */
-const putback = Effect.fnUntraced(function* (system: System, frame: Frame, batch: UnmapBatch) {
+const putback = Effect.fnUntraced(function* (system: System, frame: Frame, batch: UnmapBatch, locked = true) {
   const { folios } = system
-  if (batch.owed.length > 0) {
+  const unlocks = locked && batch.owed.length > 0
+  if (unlocks) {
     yield* step("folio_unlock", [frame.pfn], () => {
       folioOf(folios, frame).lock = ""
     })
-    yield* tryToUnmapFlush(batch, frame.pfn)
-    yield* step("folio_putback_lru", [frame.pfn], () => putbackLru(system, frame))
-  } else {
-    yield* step("folio_putback_lru", [frame.pfn], () => {
-      folioOf(folios, frame).lock = ""
-      putbackLru(system, frame)
-    })
   }
+  yield* tryToUnmapFlush(batch, frame.pfn)
+  yield* step("folio_putback_lru", [frame.pfn], () => {
+    if (locked && !unlocks) folioOf(folios, frame).lock = ""
+    putbackLru(system, frame)
+  })
   return "kept" as const
 })
 
@@ -100,7 +99,8 @@ const putbackLru = ({ folios }: System, frame: Frame): void => {
 const shrinkFolio = Effect.fnUntraced(function* (system: System, frame: Frame, ignoreReferences: boolean) {
   const { folios, swap } = system
   const locked = yield* step("folio_trylock", [frame.pfn], () => {
-    if (folioTrylock(folioOf(folios, frame))) return true
+    const folio = folioOf(folios, frame)
+    if (!folio.writeback && folioTrylock(folio)) return true
     putbackLru(system, frame)
     return false
   })
@@ -124,11 +124,12 @@ const shrinkFolio = Effect.fnUntraced(function* (system: System, frame: Frame, i
     // In no cache: truncated, or nobody's since its process has unmapped it. Who gives it back last frees it.
     if (!isCached(folio)) return "keep"
     if (!folio.dirty) return "free"
-    return folio.refcount === freeable && hasBacking(system, folio) ? "pageout" : "keep"
+    return hasBacking(system, folio) ? "pageout" : "keep"
   })
   if (next === "pageout") {
     yield* tryToUnmapFlushDirty(batch, frame.pfn)
-    yield* pageout(system, frame)
+    const written = yield* pageout(system, frame)
+    if (written !== "clean") return yield* putback(system, frame, batch, written === "keep_locked")
   }
   return yield* next === "keep" ? putback(system, frame, batch) : removeMapping(system, frame, batch)
 })
@@ -257,14 +258,38 @@ const takeMapping = (mm: Mm, va: number, frame: Frame): Present | null => {
   return pte
 }
 
-/** `pageout`: the content goes to the swap slot or to the disk; what is stored from now on makes the page dirty again. */
-const pageout = (system: System, frame: Frame): Effect.Effect<void> =>
-  step("pageout", [frame.pfn], () => {
-    const folio = folioOf(system.folios, frame)
+/**
+ * `pageout`, to a device that has done when the write returns (`swap_writepage_bdev_sync`): the page is under writeback
+ * and not locked meanwhile, and may be used again. What is written is what is in it when the write is submitted; what is
+ * stored from then on makes it dirty again.
+ */
+const pageout = Effect.fnUntraced(function* (system: System, frame: Frame) {
+  const { folios, swap } = system
+  const submitted = yield* step("pageout", [frame.pfn], () => {
+    const folio = folioOf(folios, frame)
+    if (folio.refcount !== freeable) return "keep_locked"
     folio.dirty = false
-    if (folio.swap !== null) slotOf(system.swap, folio.swap).content = folio.content
+    if (folioFreeSwap(swap, folios, frame)) {
+      // Nobody needs what would be written (swap_writeout).
+      folio.lock = ""
+      return "keep"
+    }
+    folio.writeback = true
+    if (folio.swap !== null) slotOf(swap, folio.swap).content = folio.content
     else at(inodeOf(system, folio.mapping).disk, folio.offset).value = folio.content
+    folio.lock = ""
+    return "submitted"
   })
+  if (submitted !== "submitted") return submitted
+  yield* step("folio_end_writeback", [frame.pfn], () => {
+    folioOf(folios, frame).writeback = false
+  })
+  return yield* step("pageout: folio_trylock", [frame.pfn], () => {
+    const folio = folioOf(folios, frame)
+    if (folio.dirty || folio.writeback || !folioTrylock(folio)) return "keep"
+    return "clean"
+  })
+})
 
 /**
  * `__remove_mapping`, and what follows: frees the page if nobody but the cache and the isolation refers to it, and it is
