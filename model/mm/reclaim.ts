@@ -12,6 +12,7 @@ import {
   tryToUnmapFlush,
   tryToUnmapFlushDirty,
   type UnmapBatch,
+  underFlushedLock,
   unmapBatch,
 } from "./batchedFlush.ts"
 import {
@@ -28,7 +29,7 @@ import {
 import { findVma, type Mm, pageTableLock } from "./mm.ts"
 import { mappedPage, type Present } from "./pte.ts"
 import { at } from "./range.ts"
-import { isAnon, isCached, maps, mmOf, placesOf, removeRmap, rmapWalk, tryShareAnonRmap } from "./rmap.ts"
+import { isAnon, isCached, maps, removeRmap, rmapWalk, tryRmapWalk, tryShareAnonRmap } from "./rmap.ts"
 import { folioAllocSwap, folioFreeSwap, leaveSwapCache, slotOf, swapDuplicate } from "./swap.ts"
 import type { System } from "./system.ts"
 import { dropTranslations } from "./tlb.ts"
@@ -47,11 +48,11 @@ export const reclaimPage = Effect.fnUntraced(function* (mm: Mm, va: number) {
 })
 
 /**
- * The same at the process's own wish (MADV_PAGEOUT: `reclaim_pages`), whether or not it was used of late; but not a page
+ * The same at the process's own wish (MADV_PAGEOUT: `reclaim_pages`, behind the page table's lock), whether or not it was used of late; but not a page
  * that somebody else maps too.
  */
 export const pageoutPage = Effect.fnUntraced(function* (mm: Mm, va: number) {
-  const frame = yield* step("madvise_cold_or_pageout_pte_range", [mm.name, va], () => {
+  const frame = yield* underFlushedLock(mm, va, "madvise_cold_or_pageout_pte_range", [mm.name, va], () => {
     const mapped = mappedPage(at(mm.pte, va).value)
     return mapped !== null && folioOf(mm.system.folios, mapped).mapcount === 1 ? isolateFolio(mm, va) : null
   })
@@ -145,21 +146,30 @@ const hasBacking = (system: System, folio: Folio): boolean =>
 const isLazyFree = (folio: Folio): boolean => isAnon(folio) && !folio.swapBacked
 
 /**
- * `folio_check_references`: whether anybody used the page since it was last looked at. The hardware's accessed bits are
- * taken away, without a flush of the TLBs.
+ * `folio_check_references`: whether anybody used the page since it was last looked at, or somebody changes the tree in
+ * which its mappings are found, which is not waited for. The hardware's accessed bits are taken away entry by entry,
+ * without a flush of the TLBs.
  */
-const folioReferenced = (system: System, frame: Frame): Effect.Effect<boolean> =>
-  step("folio_referenced", [frame.pfn], () => {
-    let referenced = false
-    for (const { mm: name, va } of placesOf(system, frame)) {
-      const mm = mmOf(system, name)
-      const cell = at(mm.pte, va)
-      const pte = cell.value
-      if (!maps(mm, va, frame) || pte?.kind !== "present" || !pte.young) continue
-      referenced = true
-      cell.value = { ...pte, young: false }
-    }
-    return referenced
+const folioReferenced = Effect.fnUntraced(function* (system: System, frame: Frame) {
+  let referenced = false
+  const walked = yield* tryRmapWalk(system, frame, "folio_referenced", (mm, va) =>
+    Effect.tap(folioReferencedOne(mm, va, frame), (young) =>
+      Effect.sync(() => {
+        referenced ||= young
+      }),
+    ),
+  )
+  return !walked || referenced
+})
+
+/** `folio_referenced_one`: `ptep_clear_flush_young` of an entry that maps the folio. */
+const folioReferencedOne = (mm: Mm, va: number, frame: Frame): Effect.Effect<boolean> =>
+  underLock(pageTableLock(mm, va), "folio_referenced_one", [mm.name, va], () => {
+    const cell = at(mm.pte, va)
+    const pte = cell.value
+    if (!maps(mm, va, frame) || pte?.kind !== "present" || !pte.young) return false
+    cell.value = { ...pte, young: false }
+    return true
   })
 
 /** `try_to_unmap_one`: replaces the entry by one that leads to swap, or by nothing for a page of a file. */
