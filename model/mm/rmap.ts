@@ -48,9 +48,12 @@ export const removeRmap = (folio: Folio): void => {
   folio.mapcount--
 }
 
-/** `folio_try_dup_anon_rmap_pte`: shares the page with a child, unless it may be pinned. Within a step. */
-export const tryDupAnonRmap = (folio: Folio): boolean => {
-  if (folio.anonExclusive && maybePinned(folio)) return false
+/**
+ * `folio_try_dup_anon_rmap_pte`: shares the page with a child, unless it may be pinned; of a process that has never
+ * pinned anything it is not (`folio_needs_cow_for_dma`). Within a step.
+ */
+export const tryDupAnonRmap = (folio: Folio, parent: Mm): boolean => {
+  if (folio.anonExclusive && parent.state.hasPinned && maybePinned(folio)) return false
   folio.anonExclusive = false
   folio.mapcount++
   return true

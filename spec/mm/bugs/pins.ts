@@ -127,4 +127,29 @@ export const pinBugs: ReadonlyArray<SeededBug<MmWorld>> = [
       }
     },
   },
+  {
+    id: "has-pinned-set-late",
+    title:
+      "an address space is marked as having pins when its page is pinned already: fork does not ask about pins until then",
+    source:
+      "commits 008cfe4418b3: mm: Introduce mm_struct.has_pinned; a458b76a41c0: mm/gup: pack has_pinned in MMF_HAS_PINNED",
+    scenario: forkAndPin.id,
+    bound: alone,
+    breaks: "COW-PIN-STAYS",
+    at: ({ parent }) => {
+      const unmarked = changeBody(({ body }) => {
+        const before = parent.state.hasPinned
+        const result = body()
+        parent.state.hasPinned = before
+        return result
+      })
+      return {
+        "gup_fast: local_irq_save": unmarked,
+        check_vma_flags: unmarked,
+        dma_map_page: changeBody(() => {
+          parent.state.hasPinned = true
+        }),
+      }
+    },
+  },
 ]
