@@ -1,6 +1,6 @@
 /** Moving pages within system memory (mm/migrate.c: migrate_pages; mm/rmap.c: try_to_migrate_one). */
 import * as Effect from "effect/Effect"
-import { step } from "../../checker/program/index.ts"
+import { guardedStep, step } from "../../checker/program/index.ts"
 import { inodeOf } from "../file/inode.ts"
 import { notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/interval.ts"
@@ -17,7 +17,7 @@ import type { System } from "./system.ts"
 import { mostAccess } from "./vma.ts"
 
 /** What became of a page that was to be moved. */
-export type Migrated = "moved" | "-EAGAIN" | "-ENOMEM" | "nothing"
+export type Migrated = "moved" | "-EAGAIN" | "-EBUSY" | "-ENOMEM" | "nothing"
 
 /** `migrate_pages` of the page that is mapped at an address, as compaction does it. */
 export const migratePage = Effect.fnUntraced(function* (mm: Mm, va: number) {
@@ -34,15 +34,10 @@ export const migratePage = Effect.fnUntraced(function* (mm: Mm, va: number) {
 export const migrateFolios = Effect.fnUntraced(function* (system: System, src: Frame, zone: Zone = "any") {
   const { folios } = system
   yield* folioLock(folios, src)
-  const dst = yield* step("alloc_migration_target", [src.pfn], () => {
-    const source = folioOf(folios, src)
-    const frame = folioAlloc(folios, source.memcg, zone)
-    if (frame !== null) folioOf(folios, frame).lock = source.lock
-    return frame
-  })
-  if (dst === null) {
+  const dst = yield* allocTarget(system, src, zone)
+  if (dst === "-ENOMEM" || dst === "-EBUSY") {
     yield* migrateFolioDone(system, src)
-    return "-ENOMEM" as const
+    return dst
   }
   const batch = unmapBatch()
   yield* rmapWalk(system, src, (mm, va) => tryToMigrateOne(mm, va, src, batch))
@@ -57,7 +52,7 @@ export const migrateFolios = Effect.fnUntraced(function* (system: System, src: F
   yield* tryToUnmapFlush(batch, src.pfn)
   const copied = yield* step("migrate_folio_move", [src.pfn, dst.pfn], () => {
     const source = folioOf(folios, src)
-    if (source.writeback || source.refcount !== expectedRefs(source)) return false
+    if (source.refcount !== expectedRefs(source)) return false
     folioOf(folios, dst).content = source.content
     return true
   })
@@ -82,6 +77,25 @@ export const migrateFolios = Effect.fnUntraced(function* (system: System, src: F
   } else yield* migrateFolioUndoDst(system, dst)
   return moved ? ("moved" as const) : ("-EAGAIN" as const)
 })
+
+/**
+ * `alloc_migration_target`, and the look at writeback that `migrate_folio_unmap` begins with: with the folio locked none
+ * begins any more. Who moves a page to pin it waits (MIGRATE_SYNC), compaction lets it be.
+ */
+const allocTarget = ({ folios }: System, src: Frame, zone: Zone): Effect.Effect<Frame | "-ENOMEM" | "-EBUSY"> =>
+  guardedStep(
+    "alloc_migration_target",
+    [src.pfn],
+    () => zone === "any" || !folioOf(folios, src).writeback,
+    () => {
+      const source = folioOf(folios, src)
+      if (source.writeback) return "-EBUSY"
+      const frame = folioAlloc(folios, source.memcg, zone)
+      if (frame === null) return "-ENOMEM"
+      folioOf(folios, frame).lock = source.lock
+      return frame
+    },
+  )
 
 /** `folio_expected_ref_count`, of an unmapped folio that is isolated. */
 const expectedRefs = (folio: Folio): number => (isCached(folio) ? 2 : 1)
