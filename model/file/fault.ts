@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import { guardedStep, self, step } from "../../checker/program/index.ts"
 import { allocAnonFolio, type FaultFlags, type FaultResult, lockedVma } from "../mm/fault.ts"
-import { type Frame, folioOf, folioPut } from "../mm/folio.ts"
+import { type Frame, folioOf, folioPut, isFrozen } from "../mm/folio.ts"
 import { hasTable, type Mm, pageTableLock, tableOf } from "../mm/mm.ts"
 import { type Access, present } from "../mm/pte.ts"
 import { at, pagesOf } from "../mm/range.ts"
@@ -56,7 +56,7 @@ const doFaultAround = (mm: Mm, va: number): Effect.Effect<boolean> =>
       const cached = withinSize(file, vma.pgoff) ? at(file.cache, vma.pgoff).value : null
       if (cached === null || at(mm.pte, near).value !== null) continue
       const folio = folioOf(folios, cached)
-      if (folio.lock !== "" || !folio.uptodate) continue
+      if (folio.lock !== "" || !folio.uptodate || isFrozen(folios, cached)) continue
       folio.refcount++
       addFileRmap(folio)
       mm.rss.file++
@@ -75,13 +75,22 @@ const doFaultAround = (mm: Mm, va: number): Effect.Effect<boolean> =>
 const faultPage = Effect.fnUntraced(function* (mm: Mm, va: number, write: boolean, fresh: Frame | null) {
   const { system } = mm
   const { folios } = system
-  const found = yield* step("filemap_get_folio", [mm.name, va], () => {
+  const inCache = () => {
     const { file, vma } = backing(mm, va)
-    if (!withinSize(file, vma.pgoff)) return "SIGBUS"
-    const cached = at(file.cache, vma.pgoff).value
-    if (cached !== null) folioOf(folios, cached).refcount++
-    return { name: file.name, index: vma.pgoff, cached, shared: vma.shared }
-  })
+    return file.cache[vma.pgoff]?.value ?? null
+  }
+  const found = yield* guardedStep(
+    "filemap_get_folio",
+    [mm.name, va],
+    () => !isFrozen(folios, inCache()),
+    () => {
+      const { file, vma } = backing(mm, va)
+      if (!withinSize(file, vma.pgoff)) return "SIGBUS"
+      const cached = inCache()
+      if (cached !== null) folioOf(folios, cached).refcount++
+      return { name: file.name, index: vma.pgoff, cached, shared: vma.shared }
+    },
+  )
   if (found === "SIGBUS") return unused(found)
   const { name, index, cached, shared } = found
   const file = inodeOf(system, name)

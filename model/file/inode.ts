@@ -1,5 +1,6 @@
 /** Files: their size, what of them is cached (mm/filemap.c), and the locks that order faults against truncation. */
-import { assert, type Cell, cell, type Struct, self, struct } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { assert, type Cell, cell, guardedStep, type Struct, self, struct } from "../../checker/program/index.ts"
 import {
   type Content,
   type Folio,
@@ -8,6 +9,7 @@ import {
   folioAlloc,
   folioOf,
   folioPut,
+  isFrozen,
   zeroes,
 } from "../mm/folio.ts"
 import { at } from "../mm/range.ts"
@@ -118,4 +120,18 @@ export const filemapRemoveFolio = (of: System, folio: Folio): void => {
   assert(cached.value?.pfn === folio.index, `page ${folio.index} leaves a page cache that does not have it`)
   cached.value = null
   folio.mapping = ""
+}
+
+/** A reference to what is cached of a page of a file, under the caller's name; `null` where nothing is. */
+export const filemapGetFolio = (of: System, file: Inode, index: number, name: string): Effect.Effect<Frame | null> => {
+  const cached = at(file.cache, index)
+  return guardedStep(
+    name,
+    [file.name, index],
+    () => !isFrozen(of.folios, cached.value),
+    () => {
+      if (cached.value !== null) folioOf(of.folios, cached.value).refcount++
+      return cached.value
+    },
+  )
 }

@@ -138,12 +138,28 @@ const free = (all: Folios, folio: Folio): void => {
   all.arena.free(folio)
 }
 
-/** `folio_ref_freeze` and what follows: frees a folio whose references are exactly those expected. Within a step. */
+/** `folio_ref_freeze`: takes all references at once, if there are just those expected: nobody gets another. Within a step. */
 export const folioRefFreeze = (all: Folios, frame: Frame, expected: number): boolean => {
   const folio = folioOf(all, frame)
   if (folio.refcount !== expected) return false
   folio.refcount = 0
   return true
+}
+
+/** `folio_ref_unfreeze`: gives them back. Within a step. */
+export const folioRefUnfreeze = (all: Folios, frame: Frame, references: number): void => {
+  folioOf(all, frame).refcount = references
+}
+
+/** Whether who finds the folio in a cache gets no reference, and has to look again (`filemap_get_entry`). Within a step or guard. */
+export const isFrozen = (all: Folios, frame: Frame | null): boolean =>
+  frame !== null && folioOf(all, frame).refcount === 0
+
+/** `free_unref_folios`: frees a folio whose references were frozen. Within a step. */
+export const freeFrozen = (all: Folios, frame: Frame): void => {
+  const folio = folioOf(all, frame)
+  assert(folio.refcount === 0, `page ${folio.index} is freed with ${folio.refcount} references`)
+  free(all, folio)
 }
 
 /** `folio_try_get`: a reference to whatever now lies in the frame; `null` when it is free. Within a step. */

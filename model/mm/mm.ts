@@ -51,6 +51,8 @@ export interface Mm {
     writeProtectSeq: number
     /** Who has cleared entries and still owes the flush of the TLBs (`tlb_flush_pending` counts them). */
     gathers: ReadonlyArray<string>
+    /** `tlb_flush_batched`: pages whose entries were cleared with the flush put off, since it was last made sure of. */
+    flushBatched: ReadonlyArray<number>
     /** Who walks the page tables without locks, interrupts off. */
     walkers: ReadonlyArray<string>
     /** Who takes page tables away with no more than a read lock (khugepaged): the end of the address space waits for them. */
@@ -77,9 +79,9 @@ export const addressSpace = (
 ): Mm => {
   const all = pagesOf({ start: 0, end: pages })
   const none: ReadonlyArray<string> = []
-  const noLives: ReadonlyArray<number> = []
+  const noPages: ReadonlyArray<number> = []
   const tables = Array.from({ length: Math.ceil(pages / of.pagesPerTable) }, (_, i) => ({
-    state: struct(`${name}.table${i}`, { linked: users === 1, live: users === 1, generation: 0, deferred: noLives }),
+    state: struct(`${name}.table${i}`, { linked: users === 1, live: users === 1, generation: 0, deferred: noPages }),
     lock: spinLock(`${name}.ptl${i}`),
   }))
   const mm: Mm = {
@@ -98,6 +100,7 @@ export const addressSpace = (
       hasPinned: false,
       writeProtectSeq: 0,
       gathers: none,
+      flushBatched: noPages,
       walkers: none,
       collapsers: none,
     }),

@@ -5,6 +5,7 @@ import { Errno } from "../errno.ts"
 import { notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/interval.ts"
 import { isFree, keep, release, underLock } from "../sync/spinlock.ts"
+import { flushBatchedPending, flushed } from "./batchedFlush.ts"
 import { gatherTables, tlbFinishMmu, tlbGather } from "./gather.ts"
 import {
   findVma,
@@ -197,28 +198,36 @@ const moveLocked = Effect.fnUntraced(function* (mm: Mm, from: number, to: number
     return true
   })
   if (!found) return
-  yield* guardedStep(
+  const ready = yield* guardedStep(
     "move_ptes",
     [mm.name, from, to],
     () => newLock === oldLock || isFree(newLock),
     () => {
       keep(newLock)
-      const { state } = tableOf(mm, to)
-      if (!state.linked) {
-        state.linked = true
-        state.live = true
-        state.generation++
-      }
-      const pte = at(mm.pte, from)
-      at(mm.pte, to).value = pte.value
-      pte.value = null
+      if (flushBatchedPending(mm)) return flushed
+      moveEntry(mm, from, to)
+      return "moved"
     },
   )
-  yield* step("move_ptes: flush_tlb_range", [mm.name, from, from + 1], () =>
-    dropTranslations(mm, { start: from, end: from + 1 }),
-  )
+  if (ready === flushed) yield* step("move_ptes", [mm.name, from, to], () => moveEntry(mm, from, to))
+  yield* step("move_ptes: flush_tlb_range", [mm.name, from, from + 1], () => {
+    const moved = at(mm.pte, to).value
+    if (moved?.kind === "present" || moved?.kind === "zero") dropTranslations(mm, { start: from, end: from + 1 })
+  })
   yield* step("pte_unmap_unlock", [mm.name, from, to], () => {
     release(newLock)
     release(oldLock)
   })
 })
+
+const moveEntry = (mm: Mm, from: number, to: number): void => {
+  const { state } = tableOf(mm, to)
+  if (!state.linked) {
+    state.linked = true
+    state.live = true
+    state.generation++
+  }
+  const pte = at(mm.pte, from)
+  at(mm.pte, to).value = pte.value
+  pte.value = null
+}

@@ -4,7 +4,8 @@ import { step } from "../../checker/program/index.ts"
 import { Errno } from "../errno.ts"
 import { type NotifierCaller, type NotifierRange, notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/interval.ts"
-import { keep, release, underLock } from "../sync/spinlock.ts"
+import { keep, release } from "../sync/spinlock.ts"
+import { underFlushedLock } from "./batchedFlush.ts"
 import { folioOf, maybePinned } from "./folio.ts"
 import { type Gather, gatherEntry, owesFlush, tlbEndVma, tlbFinishMmu, tlbGather } from "./gather.ts"
 import {
@@ -112,7 +113,7 @@ const changeProtection = Effect.fnUntraced(function* (
       yield* mmuNotifierInvalidateRangeStart(mm.subscriptions, window)
     }
     const ptl = pageTableLock(mm, va)
-    const taken = yield* underLock(ptl, "ptep_modify_prot_start", [mm.name, va], () => {
+    const taken = yield* underFlushedLock(mm, va, "ptep_modify_prot_start", [mm.name, va], () => {
       const cell = at(mm.pte, va)
       const pte = cell.value
       if (pte?.kind === "migration" && pte.mode === "write" && mostAccess(vmaOf(mm, va)) !== "write") {

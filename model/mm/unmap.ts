@@ -4,7 +4,8 @@ import { guardedStep, step } from "../../checker/program/index.ts"
 import { Errno } from "../errno.ts"
 import { type NotifierRange, notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/interval.ts"
-import { keep, release, underLock } from "../sync/spinlock.ts"
+import { keep, release } from "../sync/spinlock.ts"
+import { underFlushedLock } from "./batchedFlush.ts"
 import { folioOf } from "./folio.ts"
 import {
   type Gather,
@@ -50,8 +51,8 @@ export const unmapPageRange = Effect.fnUntraced(function* (gather: Gather, range
   const { mm } = gather
   for (const va of pagesOf(range)) {
     if (mm.system.looksAtPmds && !(yield* zapPmdRange(mm, va))) continue
-    const found = yield* underLock(pageTableLock(mm, va), "zap_pte_range", [mm.name, va], () => zapPte(mm, va, details))
-    if (found === "nothing") continue
+    const found = yield* underFlushedLock(mm, va, "zap_pte_range", [mm.name, va], () => zapPte(mm, va, details))
+    if (found === "nothing" || found === "not present") continue
     gatherEntry(gather, va)
     if (found === "entry") continue
     const { page, forceFlush } = found
@@ -106,7 +107,8 @@ const zapPte = (mm: Mm, va: number, { keepCows }: ZapDetails) => {
     swapFree(swap, pte.slot)
   }
   if (pte.kind === "migration") mm.rss[isAnon(folioOf(folios, pte.page)) ? "anon" : "file"]--
-  return "entry"
+  // No TLB has what the hardware cannot use: nothing is gathered for it (zap_nonpresent_ptes).
+  return pte.kind === "zero" ? "entry" : "not present"
 }
 
 /** `should_zap_cows`, `should_zap_folio`: whether what is no page now was one of private memory, or may become one. */

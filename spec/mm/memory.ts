@@ -4,6 +4,7 @@
  */
 import { type Cell, cell, type Monitor, type Plain, type Taken } from "../../checker/index.ts"
 import { contentInFile, type Inode } from "../../model/file/inode.ts"
+import { flushed as flushedFirst } from "../../model/mm/batchedFlush.ts"
 import { type Content, type Frame, folioOf, zeroes } from "../../model/mm/folio.ts"
 import { type Mm, pageTableLock } from "../../model/mm/mm.ts"
 import { mappedPage } from "../../model/mm/pte.ts"
@@ -166,15 +167,19 @@ export const recordMemory = (system: System, mms: ReadonlyArray<Mm>, holders: Ho
     dma_write: written,
     "__access_remote_vm: copy_to_user_page": written,
     zap_pte_range: ({ fiber, args, result }) => {
-      if (result === "nothing") return
+      if (result === "nothing" || result === flushedFirst) return
       const vma = at(mmOf(system, String(args[0])).vma, Number(args[1])).value
       if (vma !== null && !vma.shared) beginRace(fiber, String(args[0]), Number(args[1]))
     },
-    madvise_free_pte_range: ({ fiber, args }) => beginRace(fiber, String(args[0]), Number(args[1])),
+    madvise_free_pte_range: ({ fiber, args, result }) => {
+      if (result !== flushedFirst) beginRace(fiber, String(args[0]), Number(args[1]))
+    },
     tlb_flush_mmu_tlbonly: flushed,
     tlb_finish_mmu: flushed,
     copy_vma: ({ args }) => vmaCopied(args),
-    move_ptes: ({ args }) => moveMemory(String(args[0]), Number(args[1]), Number(args[2])),
+    move_ptes: ({ args, result }) => {
+      if (result !== flushedFirst) moveMemory(String(args[0]), Number(args[1]), Number(args[2]))
+    },
     vm_area_dup: ({ args, result }) => {
       for (const va of pagesOf({ start: Number(args[1]), end: Number(args[2]) })) {
         own(String(args[0]), va).value = result === true ? anything : null
