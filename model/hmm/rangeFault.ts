@@ -12,9 +12,6 @@ import { type IntervalSubscription, mmuIntervalCheckRetry } from "../notifier/in
 /** A page as HMM tells it: the frame, `null` for the zero page, and HMM_PFN_WRITE. */
 export type HmmPfn = { readonly page: Frame | null; readonly write: boolean }
 
-/** What a range fault comes to: the pages, or the kernel's error. */
-export type RangeFault = ReadonlyArray<HmmPfn> | "-EBUSY" | "-EFAULT" | "-EPERM"
-
 /** What the walk finds in an entry: a page, a migration that is to be waited for, or that a fault is needed. */
 type Found = HmmPfn | { readonly migrating: Frame } | "fault" | "-EFAULT"
 

@@ -9,7 +9,6 @@ import {
   type Slot,
   type Struct,
   self,
-  step,
   struct,
 } from "../../checker/program/index.ts"
 
@@ -190,13 +189,6 @@ export const folioLock = (all: Folios, frame: Frame): Effect.Effect<void> =>
       folioOf(all, frame).lock = self()
     },
   )
-
-/** `folio_unlock` and `folio_put`, in this order, in one step. */
-export const folioUnlockPut = (all: Folios, frame: Frame): Effect.Effect<void> =>
-  step("folio_unlock", [frame.pfn], () => {
-    folioOf(all, frame).lock = ""
-    folioPut(all, frame)
-  })
 
 /** What became of the folio that a frame means, in words. */
 export const fateOf = (all: Folios, frame: Frame): string => {

@@ -16,10 +16,7 @@ import { slotOf } from "./swap.ts"
 import type { System } from "./system.ts"
 import { mostAccess } from "./vma.ts"
 
-/** What became of a page that was to be moved. */
-export type Migrated = "moved" | "-EAGAIN" | "-EBUSY" | "-ENOMEM" | "nothing"
-
-/** `migrate_pages` of the page that is mapped at an address, as compaction does it. */
+/** `migrate_pages` of the page that is mapped at an address, as compaction does it. Returns what became of the page. */
 export const migratePage = Effect.fnUntraced(function* (mm: Mm, va: number) {
   const frame = yield* step("isolate_migratepages_block", [mm.name, va], () => isolateFolio(mm, va))
   if (frame === null) return "nothing" as const
