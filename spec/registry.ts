@@ -1,6 +1,7 @@
 import type { Registry } from "../checker/index.ts"
 import { memoryManagement } from "./mm/index.ts"
 import { intervalNotifier } from "./notifier/interval/index.ts"
+import { synchronisation } from "./sync/index.ts"
 
 /** The protocols that the command line knows. */
-export const registry: Registry = [intervalNotifier, memoryManagement]
+export const registry: Registry = [synchronisation, intervalNotifier, memoryManagement]
