@@ -1,6 +1,7 @@
 import type { Registry } from "../checker/index.ts"
 import { memoryManagement } from "./mm/index.ts"
+import { notifier2008 } from "./notifier/2008/index.ts"
 import { intervalNotifier } from "./notifier/interval/index.ts"
 
 /** The protocols that the command line knows. */
-export const registry: Registry = [intervalNotifier, memoryManagement]
+export const registry: Registry = [intervalNotifier, notifier2008, memoryManagement]
