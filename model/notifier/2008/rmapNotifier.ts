@@ -1,5 +1,5 @@
 /**
- * The rmap notifier of February 2008 (patch 6/6 "mmu_rmap_notifier"): a list for the whole machine of drivers that keep
+ * The rmap notifier of February 2008 (mmu_rmap_notifier): a list for the whole machine of drivers that keep
  * a reverse map of their own and may have to sleep. Only pages with the flag PageRmapExternal are asked for.
  */
 import * as Effect from "effect/Effect"

@@ -18,6 +18,7 @@ import {
 } from "../../../checker/index.ts"
 import { recallRange } from "../../../model/driver/rangeList2008.ts"
 import type { Frame } from "../../../model/mm/folio.ts"
+import { overlaps, type Range } from "../../../model/mm/range.ts"
 import type { Machine } from "../../../model/notifier/2008/machine.ts"
 import { invalidatePage } from "../../../model/notifier/2008/mmuNotifier.ts"
 import { rmapInvalidatePage } from "../../../model/notifier/2008/rmapNotifier.ts"
@@ -94,8 +95,25 @@ export const bugs2008: ReadonlyArray<SeededBug<World2008>> = [
     at: retryOnlyByCount,
   },
   {
+    id: "n08-begin-end-inside-export",
+    title: "as published: the device asks whether the range is under invalidation, not whether it was since it looked",
+    source: `${m4}: "It needs to temporarily remember an arbitrarily large number of regions in this mm against which references may not be taken?" "That is one implementation (XPmem does that)."`,
+    ...inRangeList,
+    breaks: "N08-BEGIN-END-INSIDE",
+    at: ({ rangeLists }) => ({
+      "xpmem_fault: retry": changeBody((operation) => {
+        operation.body()
+        return rangeLists.some(
+          ({ name, state }) =>
+            name === operation.args[0] && state.ranges.some((range) => overlaps(range, pageAt(operation.args[1]))),
+        )
+      }),
+    }),
+  },
+  {
     id: "n08-look-up-under-callback-lock",
-    title: "as argued: the driver looks the page up with the lock held that its callbacks take, instead of counting",
+    title:
+      "the driver looks the page up with the lock held that its callbacks take, so that nothing can come in between",
     source: `${m4}: invalidate_page() is "called after the pte was cleared while holding the pte lock", under which the look-up must not wait for it, by inference`,
     ...inReclaim,
     breaks: builtIn.deadlock,
@@ -346,6 +364,11 @@ export const bugs2008: ReadonlyArray<SeededBug<World2008>> = [
     },
   },
 ]
+
+/** The range of the page whose number is an argument of a step. */
+function pageAt(va: Plain | undefined): Range {
+  return { start: Number(va), end: Number(va) + 1 }
+}
 
 /** The check of a driver that only counts. */
 function retryOnlyByCount({ counters }: World2008): { readonly "gru_fault: retry": Replacement } {

@@ -89,7 +89,7 @@ export const rangeProperties: ReadonlyArray<Spec> = [
     kind: "invariant",
     id: "N08-BEGIN-END-INSIDE",
     statement:
-      "What a device has looked up is not installed when an invalidation of it has begun since, and if it has ended as well.",
+      "What a device has looked up is not installed when an invalidation of it has begun since, even if it has ended as well.",
     source: `${m4}, by inference: invalidate_range_begin() "must clear all references in the range and stop the establishment of new references"`,
     premise: (world) => faultsOf(world).some(({ disturbed, stale }) => disturbed || stale),
     holds: (world) => faultsOf(world).every(({ stale }) => !stale),
