@@ -72,7 +72,7 @@ export const mirrorFault = Effect.fnUntraced(function* (device: MirrorDevice, wr
     const pfns = yield* hmmRangeFault(mm, iv, seq, range, write)
     yield* mmapReadUnlock(mm)
     if (pfns === "-EBUSY") continue
-    if (pfns === "-EFAULT") return false
+    if (pfns === "-EFAULT" || pfns === "-EPERM") return false
 
     yield* mutexLock(lock)
     if (yield* mmuIntervalReadRetry(iv, seq)) {

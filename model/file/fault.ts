@@ -1,8 +1,8 @@
 /** Faults in file mappings (mm/filemap.c: filemap_fault; mm/memory.c: do_fault). */
 import * as Effect from "effect/Effect"
 import { guardedStep, self, step } from "../../checker/program/index.ts"
-import { allocAnonFolio, type FaultResult, lockedVma } from "../mm/fault.ts"
-import { type Frame, folioOf, folioPut } from "../mm/folio.ts"
+import { allocAnonFolio, type FaultFlags, type FaultResult, lockedVma } from "../mm/fault.ts"
+import { type Frame, folioOf, folioPut, isFrozen } from "../mm/folio.ts"
 import { hasTable, type Mm, pageTableLock, tableOf } from "../mm/mm.ts"
 import { type Access, present } from "../mm/pte.ts"
 import { at, pagesOf } from "../mm/range.ts"
@@ -12,7 +12,7 @@ import { mostAccess, type Vma } from "../mm/vma.ts"
 import { areaOf } from "../mm/vmaMerge.ts"
 import { downRead, upRead } from "../sync/rwsem.ts"
 import { underLock } from "../sync/spinlock.ts"
-import { filemapAddFolio, type Inode, inodeOf, withinSize } from "./inode.ts"
+import { filemapAddFolio, filemapReadFolio, folioEndRead, type Inode, inodeOf, withinSize } from "./inode.ts"
 
 /** The file behind a page, which its VMA names. Within a step. */
 const backing = (mm: Mm, va: number): { readonly file: Inode; readonly vma: Vma } => {
@@ -24,9 +24,9 @@ const backing = (mm: Mm, va: number): { readonly file: Inode; readonly vma: Vma 
  * `do_cow_fault`: a private copy of a page of a file is mapped. The page for it is allocated, and the area given its
  * anon_vma, before the file is looked at.
  */
-export const cowFault = Effect.fnUntraced(function* (mm: Mm, va: number) {
-  const fresh = yield* allocAnonFolio(mm, va, "do_cow_fault: folio_prealloc")
-  if (fresh === null) return "OOM" as const
+export const cowFault = Effect.fnUntraced(function* (mm: Mm, va: number, flags: FaultFlags) {
+  const fresh = yield* allocAnonFolio(mm, va, flags, "do_cow_fault: folio_prealloc")
+  if (fresh === "OOM" || fresh === "RETRY") return fresh
   const { result, used } = yield* faultPage(mm, va, true, fresh)
   if (!used) yield* step("do_cow_fault: folio_put", [fresh.pfn], () => folioPut(mm.system.folios, fresh))
   return result
@@ -56,7 +56,7 @@ const doFaultAround = (mm: Mm, va: number): Effect.Effect<boolean> =>
       const cached = withinSize(file, vma.pgoff) ? at(file.cache, vma.pgoff).value : null
       if (cached === null || at(mm.pte, near).value !== null) continue
       const folio = folioOf(folios, cached)
-      if (folio.lock !== "") continue
+      if (folio.lock !== "" || !folio.uptodate || isFrozen(folios, cached)) continue
       folio.refcount++
       addFileRmap(folio)
       mm.rss.file++
@@ -66,7 +66,8 @@ const doFaultAround = (mm: Mm, va: number): Effect.Effect<boolean> =>
   })
 
 /**
- * `__do_fault` and `finish_fault`.
+ * `__do_fault` and `finish_fault`. Whether the OOM reaper is at work is asked before the page table's lock is taken: the
+ * reaper may begin, and be through with the page, before it is mapped.
  *
  * @param fresh the page for a private copy, if one is to be mapped
  * @returns also whether that page was used or, where somebody was faster, given back
@@ -74,17 +75,26 @@ const doFaultAround = (mm: Mm, va: number): Effect.Effect<boolean> =>
 const faultPage = Effect.fnUntraced(function* (mm: Mm, va: number, write: boolean, fresh: Frame | null) {
   const { system } = mm
   const { folios } = system
-  const found = yield* step("filemap_get_folio", [mm.name, va], () => {
+  const inCache = () => {
     const { file, vma } = backing(mm, va)
-    if (!withinSize(file, vma.pgoff)) return "SIGBUS"
-    const cached = at(file.cache, vma.pgoff).value
-    if (cached !== null) folioOf(folios, cached).refcount++
-    return { name: file.name, index: vma.pgoff, cached }
-  })
+    return file.cache[vma.pgoff]?.value ?? null
+  }
+  const found = yield* guardedStep(
+    "filemap_get_folio",
+    [mm.name, va],
+    () => !isFrozen(folios, inCache()),
+    () => {
+      const { file, vma } = backing(mm, va)
+      if (!withinSize(file, vma.pgoff)) return "SIGBUS"
+      const cached = inCache()
+      if (cached !== null) folioOf(folios, cached).refcount++
+      return { name: file.name, index: vma.pgoff, cached, shared: vma.shared }
+    },
+  )
   if (found === "SIGBUS") return unused(found)
-  const { name, index, cached } = found
+  const { name, index, cached, shared } = found
   const file = inodeOf(system, name)
-  if (cached === null) return unused(yield* filemapCreateFolio(system, file, index))
+  if (cached === null) return unused(yield* pageCacheRa(system, file, index))
 
   const locked = yield* lockFolio(system, file, cached, index)
   if (locked !== "locked") return unused(locked)
@@ -93,34 +103,48 @@ const faultPage = Effect.fnUntraced(function* (mm: Mm, va: number, write: boolea
       folioOf(folios, fresh).content = folioOf(folios, cached).content
     })
   }
+  const stable =
+    shared || (yield* step("finish_fault: check_stable_address_space", [mm.name, va], () => !mm.state.unstable))
+  if (!stable) {
+    yield* unlockPut(system, cached)
+    return unused("SIGBUS")
+  }
+  const sharedWrite = shared && write
+  if (sharedWrite && file.tracksDirty) {
+    yield* step("do_shared_fault: folio_unlock", [cached.pfn], () => {
+      folioOf(folios, cached).lock = ""
+    })
+    if (!(yield* doPageMkwrite(system, cached))) {
+      yield* step("do_shared_fault: folio_put", [cached.pfn], () => folioPut(folios, cached))
+      return unused("done")
+    }
+  }
   const mapped = yield* underLock(pageTableLock(mm, va), "finish_fault", [mm.name, va], () => {
     const pte = at(mm.pte, va)
     const { vma } = backing(mm, va)
-    const unstable = mm.state.unstable && !vma.shared
-    if (pte.value !== null || !hasTable(mm, va) || unstable) {
+    if (pte.value !== null || !hasTable(mm, va)) {
       if (fresh !== null) folioPut(folios, fresh)
-      return unstable ? "SIGBUS" : "lost"
+      return false
     }
     if (fresh === null) {
-      const folio = folioOf(folios, cached)
-      addFileRmap(folio)
+      addFileRmap(folioOf(folios, cached))
       mm.rss.file++
-      if (write) folio.dirty = true
       pte.value = present(cached, fileAccess(vma, file, write), { dirty: write })
     } else {
       addNewAnonRmap(folioOf(folios, fresh), vma)
       mm.rss.anon++
       pte.value = present(fresh, mostAccess(vma), { dirty: true })
     }
-    return "mapped"
+    return true
   })
-  if (mapped === "mapped" && fresh === null) {
+  if (mapped && sharedWrite) yield* faultDirtySharedPage(system, cached)
+  else if (mapped && fresh === null) {
     // The reference of the look-up is the entry's from now on.
     yield* step("folio_unlock", [cached.pfn], () => {
       folioOf(folios, cached).lock = ""
     })
   } else yield* unlockPut(system, cached)
-  const result: FaultResult = mapped === "SIGBUS" ? mapped : "done"
+  const result: FaultResult = "done"
   return { result, used: true }
 })
 
@@ -154,37 +178,55 @@ const lockFolio = (system: System, file: Inode, cached: Frame, index: number): E
     },
   )
 
-/** A page that is not cached is read in, kept from truncation by the invalidate lock; then the fault begins again. */
-const filemapCreateFolio = Effect.fnUntraced(function* (system: System, file: Inode, index: number) {
+/**
+ * `page_cache_ra_unbounded`: a page that is not cached is added to the cache, kept from truncation by the invalidate lock
+ * until it can be found there, locked, and read in; then the fault begins again.
+ */
+const pageCacheRa = Effect.fnUntraced(function* (system: System, file: Inode, index: number) {
   yield* downRead(file.invalidateLock, "filemap_invalidate_lock_shared", [file.name])
-  const added = yield* step("filemap_create_folio", [file.name, index], () => {
-    if (!withinSize(file, index) || at(file.cache, index).value !== null) return true
+  const added = yield* step("filemap_add_folio", [file.name, index], () => {
+    if (!withinSize(file, index) || at(file.cache, index).value !== null) return "cached"
     return filemapAddFolio(system, file, index)
   })
   yield* upRead(file.invalidateLock, "filemap_invalidate_unlock_shared", [file.name])
-  return added ? ("done" as const) : ("OOM" as const)
+  if (added === "cached") return "done" as const
+  if (added === null) return "OOM" as const
+  yield* step("filemap_read_folio", [added.pfn], () => filemapReadFolio(system, added))
+  yield* step("folio_end_read", [added.pfn], () => folioEndRead(system, added))
+  return "done" as const
 })
 
-const unlockPut = (system: System, frame: Frame): Effect.Effect<void> =>
+export const unlockPut = (system: System, frame: Frame): Effect.Effect<void> =>
   step("folio_unlock", [frame.pfn], () => {
     folioOf(system.folios, frame).lock = ""
     folioPut(system.folios, frame)
   })
 
 /**
- * `page_mkwrite`, a reference held: locks the folio, which is about to be stored to, unless it has left the file.
+ * `do_page_mkwrite`, a reference held: the file system (filemap_page_mkwrite) locks the folio, which is about to be
+ * stored to, and marks it dirty, unless it has left the file. Writeback does not keep it from that: only devices that
+ * need stable pages would have it wait.
  *
  * @returns whether it is locked
  */
-export const pageMkwrite = (system: System, frame: Frame): Effect.Effect<boolean> =>
+export const doPageMkwrite = (system: System, frame: Frame): Effect.Effect<boolean> =>
   guardedStep(
     "page_mkwrite",
     [frame.pfn],
     () => folioOf(system.folios, frame).lock === "",
     () => {
       const folio = folioOf(system.folios, frame)
-      if (folio.mapping === "" || folio.writeback) return false
+      if (folio.mapping === "") return false
       folio.lock = self()
+      folio.dirty = true
       return true
     },
   )
+
+/** `fault_dirty_shared_page`: the entry lets stores through, and the folio, still locked, is dirty; it is unlocked. */
+export const faultDirtySharedPage = (system: System, frame: Frame): Effect.Effect<void> =>
+  step("fault_dirty_shared_page", [frame.pfn], () => {
+    const folio = folioOf(system.folios, frame)
+    folio.dirty = true
+    folio.lock = ""
+  })

@@ -1,6 +1,17 @@
 /** Files: their size, what of them is cached (mm/filemap.c), and the locks that order faults against truncation. */
-import { assert, type Cell, cell, type Struct, struct } from "../../checker/program/index.ts"
-import { type Content, type Folio, type Frame, folioAlloc, folioOf, zeroes } from "../mm/folio.ts"
+import type * as Effect from "effect/Effect"
+import { assert, type Cell, cell, guardedStep, type Struct, self, struct } from "../../checker/program/index.ts"
+import {
+  type Content,
+  type Folio,
+  type Folios,
+  type Frame,
+  folioAlloc,
+  folioOf,
+  folioPut,
+  isFrozen,
+  zeroes,
+} from "../mm/folio.ts"
 import { at } from "../mm/range.ts"
 import type { System } from "../mm/system.ts"
 import { type Mutex, mutex } from "../sync/mutex.ts"
@@ -63,20 +74,43 @@ export const inodeOf = (of: System, name: string): Inode => {
 /** Whether the file has that page (`index < DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE)`). Within a step. */
 export const withinSize = (file: Inode, index: number): boolean => index < file.state.size
 
+/** What a page of a file holds: as it is cached, or, until it has been read in, as it is on the disk. Within a step or property. */
+export const contentInFile = (all: Folios, file: Inode, index: number): Content => {
+  const cached = at(file.cache, index).value
+  const folio = cached === null ? null : folioOf(all, cached)
+  return folio?.uptodate === true ? folio.content : at(file.disk, index).value
+}
+
 /**
- * `filemap_add_folio` and the read from the disk, under the invalidate lock: a fresh folio in the page cache, which
- * holds its one reference. False when there is no memory. Within a step.
+ * `filemap_add_folio`, under the invalidate lock: a fresh folio in the page cache, which refers to it as the caller
+ * does; locked, and nothing of the file in it yet. `null` when there is no memory. Within a step.
  */
-export const filemapAddFolio = (of: System, file: Inode, index: number): boolean => {
+export const filemapAddFolio = (of: System, file: Inode, index: number): Frame | null => {
   const frame = folioAlloc(of.folios, file.name)
-  if (frame === null) return false
+  if (frame === null) return null
   const folio = folioOf(of.folios, frame)
+  folio.refcount++
+  folio.lock = self()
+  folio.uptodate = false
   folio.mapping = file.name
   folio.offset = index
   folio.lru = true
-  folio.content = at(file.disk, index).value
   at(file.cache, index).value = frame
-  return true
+  return frame
+}
+
+/** `filemap_read_folio`: what is on the disk is in the page. Within a step. */
+export const filemapReadFolio = (of: System, frame: Frame): void => {
+  const folio = folioOf(of.folios, frame)
+  folio.content = at(inodeOf(of, folio.mapping).disk, folio.offset).value
+}
+
+/** `folio_end_read`: says so, and gives the page to whoever waits for it. Within a step. */
+export const folioEndRead = (of: System, frame: Frame): void => {
+  const folio = folioOf(of.folios, frame)
+  folio.uptodate = true
+  folio.lock = ""
+  folioPut(of.folios, frame)
 }
 
 /** `__filemap_remove_folio`, the folio locked: it leaves the page cache, whose reference stays with the caller. Within a step. */
@@ -86,4 +120,18 @@ export const filemapRemoveFolio = (of: System, folio: Folio): void => {
   assert(cached.value?.pfn === folio.index, `page ${folio.index} leaves a page cache that does not have it`)
   cached.value = null
   folio.mapping = ""
+}
+
+/** A reference to what is cached of a page of a file, under the caller's name; `null` where nothing is. */
+export const filemapGetFolio = (of: System, file: Inode, index: number, name: string): Effect.Effect<Frame | null> => {
+  const cached = at(file.cache, index)
+  return guardedStep(
+    name,
+    [file.name, index],
+    () => !isFrozen(of.folios, cached.value),
+    () => {
+      if (cached.value !== null) folioOf(of.folios, cached.value).refcount++
+      return cached.value
+    },
+  )
 }

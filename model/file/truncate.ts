@@ -10,7 +10,7 @@ import { type ZapDetails, zapPageRange } from "../mm/unmap.ts"
 import { notifierRange } from "../notifier/events.ts"
 import { mutexLock, mutexUnlock } from "../sync/mutex.ts"
 import { addReader, downWrite, upRead, upWrite } from "../sync/rwsem.ts"
-import { filemapRemoveFolio, type Inode } from "./inode.ts"
+import { filemapGetFolio, filemapRemoveFolio, type Inode } from "./inode.ts"
 
 /**
  * `ftruncate`: the size first, so that no fault brings a page back; then what is mapped, private copies too; then the
@@ -59,9 +59,9 @@ export const punchHole = Effect.fnUntraced(function* (system: System, file: Inod
   yield* mutexUnlock(file.lock)
 })
 
-/** The blocks go back to the file system: what is read there is zeroes. */
+/** `ext4_ext_remove_space`, or what another file system has: the blocks go back to it; what is read there is zeroes. */
 const freeBlocks = (file: Inode, range: Range): Effect.Effect<void> =>
-  step("truncate_setsize: free blocks", [file.name, range.start, range.end], () => {
+  step("ext4_ext_remove_space", [file.name, range.start, range.end], () => {
     for (const index of pagesOf(range)) at(file.disk, index).value = zeroes
   })
 
@@ -102,11 +102,7 @@ const placesIn = (system: System, file: Inode, range: Range): ReadonlyArray<Plac
 const truncateInodePages = Effect.fnUntraced(function* (system: System, file: Inode, range: Range) {
   const { folios } = system
   for (const index of pagesOf(range)) {
-    const frame = yield* step("find_lock_entries", [file.name, index], () => {
-      const cached = at(file.cache, index).value
-      if (cached !== null) folioOf(folios, cached).refcount++
-      return cached
-    })
+    const frame = yield* filemapGetFolio(system, file, index, "find_lock_entries")
     if (frame === null) continue
     const found = yield* lockForTruncation(system, file, frame)
     if (found === "gone") continue

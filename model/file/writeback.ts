@@ -11,16 +11,12 @@ import type { System } from "../mm/system.ts"
 import { notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/interval.ts"
 import { keep, release, underLock } from "../sync/spinlock.ts"
-import type { Inode } from "./inode.ts"
+import { filemapGetFolio, type Inode } from "./inode.ts"
 
 /** `write_cache_pages`, of one page: if it is dirty it is cleaned, write-protected wherever it is mapped, and written. */
 export const writeback = Effect.fnUntraced(function* (system: System, file: Inode, index: number) {
   const { folios } = system
-  const frame = yield* step("filemap_get_folios_tag", [file.name, index], () => {
-    const cached = at(file.cache, index).value
-    if (cached !== null) folioOf(folios, cached).refcount++
-    return cached
-  })
+  const frame = yield* filemapGetFolio(system, file, index, "filemap_get_folios_tag")
   if (frame === null) return
   const locked = yield* guardedStep(
     "folio_lock",

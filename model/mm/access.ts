@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import { enterLoop, self, step } from "../../checker/program/index.ts"
 import { Signal } from "../errno.ts"
-import { handleMmFault } from "./fault.ts"
+import { type FaultResult, handleMmFault } from "./fault.ts"
 import { type Content, folioOf, zeroes } from "./folio.ts"
 import { findVma, hasTable, type Mm, mmapReadLock, mmapReadUnlock, vmaEndRead, vmaLockOf } from "./mm.ts"
 import { at } from "./range.ts"
@@ -79,7 +79,7 @@ export const walk = (mm: Mm, va: number, write: boolean): TlbEntry | null => {
   return { page: pte.page, write: pte.access === "write", dirty: pte.dirty || write }
 }
 
-/** `exc_page_fault`: under the VMA's lock where that is to be had, else under `mmap_lock`. */
+/** `exc_page_fault`: under the VMA's lock where that is to be had and does, else under `mmap_lock`. */
 const excPageFault = Effect.fnUntraced(function* (mm: Mm, va: number, write: boolean) {
   const underVmaLock = yield* step("lock_vma_under_rcu", [mm.name, va], () => {
     const vma = findVma(mm, va)
@@ -89,9 +89,9 @@ const excPageFault = Effect.fnUntraced(function* (mm: Mm, va: number, write: boo
     return true
   })
   if (underVmaLock) {
-    const result = yield* handleMmFault(mm, va, { write })
+    const result = yield* handleMmFault(mm, va, { write, vmaLock: true })
     yield* vmaEndRead(mm, va)
-    return yield* faultError(result, va)
+    if (result !== "RETRY") return yield* faultError(result, va)
   }
   yield* mmapReadLock(mm)
   const allowed = yield* step("lock_mm_and_find_vma", [mm.name, va], () => {
@@ -104,7 +104,8 @@ const excPageFault = Effect.fnUntraced(function* (mm: Mm, va: number, write: boo
 })
 
 /** `mm_fault_error` */
-const faultError = (result: "done" | "SIGBUS" | "OOM" | "SIGSEGV", va: number): Effect.Effect<void, Signal> => {
-  if (result === "done") return Effect.void
+const faultError = (result: FaultResult | "SIGSEGV", va: number): Effect.Effect<void, Signal> => {
+  // Under mmap_lock no fault ends with RETRY here.
+  if (result === "done" || result === "RETRY") return Effect.void
   return Effect.fail(new Signal({ signal: result === "OOM" ? "SIGKILL" : result, va }))
 }

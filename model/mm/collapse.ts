@@ -215,30 +215,36 @@ const collapseCopy = Effect.fnUntraced(function* (mm: Mm, range: Range, fresh: R
   })
 })
 
-/** `collapse_pte_mapped_thp`: takes away the page table that maps a huge page of a file in small pieces. */
+/**
+ * `collapse_pte_mapped_thp`: takes away the page table that maps a huge page of a file in small pieces. It has
+ * `mmap_lock` for read only, and no VMA's lock (since commit 1043173eb5eb): faults, zaps and pins go on beside it, and
+ * may find the page table gone whenever they take its lock.
+ */
 const collapsePteMappedThp = Effect.fnUntraced(function* (mm: Mm, range: Range) {
   const { system } = mm
   const { start, end } = range
-  yield* mmapWriteLock(mm)
+  yield* mmapReadLock(mm)
   const found = yield* step("collapse_pte_mapped_thp", [mm.name, start], () => {
     const vma = findVma(mm, start)
     if (kindOf(mm, range) !== "file" || vma?.file == null) return null
+    mm.state.collapsers = [...mm.state.collapsers, self()].sort()
     return { file: vma.file, pgoff: vma.pgoff }
   })
-  if (found !== null) {
-    yield* vmaStartWrite(mm, range)
-    const huge = yield* filemapLockFolios(mm, found.file, found.pgoff, range)
-    if (huge !== null) {
-      yield* removeTable(mm, range, huge)
-      yield* step("collapse_pte_mapped_thp: folio_unlock", [mm.name, start, end], () => {
-        for (const frame of huge) {
-          folioOf(system.folios, frame).lock = ""
-          folioPut(system.folios, frame)
-        }
-      })
-    }
+  if (found === null) {
+    yield* mmapReadUnlock(mm)
+    return
   }
-  yield* mmapWriteUnlock(mm)
+  const huge = yield* filemapLockFolios(mm, found.file, found.pgoff, range)
+  const removed = huge === null ? null : yield* removeTable(mm, range, huge)
+  yield* step("collapse_pte_mapped_thp: folio_unlock", [mm.name, start, end], () => {
+    for (const frame of huge ?? []) {
+      folioOf(system.folios, frame).lock = ""
+      folioPut(system.folios, frame)
+    }
+    mm.state.collapsers = mm.state.collapsers.filter((name) => name !== self())
+  })
+  yield* mmapReadUnlock(mm)
+  if (removed !== null) yield* pteFreeDefer(mm, start, removed)
 })
 
 /** `filemap_lock_folio`: the huge page, locked, with a reference; `null` when the file has none there. */
@@ -271,7 +277,10 @@ const filemapLockFolios = (
 
 /**
  * The folio lock keeps new entries out; entries may still be copied on write, swapped or migrated until the window is
- * open and the lock held, so they are looked at twice.
+ * open and the lock held, so they are looked at twice. Between the last entry and the page table the lock is dropped
+ * (that of the upper level is the outer one).
+ *
+ * @returns the life of the page table that is over, or `null`
  */
 const removeTable = Effect.fnUntraced(function* (mm: Mm, range: Range, huge: ReadonlyArray<Frame>) {
   const { start, end } = range
@@ -279,25 +288,33 @@ const removeTable = Effect.fnUntraced(function* (mm: Mm, range: Range, huge: Rea
   const fits = yield* underLock(ptl, "collapse_pte_mapped_thp: check entries", [mm.name, start, end], () =>
     mapsOnly(mm, range, huge),
   )
-  if (!fits) return
+  if (!fits) return null
   const window = notifierRange("CLEAR", "collapse_pte_mapped_thp", range)
   yield* mmuNotifierInvalidateRangeStart(mm.subscriptions, window)
   const cleared = yield* underLock(ptl, "collapse_pte_mapped_thp: ptep_clear", [mm.name, start, end], () => {
     if (!hasTable(mm, start) || !mapsOnly(mm, range, huge)) return false
     for (const va of pagesOf(range)) clearEntry(mm, va)
-    keep(ptl)
     return true
   })
-  if (cleared) {
-    yield* step("pmdp_collapse_flush", [mm.name, start, end], () => {
-      tableOf(mm, start).state.linked = false
-      dropTranslations(mm, range)
-      release(ptl)
-    })
-  }
+  const removed = cleared ? yield* removeEmptyTable(mm, range) : null
   yield* mmuNotifierInvalidateRangeEnd(mm.subscriptions, window)
-  if (cleared) yield* pteFreeDefer(mm, start)
+  return removed
 })
+
+/** `pmdp_collapse_flush` of an empty page table, which stays one for those who walk without locks. */
+const removeEmptyTable = (mm: Mm, range: Range): Effect.Effect<number> =>
+  underLock(pageTableLock(mm, range.start), "pmdp_collapse_flush", [mm.name, range.start, range.end], () => {
+    const { state } = tableOf(mm, range.start)
+    assert(
+      pagesOf(range).every((va) => at(mm.pte, va).value === null),
+      `a page table of ${mm.name} is taken away with entries in it`,
+    )
+    state.linked = false
+    state.live = false
+    state.deferred = [...state.deferred, state.generation]
+    dropTranslations(mm, range)
+    return state.generation
+  })
 
 /** Whether the entries map the huge page's pieces and nothing else. Within a step. */
 const mapsOnly = (mm: Mm, range: Range, huge: ReadonlyArray<Frame>): boolean =>
@@ -322,13 +339,13 @@ const clearEntry = (mm: Mm, va: number): void => {
 }
 
 /** `pte_free_defer`: frees the page table once nobody who walks without locks can still be inside (an RCU grace period). */
-const pteFreeDefer = (mm: Mm, va: number): Effect.Effect<void> =>
+const pteFreeDefer = (mm: Mm, va: number, generation: number): Effect.Effect<void> =>
   guardedStep(
     "pte_free_defer",
-    [mm.name, va],
+    [mm.name, va, generation],
     () => mm.state.walkers.length === 0,
     () => {
       const { state } = tableOf(mm, va)
-      if (!state.linked) state.live = false
+      state.deferred = state.deferred.filter((life) => life !== generation)
     },
   )

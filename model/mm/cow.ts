@@ -1,12 +1,12 @@
 /** Breaking copy-on-write (mm/memory.c: do_wp_page, wp_page_copy). */
 import * as Effect from "effect/Effect"
 import { step } from "../../checker/program/index.ts"
-import { pageMkwrite } from "../file/fault.ts"
+import { doPageMkwrite, faultDirtySharedPage, unlockPut } from "../file/fault.ts"
 import { inodeOf } from "../file/inode.ts"
 import { notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/interval.ts"
 import { keep, release, type SpinLock, underLock } from "../sync/spinlock.ts"
-import { anonVmaPrepare, type FaultResult, lockedVma } from "./fault.ts"
+import { type FaultFlags, type FaultResult, lockedVma, vmfAnonPrepare } from "./fault.ts"
 import { type Folio, type Frame, folioAlloc, folioOf, folioPut } from "./folio.ts"
 import { type Mm, pageTableLock } from "./mm.ts"
 import { mappedPage, type Present, type Pte, present, pteSame } from "./pte.ts"
@@ -17,10 +17,10 @@ import { dropSecondaryTranslations, dropTranslations } from "./tlb.ts"
 import { mostAccess } from "./vma.ts"
 
 /**
- * `do_wp_page`: a store, or the wish of a reader to have the page to itself (`unshare`), met an entry that may not be
+ * `do_wp_page`: a store, or the wish of a reader to have the page to itself (FAULT_FLAG_UNSHARE), met an entry that may not be
  * written through. Shared mappings only learn of it; private ones reuse a page that is theirs alone, or copy it.
  */
-export const doWpPage = Effect.fnUntraced(function* (mm: Mm, va: number, orig: Pte, unshare: boolean) {
+export const doWpPage = Effect.fnUntraced(function* (mm: Mm, va: number, orig: Pte, flags: FaultFlags) {
   const { folios } = mm.system
   const ptl = pageTableLock(mm, va)
   const next = yield* underLock(ptl, "do_wp_page", [mm.name, va], () => {
@@ -39,7 +39,7 @@ export const doWpPage = Effect.fnUntraced(function* (mm: Mm, va: number, orig: P
     }
     if (isAnon(folio) && (folio.anonExclusive || canReuseAnonFolio(mm, orig.page))) {
       folio.anonExclusive = true
-      if (unshare) return "done"
+      if (flags.unshare === true) return "done"
       pte.value = { ...orig, access: mostAccess(vma), dirty: true, young: true }
       return upgraded(mm, ptl)
     }
@@ -49,7 +49,7 @@ export const doWpPage = Effect.fnUntraced(function* (mm: Mm, va: number, orig: P
   if (next === "upgraded") yield* flushUpgraded(mm, va)
   if (next === "done" || next === "upgraded") return "done" as const
   if (next === "shared" && orig?.kind === "present") return yield* wpPageShared(mm, va, orig)
-  return yield* wpPageCopy(mm, va, orig, unshare)
+  return yield* wpPageCopy(mm, va, orig, flags)
 })
 
 /**
@@ -87,39 +87,41 @@ const cacheReferences = (folio: Folio): number => (folio.swap === null ? 0 : 1)
 /** `wp_page_shared`: the file system hears of the first store to a clean page (`page_mkwrite`), the folio locked. */
 const wpPageShared = Effect.fnUntraced(function* (mm: Mm, va: number, orig: Present) {
   const { folios } = mm.system
-  const usable = yield* pageMkwrite(mm.system, orig.page)
+  const putPage = step("wp_page_shared: folio_put", [orig.page.pfn], () => folioPut(folios, orig.page))
+  if (!(yield* doPageMkwrite(mm.system, orig.page))) {
+    yield* putPage
+    return "done" as const
+  }
   const ptl = pageTableLock(mm, va)
   const finished = yield* underLock(ptl, "finish_mkwrite_fault", [mm.name, va], () => {
     const pte = at(mm.pte, va)
-    if (!usable || !pteSame(pte.value, orig)) return "done"
+    if (!pteSame(pte.value, orig)) return null
     pte.value = { ...orig, access: mostAccess(lockedVma(mm, va)), dirty: true, young: true }
     return upgraded(mm, ptl)
   })
   if (finished === "upgraded") yield* flushUpgraded(mm, va)
-  yield* step("fault_dirty_shared_page", [orig.page.pfn], () => {
-    const folio = folioOf(folios, orig.page)
-    if (usable) {
-      folio.dirty = true
-      folio.lock = ""
-    }
-    folioPut(folios, orig.page)
-  })
+  if (finished === null) {
+    yield* unlockPut(mm.system, orig.page)
+    return "done" as const
+  }
+  yield* faultDirtySharedPage(mm.system, orig.page)
+  yield* putPage
   return "done" as const
 })
 
 /** `wp_page_copy`: a fresh page with the same content takes the place of the old one. */
-const wpPageCopy = Effect.fnUntraced(function* (mm: Mm, va: number, orig: Pte, unshare: boolean) {
+const wpPageCopy = Effect.fnUntraced(function* (mm: Mm, va: number, orig: Pte, flags: FaultFlags) {
   const { folios, swap } = mm.system
   const old = mappedPage(orig)
   const ptl = pageTableLock(mm, va)
   const fresh = yield* step("wp_page_copy: folio_prealloc", [mm.name, va], () => {
-    anonVmaPrepare(mm, va)
-    const frame = folioAlloc(folios, mm.name)
-    if (frame !== null && old !== null) folioOf(folios, frame).content = folioOf(folios, old).content
-    if (frame === null && old !== null) folioPut(folios, old)
+    const frame = vmfAnonPrepare(mm, va, flags) ? (folioAlloc(folios, mm.name) ?? "OOM") : "RETRY"
+    if (old === null) return frame
+    if (frame === "OOM" || frame === "RETRY") folioPut(folios, old)
+    else folioOf(folios, frame).content = folioOf(folios, old).content
     return frame
   })
-  if (fresh === null) return "OOM" as const
+  if (fresh === "OOM" || fresh === "RETRY") return fresh
   const range = notifierRange("CLEAR", "wp_page_copy", { start: va, end: va + 1 })
   yield* mmuNotifierInvalidateRangeStart(mm.subscriptions, range)
 
@@ -134,6 +136,7 @@ const wpPageCopy = Effect.fnUntraced(function* (mm: Mm, va: number, orig: Pte, u
   if (same) {
     yield* step("wp_page_copy: set_pte_at", [mm.name, va], () => {
       const vma = lockedVma(mm, va)
+      const unshare = flags.unshare === true
       addNewAnonRmap(folioOf(folios, fresh), vma)
       at(mm.pte, va).value = present(fresh, unshare ? "read" : mostAccess(vma), { dirty: !unshare })
       if (old === null || !isAnon(folioOf(folios, old))) mm.rss.anon++

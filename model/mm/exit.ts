@@ -1,6 +1,6 @@
 /** The end of an address space (mm/mmap.c: exit_mmap). */
 import * as Effect from "effect/Effect"
-import { step } from "../../checker/program/index.ts"
+import { guardedStep, step } from "../../checker/program/index.ts"
 import { mmuNotifierRelease } from "../notifier/interval.ts"
 import { gatherTables, tlbFinishMmu, tlbGather } from "./gather.ts"
 import { changeVmas, type Mm, mmapReadLock, mmapReadUnlock, mmapWriteLock, mmapWriteUnlock } from "./mm.ts"
@@ -16,7 +16,9 @@ export const mmput = Effect.fnUntraced(function* (mm: Mm) {
     mm.state.users--
     return mm.state.users === 0
   })
-  if (last) yield* exitMmap(mm)
+  if (!last) return
+  yield* khugepagedExit(mm)
+  yield* exitMmap(mm)
 })
 
 /** The end of a process's last thread: its CPU leaves the address space, and its use of it is given back. */
@@ -26,6 +28,18 @@ export const exitMm = Effect.fnUntraced(function* (mm: Mm) {
   })
   yield* mmput(mm)
 })
+
+/**
+ * `khugepaged_exit`: whoever collapses page tables is waited for; who comes later finds that the address space has no
+ * user.
+ */
+const khugepagedExit = (mm: Mm): Effect.Effect<void> =>
+  guardedStep(
+    "khugepaged_exit",
+    [mm.name],
+    () => mm.state.collapsers.length === 0,
+    () => undefined,
+  )
 
 /** `exit_mmap`: nobody runs in the address space any more. */
 const exitMmap = Effect.fnUntraced(function* (mm: Mm) {
@@ -37,9 +51,12 @@ const exitMmap = Effect.fnUntraced(function* (mm: Mm) {
   const gather = tlbGather(mm)
   yield* unmapVmas(gather, whole, areas)
   yield* mmapReadUnlock(mm)
-  yield* mmapWriteLock(mm)
+  // The memory is given up: the OOM reaper has nothing to gain here any more.
   yield* step("exit_mmap: set_bit(MMF_OOM_SKIP)", [mm.name], () => {
     mm.state.oomSkip = true
+  })
+  yield* mmapWriteLock(mm)
+  yield* step("exit_mmap: mt_clear_in_rcu", [mm.name], () => {
     changeVmas(mm, whole, (vma) => ({ ...vma, detached: true }))
   })
   const tables = yield* freePgtables(mm, whole)

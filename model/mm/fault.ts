@@ -14,14 +14,15 @@ import { doSwapPage } from "./swapIn.ts"
 import { mostAccess, type Vma } from "./vma.ts"
 import { areaOf, giveAnonVma } from "./vmaMerge.ts"
 
-/** What a fault is for (FAULT_FLAG_WRITE, FAULT_FLAG_UNSHARE). */
+/** What a fault is for, and under which lock (FAULT_FLAG_WRITE, FAULT_FLAG_UNSHARE, FAULT_FLAG_VMA_LOCK). */
 export interface FaultFlags {
   readonly write: boolean
   readonly unshare?: boolean
+  readonly vmaLock?: boolean
 }
 
-/** `done` promises nothing about the entry: whoever faulted looks again. */
-export type FaultResult = "done" | "SIGBUS" | "OOM"
+/** `done` promises nothing about the entry: whoever faulted looks again. `RETRY`: it takes `mmap_lock`, not the VMA's. */
+export type FaultResult = "done" | "SIGBUS" | "OOM" | "RETRY"
 
 /** What `handle_pte_fault` finds, and what it therefore calls. */
 type Found =
@@ -46,11 +47,11 @@ export const handleMmFault = Effect.fnUntraced(function* (mm: Mm, va: number, fl
     case "__pte_alloc":
       return yield* pteAlloc(mm, va)
     case "do_anonymous_page":
-      return yield* doAnonymousPage(mm, va, flags.write)
+      return yield* doAnonymousPage(mm, va, flags)
     case "do_fault":
       return yield* fileFault(mm, va, flags.write)
     case "do_cow_fault":
-      return yield* cowFault(mm, va)
+      return yield* cowFault(mm, va, flags)
     case "do_swap_page":
       return yield* doSwapPage(mm, va, found.pte, flags.write)
     case "migration_entry_wait":
@@ -58,7 +59,7 @@ export const handleMmFault = Effect.fnUntraced(function* (mm: Mm, va: number, fl
     case "do_numa_page":
       return yield* doNumaPage(mm, va, found.pte)
     case "do_wp_page":
-      return yield* doWpPage(mm, va, found.pte, flags.unshare === true)
+      return yield* doWpPage(mm, va, found.pte, flags)
   }
 })
 
@@ -102,10 +103,10 @@ const pteAlloc = (mm: Mm, va: number): Effect.Effect<FaultResult> =>
   })
 
 /** `do_anonymous_page`: the zero page for a load, a fresh page for a store. */
-const doAnonymousPage = Effect.fnUntraced(function* (mm: Mm, va: number, write: boolean) {
+const doAnonymousPage = Effect.fnUntraced(function* (mm: Mm, va: number, flags: FaultFlags) {
   const { folios } = mm.system
-  const fresh = write ? yield* allocAnonFolio(mm, va, "alloc_anon_folio") : null
-  if (write && fresh === null) return "OOM" as const
+  const fresh = flags.write ? yield* allocAnonFolio(mm, va, flags, "alloc_anon_folio") : null
+  if (fresh === "OOM" || fresh === "RETRY") return fresh
   return yield* underLock(pageTableLock(mm, va), "do_anonymous_page", [mm.name, va], (): FaultResult => {
     const pte = at(mm.pte, va)
     const vma = lockedVma(mm, va)
@@ -125,17 +126,27 @@ const doAnonymousPage = Effect.fnUntraced(function* (mm: Mm, va: number, write: 
 
 /**
  * `vmf_anon_prepare` and `folio_prealloc`: the VMA gets its anon_vma, if it has none, and a fresh, zeroed page is
- * allocated and charged to the process; `null` when there is none.
+ * allocated and charged to the process; or what the fault comes to instead.
  */
-export const allocAnonFolio = (mm: Mm, va: number, name: string): Effect.Effect<Frame | null> =>
-  step(name, [mm.name, va], () => {
-    anonVmaPrepare(mm, va)
-    return folioAlloc(mm.system.folios, mm.name)
-  })
+export const allocAnonFolio = (
+  mm: Mm,
+  va: number,
+  flags: FaultFlags,
+  name: string,
+): Effect.Effect<Frame | "OOM" | "RETRY"> =>
+  step(name, [mm.name, va], () =>
+    vmfAnonPrepare(mm, va, flags) ? (folioAlloc(mm.system.folios, mm.name) ?? "OOM") : "RETRY",
+  )
 
-/** `__anon_vma_prepare`, for the whole area that the page is in. Within a step. */
-export const anonVmaPrepare = (mm: Mm, va: number): void => {
-  if (lockedVma(mm, va).anonVmas.length === 0) giveAnonVma(mm, areaOf(mm, va))
+/**
+ * `vmf_anon_prepare`, for the whole area that the page is in. It looks at the neighbours, which the VMA's lock does not
+ * keep where they are: false when `mmap_lock` is to be had only by waiting (mmap_read_trylock). Within a step.
+ */
+export const vmfAnonPrepare = (mm: Mm, va: number, { vmaLock }: FaultFlags): boolean => {
+  if (lockedVma(mm, va).anonVmas.length > 0) return true
+  if (vmaLock === true && mm.mmapLock.state.writer !== "") return false
+  giveAnonVma(mm, areaOf(mm, va))
+  return true
 }
 
 /** `do_numa_page`, where the page may stay: gives back the access that the VMA allows. */

@@ -9,7 +9,6 @@ import {
   type Slot,
   type Struct,
   self,
-  step,
   struct,
 } from "../../checker/program/index.ts"
 
@@ -39,6 +38,8 @@ export type FolioState = {
   mapping: string
   /** `folio->index`: where in its mapping, in pages. */
   offset: number
+  /** PG_uptodate: false of a page of a file that is being read in. */
+  uptodate: boolean
   /** PG_dirty */
   dirty: boolean
   /** PG_writeback */
@@ -75,6 +76,7 @@ const fresh: FolioState = {
   memcg: "",
   mapping: "",
   offset: 0,
+  uptodate: true,
   dirty: false,
   writeback: false,
   swapBacked: true,
@@ -135,12 +137,28 @@ const free = (all: Folios, folio: Folio): void => {
   all.arena.free(folio)
 }
 
-/** `folio_ref_freeze` and what follows: frees a folio whose references are exactly those expected. Within a step. */
+/** `folio_ref_freeze`: takes all references at once, if there are just those expected: nobody gets another. Within a step. */
 export const folioRefFreeze = (all: Folios, frame: Frame, expected: number): boolean => {
   const folio = folioOf(all, frame)
   if (folio.refcount !== expected) return false
   folio.refcount = 0
   return true
+}
+
+/** `folio_ref_unfreeze`: gives them back. Within a step. */
+export const folioRefUnfreeze = (all: Folios, frame: Frame, references: number): void => {
+  folioOf(all, frame).refcount = references
+}
+
+/** Whether who finds the folio in a cache gets no reference, and has to look again (`filemap_get_entry`). Within a step or guard. */
+export const isFrozen = (all: Folios, frame: Frame | null): boolean =>
+  frame !== null && folioOf(all, frame).refcount === 0
+
+/** `free_unref_folios`: frees a folio whose references were frozen. Within a step. */
+export const freeFrozen = (all: Folios, frame: Frame): void => {
+  const folio = folioOf(all, frame)
+  assert(folio.refcount === 0, `page ${folio.index} is freed with ${folio.refcount} references`)
+  free(all, folio)
 }
 
 /** `folio_try_get`: a reference to whatever now lies in the frame; `null` when it is free. Within a step. */
@@ -171,13 +189,6 @@ export const folioLock = (all: Folios, frame: Frame): Effect.Effect<void> =>
       folioOf(all, frame).lock = self()
     },
   )
-
-/** `folio_unlock` and `folio_put`, in this order, in one step. */
-export const folioUnlockPut = (all: Folios, frame: Frame): Effect.Effect<void> =>
-  step("folio_unlock", [frame.pfn], () => {
-    folioOf(all, frame).lock = ""
-    folioPut(all, frame)
-  })
 
 /** What became of the folio that a frame means, in words. */
 export const fateOf = (all: Folios, frame: Frame): string => {

@@ -175,7 +175,7 @@ const copyPresentPte = (parent: Mm, child: Mm, va: number, pte: Present, preallo
     sharePresentPte(parent, child, va, pte)
     return "copied"
   }
-  if (tryDupAnonRmap(folio)) {
+  if (tryDupAnonRmap(folio, parent)) {
     folio.refcount++
     return pte
   }

@@ -86,7 +86,11 @@ const checkVmaFlags = (system: System, vma: Vma, { write, longterm, force }: Gup
 const followPagePte = (mm: Mm, va: number, flags: GupFlags): UserPage | "fault" | "unshare" => {
   if (!hasTable(mm, va)) return "fault"
   const pte = at(mm.pte, va).value
-  if (pte?.kind === "zero") return flags.write ? "fault" : { frame: null, pinned: false }
+  if (pte?.kind === "zero") {
+    if (flags.write || (pte.access === "none" && flags.force !== true)) return "fault"
+    // It is not anonymous memory: a store of its owner replaces it.
+    return mustUnshareFile(findVma(mm, va)?.shared === false, flags) ? "unshare" : { frame: null, pinned: false }
+  }
   if (pte?.kind !== "present" || (pte.access === "none" && flags.force !== true)) return "fault"
   const folio = folioOf(mm.system.folios, pte.page)
   const vma = findVma(mm, va)
@@ -103,11 +107,12 @@ const followPagePte = (mm: Mm, va: number, flags: GupFlags): UserPage | "fault" 
  *
  * @param cow whether the area is private; who does not know says yes
  */
-export const mustUnshare = (folio: Folio, cow: boolean, { write, pin, longterm }: GupFlags): boolean => {
-  if (!pin || write) return false
-  if (isAnon(folio)) return !folio.anonExclusive
-  return longterm === true && cow
-}
+export const mustUnshare = (folio: Folio, cow: boolean, flags: GupFlags): boolean =>
+  isAnon(folio) ? flags.pin && !flags.write && !folio.anonExclusive : mustUnshareFile(cow, flags)
+
+/** The same of what is not anonymous memory: only pins for good are to see what is stored later. */
+const mustUnshareFile = (cow: boolean, { write, pin, longterm }: GupFlags): boolean =>
+  pin && !write && longterm === true && cow
 
 /** `try_grab_folio`. Within a step. */
 export const grab = (folio: Folio, pin: boolean): void => {

@@ -2,9 +2,9 @@
 import * as Effect from "effect/Effect"
 import { assert, self, step } from "../../checker/program/index.ts"
 import { Errno } from "../errno.ts"
-import { type Folio, folioOf, folioTryGet } from "./folio.ts"
-import { type GupFlags, getUserPages, how, mustUnshare, putUserPage, type UserPage, ungrab } from "./gup.ts"
-import { type Mm, tableOf } from "./mm.ts"
+import { type Folio, folioOf, folioPut, folioTryGet } from "./folio.ts"
+import { type GupFlags, getUserPages, how, mustUnshare, type UserPage, ungrab } from "./gup.ts"
+import { isTable, type Mm, tableOf } from "./mm.ts"
 import { isWritable, mappedPage, type Pte, pteSame } from "./pte.ts"
 import { at } from "./range.ts"
 import { isAnon } from "./rmap.ts"
@@ -23,7 +23,6 @@ export const getUserPagesFast = Effect.fnUntraced(function* (mm: Mm, va: number,
 
 /** `gup_fast`; `null` when the slow path has to do it. */
 const gupFast = Effect.fnUntraced(function* (mm: Mm, va: number, flags: GupFlags) {
-  const { folios } = mm.system
   const seq = yield* step("gup_fast: local_irq_save", [mm.name], () => {
     if (flags.pin) mm.state.hasPinned = true
     if (flags.pin && mm.state.writeProtectSeq % 2 === 1) return null
@@ -38,15 +37,8 @@ const gupFast = Effect.fnUntraced(function* (mm: Mm, va: number, flags: GupFlags
     ungrab(mm.system, page.frame, flags.pin)
     return false
   })
-  if (page === null || !kept) return null
-  if (flags.longterm === true && page.frame !== null && folios.movable.has(page.frame.pfn)) {
-    yield* putUserPage(mm.system, page)
-    return null
-  }
-  return page
+  return kept ? page : null
 })
-
-const zeroPage: UserPage = { frame: null, pinned: false }
 
 /** `gup_fast_pte_range`, of one entry: a reference first, then a second look at what led to it. */
 const gupFastPte = Effect.fnUntraced(function* (mm: Mm, va: number, flags: GupFlags) {
@@ -55,13 +47,11 @@ const gupFastPte = Effect.fnUntraced(function* (mm: Mm, va: number, flags: GupFl
   const pmd = yield* step("gup_fast_pmd_range", [mm.name, va], () => (table.linked ? table.generation : null))
   if (pmd === null) return null
   const pte = yield* step("gup_fast_pte_range: ptep_get_lockless", [mm.name, va], (): Pte => {
-    assert(
-      table.live && table.generation === pmd,
-      `a walker without locks reads a page table of ${mm.name} after it was freed`,
-    )
-    return at(mm.pte, va).value
+    assert(isTable(tableOf(mm, va), pmd), `a walker without locks reads a page table of ${mm.name} after it was freed`)
+    // Those that are left to walkers without locks are empty.
+    return table.generation === pmd ? at(mm.pte, va).value : null
   })
-  if (pte?.kind === "zero" && !flags.write && pte.access !== "none") return zeroPage
+  // The entry of the zero page is special (pte_special): it is for the slow path.
   const mapped = mappedPage(pte)
   if (pte?.kind !== "present" || mapped === null || pte.access === "none" || (flags.write && !isWritable(pte))) {
     return null
@@ -69,6 +59,10 @@ const gupFastPte = Effect.fnUntraced(function* (mm: Mm, va: number, flags: GupFl
   const frame = yield* step("gup_fast_pte_range: try_grab_folio_fast", [mapped.pfn], () => {
     // The frame may meanwhile belong to somebody else, or to nobody.
     const got = folioTryGet(folios, mapped.pfn)
+    if (got !== null && flags.pin && flags.longterm === true && folios.movable.has(got.pfn)) {
+      folioPut(folios, got)
+      return null
+    }
     if (got !== null && flags.pin) folioOf(folios, got).pincount++
     return got
   })

@@ -4,10 +4,10 @@ import { step } from "../../checker/program/index.ts"
 import { Errno } from "../errno.ts"
 import { notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/interval.ts"
-import { underLock } from "../sync/spinlock.ts"
+import { underFlushedLock } from "./batchedFlush.ts"
 import { folioOf } from "./folio.ts"
 import { gatherEntry, owesFlush, tlbFinishMmu, tlbGather } from "./gather.ts"
-import { findVma, type Mm, mmapReadLock, mmapReadUnlock, pageTableLock } from "./mm.ts"
+import { findVma, type Mm, mmapReadLock, mmapReadUnlock } from "./mm.ts"
 import { at, isWithin, pagesOf, type Range } from "./range.ts"
 import { pageoutPage } from "./reclaim.ts"
 import { isAnon } from "./rmap.ts"
@@ -71,9 +71,7 @@ const madviseFree = Effect.fnUntraced(function* (mm: Mm, area: Range) {
   const window = notifierRange("CLEAR", "madvise_free_single_vma", area)
   yield* mmuNotifierInvalidateRangeStart(mm.subscriptions, window)
   for (const va of pagesOf(area)) {
-    const cleaned = yield* underLock(pageTableLock(mm, va), "madvise_free_pte_range", [mm.name, va], () =>
-      freePte(mm, va),
-    )
+    const cleaned = yield* underFlushedLock(mm, va, "madvise_free_pte_range", [mm.name, va], () => freePte(mm, va))
     if (cleaned) gatherEntry(gather, va)
   }
   yield* mmuNotifierInvalidateRangeEnd(mm.subscriptions, window)
@@ -110,7 +108,7 @@ const freePte = (mm: Mm, va: number): boolean => {
 const madviseCold = Effect.fnUntraced(function* (mm: Mm, area: Range) {
   const gather = tlbGather(mm)
   for (const va of pagesOf(area)) {
-    const aged = yield* underLock(pageTableLock(mm, va), "madvise_cold_or_pageout_pte_range", [mm.name, va], () => {
+    const aged = yield* underFlushedLock(mm, va, "madvise_cold_or_pageout_pte_range", [mm.name, va], () => {
       const cell = at(mm.pte, va)
       const pte = cell.value
       if (pte?.kind !== "present" || !pte.young) return false

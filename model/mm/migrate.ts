@@ -1,24 +1,22 @@
 /** Moving pages within system memory (mm/migrate.c: migrate_pages; mm/rmap.c: try_to_migrate_one). */
 import * as Effect from "effect/Effect"
-import { step } from "../../checker/program/index.ts"
+import { guardedStep, step } from "../../checker/program/index.ts"
 import { inodeOf } from "../file/inode.ts"
 import { notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/interval.ts"
-import { keep, release, underLock } from "../sync/spinlock.ts"
+import { release, underLock } from "../sync/spinlock.ts"
+import { tryToUnmapFlush, type UnmapBatch, unmapBatch } from "./batchedFlush.ts"
 import { type Folio, type Frame, folioAlloc, folioLock, folioOf, folioPut, frameOf, type Zone } from "./folio.ts"
 import { findVma, type Mm, pageTableLock } from "./mm.ts"
 import { isWritable, present } from "./pte.ts"
 import { at } from "./range.ts"
-import { clearMapping, isolateFolio } from "./reclaim.ts"
+import { clearOrDefer, isolateFolio } from "./reclaim.ts"
 import { isAnon, isCached, removeRmap, rmapWalk, tryShareAnonRmap } from "./rmap.ts"
 import { slotOf } from "./swap.ts"
 import type { System } from "./system.ts"
 import { mostAccess } from "./vma.ts"
 
-/** What became of a page that was to be moved. */
-export type Migrated = "moved" | "-EAGAIN" | "-ENOMEM" | "nothing"
-
-/** `migrate_pages` of the page that is mapped at an address, as compaction does it. */
+/** `migrate_pages` of the page that is mapped at an address, as compaction does it. Returns what became of the page. */
 export const migratePage = Effect.fnUntraced(function* (mm: Mm, va: number) {
   const frame = yield* step("isolate_migratepages_block", [mm.name, va], () => isolateFolio(mm, va))
   if (frame === null) return "nothing" as const
@@ -33,20 +31,25 @@ export const migratePage = Effect.fnUntraced(function* (mm: Mm, va: number) {
 export const migrateFolios = Effect.fnUntraced(function* (system: System, src: Frame, zone: Zone = "any") {
   const { folios } = system
   yield* folioLock(folios, src)
-  const dst = yield* step("alloc_migration_target", [src.pfn], () => {
-    const source = folioOf(folios, src)
-    const frame = folioAlloc(folios, source.memcg, zone)
-    if (frame !== null) folioOf(folios, frame).lock = source.lock
-    return frame
-  })
-  if (dst === null) {
+  const dst = yield* allocTarget(system, src, zone)
+  if (dst === "-ENOMEM" || dst === "-EBUSY") {
     yield* migrateFolioDone(system, src)
-    return "-ENOMEM" as const
+    return dst
   }
-  yield* rmapWalk(system, src, (mm, va) => tryToMigrateOne(mm, va, src))
+  const batch = unmapBatch()
+  yield* rmapWalk(system, src, (mm, va) => tryToMigrateOne(mm, va, src, batch))
+  const unmapped = yield* step("migrate_folio_unmap", [src.pfn], () => folioOf(folios, src).mapcount === 0)
+  if (!unmapped) {
+    yield* rmapWalk(system, src, (mm, va) => removeMigrationPte(mm, va, src, src))
+    yield* tryToUnmapFlush(batch, src.pfn)
+    yield* migrateFolioDone(system, src)
+    yield* migrateFolioUndoDst(system, dst)
+    return "-EAGAIN" as const
+  }
+  yield* tryToUnmapFlush(batch, src.pfn)
   const copied = yield* step("migrate_folio_move", [src.pfn, dst.pfn], () => {
     const source = folioOf(folios, src)
-    if (source.mapcount > 0 || source.writeback || source.refcount !== expectedRefs(source)) return false
+    if (source.refcount !== expectedRefs(source)) return false
     folioOf(folios, dst).content = source.content
     return true
   })
@@ -61,14 +64,35 @@ export const migrateFolios = Effect.fnUntraced(function* (system: System, src: F
   const target = moved ? dst : src
   yield* rmapWalk(system, target, (mm, va) => removeMigrationPte(mm, va, src, target))
   yield* migrateFolioDone(system, src)
-  yield* step("folio_putback_lru", [dst.pfn], () => {
-    const folio = folioOf(folios, dst)
-    folio.lock = ""
-    folio.lru = moved
-    folioPut(folios, dst)
-  })
+  if (moved) {
+    yield* step("folio_putback_lru", [dst.pfn], () => {
+      const folio = folioOf(folios, dst)
+      folio.lock = ""
+      folio.lru = true
+      folioPut(folios, dst)
+    })
+  } else yield* migrateFolioUndoDst(system, dst)
   return moved ? ("moved" as const) : ("-EAGAIN" as const)
 })
+
+/**
+ * `alloc_migration_target`, and the look at writeback that `migrate_folio_unmap` begins with: with the folio locked none
+ * begins any more. Who moves a page to pin it waits (MIGRATE_SYNC), compaction lets it be.
+ */
+const allocTarget = ({ folios }: System, src: Frame, zone: Zone): Effect.Effect<Frame | "-ENOMEM" | "-EBUSY"> =>
+  guardedStep(
+    "alloc_migration_target",
+    [src.pfn],
+    () => zone === "any" || !folioOf(folios, src).writeback,
+    () => {
+      const source = folioOf(folios, src)
+      if (source.writeback) return "-EBUSY"
+      const frame = folioAlloc(folios, source.memcg, zone)
+      if (frame === null) return "-ENOMEM"
+      folioOf(folios, frame).lock = source.lock
+      return frame
+    },
+  )
 
 /** `folio_expected_ref_count`, of an unmapped folio that is isolated. */
 const expectedRefs = (folio: Folio): number => (isCached(folio) ? 2 : 1)
@@ -102,17 +126,20 @@ const migrateFolioDone = (system: System, src: Frame): Effect.Effect<void> =>
     folioPut(system.folios, src)
   })
 
+/** `migrate_folio_undo_dst`: the new folio is not needed. */
+const migrateFolioUndoDst = (system: System, dst: Frame): Effect.Effect<void> =>
+  step("migrate_folio_undo_dst", [dst.pfn], () => {
+    folioOf(system.folios, dst).lock = ""
+    folioPut(system.folios, dst)
+  })
+
 /** `try_to_migrate_one`: replaces the entry by one that makes whoever meets it wait for the folio's lock. */
-const tryToMigrateOne = Effect.fnUntraced(function* (mm: Mm, va: number, frame: Frame) {
+const tryToMigrateOne = Effect.fnUntraced(function* (mm: Mm, va: number, frame: Frame, batch: UnmapBatch) {
   const { folios } = mm.system
   const ptl = pageTableLock(mm, va)
   const window = notifierRange("CLEAR", "try_to_migrate_one", { start: va, end: va + 1 })
   yield* mmuNotifierInvalidateRangeStart(mm.subscriptions, window)
-  const taken = yield* underLock(ptl, "try_to_migrate_one: ptep_clear_flush", [mm.name, va], () => {
-    const cleared = clearMapping(mm, va, frame)
-    if (cleared !== null) keep(ptl)
-    return cleared
-  })
+  const taken = yield* clearOrDefer(mm, va, frame, "try_to_migrate_one", batch)
   if (taken !== null) {
     yield* step("try_to_migrate_one: set_migration_pte", [mm.name, va], () => {
       release(ptl)

@@ -20,6 +20,8 @@ export interface PageTable {
     live: boolean
     /** Counts its lives: what a walker without locks holds may belong to an earlier one. */
     generation: number
+    /** Earlier lives that are over, but whose memory stays a page table's, an empty one, for those inside (pte_free_defer). */
+    deferred: ReadonlyArray<number>
   }>
   /** The lock of its entries. */
   readonly lock: SpinLock
@@ -49,8 +51,12 @@ export interface Mm {
     writeProtectSeq: number
     /** Who has cleared entries and still owes the flush of the TLBs (`tlb_flush_pending` counts them). */
     gathers: ReadonlyArray<string>
+    /** `tlb_flush_batched`: pages whose entries were cleared with the flush put off, since it was last made sure of. */
+    flushBatched: ReadonlyArray<number>
     /** Who walks the page tables without locks, interrupts off. */
     walkers: ReadonlyArray<string>
+    /** Who takes page tables away with no more than a read lock (khugepaged): the end of the address space waits for them. */
+    collapsers: ReadonlyArray<string>
   }>
   /** MM_ANONPAGES, MM_FILEPAGES and MM_SHMEMPAGES together, MM_SWAPENTS: in pages. */
   readonly rss: Struct<{ anon: number; file: number; swap: number }>
@@ -73,8 +79,9 @@ export const addressSpace = (
 ): Mm => {
   const all = pagesOf({ start: 0, end: pages })
   const none: ReadonlyArray<string> = []
+  const noPages: ReadonlyArray<number> = []
   const tables = Array.from({ length: Math.ceil(pages / of.pagesPerTable) }, (_, i) => ({
-    state: struct(`${name}.table${i}`, { linked: users === 1, live: users === 1, generation: 0 }),
+    state: struct(`${name}.table${i}`, { linked: users === 1, live: users === 1, generation: 0, deferred: noPages }),
     lock: spinLock(`${name}.ptl${i}`),
   }))
   const mm: Mm = {
@@ -93,7 +100,9 @@ export const addressSpace = (
       hasPinned: false,
       writeProtectSeq: 0,
       gathers: none,
+      flushBatched: noPages,
       walkers: none,
+      collapsers: none,
     }),
     rss: struct(`${name}.rss`, { anon: 0, file: 0, swap: 0 }),
     tlbs: new Map(cpus.map((cpu) => [cpu, tlb(`${name}.${cpu}`, all)])),
@@ -117,6 +126,10 @@ export const pageTableLock = (mm: Mm, va: number): SpinLock => tableOf(mm, va).l
 
 /** Whether there is a page table for the page (`!pmd_none`). */
 export const hasTable = (mm: Mm, va: number): boolean => tableOf(mm, va).state.linked
+
+/** Whether the memory of that life of a page table is a page table's still. Within a step or property. */
+export const isTable = ({ state }: PageTable, generation: number): boolean =>
+  (state.live && state.generation === generation) || state.deferred.includes(generation)
 
 /** `mmap_read_lock` */
 export const mmapReadLock = (mm: Mm): Effect.Effect<void> => downRead(mm.mmapLock, "mmap_read_lock", [mm.name])

@@ -5,6 +5,7 @@ import { Errno } from "../errno.ts"
 import { notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/interval.ts"
 import { isFree, keep, release, underLock } from "../sync/spinlock.ts"
+import { flushBatchedPending, flushed } from "./batchedFlush.ts"
 import { gatherTables, tlbFinishMmu, tlbGather } from "./gather.ts"
 import {
   findVma,
@@ -20,7 +21,7 @@ import { freePgtables, tlbRemoveTables } from "./pageTable.ts"
 import { at, isWithin, overlaps, pagesOf, type Range } from "./range.ts"
 import { canChangeTrees, dropRmapLocks, takeRmapLocks } from "./rmap.ts"
 import { dropTranslations } from "./tlb.ts"
-import { detachVmas, unmapVmas } from "./unmap.ts"
+import { detachVmas, doVmiMunmapUnlock, unmapVmas } from "./unmap.ts"
 import { areasIn } from "./vma.ts"
 import { areaOf, vmaMerge } from "./vmaMerge.ts"
 
@@ -52,14 +53,15 @@ export const mremap = Effect.fnUntraced(function* (mm: Mm, old: Range, pages: nu
     if (!isWithin(mm.pages, target) || overlaps(old, target)) return yield* fail("EINVAL")
   }
   yield* mmapWriteLock(mm)
-  const error =
+  const result =
     to === undefined
       ? yield* mremapAt(mm, old, pages)
       : pages === old.end - old.start
         ? yield* remapMove(mm, old, to)
         : yield* mremapTo(mm, old, pages, to)
+  if (result === "unlocked") return
   yield* mmapWriteUnlock(mm)
-  if (error !== null) return yield* fail(error)
+  if (result !== null) return yield* fail(result)
 })
 
 type MremapError = "EINVAL" | "EFAULT" | "ENOMEM"
@@ -79,7 +81,7 @@ const remapMove = Effect.fnUntraced(function* (mm: Mm, old: Range, to: number) {
   return null
 })
 
-/** `mremap_at`: shrinks, over areas and holes, or grows one area. */
+/** `mremap_at`: shrinks, over areas and holes, in which `mmap_lock` is given back as by munmap; or grows one area. */
 const mremapAt = Effect.fnUntraced(function* (mm: Mm, old: Range, pages: number) {
   const end = old.start + pages
   const error = yield* step("check_prep_vma", [mm.name, old.start, old.end], (): MremapError | null => {
@@ -91,8 +93,11 @@ const mremapAt = Effect.fnUntraced(function* (mm: Mm, old: Range, pages: number)
     return areaOf(mm, old.start).end === old.end && end <= mm.pages && isFree ? null : "ENOMEM"
   })
   if (error !== null) return error
-  if (end < old.end) yield* doMunmap(mm, { start: end, end: old.end })
-  else yield* expandVma(mm, old, { start: old.end, end })
+  if (end < old.end) {
+    yield* doVmiMunmapUnlock(mm, { start: end, end: old.end })
+    return "unlocked" as const
+  }
+  yield* expandVma(mm, old, { start: old.end, end })
   return null
 })
 
@@ -193,28 +198,36 @@ const moveLocked = Effect.fnUntraced(function* (mm: Mm, from: number, to: number
     return true
   })
   if (!found) return
-  yield* guardedStep(
+  const ready = yield* guardedStep(
     "move_ptes",
     [mm.name, from, to],
     () => newLock === oldLock || isFree(newLock),
     () => {
       keep(newLock)
-      const { state } = tableOf(mm, to)
-      if (!state.linked) {
-        state.linked = true
-        state.live = true
-        state.generation++
-      }
-      const pte = at(mm.pte, from)
-      at(mm.pte, to).value = pte.value
-      pte.value = null
+      if (flushBatchedPending(mm)) return flushed
+      moveEntry(mm, from, to)
+      return "moved"
     },
   )
-  yield* step("move_ptes: flush_tlb_range", [mm.name, from, from + 1], () =>
-    dropTranslations(mm, { start: from, end: from + 1 }),
-  )
+  if (ready === flushed) yield* step("move_ptes", [mm.name, from, to], () => moveEntry(mm, from, to))
+  yield* step("move_ptes: flush_tlb_range", [mm.name, from, from + 1], () => {
+    const moved = at(mm.pte, to).value
+    if (moved?.kind === "present" || moved?.kind === "zero") dropTranslations(mm, { start: from, end: from + 1 })
+  })
   yield* step("pte_unmap_unlock", [mm.name, from, to], () => {
     release(newLock)
     release(oldLock)
   })
 })
+
+const moveEntry = (mm: Mm, from: number, to: number): void => {
+  const { state } = tableOf(mm, to)
+  if (!state.linked) {
+    state.linked = true
+    state.live = true
+    state.generation++
+  }
+  const pte = at(mm.pte, from)
+  at(mm.pte, to).value = pte.value
+  pte.value = null
+}

@@ -12,7 +12,7 @@ import { areasIn } from "./vma.ts"
 const attempts = 2
 
 /**
- * `oom_reap_task`: unmaps what is private to the process, never waiting: neither for `mmap_lock` nor for a notifier.
+ * `oom_reap_task`: unmaps what is private to the process, locked or not, never waiting: neither for `mmap_lock` nor for a notifier.
  *
  * @returns whether it got through
  */
@@ -35,7 +35,7 @@ const oomReapTaskMm = Effect.fnUntraced(function* (mm: Mm) {
     mm.state.unstable = true
     const reapable = (va: number) => {
       const vma = findVma(mm, va)
-      return vma !== null && !vma.locked && !vma.shared ? vma : null
+      return vma !== null && !vma.shared ? vma : null
     }
     return areasIn(reapable, { start: 0, end: mm.pages })
   })

@@ -4,9 +4,10 @@ import { step } from "../../checker/program/index.ts"
 import { Errno } from "../errno.ts"
 import { type NotifierCaller, type NotifierRange, notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/interval.ts"
-import { keep, release, underLock } from "../sync/spinlock.ts"
+import { keep, release } from "../sync/spinlock.ts"
+import { underFlushedLock } from "./batchedFlush.ts"
 import { folioOf, maybePinned } from "./folio.ts"
-import { gatherEntry, owesFlush, tlbFinishMmu, tlbGather } from "./gather.ts"
+import { type Gather, gatherEntry, owesFlush, tlbEndVma, tlbFinishMmu, tlbGather } from "./gather.ts"
 import {
   changeVmas,
   findVma,
@@ -26,7 +27,9 @@ import { areasIn, mostAccess, type Protection, type Vma } from "./vma.ts"
 import { vmaMerge } from "./vmaMerge.ts"
 
 /**
- * `mprotect`. Where nothing is mapped it stops, with what came before changed; without pages there is nothing to do.
+ * `mprotect`. Where nothing is mapped it stops, with what came before changed; without pages there is nothing to do, and
+ * nothing in areas that have that protection. All areas share one gather: what was taken from one of them may last in
+ * the TLBs until the last one is done.
  *
  * @throws Errno ENOMEM where the range has pages that are not mapped, or lie beyond the address space
  */
@@ -37,19 +40,22 @@ export const mprotect = Effect.fnUntraced(function* (mm: Mm, range: Range, prot:
   yield* mmapWriteLock(mm)
   const areas = yield* step("mprotect_fixup", [mm.name, range.start, range.end, prot], () => {
     const hole = pagesOf(inside).find((va) => findVma(mm, va) === null) ?? inside.end
-    return areasIn((va) => findVma(mm, va), { start: range.start, end: hole })
+    const found = areasIn((va) => findVma(mm, va), { start: range.start, end: hole })
+    return found.map((area) => ({ ...area, changes: vmaOf(mm, area.start).prot !== prot }))
   })
-  for (const area of areas) {
+  const reached = areas.at(-1)?.end ?? range.start
+  const gather = tlbGather(mm)
+  for (const { changes, ...area } of areas) {
+    if (!changes) continue
     yield* vmaStartWrite(mm, area)
     yield* step("vma_set_page_prot", [mm.name, area.start, area.end, prot], () => {
-      if (vmaOf(mm, area.start).prot === prot) return
       changeVmas(mm, area, (vma) => ({ ...vma, prot, accounted: accountedAs(vma, prot) }))
       vmaMerge(mm, area)
     })
-    yield* changeProtection(mm, area, "change_protection", (va) => mostAccess(vmaOf(mm, va)))
+    yield* changeProtection(gather, area, "change_protection", (va) => mostAccess(vmaOf(mm, va)))
   }
+  if (areas.length > 0) yield* tlbFinishMmu(gather, { start: range.start, end: reached })
   yield* mmapWriteUnlock(mm)
-  const reached = areas.at(-1)?.end ?? range.start
   if (reached < range.end) return yield* new Errno({ call: "mprotect", errno: "ENOMEM" })
 })
 
@@ -74,27 +80,30 @@ export const changeProtNuma = Effect.fnUntraced(function* (mm: Mm, range: Range)
   const areas = yield* step("task_numa_work", [mm.name, range.start, range.end], () =>
     areasIn((va) => findVma(mm, va), range),
   )
-  for (const area of areas)
-    yield* changeProtection(mm, area, "change_prot_numa", (va, pte) => {
+  for (const area of areas) {
+    const gather = tlbGather(mm)
+    yield* changeProtection(gather, area, "change_prot_numa", (va, pte) => {
       const folio = folioOf(mm.system.folios, pte.page)
       const shared = !vmaOf(mm, va).shared && (maybePinned(folio) || folio.mapcount !== 1)
       return shared ? pte.access : "none"
     })
+    yield* tlbFinishMmu(gather, area)
+  }
   yield* mmapReadUnlock(mm)
 })
 
 /**
  * `change_protection`: gives the entries of a range the access that is said. The notifier hears of it when the first
  * entry is found. Every entry is taken away from the hardware before it is put back changed, so that no dirty bit is
- * lost.
+ * lost. The caller flushes what was gathered.
  */
 const changeProtection = Effect.fnUntraced(function* (
-  mm: Mm,
+  gather: Gather,
   area: Range,
   by: NotifierCaller,
   accessOf: (va: number, pte: Present) => Access,
 ) {
-  const gather = tlbGather(mm)
+  const { mm } = gather
   let window: NotifierRange | null = null
   for (const va of pagesOf(area)) {
     if (window === null) {
@@ -104,7 +113,7 @@ const changeProtection = Effect.fnUntraced(function* (
       yield* mmuNotifierInvalidateRangeStart(mm.subscriptions, window)
     }
     const ptl = pageTableLock(mm, va)
-    const taken = yield* underLock(ptl, "ptep_modify_prot_start", [mm.name, va], () => {
+    const taken = yield* underFlushedLock(mm, va, "ptep_modify_prot_start", [mm.name, va], () => {
       const cell = at(mm.pte, va)
       const pte = cell.value
       if (pte?.kind === "migration" && pte.mode === "write" && mostAccess(vmaOf(mm, va)) !== "write") {
@@ -138,7 +147,7 @@ const changeProtection = Effect.fnUntraced(function* (
     })
   }
   if (window !== null) yield* mmuNotifierInvalidateRangeEnd(mm.subscriptions, window)
-  yield* tlbFinishMmu(gather, area)
+  yield* tlbEndVma(gather)
 })
 
 /** `can_change_pte_writable`: an anonymous page must be exclusive; a file must have heard of the page's first store. */

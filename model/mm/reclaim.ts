@@ -5,12 +5,32 @@ import { filemapRemoveFolio, inodeOf } from "../file/inode.ts"
 import { notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/interval.ts"
 import { keep, release, underLock } from "../sync/spinlock.ts"
-import { type Folio, type Frame, folioOf, folioPut, folioTrylock, maybePinned } from "./folio.ts"
+import {
+  addToBatch,
+  setFlushPending,
+  shouldDeferFlush,
+  tryToUnmapFlush,
+  tryToUnmapFlushDirty,
+  type UnmapBatch,
+  underFlushedLock,
+  unmapBatch,
+} from "./batchedFlush.ts"
+import {
+  type Folio,
+  type Frame,
+  folioOf,
+  folioPut,
+  folioRefFreeze,
+  folioRefUnfreeze,
+  folioTrylock,
+  freeFrozen,
+  maybePinned,
+} from "./folio.ts"
 import { findVma, type Mm, pageTableLock } from "./mm.ts"
 import { mappedPage, type Present } from "./pte.ts"
 import { at } from "./range.ts"
-import { isAnon, isCached, maps, mmOf, placesOf, removeRmap, rmapWalk, tryShareAnonRmap } from "./rmap.ts"
-import { folioAllocSwap, leaveSwapCache, slotOf, swapDuplicate } from "./swap.ts"
+import { isAnon, isCached, maps, removeRmap, rmapWalk, tryRmapWalk, tryShareAnonRmap } from "./rmap.ts"
+import { folioAllocSwap, folioFreeSwap, leaveSwapCache, slotOf, swapDuplicate } from "./swap.ts"
 import type { System } from "./system.ts"
 import { dropTranslations } from "./tlb.ts"
 
@@ -28,11 +48,11 @@ export const reclaimPage = Effect.fnUntraced(function* (mm: Mm, va: number) {
 })
 
 /**
- * The same at the process's own wish (MADV_PAGEOUT: `reclaim_pages`), whether or not it was used of late; but not a page
+ * The same at the process's own wish (MADV_PAGEOUT: `reclaim_pages`, behind the page table's lock), whether or not it was used of late; but not a page
  * that somebody else maps too.
  */
 export const pageoutPage = Effect.fnUntraced(function* (mm: Mm, va: number) {
-  const frame = yield* step("madvise_cold_or_pageout_pte_range", [mm.name, va], () => {
+  const frame = yield* underFlushedLock(mm, va, "madvise_cold_or_pageout_pte_range", [mm.name, va], () => {
     const mapped = mappedPage(at(mm.pte, va).value)
     return mapped !== null && folioOf(mm.system.folios, mapped).mapcount === 1 ? isolateFolio(mm, va) : null
   })
@@ -50,36 +70,52 @@ export const isolateFolio = (mm: Mm, va: number): Frame | null => {
   return frame
 }
 
-/** `folio_putback_lru`, and gives up the folio's lock. */
-const putback = (system: System, frame: Frame): Effect.Effect<Reclaimed> =>
-  step("folio_putback_lru", [frame.pfn], () => {
-    const folio = folioOf(system.folios, frame)
-    folio.lock = ""
-    folio.lru = true
-    folioPut(system.folios, frame)
-    return "kept"
+/**
+ * `keep_locked`: gives up the folio's lock, if it has it still, and when what was put off is flushed, puts the folio
+ * back on the LRU (`move_folios_to_lru`).
+ */
+const putback = Effect.fnUntraced(function* (system: System, frame: Frame, batch: UnmapBatch, locked = true) {
+  const { folios } = system
+  const unlocks = locked && batch.owed.length > 0
+  if (unlocks) {
+    yield* step("folio_unlock", [frame.pfn], () => {
+      folioOf(folios, frame).lock = ""
+    })
+  }
+  yield* tryToUnmapFlush(batch, frame.pfn)
+  yield* step("folio_putback_lru", [frame.pfn], () => {
+    if (locked && !unlocks) folioOf(folios, frame).lock = ""
+    putbackLru(system, frame)
   })
+  return "kept" as const
+})
+
+/** The isolation's reference goes. Within a step. */
+const putbackLru = ({ folios }: System, frame: Frame): void => {
+  folioOf(folios, frame).lru = true
+  folioPut(folios, frame)
+}
 
 /** `shrink_folio_list`, of one folio. */
 const shrinkFolio = Effect.fnUntraced(function* (system: System, frame: Frame, ignoreReferences: boolean) {
   const { folios, swap } = system
   const locked = yield* step("folio_trylock", [frame.pfn], () => {
     const folio = folioOf(folios, frame)
-    if (folioTrylock(folio)) return true
-    folio.lru = true
-    folioPut(folios, frame)
+    if (!folio.writeback && folioTrylock(folio)) return true
+    putbackLru(system, frame)
     return false
   })
   if (!locked) return "kept" as const
-  if (!ignoreReferences && (yield* folioReferenced(system, frame))) return yield* putback(system, frame)
+  const batch = unmapBatch()
+  if (!ignoreReferences && (yield* folioReferenced(system, frame))) return yield* putback(system, frame, batch)
 
   const prepared = yield* step("folio_alloc_swap", [frame.pfn], () => {
     const folio = folioOf(folios, frame)
     if (!isAnon(folio) || !folio.swapBacked || folio.swap !== null) return true
     return !maybePinned(folio) && folioAllocSwap(swap, folio)
   })
-  if (!prepared) return yield* putback(system, frame)
-  yield* rmapWalk(system, frame, (mm, va) => tryToUnmapOne(mm, va, frame))
+  if (!prepared) return yield* putback(system, frame, batch)
+  yield* rmapWalk(system, frame, (mm, va) => tryToUnmapOne(mm, va, frame, batch))
 
   const next = yield* step("shrink_folio_list", [frame.pfn], () => {
     const folio = folioOf(folios, frame)
@@ -89,11 +125,14 @@ const shrinkFolio = Effect.fnUntraced(function* (system: System, frame: Frame, i
     // In no cache: truncated, or nobody's since its process has unmapped it. Who gives it back last frees it.
     if (!isCached(folio)) return "keep"
     if (!folio.dirty) return "free"
-    return folio.refcount === freeable && hasBacking(system, folio) ? "pageout" : "keep"
+    return hasBacking(system, folio) ? "pageout" : "keep"
   })
-  if (next === "keep") return yield* putback(system, frame)
-  if (next === "pageout") yield* pageout(system, frame)
-  return yield* removeMapping(system, frame)
+  if (next === "pageout") {
+    yield* tryToUnmapFlushDirty(batch, frame.pfn)
+    const written = yield* pageout(system, frame)
+    if (written !== "clean") return yield* putback(system, frame, batch, written === "keep_locked")
+  }
+  return yield* next === "keep" ? putback(system, frame, batch) : removeMapping(system, frame, batch)
 })
 
 /** `is_page_cache_freeable`: the references of one that only the cache and the isolation refer to. */
@@ -107,50 +146,47 @@ const hasBacking = (system: System, folio: Folio): boolean =>
 const isLazyFree = (folio: Folio): boolean => isAnon(folio) && !folio.swapBacked
 
 /**
- * `folio_check_references`: whether anybody used the page since it was last looked at. The hardware's accessed bits are
- * taken away, without a flush of the TLBs.
+ * `folio_check_references`: whether anybody used the page since it was last looked at, or somebody changes the tree in
+ * which its mappings are found, which is not waited for. The hardware's accessed bits are taken away entry by entry,
+ * without a flush of the TLBs.
  */
-const folioReferenced = (system: System, frame: Frame): Effect.Effect<boolean> =>
-  step("folio_referenced", [frame.pfn], () => {
-    let referenced = false
-    for (const { mm: name, va } of placesOf(system, frame)) {
-      const mm = mmOf(system, name)
-      const cell = at(mm.pte, va)
-      const pte = cell.value
-      if (!maps(mm, va, frame) || pte?.kind !== "present" || !pte.young) continue
-      referenced = true
-      cell.value = { ...pte, young: false }
-    }
-    return referenced
+const folioReferenced = Effect.fnUntraced(function* (system: System, frame: Frame) {
+  let referenced = false
+  const walked = yield* tryRmapWalk(system, frame, "folio_referenced", (mm, va) =>
+    Effect.tap(folioReferencedOne(mm, va, frame), (young) =>
+      Effect.sync(() => {
+        referenced ||= young
+      }),
+    ),
+  )
+  return !walked || referenced
+})
+
+/** `folio_referenced_one`: `ptep_clear_flush_young` of an entry that maps the folio. */
+const folioReferencedOne = (mm: Mm, va: number, frame: Frame): Effect.Effect<boolean> =>
+  underLock(pageTableLock(mm, va), "folio_referenced_one", [mm.name, va], () => {
+    const cell = at(mm.pte, va)
+    const pte = cell.value
+    if (!maps(mm, va, frame) || pte?.kind !== "present" || !pte.young) return false
+    cell.value = { ...pte, young: false }
+    return true
   })
 
 /** `try_to_unmap_one`: replaces the entry by one that leads to swap, or by nothing for a page of a file. */
-const tryToUnmapOne = Effect.fnUntraced(function* (mm: Mm, va: number, frame: Frame) {
+const tryToUnmapOne = Effect.fnUntraced(function* (mm: Mm, va: number, frame: Frame, batch: UnmapBatch) {
   const { folios, swap } = mm.system
   const ptl = pageTableLock(mm, va)
   const window = notifierRange("CLEAR", "try_to_unmap_one", { start: va, end: va + 1 })
   yield* mmuNotifierInvalidateRangeStart(mm.subscriptions, window)
-  const taken = yield* underLock(ptl, "try_to_unmap_one: ptep_clear_flush", [mm.name, va], () => {
-    const cleared = clearMapping(mm, va, frame)
-    if (cleared !== null) keep(ptl)
-    return cleared
-  })
+  const taken = yield* clearOrDefer(mm, va, frame, "try_to_unmap_one", batch)
   if (taken !== null) {
-    yield* step("try_to_unmap_one", [mm.name, va], () => {
-      release(ptl)
+    const lazy = yield* step("try_to_unmap_one", [mm.name, va], () => {
       const folio = folioOf(folios, frame)
+      if (isLazyFree(folio)) return folio.refcount === 1 + folio.mapcount ? "unused" : "used"
       const cell = at(mm.pte, va)
+      release(ptl)
       if (!isAnon(folio)) mm.rss.file--
-      else if (isLazyFree(folio)) {
-        // References first, then the dirty bit: whoever stores through a reference marks it before dropping that.
-        const unused = folio.refcount === 1 + folio.mapcount
-        if (!unused || folio.dirty) {
-          if (folio.dirty) folio.swapBacked = true
-          cell.value = taken
-          return
-        }
-        mm.rss.anon--
-      } else {
+      else {
         const exclusive = folio.anonExclusive
         if (folio.swap === null || !tryShareAnonRmap(folio)) {
           cell.value = taken
@@ -164,8 +200,52 @@ const tryToUnmapOne = Effect.fnUntraced(function* (mm: Mm, va: number, frame: Fr
       removeRmap(folio)
       folioPut(folios, frame)
     })
+    if (lazy === "used" || lazy === "unused") yield* discardLazyFree(mm, va, taken, lazy === "unused")
   }
   yield* mmuNotifierInvalidateRangeEnd(mm.subscriptions, window)
+})
+
+/**
+ * The rest of `try_to_unmap_one`, for a page of MADV_FREE's: it is given up if nobody uses it and it is clean. References
+ * were counted before the dirty bit is looked at: whoever stores through a reference marks the page before dropping that.
+ */
+const discardLazyFree = (mm: Mm, va: number, taken: Present, unused: boolean): Effect.Effect<void> =>
+  step("try_to_unmap_one: folio_test_dirty", [mm.name, va], () => {
+    release(pageTableLock(mm, va))
+    const folio = folioOf(mm.system.folios, taken.page)
+    if (folio.dirty) folio.swapBacked = true
+    if (!unused || folio.dirty) {
+      at(mm.pte, va).value = taken
+      return
+    }
+    mm.rss.anon--
+    removeRmap(folio)
+    folioPut(mm.system.folios, taken.page)
+  })
+
+/**
+ * Clears an entry that maps the folio, and keeps its page table's lock then. The flush is put off where it may be: until
+ * then a CPU whose translation is writable and dirty can go on storing to the page.
+ */
+export const clearOrDefer = Effect.fnUntraced(function* (
+  mm: Mm,
+  va: number,
+  frame: Frame,
+  by: "try_to_unmap_one" | "try_to_migrate_one",
+  batch: UnmapBatch,
+) {
+  const ptl = pageTableLock(mm, va)
+  const deferred = shouldDeferFlush(mm)
+  const name = deferred ? "ptep_get_and_clear" : "ptep_clear_flush"
+  const cleared = yield* underLock(ptl, `${by}: ${name}`, [mm.name, va], () => {
+    const taken = deferred ? takeMapping(mm, va, frame) : clearMapping(mm, va, frame)
+    if (taken === null) return null
+    if (deferred) setFlushPending(mm, va)
+    keep(ptl)
+    return taken
+  })
+  if (deferred && cleared !== null) addToBatch(batch, mm, va, cleared)
+  return cleared
 })
 
 /**
@@ -173,40 +253,84 @@ const tryToUnmapOne = Effect.fnUntraced(function* (mm: Mm, va: number, frame: Fr
  * dirty bit is the folio's. `null` where another page is mapped. Within a step, under the page table's lock.
  */
 export const clearMapping = (mm: Mm, va: number, frame: Frame): Present | null => {
+  const taken = takeMapping(mm, va, frame)
+  if (taken !== null) dropTranslations(mm, { start: va, end: va + 1 })
+  return taken
+}
+
+/** `ptep_get_and_clear`, likewise; what the TLBs have stays. */
+const takeMapping = (mm: Mm, va: number, frame: Frame): Present | null => {
   const cell = at(mm.pte, va)
   const pte = cell.value
   if (pte?.kind !== "present" || !maps(mm, va, frame)) return null
   cell.value = null
-  dropTranslations(mm, { start: va, end: va + 1 })
   if (pte.dirty) folioOf(mm.system.folios, frame).dirty = true
   return pte
 }
 
-/** `pageout`: the content goes to the swap slot or to the disk; what is stored from now on makes the page dirty again. */
-const pageout = (system: System, frame: Frame): Effect.Effect<void> =>
-  step("pageout", [frame.pfn], () => {
-    const folio = folioOf(system.folios, frame)
+/**
+ * `pageout`, to a device that has done when the write returns (`swap_writepage_bdev_sync`): the page is under writeback
+ * and not locked meanwhile, and may be used again. What is written is what is in it when the write is submitted; what is
+ * stored from then on makes it dirty again.
+ */
+const pageout = Effect.fnUntraced(function* (system: System, frame: Frame) {
+  const { folios, swap } = system
+  const submitted = yield* step("pageout", [frame.pfn], () => {
+    const folio = folioOf(folios, frame)
+    if (folio.refcount !== freeable) return "keep_locked"
     folio.dirty = false
-    if (folio.swap !== null) slotOf(system.swap, folio.swap).content = folio.content
+    if (folioFreeSwap(swap, folios, frame)) {
+      // Nobody needs what would be written (swap_writeout).
+      folio.lock = ""
+      return "keep"
+    }
+    folio.writeback = true
+    if (folio.swap !== null) slotOf(swap, folio.swap).content = folio.content
     else at(inodeOf(system, folio.mapping).disk, folio.offset).value = folio.content
+    folio.lock = ""
+    return "submitted"
   })
+  if (submitted !== "submitted") return submitted
+  yield* step("folio_end_writeback", [frame.pfn], () => {
+    folioOf(folios, frame).writeback = false
+  })
+  return yield* step("pageout: folio_trylock", [frame.pfn], () => {
+    const folio = folioOf(folios, frame)
+    if (folio.dirty || folio.writeback || !folioTrylock(folio)) return "keep"
+    return "clean"
+  })
+})
 
 /**
- * `__remove_mapping`: frees the page if nobody but the cache and the isolation refers to it, and it is clean. The
- * references are frozen before the dirty bit is looked at.
+ * `__remove_mapping`, and what follows: frees the page if nobody but the cache and the isolation refers to it, and it is
+ * clean. The references are frozen before the dirty bit is looked at: who stored to the page by one has said so before
+ * giving it back. A page of MADV_FREE's is in no cache, and nobody's once it is frozen.
  */
-const removeMapping = Effect.fnUntraced(function* (system: System, frame: Frame) {
+const removeMapping = Effect.fnUntraced(function* (system: System, frame: Frame, batch: UnmapBatch) {
   const { folios, swap } = system
-  const removed = yield* step("__remove_mapping", [frame.pfn], () => {
-    const folio = folioOf(folios, frame)
-    const cached = isCached(folio)
-    if (folio.refcount !== (cached ? freeable : 1) || (folio.dirty && cached)) return false
-    if (folio.swap !== null) leaveSwapCache(swap, folio)
-    else if (cached) filemapRemoveFolio(system, folio)
-    if (cached) folio.refcount--
-    folio.lock = ""
-    folioPut(folios, frame)
-    return true
+  const references = yield* step("folio_ref_freeze", [frame.pfn], () => {
+    const expected = isCached(folioOf(folios, frame)) ? freeable : 1
+    return folioRefFreeze(folios, frame, expected) ? expected : 0
   })
-  return removed ? ("reclaimed" as const) : yield* putback(system, frame)
+  if (references === 0) return yield* putback(system, frame, batch)
+  if (references === freeable) {
+    const removed = yield* step("__remove_mapping", [frame.pfn], () => {
+      const folio = folioOf(folios, frame)
+      if (folio.dirty) {
+        folioRefUnfreeze(folios, frame, references)
+        return false
+      }
+      if (folio.swap !== null) leaveSwapCache(swap, folio)
+      else filemapRemoveFolio(system, folio)
+      folio.lock = ""
+      return true
+    })
+    if (!removed) return yield* putback(system, frame, batch)
+  }
+  yield* tryToUnmapFlush(batch, frame.pfn)
+  yield* step("free_unref_folios", [frame.pfn], () => {
+    folioOf(folios, frame).lock = ""
+    freeFrozen(folios, frame)
+  })
+  return "reclaimed" as const
 })

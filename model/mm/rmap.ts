@@ -48,9 +48,12 @@ export const removeRmap = (folio: Folio): void => {
   folio.mapcount--
 }
 
-/** `folio_try_dup_anon_rmap_pte`: shares the page with a child, unless it may be pinned. Within a step. */
-export const tryDupAnonRmap = (folio: Folio): boolean => {
-  if (folio.anonExclusive && maybePinned(folio)) return false
+/**
+ * `folio_try_dup_anon_rmap_pte`: shares the page with a child, unless it may be pinned; of a process that has never
+ * pinned anything it is not (`folio_needs_cow_for_dma`). Within a step.
+ */
+export const tryDupAnonRmap = (folio: Folio, parent: Mm): boolean => {
+  if (folio.anonExclusive && parent.state.hasPinned && maybePinned(folio)) return false
   folio.anonExclusive = false
   folio.mapcount++
   return true
@@ -129,22 +132,52 @@ export const dropRmapLocks = (mm: Mm, va: number): Effect.Effect<void> =>
     for (const { state } of treeLocks(mm, va)) state.writer = ""
   })
 
+type Visit<E, R> = (mm: Mm, va: number) => Effect.Effect<unknown, E, R>
+
 /** `rmap_walk`, the folio locked: visits every place where the folio may be mapped, under the lock of their tree. */
-export const rmapWalk = Effect.fnUntraced(function* <E, R>(
-  system: System,
-  frame: Frame,
-  visit: (mm: Mm, va: number) => Effect.Effect<unknown, E, R>,
-) {
-  const { mapping, places } = yield* guardedStep(
+export const rmapWalk = Effect.fnUntraced(function* <E, R>(system: System, frame: Frame, visit: Visit<E, R>) {
+  const walk = yield* guardedStep(
     "rmap_walk",
     [frame.pfn],
-    () => rmapLock(system, folioOf(system.folios, frame).mapping).state.writer === "",
-    () => {
-      const { mapping } = folioOf(system.folios, frame)
-      addReader(rmapLock(system, mapping))
-      return { mapping, places: placesOf(system, frame) }
-    },
+    () => canWalk(system, frame),
+    () => beginWalk(system, frame),
   )
+  yield* walkPlaces(system, frame, walk, visit)
+})
+
+/** Likewise of who does not wait for the lock (`try_lock`), under the caller's name: false where it was not to be had. */
+export const tryRmapWalk = Effect.fnUntraced(function* <E, R>(
+  system: System,
+  frame: Frame,
+  name: string,
+  visit: Visit<E, R>,
+) {
+  const walk = yield* step(name, [frame.pfn], () => (canWalk(system, frame) ? beginWalk(system, frame) : null))
+  if (walk === null) return false
+  yield* walkPlaces(system, frame, walk, visit)
+  return true
+})
+
+interface Walk {
+  readonly mapping: string
+  readonly places: ReadonlyArray<Place>
+}
+
+const canWalk = (system: System, frame: Frame): boolean =>
+  rmapLock(system, folioOf(system.folios, frame).mapping).state.writer === ""
+
+const beginWalk = (system: System, frame: Frame): Walk => {
+  const { mapping } = folioOf(system.folios, frame)
+  addReader(rmapLock(system, mapping))
+  return { mapping, places: placesOf(system, frame) }
+}
+
+const walkPlaces = Effect.fnUntraced(function* <E, R>(
+  system: System,
+  frame: Frame,
+  { mapping, places }: Walk,
+  visit: Visit<E, R>,
+) {
   for (const { mm, va } of places) yield* visit(mmOf(system, mm), va)
   yield* upRead(rmapLock(system, mapping), "rmap_walk_end", [frame.pfn])
 })

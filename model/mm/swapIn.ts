@@ -2,8 +2,8 @@
 import * as Effect from "effect/Effect"
 import { guardedStep, self, step } from "../../checker/program/index.ts"
 import { underLock } from "../sync/spinlock.ts"
-import { anonVmaPrepare, lockedVma } from "./fault.ts"
-import { type Frame, folioAlloc, folioOf, folioPut } from "./folio.ts"
+import { lockedVma } from "./fault.ts"
+import { type Frame, folioAlloc, folioOf, folioPut, isFrozen } from "./folio.ts"
 import { type Mm, pageTableLock } from "./mm.ts"
 import { present, pteSame, type Swap } from "./pte.ts"
 import { at } from "./range.ts"
@@ -17,22 +17,26 @@ import { mostAccess } from "./vma.ts"
  */
 export const doSwapPage = Effect.fnUntraced(function* (mm: Mm, va: number, orig: Swap, write: boolean) {
   const { folios, swap } = mm.system
-  const cached = yield* step("swap_cache_get_folio", [mm.name, va], () => {
-    // The slot may have been given up since the entry was read, and even taken for another page.
-    const slot = swap.slots[orig.slot]
-    if (slot === undefined || !slot.live) return "changed"
-    if (slot.cache !== null) {
-      folioOf(folios, slot.cache).refcount++
-      return { frame: slot.cache, fresh: false }
-    }
-    anonVmaPrepare(mm, va)
-    const frame = folioAlloc(folios, mm.name)
-    if (frame === null) return "-ENOMEM"
-    const folio = folioOf(folios, frame)
-    folio.lock = self()
-    addToSwapCache(slot, folio)
-    return { frame, fresh: true }
-  })
+  const cached = yield* guardedStep(
+    "swap_cache_get_folio",
+    [mm.name, va],
+    () => !isFrozen(folios, swap.slots[orig.slot]?.cache ?? null),
+    () => {
+      // The slot may have been given up since the entry was read, and even taken for another page.
+      const slot = swap.slots[orig.slot]
+      if (slot === undefined || !slot.live) return "changed"
+      if (slot.cache !== null) {
+        folioOf(folios, slot.cache).refcount++
+        return { frame: slot.cache, fresh: false }
+      }
+      const frame = folioAlloc(folios, mm.name)
+      if (frame === null) return "-ENOMEM"
+      const folio = folioOf(folios, frame)
+      folio.lock = self()
+      addToSwapCache(slot, folio)
+      return { frame, fresh: true }
+    },
+  )
   if (cached === "changed") return "done" as const
   if (cached === "-ENOMEM") return "OOM" as const
   const { frame, fresh } = cached

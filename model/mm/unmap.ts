@@ -4,7 +4,8 @@ import { guardedStep, step } from "../../checker/program/index.ts"
 import { Errno } from "../errno.ts"
 import { type NotifierRange, notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/interval.ts"
-import { keep, release, underLock } from "../sync/spinlock.ts"
+import { keep, release } from "../sync/spinlock.ts"
+import { underFlushedLock } from "./batchedFlush.ts"
 import { folioOf } from "./folio.ts"
 import {
   type Gather,
@@ -29,6 +30,7 @@ import {
   pageTableLock,
 } from "./mm.ts"
 import { freePgtables, tlbRemoveTables } from "./pageTable.ts"
+import type { Present, Pte } from "./pte.ts"
 import { at, isWithin, pagesOf, type Range } from "./range.ts"
 import { isAnon, removeRmap } from "./rmap.ts"
 import { swapFree } from "./swap.ts"
@@ -49,8 +51,8 @@ export const unmapPageRange = Effect.fnUntraced(function* (gather: Gather, range
   const { mm } = gather
   for (const va of pagesOf(range)) {
     if (mm.system.looksAtPmds && !(yield* zapPmdRange(mm, va))) continue
-    const found = yield* underLock(pageTableLock(mm, va), "zap_pte_range", [mm.name, va], () => zapPte(mm, va, details))
-    if (found === "nothing") continue
+    const found = yield* underFlushedLock(mm, va, "zap_pte_range", [mm.name, va], () => zapPte(mm, va, details))
+    if (found === "nothing" || found === "not present") continue
     gatherEntry(gather, va)
     if (found === "entry") continue
     const { page, forceFlush } = found
@@ -97,7 +99,7 @@ const zapPte = (mm: Mm, va: number, { keepCows }: ZapDetails) => {
     keep(pageTableLock(mm, va))
     return { page: pte.page, forceFlush: true }
   }
-  if (keepCows === true) return "nothing"
+  if (keepCows === true && isCowed(mm, pte)) return "nothing"
   owesFlush(mm)
   cell.value = null
   if (pte.kind === "swap") {
@@ -105,8 +107,15 @@ const zapPte = (mm: Mm, va: number, { keepCows }: ZapDetails) => {
     swapFree(swap, pte.slot)
   }
   if (pte.kind === "migration") mm.rss[isAnon(folioOf(folios, pte.page)) ? "anon" : "file"]--
-  return "entry"
+  // No TLB has what the hardware cannot use: nothing is gathered for it (zap_nonpresent_ptes).
+  return pte.kind === "zero" ? "entry" : "not present"
 }
+
+/** `should_zap_cows`, `should_zap_folio`: whether what is no page now was one of private memory, or may become one. */
+const isCowed = (mm: Mm, pte: Exclude<Pte, Present | null>): boolean =>
+  pte.kind === "swap" ||
+  pte.kind === "marker" ||
+  (pte.kind === "migration" && isAnon(folioOf(mm.system.folios, pte.page)))
 
 /** `unmap_vmas`: one window over all of the range, what lies between the areas included. */
 export const unmapVmas = Effect.fnUntraced(function* (gather: Gather, range: Range, areas: ReadonlyArray<Range>) {
@@ -131,6 +140,11 @@ export const zapPageRange = Effect.fnUntraced(function* (mm: Mm, window: Notifie
 export const munmap = Effect.fnUntraced(function* (mm: Mm, range: Range) {
   if (!isWithin(mm.pages, range)) return yield* new Errno({ call: "munmap", errno: "EINVAL" })
   yield* mmapWriteLock(mm)
+  yield* doVmiMunmapUnlock(mm, range)
+})
+
+/** `do_vmi_munmap`, which gives back `mmap_lock` (`unlock`): others may read under it while the pages go. */
+export const doVmiMunmapUnlock = Effect.fnUntraced(function* (mm: Mm, range: Range) {
   const areas = yield* detachVmas(mm, range)
   if (areas.length === 0) return yield* mmapWriteUnlock(mm)
   yield* mmapWriteDowngrade(mm)

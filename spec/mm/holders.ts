@@ -1,5 +1,6 @@
 /** Who holds pages that it got by their address: recorded from outside, in the same instant as the steps. */
 import { type Cell, cell, type Monitor, type Plain, type Taken } from "../../checker/index.ts"
+import { flushed } from "../../model/mm/batchedFlush.ts"
 import { type Content, type Frame, folioOf, frameOf } from "../../model/mm/folio.ts"
 import { mappedPage } from "../../model/mm/pte.ts"
 import { at } from "../../model/mm/range.ts"
@@ -129,16 +130,18 @@ export const recordHolders = (system: System, fibers: ReadonlyArray<string>, sli
     put_page: letGo,
     unpin_user_page: letGo,
     zap_pte_range: ({ args, result }) => {
-      if (result !== "nothing") detach(args, true)
+      if (result !== "nothing" && result !== flushed) detach(args, true)
     },
     // What is in swap is dropped at once.
-    madvise_free_pte_range: ({ args }) => {
-      if (at(mmOf(system, String(args[0])).pte, Number(args[1])).value === null) detach(args, true)
+    madvise_free_pte_range: ({ args, result }) => {
+      if (result !== flushed && at(mmOf(system, String(args[0])).pte, Number(args[1])).value === null)
+        detach(args, true)
     },
     "wp_page_copy: ptep_clear_flush": ({ args, result }) => {
       if (result === true) detach(args, false)
     },
-    move_ptes: ({ args }) => {
+    move_ptes: ({ args, result }) => {
+      if (result === flushed) return
       const [mm, from, to] = args
       forEachHeld((one) => (one.mm === mm && one.va === from && one.attached ? { ...one, va: Number(to) } : one))
     },

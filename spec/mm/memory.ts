@@ -3,7 +3,8 @@
  * steps. The value of memory as its users see it, against which the model's pages, caches and disks are held.
  */
 import { type Cell, cell, type Monitor, type Plain, type Taken } from "../../checker/index.ts"
-import type { Inode } from "../../model/file/inode.ts"
+import { contentInFile, type Inode } from "../../model/file/inode.ts"
+import { flushed as flushedFirst } from "../../model/mm/batchedFlush.ts"
 import { type Content, type Frame, folioOf, zeroes } from "../../model/mm/folio.ts"
 import { type Mm, pageTableLock } from "../../model/mm/mm.ts"
 import { mappedPage } from "../../model/mm/pte.ts"
@@ -166,15 +167,19 @@ export const recordMemory = (system: System, mms: ReadonlyArray<Mm>, holders: Ho
     dma_write: written,
     "__access_remote_vm: copy_to_user_page": written,
     zap_pte_range: ({ fiber, args, result }) => {
-      if (result === "nothing") return
+      if (result === "nothing" || result === flushedFirst) return
       const vma = at(mmOf(system, String(args[0])).vma, Number(args[1])).value
       if (vma !== null && !vma.shared) beginRace(fiber, String(args[0]), Number(args[1]))
     },
-    madvise_free_pte_range: ({ fiber, args }) => beginRace(fiber, String(args[0]), Number(args[1])),
+    madvise_free_pte_range: ({ fiber, args, result }) => {
+      if (result !== flushedFirst) beginRace(fiber, String(args[0]), Number(args[1]))
+    },
     tlb_flush_mmu_tlbonly: flushed,
     tlb_finish_mmu: flushed,
     copy_vma: ({ args }) => vmaCopied(args),
-    move_ptes: ({ args }) => moveMemory(String(args[0]), Number(args[1]), Number(args[2])),
+    move_ptes: ({ args, result }) => {
+      if (result !== flushedFirst) moveMemory(String(args[0]), Number(args[1]), Number(args[2]))
+    },
     vm_area_dup: ({ args, result }) => {
       for (const va of pagesOf({ start: Number(args[1]), end: Number(args[2]) })) {
         own(String(args[0]), va).value = result === true ? anything : null
@@ -217,13 +222,12 @@ export const recordMemory = (system: System, mms: ReadonlyArray<Mm>, holders: Ho
       const file = system.inodes.get(String(args[0]))
       for (const [index, page] of (inFile.get(String(args[0])) ?? []).entries()) {
         if (page.value !== anything || file === undefined) continue
-        const cached = at(file.cache, index).value
-        page.value = cached === null ? at(file.disk, index).value : folioOf(system.folios, cached).content
+        page.value = contentInFile(system.folios, file, index)
       }
     },
     "wp_page_copy: set_pte_at": ({ args }) => copied(args),
     finish_fault: ({ args }) => copied(args),
-    "truncate_setsize: free blocks": ({ args }) => {
+    ext4_ext_remove_space: ({ args }) => {
       for (const index of pagesOf({ start: Number(args[1]), end: Number(args[2]) })) {
         filed(String(args[0]), index).value = zeroes
       }

@@ -1,6 +1,6 @@
 /** Which page tables are being walked without locks: recorded from outside, in the same instant as the steps. */
 import { type Cell, cell, type Monitor } from "../../checker/index.ts"
-import { tableOf } from "../../model/mm/mm.ts"
+import { isTable, tableOf } from "../../model/mm/mm.ts"
 import { mmOf } from "../../model/mm/rmap.ts"
 import type { System } from "../../model/mm/system.ts"
 
@@ -32,7 +32,5 @@ export const recordWalks = (fibers: ReadonlyArray<string>): Walks => {
 }
 
 /** Whether the page table that a walker is inside is not a page table any more, or serves something else. */
-export const isLost = (system: System, { mm, va, generation }: Walk): boolean => {
-  const { state } = tableOf(mmOf(system, mm), va)
-  return !state.live || state.generation !== generation
-}
+export const isLost = (system: System, { mm, va, generation }: Walk): boolean =>
+  !isTable(tableOf(mmOf(system, mm), va), generation)

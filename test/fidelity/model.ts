@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import { step } from "../../checker/index.ts"
 import type { Errno, Signal } from "../../model/errno.ts"
-import { filemapAddFolio, type Inode, inode } from "../../model/file/inode.ts"
+import { filemapAddFolio, folioEndRead, type Inode, inode } from "../../model/file/inode.ts"
 import { truncate } from "../../model/file/truncate.ts"
 import { userLoad, userStore } from "../../model/mm/access.ts"
 import { exitMm } from "../../model/mm/exit.ts"
@@ -15,7 +15,6 @@ import { addressSpace, findVma, type Mm } from "../../model/mm/mm.ts"
 import { mmap } from "../../model/mm/mmap.ts"
 import { mremap } from "../../model/mm/mremap.ts"
 import { mprotect } from "../../model/mm/protect.ts"
-import { at } from "../../model/mm/range.ts"
 import { isAnon } from "../../model/mm/rmap.ts"
 import { type System, system } from "../../model/mm/system.ts"
 import { munmap } from "../../model/mm/unmap.ts"
@@ -76,10 +75,10 @@ const writeFiles = ({ system: of, files }: World): Effect.Effect<void> =>
   step("write", () => {
     for (const [file, made] of files.entries()) {
       for (let page = 0; page < made.state.size; page++) {
-        filemapAddFolio(of, made, page)
-        const frame = at(made.cache, page).value
-        if (frame !== null)
-          Object.assign(folioOf(of.folios, frame), { content: String(fileByte(file, page)), dirty: true })
+        const frame = filemapAddFolio(of, made, page)
+        if (frame === null) continue
+        folioEndRead(of, frame)
+        Object.assign(folioOf(of.folios, frame), { content: String(fileByte(file, page)), dirty: true })
       }
     }
   })

@@ -1,7 +1,7 @@
 /** Seeded bugs of truncation and hole punching. */
 import * as Effect from "effect/Effect"
-import { changeResult, type Plain, type SeededBug } from "../../../checker/index.ts"
-import { truncatedUnmapped } from "../scenarios/races.ts"
+import { changeGuard, changeResult, type Plain, type SeededBug } from "../../../checker/index.ts"
+import { readIn, truncatedUnmapped } from "../scenarios/races.ts"
 import type { MmWorld } from "../world.ts"
 import { alone, andThen } from "./instead.ts"
 
@@ -52,6 +52,15 @@ export const fileBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     bound: alone,
     breaks: "TRUNC-NO-CACHE",
     at: () => ({ folio_wait_writeback: changeResult((found) => (found === "mapped" ? "unmapped" : found)) }),
+  },
+  {
+    id: "fault-maps-page-under-read",
+    title: "a page that is in the cache is mapped without waiting until it has been read in",
+    source: "mm/filemap.c: filemap_fault (folio_test_uptodate under the folio lock)",
+    scenario: readIn.id,
+    bound: alone,
+    breaks: "COW-CONTENT-BEFORE-MAP",
+    at: () => ({ lock_folio_maybe_drop_mmap: changeGuard() }),
   },
 ]
 

@@ -7,7 +7,7 @@ import { at } from "../../../model/mm/range.ts"
 import { isAnon } from "../../../model/mm/rmap.ts"
 import { hintAndMigrate, migrationWait, storeAndMigrate, storeAndProtect, twoSwapIns } from "../scenarios/races.ts"
 import type { MmWorld } from "../world.ts"
-import { alone, placeOf, withoutFlush } from "./instead.ts"
+import { alone, placeOf } from "./instead.ts"
 
 export const moveBugs: ReadonlyArray<SeededBug<MmWorld>> = [
   {
@@ -26,12 +26,18 @@ export const moveBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     scenario: hintAndMigrate.id,
     bound: alone,
     breaks: "COW-NO-LEAK",
-    at: (world) => ({
-      "try_to_migrate_one: ptep_clear_flush": withoutFlush(world, (mm, va) => {
-        const pte = at(mm.pte, va).value
-        return pte?.kind === "present" && pte.access === "none"
-      }),
-    }),
+    at: () => {
+      let accessible = true
+      return {
+        "try_to_migrate_one: ptep_get_and_clear": (original) =>
+          Effect.tap(original, (entry) =>
+            Effect.sync(() => {
+              accessible = (entry as Present | null)?.access !== "none" // what the step returns
+            }),
+          ),
+        try_to_unmap_flush: (original) => (accessible ? original : Effect.void),
+      }
+    },
   },
   {
     id: "migrate-collect-drops-dirty",
@@ -42,7 +48,7 @@ export const moveBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     bound: alone,
     breaks: "COW-NO-LEAK",
     at: (world) => ({
-      "try_to_migrate_one: ptep_clear_flush": changeBody((operation) => {
+      "try_to_migrate_one: ptep_get_and_clear": changeBody((operation) => {
         const { mm, va } = placeOf(world, operation)
         const pte = at(mm.pte, va).value
         const folio = pte?.kind === "present" ? folioOf(world.folios, pte.page) : null

@@ -66,7 +66,7 @@ export const pinBugs: ReadonlyArray<SeededBug<MmWorld>> = [
       let pinned = false
       const blind = blindToPins(world)
       return {
-        "try_to_unmap_one: ptep_clear_flush": (original, operation) => {
+        "try_to_unmap_one: ptep_get_and_clear": (original, operation) => {
           const { mm, va } = placeOf(world, operation)
           const look = guardedStep(
             "folio_maybe_dma_pinned",
@@ -117,13 +117,38 @@ export const pinBugs: ReadonlyArray<SeededBug<MmWorld>> = [
         folioPut(world.folios, taken.page)
       })
       return {
-        "try_to_unmap_one: ptep_clear_flush": (original) =>
+        "try_to_unmap_one: ptep_get_and_clear": (original) =>
           Effect.tap(original, (entry) =>
             Effect.sync(() => {
               taken = entry as Present | null // what the step returns
             }),
           ),
         try_to_unmap_one: discard,
+      }
+    },
+  },
+  {
+    id: "has-pinned-set-late",
+    title:
+      "an address space is marked as having pins when its page is pinned already: fork does not ask about pins until then",
+    source:
+      "commits 008cfe4418b3: mm: Introduce mm_struct.has_pinned; a458b76a41c0: mm/gup: pack has_pinned in MMF_HAS_PINNED",
+    scenario: forkAndPin.id,
+    bound: alone,
+    breaks: "COW-PIN-STAYS",
+    at: ({ parent }) => {
+      const unmarked = changeBody(({ body }) => {
+        const before = parent.state.hasPinned
+        const result = body()
+        parent.state.hasPinned = before
+        return result
+      })
+      return {
+        "gup_fast: local_irq_save": unmarked,
+        check_vma_flags: unmarked,
+        dma_map_page: changeBody(() => {
+          parent.state.hasPinned = true
+        }),
       }
     },
   },

@@ -1,6 +1,6 @@
 /** Seeded bugs: translations that outlive what they translate, in the TLBs of CPUs and of devices. */
 import * as Effect from "effect/Effect"
-import { changeBody, type SeededBug, step } from "../../../checker/index.ts"
+import { changeBody, type Replacement, type SeededBug, step } from "../../../checker/index.ts"
 import { type Frame, folioOf } from "../../../model/mm/folio.ts"
 import { type Mm, pageTableLock, tableOf } from "../../../model/mm/mm.ts"
 import { at, pagesOf } from "../../../model/mm/range.ts"
@@ -19,6 +19,16 @@ const forgetFlush = ({ parent }: MmWorld, fiber: string): void => {
 /** What `zap_pte_range` returns of a page whose translation is to be flushed before anybody else may see it. */
 const isForced = (found: unknown): found is { readonly page: Frame } =>
   typeof found === "object" && found !== null && "forceFlush" in found && found.forceFlush === true
+
+/** The step is taken as if nobody owed the flush of entries that were cleared. */
+const withoutBatchedFlush = ({ mms }: MmWorld): Replacement =>
+  changeBody(({ body }) => {
+    const pending = mms.map(({ state }) => state.flushBatched)
+    for (const { state } of mms) state.flushBatched = []
+    const result = body()
+    for (const [position, { state }] of mms.entries()) state.flushBatched = pending[position] ?? []
+    return result
+  })
 
 /** Makes the entry of the upper level lead to the page table, or nowhere. Within a step. */
 const setLinked = (mm: Mm, linked: boolean): void => {
@@ -126,5 +136,25 @@ export const tlbBugs: ReadonlyArray<SeededBug<MmWorld>> = [
         body()
       }),
     }),
+  },
+  {
+    id: "batched-flush-pending-ignored",
+    title:
+      "who changes entries does not look whether reclaim still owes a flush of some: mprotect returns, and a CPU goes on storing",
+    source:
+      "commit 3ea277194daa: mm, mprotect: flush TLB if potentially racing with a parallel reclaim leaving stale TLB entries",
+    scenario: "mm/pairs/mprotect+reclaim",
+    ...alone,
+    breaks: "PROT-PRIV-RO",
+    at: (world) => {
+      const ignored = withoutBatchedFlush(world)
+      return {
+        zap_pte_range: ignored,
+        ptep_modify_prot_start: ignored,
+        move_ptes: ignored,
+        madvise_free_pte_range: ignored,
+        madvise_cold_or_pageout_pte_range: ignored,
+      }
+    },
   },
 ]

@@ -9,6 +9,10 @@ import { entries, folioOf, isAnon, isQuiet, liveFolios, mappings, type Spec } fr
 const knownReferences = (world: MmWorld, folio: Folio): number =>
   folio.mapcount + folio.pincount + (folio.swap === null ? 0 : 1) + (folio.mapping === world.file.name ? 1 : 0)
 
+/** Whether reclaim has taken all references to a page that it has isolated, and nobody maps or has pinned. */
+const isFrozen = ({ refcount, mapcount, pincount, lru }: Folio): boolean =>
+  refcount === 0 && mapcount === 0 && pincount === 0 && !lru
+
 /** What an address space is charged with, counted afresh. */
 const counted = (world: MmWorld, mm: Mm) => {
   const own = entries(world).filter((entry) => entry.mm === mm)
@@ -30,13 +34,15 @@ export const countProperties: ReadonlyArray<Spec> = [
   {
     kind: "invariant",
     id: "REF-GE-MAP",
-    statement: "A page has at least as many references as mappings, pins and caches refer to it.",
+    statement:
+      "A page has at least as many references as mappings, pins and caches refer to it, unless they are frozen.",
     source: "mm/rmap.c; include/linux/mm.h: folio_ref_count, folio_mapcount",
     premise: (world) => mappings(world).length > 0,
-    holds: (world) => liveFolios(world).every((folio) => folio.refcount >= knownReferences(world, folio)),
+    holds: (world) =>
+      liveFolios(world).every((folio) => isFrozen(folio) || folio.refcount >= knownReferences(world, folio)),
     explain: (world) =>
       liveFolios(world)
-        .filter((folio) => folio.refcount < knownReferences(world, folio))
+        .filter((folio) => !isFrozen(folio) && folio.refcount < knownReferences(world, folio))
         .map(
           (folio) =>
             `Page ${folio.index} has ${folio.refcount} references; ${knownReferences(world, folio)} are known.`,
@@ -46,10 +52,13 @@ export const countProperties: ReadonlyArray<Spec> = [
   {
     kind: "invariant",
     id: "FREE-IFF-ZERO",
-    statement: "A page is free exactly when nothing refers to it any more, and nothing maps it then.",
-    source: "mm/swap.c: folio_put",
+    statement:
+      "A page is free exactly when nothing refers to it any more, or about to be freed with its references frozen; nothing maps it then.",
+    source: "mm/swap.c: folio_put; mm/vmscan.c: __remove_mapping",
     holds: ({ folios }) =>
-      folios.arena.slots.every(({ live, refcount, mapcount }) => live === refcount > 0 && (live || mapcount === 0)),
+      folios.arena.slots.every((folio) =>
+        folio.live ? folio.refcount > 0 || isFrozen(folio) : folio.refcount === 0 && folio.mapcount === 0,
+      ),
   },
   {
     kind: "invariant",
@@ -113,8 +122,9 @@ export const countProperties: ReadonlyArray<Spec> = [
       "When everything has ended, every reference to a page is a mapping's or a cache's, and no folio is locked.",
     source: "mm/swap.c: folio_put; mm/filemap.c: folio_unlock",
     holds: (world) =>
-      liveFolios(world).every((folio) => folio.refcount === knownReferences(world, folio) && folio.lock === "") &&
-      world.mms.every((mm) => isQuiet(mm) && mm.state.gathers.length === 0 && mm.state.walkers.length === 0),
+      liveFolios(world).every(
+        (folio) => folio.refcount > 0 && folio.refcount === knownReferences(world, folio) && folio.lock === "",
+      ) && world.mms.every((mm) => isQuiet(mm) && mm.state.gathers.length === 0 && mm.state.walkers.length === 0),
     explain: (world) =>
       liveFolios(world)
         .filter((folio) => folio.refcount !== knownReferences(world, folio) || folio.lock !== "")

@@ -1,5 +1,5 @@
 /** Files under the mappings: truncation, holes, private mappings. */
-import { withinSize } from "../../../model/file/inode.ts"
+import { contentInFile, withinSize } from "../../../model/file/inode.ts"
 import { anything } from "../memory.ts"
 import type { MmWorld } from "../world.ts"
 import { entries, folioOf, isAnon, mappings, type Spec } from "./places.ts"
@@ -22,10 +22,10 @@ const cutOff = (world: MmWorld) =>
 
 /** The pages of the file in which there is something else than was stored there. */
 const changedPages = ({ file, folios, memory }: MmWorld) =>
-  file.cache.flatMap(({ value: cached }, index) => {
+  file.cache.flatMap((_, index) => {
     if (!withinSize(file, index)) return []
     const expected = memory.expectedInFile(file, index)
-    const found = cached === null ? (file.disk[index]?.value ?? anything) : folioOf(folios, cached).content
+    const found = contentInFile(folios, file, index)
     return expected === anything || expected === found ? [] : [{ index, expected, found }]
   })
 

@@ -1,6 +1,6 @@
 /** What is stored is found again: no store is lost, and nobody sees another's. */
 
-import { withinSize } from "../../../model/file/inode.ts"
+import { contentInFile, withinSize } from "../../../model/file/inode.ts"
 import type { Content, Folio, Frame } from "../../../model/mm/folio.ts"
 import { folioOf, isLive, zeroes } from "../../../model/mm/folio.ts"
 import type { Mm } from "../../../model/mm/mm.ts"
@@ -26,9 +26,7 @@ const contentAt = (world: MmWorld, mm: Mm, va: number): Content | null => {
     }
     case undefined: {
       if (vma.file === null) return zeroes
-      if (!withinSize(world.file, vma.pgoff)) return null
-      const cached = world.file.cache[vma.pgoff]?.value ?? null
-      return cached === null ? (world.file.disk[vma.pgoff]?.value ?? zeroes) : folioOf(world.folios, cached).content
+      return withinSize(world.file, vma.pgoff) ? contentInFile(world.folios, world.file, vma.pgoff) : null
     }
     default:
       return null
@@ -47,10 +45,20 @@ const strays = (world: MmWorld) =>
 const throughTlb = (world: MmWorld, { page }: Pick<TlbEntry, "page">): Content =>
   page === null ? zeroes : isLive(world.folios, page) ? folioOf(world.folios, page).content : anything
 
+/**
+ * Whether reclaim has unmapped the page and still owes the flush: until then a CPU may load from it, even when another
+ * page is there already and stored to. What no CPU may do is store to it unseen.
+ */
+const isBeingTaken = ({ folios }: MmWorld, { page, write, dirty }: TlbEntry): boolean => {
+  if (page === null || !isLive(folios, page) || (write && dirty)) return false
+  const { lru, mapcount } = folioOf(folios, page)
+  return !lru && mapcount === 0
+}
+
 const staleTranslations = (world: MmWorld) =>
   translations(world).flatMap(({ mm, owner, va, entry }) => {
     const expected = world.memory.expected(mm, va)
-    const found = throughTlb(world, entry)
+    const found = isBeingTaken(world, entry) ? anything : throughTlb(world, entry)
     return mm.vma[va]?.value == null || expected === anything || found === anything || found === expected
       ? []
       : [{ mm, owner, va, expected, found }]
@@ -100,6 +108,7 @@ const lostCustody = (world: MmWorld) =>
     const slot = folio.swap === null ? undefined : world.system.swap.slots[folio.swap]
     const unwanted = slot !== undefined && slot.count === 0 && folio.mapcount === 0
     const cared =
+      !folio.uptodate ||
       unwanted ||
       folio.dirty ||
       folio.writeback ||
@@ -136,7 +145,8 @@ export const memoryProperties: ReadonlyArray<Spec> = [
     id: "TLB-COHERENT",
     statement:
       "What a CPU, or a device that walks the CPU's page table, finds through its TLB is what was stored last, unless the page is being taken from it.",
-    source: "Documentation/core-api/cachetlb.rst; commit 2b4f3b4987b5 (fork: lock VMAs of the parent process)",
+    source:
+      "Documentation/core-api/cachetlb.rst; commits 2b4f3b4987b5 (fork: lock VMAs of the parent process), 72b252aed506 (one IPI per CPU to flush after unmapping pages)",
     premise: (world) => translations(world).length > 0,
     holds: (world) => staleTranslations(world).length === 0,
     explain: (world) =>

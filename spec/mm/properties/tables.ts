@@ -1,5 +1,5 @@
 /** Page tables are freed when nobody can be inside any more: neither software nor hardware. */
-import { type Mm, tableOf } from "../../../model/mm/mm.ts"
+import { isTable, type Mm, tableOf } from "../../../model/mm/mm.ts"
 import { isLost, type Walk } from "../walks.ts"
 import type { MmWorld } from "../world.ts"
 import type { Spec } from "./places.ts"
@@ -19,10 +19,7 @@ const cachedTables = ({ mms }: MmWorld) =>
     ),
   )
 
-const isStale = (mm: Mm, va: number, generation: number): boolean => {
-  const { state } = tableOf(mm, va)
-  return !state.live || state.generation !== generation
-}
+const isStale = (mm: Mm, va: number, generation: number): boolean => !isTable(tableOf(mm, va), generation)
 
 export const tableProperties: ReadonlyArray<Spec> = [
   {

@@ -174,12 +174,13 @@ export const unmapProperties: ReadonlyArray<Spec> = [
   },
   actionInvariant({
     id: "OOM-UNSTABLE",
-    statement: "Once the OOM reaper has begun, no fresh page and no zero page is mapped.",
-    source: "include/linux/oom.h: check_stable_address_space",
+    statement:
+      "Once the OOM reaper has begun, no fresh page and no zero page is mapped in anonymous memory; private copies of a file's pages are, for their faults ask before they take the page table's lock.",
+    source: "include/linux/oom.h: check_stable_address_space; mm/memory.c: do_anonymous_page, finish_fault",
     observe: (world: MmWorld): Stability => ({
       unstable: world.parent.state.unstable,
       entries: world.parent.pte.map(({ value: pte }, va) => [
-        pte === null && isSettled(world.parent, va),
+        pte === null && isSettled(world.parent, va) && world.parent.vma[va]?.value?.file === null,
         pte?.kind === "zero"
           ? "zero"
           : pte?.kind === "present" && isAnon(folioOf(world.folios, pte.page))
@@ -220,7 +221,7 @@ export const releaseProperties: ReadonlyArray<Spec> = [
 
 type Stability = {
   readonly unstable: boolean
-  /** Of each: whether it is None and nobody changes it, and the page that it maps. */
+  /** Of each: whether it is None, of anonymous memory, and nobody changes it; and the page that it maps. */
   readonly entries: ReadonlyArray<readonly [boolean, string]>
 }
 

@@ -1,11 +1,15 @@
 /** Processes and kernel threads that race for one page, where a bug needs more than two of them. */
 import * as Effect from "effect/Effect"
 import { step } from "../../../checker/index.ts"
+import { filemapRemoveFolio } from "../../../model/file/inode.ts"
+import { userStore } from "../../../model/mm/access.ts"
+import { folioOf, folioPut } from "../../../model/mm/folio.ts"
 import { getUserPages, putUserPage, setPageDirty, storeThrough } from "../../../model/mm/gup.ts"
+import { mremap } from "../../../model/mm/mremap.ts"
 import { munmap } from "../../../model/mm/unmap.ts"
 import { operation } from "../operations.ts"
 import { entries, type Spec } from "../properties/places.ts"
-import { type Operation, page } from "../world.ts"
+import { type Operation, otherPage, page, prepare } from "../world.ts"
 import { raceOf } from "./race.ts"
 
 /** A debugger stores to a page that its process may not store to: /proc/self/mem, ptrace (mm/memory.c: __access_remote_vm). */
@@ -121,6 +125,38 @@ export const truncatedUnmapped = raceOf({
   summary: "a private copy of a page of a file is made while the file is truncated",
   pages: ["cached"],
   operations: [operation("store"), operation("truncate")],
+})
+
+export const readIn = raceOf({
+  name: "loads-read-in",
+  summary: "two threads load from a page of a file that is not in the page cache",
+  pages: ["cached"],
+  operations: [operation("load"), operation("load")],
+  layOut: ({ system, file }) => {
+    for (const { value: cached } of file.cache) {
+      if (cached === null) continue
+      filemapRemoveFolio(system, folioOf(system.folios, cached))
+      folioPut(system.folios, cached)
+    }
+  },
+})
+
+/** Half of the area goes, with `mmap_lock` held for read. */
+export const shrink = raceOf({
+  name: "shrink+store+reap",
+  summary: "a process shrinks its area while a thread stores to what goes, and the OOM reaper takes it too",
+  pages: ["anon"],
+  operations: [
+    {
+      id: "mremap-shrink",
+      actor: "cpu",
+      pages: ["anon"],
+      run: ({ parent }) => mremap(parent, { start: page, end: otherPage + 1 }, 1),
+    },
+    { ...operation("store"), id: "store-behind", run: ({ parent }, cpu) => userStore(parent, cpu, otherPage, cpu) },
+    operation("oom-reap"),
+  ],
+  layOut: (world) => prepare(world, otherPage, "anon"),
 })
 
 /** Whoever meets a migration entry sleeps without a reference: it would keep the page from being moved. */

@@ -155,7 +155,7 @@ export const intervalBugs: ReadonlyArray<SeededBug<IntervalWorld>> = [
         },
         mmu_interval_check_retry: unlockIf((stale) => stale === true),
         hmm_vma_handle_pte: unlockIf((found) => found === "-EFAULT"),
-        alloc_anon_folio: unlockIf((fresh) => fresh === null),
+        alloc_anon_folio: unlockIf((fresh) => fresh === "OOM"),
       }
     }),
   },
