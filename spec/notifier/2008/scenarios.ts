@@ -1,0 +1,191 @@
+import * as Effect from "effect/Effect"
+import { choose, type Parameter, type Scenario, scenario } from "../../../checker/index.ts"
+import { rangeListDetach } from "../../../model/driver/rangeList2008.ts"
+import type { Machine } from "../../../model/notifier/2008/machine.ts"
+import { mmuNotifierRegister } from "../../../model/notifier/2008/mmuNotifier.ts"
+import { shrinkPage, writePage } from "../../../model/notifier/2008/rmap.ts"
+import { exit, madviseDontneed, munmap, truncate } from "../../../model/notifier/2008/unmap.ts"
+import { properties2008 } from "./properties.ts"
+import { counterVisit, rangeListVisit, type Shape, visitors, type World2008, world2008 } from "./world.ts"
+
+const parameter = (description: string, initial: number, max: number, min = 1): Parameter => ({
+  description,
+  default: initial,
+  min,
+  max,
+})
+
+const define = <const P extends { readonly [name: string]: Parameter }>(
+  id: string,
+  summary: string,
+  parameters: P,
+  shape: (bound: { readonly [name in keyof P]: number }) => Shape,
+): Scenario<World2008> =>
+  scenario({
+    id: `notifier/2008/${id}`,
+    summary,
+    parameters,
+    setup: (bound) => world2008(shape(bound)),
+    properties: properties2008,
+  })
+
+/** One processor invalidates all pages or the last one; the first may also truncate the file by that. */
+const invalidator = Effect.fnUntraced(function* (of: Machine, cpu: number) {
+  const { pages } = of.mm
+  const whole = { start: 0, end: pages }
+  const last = { start: pages - 1, end: pages }
+  const calls = ["madvise(MADV_DONTNEED)", "munmap"] as const
+  const call = yield* choose("syscall", cpu === 0 ? ([...calls, "ftruncate"] as const) : calls)
+  if (call === "ftruncate") yield* truncate(of, pages - 1)
+  else if (call === "munmap") yield* munmap(of, last)
+  else yield* madviseDontneed(of, whole)
+})
+
+const invalidators = (of: Machine, count: number) =>
+  Object.fromEntries(Array.from({ length: count }, (_, cpu) => [`cpu${cpu}`, invalidator(of, cpu)] as const))
+
+const invalidations = parameter("processors that unmap, give back or truncate, once each", 2, 3)
+const pages = parameter("pages of the file", 2, 3)
+
+/** Devices of one style each against ranges that are invalidated. */
+export const counter = define(
+  "counter",
+  "a device that counts invalidations faults while processors invalidate ranges",
+  { pages, invalidations, devices: parameter("devices", 1, 2) },
+  (bound) => ({
+    pages: bound.pages,
+    accountsDirty: true,
+    counters: bound.devices,
+    fibers: (parts) => ({ ...invalidators(parts.machine, bound.invalidations), ...visitors(parts) }),
+  }),
+)
+
+export const rangeList = define(
+  "range-list",
+  "a device that remembers ranges, and sleeps, faults while processors invalidate ranges",
+  { pages, invalidations, devices: parameter("devices", 1, 2) },
+  (bound) => ({
+    pages: bound.pages,
+    accountsDirty: true,
+    rangeLists: bound.devices,
+    fibers: (parts) => ({ ...invalidators(parts.machine, bound.invalidations), ...visitors(parts) }),
+  }),
+)
+
+/** Who comes late. */
+export const register = define(
+  "register",
+  "a device registers while the file is truncated, and then faults",
+  { pages, invalidations: parameter("processors that invalidate beside the one that truncates", 1, 2, 0) },
+  (bound) => ({
+    pages: bound.pages,
+    accountsDirty: true,
+    counters: 1,
+    registered: false,
+    fibers: ({ machine, counters }) => ({
+      cpu0: truncate(machine, bound.pages - 1),
+      ...Object.fromEntries(
+        Array.from({ length: bound.invalidations }, (_, other) => [`cpu${other + 1}`, invalidator(machine, other + 1)]),
+      ),
+      ...Object.fromEntries(
+        counters.map((device) => [
+          device.name,
+          Effect.andThen(mmuNotifierRegister(machine, device.name), counterVisit(device)),
+        ]),
+      ),
+    }),
+  }),
+)
+
+const both = {
+  counters: parameter("devices that count", 1, 2, 0),
+  rangeLists: parameter("devices that remember ranges", 1, 2, 0),
+}
+
+/** The rmap notifier, its sleep, and a partition that does not answer. */
+export const reclaim = define(
+  "reclaim",
+  "a page is reclaimed that devices map and store to, while the process gives it back",
+  { ...both, madvise: parameter("whether the process gives the page back", 1, 1, 0) },
+  (bound) => ({
+    pages: 1,
+    accountsDirty: false,
+    ...bound,
+    fibers: (parts) => ({
+      kswapd: shrinkPage(parts.machine, 0, false),
+      ...(bound.madvise === 1 ? { cpu0: madviseDontneed(parts.machine, { start: 0, end: 1 }) } : {}),
+      ...visitors(parts),
+    }),
+  }),
+)
+
+/** age_page, of several devices. */
+export const age = define(
+  "age",
+  "a page is reclaimed unless somebody has used it",
+  { counters: parameter("devices that count", 2, 3, 2) },
+  (bound) => ({
+    pages: 1,
+    accountsDirty: false,
+    counters: bound.counters,
+    fibers: (parts) => ({
+      kswapd: Effect.andThen(shrinkPage(parts.machine, 0, true), shrinkPage(parts.machine, 0, true)),
+      ...visitors(parts),
+    }),
+  }),
+)
+
+/** page_mkclean, which takes no refusal. */
+export const writeback = define(
+  "writeback",
+  "a page is written back, so that the next store to it is noticed, while devices store to it",
+  { ...both, reclaim: parameter("whether the page is reclaimed too", 0, 1, 0) },
+  (bound) => ({
+    pages: 1,
+    accountsDirty: true,
+    ...bound,
+    fibers: (parts) => ({
+      pdflush: Effect.andThen(writePage(parts.machine, 0), writePage(parts.machine, 0)),
+      ...(bound.reclaim === 1 ? { kswapd: shrinkPage(parts.machine, 0, false) } : {}),
+      ...visitors(parts),
+    }),
+  }),
+)
+
+/** Who leaves, while callbacks run that sleep. */
+export const unregister = define(
+  "unregister",
+  "a device faults, lets go, unregisters and is freed while a page is reclaimed and the file truncated",
+  { truncate: parameter("whether the file is truncated too", 1, 1, 0) },
+  (bound) => ({
+    pages: 1,
+    accountsDirty: true,
+    rangeLists: 1,
+    fibers: ({ machine, rangeLists }) => ({
+      kswapd: shrinkPage(machine, 0, false),
+      ...(bound.truncate === 1 ? { cpu0: truncate(machine, 0) } : {}),
+      ...Object.fromEntries(
+        rangeLists.map((device) => [device.name, Effect.andThen(rangeListVisit(device), rangeListDetach(device))]),
+      ),
+    }),
+  }),
+)
+
+/** release, when no thread of the process is left, but threads of others are about. */
+export const exits = define(
+  "exit",
+  "a process exits, and its drivers free what they keep for it, while a page is reclaimed and the file truncated",
+  { ...both, truncate: parameter("whether the file is truncated too", 1, 1, 0) },
+  (bound) => ({
+    pages: 1,
+    accountsDirty: true,
+    ...bound,
+    rangeLists: bound.rangeLists,
+    fibers: (parts) => ({
+      cpu0: exit(parts.machine),
+      kswapd: shrinkPage(parts.machine, 0, false),
+      ...(bound.truncate === 1 ? { cpu1: truncate(parts.machine, 0) } : {}),
+      ...visitors(parts),
+    }),
+  }),
+)
