@@ -9,7 +9,7 @@ import { clearMapping } from "../mm/reclaim.ts"
 import { rmapWalk } from "../mm/rmap.ts"
 import type { System } from "../mm/system.ts"
 import { notifierRange } from "../notifier/events.ts"
-import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/interval.ts"
+import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/invalidate.ts"
 import { keep, release, underLock } from "../sync/spinlock.ts"
 import { filemapGetFolio, type Inode } from "./inode.ts"
 

@@ -1,7 +1,7 @@
 /** The end of an address space (mm/mmap.c: exit_mmap). */
 import * as Effect from "effect/Effect"
 import { guardedStep, step } from "../../checker/program/index.ts"
-import { mmuNotifierRelease } from "../notifier/interval.ts"
+import { mmuNotifierRelease } from "../notifier/invalidate.ts"
 import { gatherTables, tlbFinishMmu, tlbGather } from "./gather.ts"
 import { changeVmas, type Mm, mmapReadLock, mmapReadUnlock, mmapWriteLock, mmapWriteUnlock } from "./mm.ts"
 import { freePgtables, tlbRemoveTables } from "./pageTable.ts"

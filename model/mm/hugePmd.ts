@@ -5,7 +5,7 @@
 import * as Effect from "effect/Effect"
 import { step } from "../../checker/program/index.ts"
 import { notifierRange } from "../notifier/events.ts"
-import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/interval.ts"
+import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/invalidate.ts"
 import { keep, release, underLock } from "../sync/spinlock.ts"
 import { gatherEntry, owesFlush, tlbFinishMmu, tlbGather } from "./gather.ts"
 import { hasTable, type Mm, mmapReadLock, mmapReadUnlock, pageTableLock } from "./mm.ts"

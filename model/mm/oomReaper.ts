@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import { step } from "../../checker/program/index.ts"
 import { notifierRange } from "../notifier/events.ts"
-import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/interval.ts"
+import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/invalidate.ts"
 import { tlbFinishMmu, tlbGather } from "./gather.ts"
 import { findVma, type Mm, mmapReadTrylock, mmapReadUnlock } from "./mm.ts"
 import { unmapPageRange } from "./unmap.ts"

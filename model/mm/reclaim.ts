@@ -3,7 +3,12 @@ import * as Effect from "effect/Effect"
 import { step } from "../../checker/program/index.ts"
 import { filemapRemoveFolio, inodeOf } from "../file/inode.ts"
 import { notifierRange } from "../notifier/events.ts"
-import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/interval.ts"
+import {
+  asksForYoung,
+  mmuNotifierClearFlushYoung,
+  mmuNotifierInvalidateRangeEnd,
+  mmuNotifierInvalidateRangeStart,
+} from "../notifier/invalidate.ts"
 import { keep, release, underLock } from "../sync/spinlock.ts"
 import {
   addToBatch,
@@ -162,15 +167,23 @@ const folioReferenced = Effect.fnUntraced(function* (system: System, frame: Fram
   return !walked || referenced
 })
 
-/** `folio_referenced_one`: `ptep_clear_flush_young` of an entry that maps the folio. */
-const folioReferencedOne = (mm: Mm, va: number, frame: Frame): Effect.Effect<boolean> =>
-  underLock(pageTableLock(mm, va), "folio_referenced_one", [mm.name, va], () => {
+/** `folio_referenced_one`: `ptep_clear_flush_young_notify` of an entry that maps the folio, under the page table's lock. */
+const folioReferencedOne = Effect.fnUntraced(function* (mm: Mm, va: number, frame: Frame) {
+  const ptl = pageTableLock(mm, va)
+  const asks = asksForYoung(mm.subscriptions)
+  const { mapped, young } = yield* underLock(ptl, "folio_referenced_one", [mm.name, va], () => {
     const cell = at(mm.pte, va)
     const pte = cell.value
-    if (!maps(mm, va, frame) || pte?.kind !== "present" || !pte.young) return false
-    cell.value = { ...pte, young: false }
-    return true
+    if (!maps(mm, va, frame) || pte?.kind !== "present") return { mapped: false, young: false }
+    if (pte.young) cell.value = { ...pte, young: false }
+    if (asks) keep(ptl)
+    return { mapped: true, young: pte.young }
   })
+  if (!asks || !mapped) return young
+  const used = yield* mmuNotifierClearFlushYoung(mm.subscriptions, va)
+  yield* step("folio_referenced_one: pte_unmap_unlock", [mm.name, va], () => release(ptl))
+  return young || used
+})
 
 /** `try_to_unmap_one`: replaces the entry by one that leads to swap, or by nothing for a page of a file. */
 const tryToUnmapOne = Effect.fnUntraced(function* (mm: Mm, va: number, frame: Frame, batch: UnmapBatch) {

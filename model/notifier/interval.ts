@@ -12,6 +12,7 @@ import { overlaps, type Range } from "../mm/range.ts"
 import { isFree, keep, release, type SpinLock, spinLock, underLock } from "../sync/spinlock.ts"
 import { type WaitQueue, waitEvent, waitQueue, wakeUpAll } from "../sync/waitQueue.ts"
 import { type NotifierRange, notifierRange } from "./events.ts"
+import type { MmuNotifierOps } from "./mmuNotifierOps.ts"
 
 /** `struct mmu_notifier_subscriptions`, the interval side of it. */
 export interface NotifierSubscriptions {
@@ -31,6 +32,8 @@ export interface NotifierSubscriptions {
   }>
   /** The objects behind the names: they are static, only their membership changes. */
   readonly byName: Map<string, IntervalSubscription>
+  /** The classic notifiers that are registered for the life of the address space, in the order of the list. */
+  readonly forLife: Array<MmuNotifierOps>
 }
 
 /** `struct mmu_interval_notifier`. */
@@ -56,6 +59,7 @@ export const notifierSubscriptions = (mm: string): NotifierSubscriptions => {
     wq: waitQueue(`${mm}.subs.wq`),
     state: struct(`${mm}.subs`, { seq: 2, active: 0, tree, deferred }),
     byName: new Map(),
+    forLife: [],
   }
 }
 
@@ -167,18 +171,11 @@ export const mmuIntervalSetSeq = (iv: IntervalSubscription, seq: number): Effect
     iv.state.seq = seq
   })
 
-/** `mm_has_notifiers`: without any, a range is not announced. */
-const hasNotifiers = (subs: NotifierSubscriptions): boolean => subs.byName.size > 0
-
 /**
- * `mmu_notifier_invalidate_range_start`: when it returns true, no device that subscribed maps the range or will, until
- * the end. False (-EAGAIN) when the range is not blockable and a callback would have to sleep: there is no end then.
+ * `mn_itree_inv_start_range` and `mn_itree_invalidate`: when it returns true, no device that subscribed maps the range or
+ * will, until the end. False when the range is not blockable and a callback would have to sleep: there is no end then.
  */
-export const mmuNotifierInvalidateRangeStart = Effect.fnUntraced(function* (
-  subs: NotifierSubscriptions,
-  range: NotifierRange,
-) {
-  if (!hasNotifiers(subs)) return true
+export const mnItreeInvalidateStart = Effect.fnUntraced(function* (subs: NotifierSubscriptions, range: NotifierRange) {
   const { seq, first } = yield* underLock(subs.lock, "mn_itree_inv_start_range", argsOf(subs, range), () => {
     const { state } = subs
     state.active++
@@ -190,7 +187,7 @@ export const mmuNotifierInvalidateRangeStart = Effect.fnUntraced(function* (
     const called = name
     const iv = subs.byName.get(called)
     if (iv !== undefined && !(yield* iv.invalidate(range, seq)) && !range.blockable) {
-      yield* invalidationEnd(subs, range)
+      yield* mnItreeInvalidateEnd(subs, range)
       return false
     }
     name = yield* step("mn_itree_inv_next", [called], () => nextOverlapping(subs, range, called))
@@ -198,20 +195,14 @@ export const mmuNotifierInvalidateRangeStart = Effect.fnUntraced(function* (
   return true
 })
 
-/** `mmu_notifier_invalidate_range_end`: the last one wakes the readers and does what was deferred. */
-export const mmuNotifierInvalidateRangeEnd = (
-  subs: NotifierSubscriptions,
-  range: NotifierRange,
-): Effect.Effect<void> => (hasNotifiers(subs) ? invalidationEnd(subs, range) : Effect.void)
-
 /** What a range's steps show: the address space, the range, why, by whom, and whether the callbacks may not sleep. */
 const argsOf = (
   { mm }: NotifierSubscriptions,
   { start, end, event, by, blockable }: NotifierRange,
 ): ReadonlyArray<Plain> => [mm, start, end, event, by, ...(blockable ? [] : ["nonblock"])]
 
-/** `mn_itree_inv_end` */
-const invalidationEnd = Effect.fnUntraced(function* (subs: NotifierSubscriptions, range: NotifierRange) {
+/** `mn_itree_inv_end`: the last one wakes the readers and does what was deferred. */
+export const mnItreeInvalidateEnd = Effect.fnUntraced(function* (subs: NotifierSubscriptions, range: NotifierRange) {
   const released = yield* underLock(subs.lock, "mn_itree_inv_end", argsOf(subs, range), () => {
     const { state } = subs
     state.active--
@@ -234,8 +225,8 @@ const invalidationEnd = Effect.fnUntraced(function* (subs: NotifierSubscriptions
 })
 
 /** `mn_itree_release`: at the end of an address space every subscription hears that all of it goes. */
-export const mmuNotifierRelease = Effect.fnUntraced(function* (subs: NotifierSubscriptions, whole: Range) {
+export const mnItreeRelease = Effect.fnUntraced(function* (subs: NotifierSubscriptions, whole: Range) {
   const range = notifierRange("RELEASE", "mn_itree_release", whole)
-  yield* mmuNotifierInvalidateRangeStart(subs, range)
-  yield* mmuNotifierInvalidateRangeEnd(subs, range)
+  yield* mnItreeInvalidateStart(subs, range)
+  yield* mnItreeInvalidateEnd(subs, range)
 })
