@@ -63,7 +63,8 @@ const pageMkcleanOne = Effect.fnUntraced(function* (mm: Mm, va: number, frame: F
     const pte = at(mm.pte, va).value
     if (pte?.kind !== "present" || (!pte.dirty && pte.access !== "write")) return null
     const cleared = clearMapping(mm, va, frame)
-    if (cleared !== null) keep(ptl)
+    if (cleared?.kind !== "present") return null
+    keep(ptl)
     return cleared
   })
   if (taken !== null) {

@@ -1,6 +1,7 @@
 /** hmm_range_fault (mm/hmm.c), every page requested with HMM_PFN_REQ_FAULT. */
 import * as Effect from "effect/Effect"
 import { enterLoop, step } from "../../checker/program/index.ts"
+import { pgmapOf } from "../deviceMemory/pgmap.ts"
 import { handleMmFault, migrationEntryWait } from "../mm/fault.ts"
 import type { Frame } from "../mm/folio.ts"
 import { findVma, hasTable, type Mm } from "../mm/mm.ts"
@@ -25,6 +26,7 @@ type Stopped = { readonly migrating: Frame } | { readonly missing: number }
  * On an internal restart the pages before `last` stay as they were read.
  *
  * @param write whether the pages are to be writable (HMM_PFN_REQ_WRITE)
+ * @param owner whose private pages are told as they are (`dev_private_owner`); those of others are brought back
  */
 export const hmmRangeFault = Effect.fnUntraced(function* (
   mm: Mm,
@@ -32,6 +34,7 @@ export const hmmRangeFault = Effect.fnUntraced(function* (
   seq: number,
   range: Range,
   write: boolean,
+  owner = "",
 ) {
   const pfns: Array<HmmPfn> = []
   const head = yield* enterLoop("hmm_range_fault")
@@ -40,7 +43,7 @@ export const hmmRangeFault = Effect.fnUntraced(function* (
     if (yield* mmuIntervalCheckRetry(iv, seq)) return "-EBUSY" as const
     let stopped: Stopped | null = null
     for (const va of pagesOf(range).slice(pfns.length)) {
-      const found = yield* step("hmm_vma_handle_pte", [va], () => hmmVmaHandlePte(mm, va, write))
+      const found = yield* step("hmm_vma_handle_pte", [va], () => hmmVmaHandlePte(mm, va, write, owner))
       if (found === "-EFAULT") return found
       if (found === "fault" || "migrating" in found) {
         stopped = found === "fault" ? { missing: va } : found
@@ -73,7 +76,7 @@ const mayAccess = (mm: Mm, va: number, write: boolean): boolean => {
 }
 
 /** `hmm_vma_handle_pte`: one entry, read without its lock. */
-const hmmVmaHandlePte = (mm: Mm, va: number, write: boolean): Found => {
+const hmmVmaHandlePte = (mm: Mm, va: number, write: boolean, owner: string): Found => {
   if (!mayAccess(mm, va, false)) return "-EFAULT"
   const pte: Pte = hasTable(mm, va) ? at(mm.pte, va).value : null
   switch (pte?.kind) {
@@ -84,6 +87,9 @@ const hmmVmaHandlePte = (mm: Mm, va: number, write: boolean): Found => {
       return write || pte.access === "none" ? "fault" : { page: null, write: false }
     case "migration":
       return { migrating: pte.page }
+    case "private":
+      if (pgmapOf(mm.system.folios, pte.page)?.owner !== owner || (write && !pte.write)) return "fault"
+      return { page: pte.page, write: pte.write }
     case "marker":
       return "-EFAULT"
     default:

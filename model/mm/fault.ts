@@ -1,13 +1,25 @@
 /** Page faults (mm/memory.c: handle_mm_fault). */
 import * as Effect from "effect/Effect"
 import { assert, guardedStep, step } from "../../checker/program/index.ts"
+import { removeDeviceExclusiveEntry } from "../deviceMemory/deviceExclusive.ts"
+import { doDevicePrivate } from "../deviceMemory/privateFault.ts"
 import { cowFault, fileFault } from "../file/fault.ts"
 import { underLock } from "../sync/spinlock.ts"
 import { doWpPage } from "./cow.ts"
 import { type Frame, folioAlloc, folioLockWait, folioOf, folioPut } from "./folio.ts"
 import { findVma, hasTable, type Mm, pageTableLock, tableOf } from "./mm.ts"
 import { canChangeWritable } from "./protect.ts"
-import { isWritable, type Migration, type Present, type Pte, present, pteSame, type Swap } from "./pte.ts"
+import {
+  type Exclusive,
+  isWritable,
+  type Migration,
+  type Present,
+  type Private,
+  type Pte,
+  present,
+  pteSame,
+  type Swap,
+} from "./pte.ts"
 import { at } from "./range.ts"
 import { addNewAnonRmap } from "./rmap.ts"
 import { doSwapPage } from "./swapIn.ts"
@@ -29,6 +41,8 @@ type Found =
   | { readonly call: "nothing" | "__pte_alloc" | "do_anonymous_page" | "do_fault" | "do_cow_fault" | "SIGBUS" }
   | { readonly call: "do_swap_page"; readonly pte: Swap }
   | { readonly call: "migration_entry_wait"; readonly pte: Migration }
+  | { readonly call: "do_device_private"; readonly pte: Private }
+  | { readonly call: "remove_device_exclusive_entry"; readonly pte: Exclusive }
   | { readonly call: "do_numa_page"; readonly pte: Present }
   | { readonly call: "do_wp_page"; readonly pte: Pte }
 
@@ -56,6 +70,10 @@ export const handleMmFault = Effect.fnUntraced(function* (mm: Mm, va: number, fl
       return yield* doSwapPage(mm, va, found.pte, flags.write)
     case "migration_entry_wait":
       return yield* migrationEntryWait(mm, found.pte.page)
+    case "do_device_private":
+      return yield* doDevicePrivate(mm, va, found.pte, flags)
+    case "remove_device_exclusive_entry":
+      return yield* removeDeviceExclusiveEntry(mm, va, found.pte)
     case "do_numa_page":
       return yield* doNumaPage(mm, va, found.pte)
     case "do_wp_page":
@@ -75,6 +93,10 @@ const handlePteFault = (mm: Mm, va: number, { write, unshare }: FaultFlags): Fou
       return { call: "do_swap_page", pte }
     case "migration":
       return { call: "migration_entry_wait", pte }
+    case "private":
+      return { call: "do_device_private", pte }
+    case "exclusive":
+      return { call: "remove_device_exclusive_entry", pte }
     case "marker":
       return { call: "SIGBUS" }
     case "present":

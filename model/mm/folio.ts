@@ -12,6 +12,7 @@ import {
   struct,
   type Wait,
 } from "../../checker/program/index.ts"
+import type { DevPagemap } from "../deviceMemory/pgmap.ts"
 import { holding } from "../sync/holding.ts"
 
 /** What a page holds, said by who stored it there last; `zeroes` is a page nobody has stored to. */
@@ -34,7 +35,7 @@ export type FolioState = {
   lock: string
   /** Whether it is on an LRU list; not so while isolated. */
   lru: boolean
-  /** The control group that it is charged to. */
+  /** The control group that it is charged to; empty when to none, as a device's page is before it is mapped. */
   memcg: string
   /** `folio->mapping`: the anon_vma, prefixed `anon_vma`, or the inode, by name; empty when there is none. */
   mapping: string
@@ -63,6 +64,8 @@ export interface Folios {
   readonly charged: Struct<{ [cgroup: string]: number }>
   /** The frames of ZONE_MOVABLE and CMA, where nothing may be pinned for long. */
   readonly movable: ReadonlySet<number>
+  /** Which frames are a device's, not the system's allocator's. */
+  readonly pgmaps: ReadonlyMap<number, DevPagemap>
 }
 
 /** A reference to a folio as page tables and TLBs hold it: the frame, and which of its lives was meant. */
@@ -86,9 +89,20 @@ const fresh: FolioState = {
   content: zeroes,
 }
 
-/** Makes the folios of a system, all of them free; the first `movable` of them lie in a movable zone. */
-export const folios = (count: number, cgroups: ReadonlyArray<string>, movable = 0): Folios => ({
-  arena: arena("folio", count, fresh),
+/**
+ * Makes the folios of a system, all of them free; the first `movable` of them lie in a movable zone, those of the devices
+ * behind the system's.
+ */
+export const folios = (
+  count: number,
+  cgroups: ReadonlyArray<string>,
+  movable = 0,
+  devices: ReadonlyArray<DevPagemap> = [],
+): Folios => ({
+  arena: arena("folio", count + devices.reduce((sum, { pages }) => sum + pages, 0), fresh),
+  pgmaps: new Map(
+    devices.flatMap((pgmap) => Array.from({ length: pgmap.pages }, () => pgmap)).map((pgmap, i) => [count + i, pgmap]),
+  ),
   charged: struct("memcg", Object.fromEntries(cgroups.map((name) => [name, 0]))),
   movable: new Set(Array.from({ length: movable }, (_, pfn) => pfn)),
 })
@@ -117,12 +131,23 @@ export type Zone = "any" | "unmovable"
  * (-ENOMEM). Within a step.
  */
 export const folioAlloc = (all: Folios, cgroup: string, zone: Zone = "any"): Frame | null => {
-  const folio = all.arena.allocate((slot) => zone === "any" || !all.movable.has(slot.index))
+  const frame = folioAllocUncharged(all, zone)
+  if (frame !== null) memcgCharge(all, folioOf(all, frame), cgroup)
+  return frame
+}
+
+/** `folio_alloc`: the same without a charge, for those whose pages are charged when they are mapped. Within a step. */
+export const folioAllocUncharged = (all: Folios, zone: Zone = "any"): Frame | null => {
+  const folio = all.arena.allocate(({ index }) => !all.pgmaps.has(index) && (zone === "any" || !all.movable.has(index)))
   if (folio === undefined) return null
   folio.refcount = 1
+  return frameOf(folio)
+}
+
+/** `mem_cgroup_charge`. Within a step. */
+export const memcgCharge = (all: Folios, folio: Folio, cgroup: string): void => {
   folio.memcg = cgroup
   all.charged[cgroup] = (all.charged[cgroup] ?? 0) + 1
-  return frameOf(folio)
 }
 
 /** `folio_put`: drops a reference; the last one uncharges and frees the folio. Within a step. */
@@ -135,8 +160,11 @@ export const folioPut = (all: Folios, frame: Frame): void => {
 
 const free = (all: Folios, folio: Folio): void => {
   assert(folio.mapcount === 0, `page ${folio.index} is freed while ${folio.mapcount} page table entries map it`)
-  all.charged[folio.memcg] = (all.charged[folio.memcg] ?? 0) - 1
+  if (folio.memcg !== "") all.charged[folio.memcg] = (all.charged[folio.memcg] ?? 0) - 1
   all.arena.free(folio)
+  // free_zone_device_folio: its driver has it back, and the memory one user less.
+  const pgmap = all.pgmaps.get(folio.index)
+  if (pgmap !== undefined) pgmap.state.refs--
 }
 
 /** `folio_ref_freeze`: takes all references at once, if there are just those expected: nobody gets another. Within a step. */

@@ -1,6 +1,7 @@
 /** fork's copy of the address space (kernel/fork.c: dup_mmap; mm/memory.c: copy_page_range). */
 import * as Effect from "effect/Effect"
 import { enterLoop, guardedStep, step } from "../../checker/program/index.ts"
+import { tryRestoreExclusivePte } from "../deviceMemory/deviceExclusive.ts"
 import { Errno } from "../errno.ts"
 import { notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/invalidate.ts"
@@ -121,14 +122,15 @@ const copyPte = Effect.fnUntraced(function* (parent: Mm, child: Mm, va: number) 
         release(pageTableLock(parent, va))
       })
     }
+    if (copied === "-EBUSY") return false
     if (copied !== "-EAGAIN") return true
     prealloc = yield* step("folio_prealloc", [child.name, va], () => folioAlloc(folios, child.name))
     if (prealloc === null) return false
   }
 })
 
-/** `used`: the page that was allocated beforehand is the child's now. An entry: its page is to be shared yet. */
-type Copied = "copied" | "used" | "-EAGAIN" | Present
+/** `used`: the page that was allocated beforehand is the child's now. `-EBUSY`: a page that a device has for itself is locked. An entry: its page is to be shared yet. */
+type Copied = "copied" | "used" | "-EAGAIN" | "-EBUSY" | Present
 
 /** `copy_nonpresent_pte` and `copy_present_ptes`. */
 const copyOneEntry = (parent: Mm, child: Mm, va: number, prealloc: Frame | null): Copied => {
@@ -157,6 +159,21 @@ const copyOneEntry = (parent: Mm, child: Mm, va: number, prealloc: Frame | null)
       source.value = shared
       target.value = shared
       return "copied"
+    }
+    case "private": {
+      // Nobody can have pinned it.
+      const folio = folioOf(parent.system.folios, pte.page)
+      folio.refcount++
+      tryDupAnonRmap(folio, parent)
+      child.rss.anon++
+      const shared = { ...pte, write: false }
+      source.value = shared
+      target.value = shared
+      return "copied"
+    }
+    case "exclusive": {
+      const restored = tryRestoreExclusivePte(parent, va, pte)
+      return restored === null ? "-EBUSY" : copyPresentPte(parent, child, va, restored, prealloc)
     }
     case "marker":
       target.value = pte

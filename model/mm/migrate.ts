@@ -1,6 +1,7 @@
 /** Moving pages within system memory (mm/migrate.c: migrate_pages; mm/rmap.c: try_to_migrate_one). */
 import * as Effect from "effect/Effect"
 import { guardedStep, step } from "../../checker/program/index.ts"
+import { isDevicePrivate } from "../deviceMemory/pgmap.ts"
 import { inodeOf } from "../file/inode.ts"
 import { notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/invalidate.ts"
@@ -8,7 +9,7 @@ import { release, underLock } from "../sync/spinlock.ts"
 import { tryToUnmapFlush, type UnmapBatch, unmapBatch } from "./batchedFlush.ts"
 import { type Folio, type Frame, folioAlloc, folioLock, folioOf, folioPut, frameOf, type Zone } from "./folio.ts"
 import { findVma, type Mm, pageTableLock } from "./mm.ts"
-import { isWritable, present } from "./pte.ts"
+import { isWritable, type Migration, present, type Rmapped } from "./pte.ts"
 import { at } from "./range.ts"
 import { clearOrDefer, isolateFolio } from "./reclaim.ts"
 import { isAnon, isCached, removeRmap, rmapWalk, tryShareAnonRmap } from "./rmap.ts"
@@ -98,12 +99,17 @@ const allocTarget = ({ folios }: System, src: Frame, zone: Zone): Effect.Effect<
 const expectedRefs = (folio: Folio): number => (isCached(folio) ? 2 : 1)
 
 /** `__folio_migrate_mapping` and `folio_migrate_flags`: the caches, the charge and the flags are the new folio's. Within a step. */
-const moveMapping = (system: System, source: Folio, target: Folio): void => {
+export const moveMapping = (system: System, source: Folio, target: Folio): void => {
   target.mapping = source.mapping
   target.offset = source.offset
   target.dirty = source.dirty
   target.swapBacked = source.swapBacked
   target.anonExclusive = source.anonExclusive
+  if (target.memcg === "") {
+    // mem_cgroup_migrate: what was allocated without a charge takes the old one's.
+    target.memcg = source.memcg
+    source.memcg = ""
+  }
   if (!isCached(source)) return
   if (source.swap !== null) {
     slotOf(system.swap, source.swap).cache = frameOf(target)
@@ -133,8 +139,17 @@ const migrateFolioUndoDst = (system: System, dst: Frame): Effect.Effect<void> =>
     folioPut(system.folios, dst)
   })
 
-/** `try_to_migrate_one`: replaces the entry by one that makes whoever meets it wait for the folio's lock. */
-const tryToMigrateOne = Effect.fnUntraced(function* (mm: Mm, va: number, frame: Frame, batch: UnmapBatch) {
+/**
+ * `try_to_migrate_one`: replaces the entry by one that makes whoever meets it wait for the folio's lock.
+ *
+ * @param batch what the flush is put off to; `null` where it is not (without TTU_BATCH_FLUSH)
+ */
+export const tryToMigrateOne = Effect.fnUntraced(function* (
+  mm: Mm,
+  va: number,
+  frame: Frame,
+  batch: UnmapBatch | null,
+) {
   const { folios } = mm.system
   const ptl = pageTableLock(mm, va)
   const window = notifierRange("CLEAR", "try_to_migrate_one", { start: va, end: va + 1 })
@@ -149,8 +164,7 @@ const tryToMigrateOne = Effect.fnUntraced(function* (mm: Mm, va: number, frame: 
         at(mm.pte, va).value = taken
         return
       }
-      const mode = isWritable(taken) ? "write" : exclusive ? "readExclusive" : "read"
-      at(mm.pte, va).value = { kind: "migration", page: frame, mode, dirty: taken.dirty, young: taken.young }
+      at(mm.pte, va).value = migrationEntry(taken, exclusive)
       removeRmap(folio)
       folioPut(folios, frame)
     })
@@ -158,8 +172,21 @@ const tryToMigrateOne = Effect.fnUntraced(function* (mm: Mm, va: number, frame: 
   yield* mmuNotifierInvalidateRangeEnd(mm.subscriptions, window)
 })
 
+/**
+ * The entry that takes the place of one while its page is moved, with the rights that it gave: one of a page that a
+ * device has for itself is as one for reading.
+ *
+ * @param exclusive whether the page was marked so
+ */
+export const migrationEntry = (taken: Rmapped, exclusive: boolean): Migration => {
+  const writable = taken.kind === "private" ? taken.write : isWritable(taken)
+  const mode = writable ? "write" : exclusive ? "readExclusive" : "read"
+  const bits = taken.kind === "present" ? taken : { dirty: false, young: false }
+  return { kind: "migration", page: taken.page, mode, dirty: bits.dirty, young: bits.young }
+}
+
 /** `remove_migration_pte`: maps the folio, the new one or again the old one, with the rights that the entry had: of one that may be written through, mprotect has taken that away if it had to. */
-const removeMigrationPte = (mm: Mm, va: number, src: Frame, target: Frame): Effect.Effect<void> =>
+export const removeMigrationPte = (mm: Mm, va: number, src: Frame, target: Frame): Effect.Effect<void> =>
   underLock(pageTableLock(mm, va), "remove_migration_pte", [mm.name, va], () => {
     const cell = at(mm.pte, va)
     const pte = cell.value
@@ -171,6 +198,10 @@ const removeMigrationPte = (mm: Mm, va: number, src: Frame, target: Frame): Effe
     const vma = findVma(mm, va) ?? at(mm.vma, va).value
     const most = vma === null ? "none" : mostAccess(vma)
     const access = most === "none" ? "none" : pte.mode === "write" ? "write" : "read"
+    if (isDevicePrivate(mm.system.folios, target)) {
+      cell.value = { kind: "private", page: target, write: access === "write" }
+      return
+    }
     cell.value = present(target, access, {
       dirty: pte.dirty,
       young: pte.young,

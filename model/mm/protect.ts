@@ -121,6 +121,10 @@ const changeProtection = Effect.fnUntraced(function* (
         cell.value = { ...pte, mode: anon ? "readExclusive" : "read" }
         return null
       }
+      if (pte?.kind === "private" && pte.write && mostAccess(vmaOf(mm, va)) !== "write") {
+        cell.value = { ...pte, write: false }
+        return null
+      }
       if (pte?.kind === "zero") {
         const access = mostAccess(vmaOf(mm, va)) === "none" ? "none" : "read"
         if (pte.access === access || by !== "change_protection") return null

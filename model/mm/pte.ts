@@ -1,4 +1,4 @@
-/** Page table entries: every kind that system memory knows (include/linux/swapops.h, include/linux/pgtable.h). */
+/** Page table entries of every kind (include/linux/swapops.h, include/linux/pgtable.h). */
 import type { Frame } from "./folio.ts"
 
 /** What a CPU may do through an entry; `none` is PROT_NONE, or the hint of NUMA balancing. */
@@ -30,13 +30,29 @@ export type Migration = {
   readonly young: boolean
 }
 
+/** The page lies in device memory that no CPU can reach: an access of the process brings it back (make_writable_device_private_entry). */
+export type Private = { readonly kind: "private"; readonly page: Frame; readonly write: boolean }
+
+/** The page is a device's alone for atomic accesses: an access of the process takes it back (make_device_exclusive_entry). */
+export type Exclusive = { readonly kind: "exclusive"; readonly page: Frame }
+
 /** Nothing may be here: an access ends in SIGBUS (PTE_MARKER_POISONED). */
 export type Marker = { readonly kind: "marker" }
 
 /** An entry of a page table; `null` is None. */
-export type Pte = null | Zero | Present | Swap | Migration | Marker
+export type Pte = null | Zero | Present | Swap | Migration | Private | Exclusive | Marker
 
-/** The page that an entry maps, if it maps one. */
+/** An entry that its page counts among its mappings. */
+export type Rmapped = Present | Private | Exclusive
+
+/** The page that counts an entry among its mappings (`folio->_mapcount`), if there is one: what reverse mapping finds. */
+export const rmappedPage = (pte: Pte): Frame | null => (isRmapped(pte) ? pte.page : null)
+
+/** Whether a page counts the entry among its mappings. */
+export const isRmapped = (pte: Pte): pte is Rmapped =>
+  pte?.kind === "present" || pte?.kind === "private" || pte?.kind === "exclusive"
+
+/** The page that an entry maps for the CPU, if it maps one. */
 export const mappedPage = (pte: Pte): Frame | null => (pte?.kind === "present" ? pte.page : null)
 
 /** `pte_write` */

@@ -32,7 +32,7 @@ import {
   maybePinned,
 } from "./folio.ts"
 import { findVma, type Mm, pageTableLock } from "./mm.ts"
-import { mappedPage, type Present } from "./pte.ts"
+import { isRmapped, mappedPage, type Rmapped } from "./pte.ts"
 import { at } from "./range.ts"
 import { isAnon, isCached, maps, removeRmap, rmapWalk, tryRmapWalk, tryShareAnonRmap } from "./rmap.ts"
 import { folioAllocSwap, folioFreeSwap, leaveSwapCache, slotOf, swapDuplicate } from "./swap.ts"
@@ -222,7 +222,7 @@ const tryToUnmapOne = Effect.fnUntraced(function* (mm: Mm, va: number, frame: Fr
  * The rest of `try_to_unmap_one`, for a page of MADV_FREE's: it is given up if nobody uses it and it is clean. References
  * were counted before the dirty bit is looked at: whoever stores through a reference marks the page before dropping that.
  */
-const discardLazyFree = (mm: Mm, va: number, taken: Present, unused: boolean): Effect.Effect<void> =>
+const discardLazyFree = (mm: Mm, va: number, taken: Rmapped, unused: boolean): Effect.Effect<void> =>
   step("try_to_unmap_one: folio_test_dirty", [mm.name, va], () => {
     release(pageTableLock(mm, va))
     const folio = folioOf(mm.system.folios, taken.page)
@@ -245,19 +245,19 @@ export const clearOrDefer = Effect.fnUntraced(function* (
   va: number,
   frame: Frame,
   by: "try_to_unmap_one" | "try_to_migrate_one",
-  batch: UnmapBatch,
+  batch: UnmapBatch | null,
 ) {
   const ptl = pageTableLock(mm, va)
-  const deferred = shouldDeferFlush(mm)
+  const deferred = batch !== null && shouldDeferFlush(mm)
   const name = deferred ? "ptep_get_and_clear" : "ptep_clear_flush"
   const cleared = yield* underLock(ptl, `${by}: ${name}`, [mm.name, va], () => {
     const taken = deferred ? takeMapping(mm, va, frame) : clearMapping(mm, va, frame)
     if (taken === null) return null
-    if (deferred) setFlushPending(mm, va)
+    if (deferred && taken.kind === "present") setFlushPending(mm, va)
     keep(ptl)
     return taken
   })
-  if (deferred && cleared !== null) addToBatch(batch, mm, va, cleared)
+  if (deferred && cleared?.kind === "present") addToBatch(batch, mm, va, cleared)
   return cleared
 })
 
@@ -265,19 +265,19 @@ export const clearOrDefer = Effect.fnUntraced(function* (
  * `ptep_clear_flush` of an entry that maps the folio: the hardware cannot change it any more, no TLB has it, and its
  * dirty bit is the folio's. `null` where another page is mapped. Within a step, under the page table's lock.
  */
-export const clearMapping = (mm: Mm, va: number, frame: Frame): Present | null => {
+export const clearMapping = (mm: Mm, va: number, frame: Frame): Rmapped | null => {
   const taken = takeMapping(mm, va, frame)
   if (taken !== null) dropTranslations(mm, { start: va, end: va + 1 })
   return taken
 }
 
 /** `ptep_get_and_clear`, likewise; what the TLBs have stays. */
-const takeMapping = (mm: Mm, va: number, frame: Frame): Present | null => {
+const takeMapping = (mm: Mm, va: number, frame: Frame): Rmapped | null => {
   const cell = at(mm.pte, va)
   const pte = cell.value
-  if (pte?.kind !== "present" || !maps(mm, va, frame)) return null
+  if (!isRmapped(pte) || !maps(mm, va, frame)) return null
   cell.value = null
-  if (pte.dirty) folioOf(mm.system.folios, frame).dirty = true
+  if (pte.kind === "present" && pte.dirty) folioOf(mm.system.folios, frame).dirty = true
   return pte
 }
 

@@ -4,7 +4,7 @@ import { assert, guardedStep, self, step } from "../../checker/program/index.ts"
 import { addReader, type RwSem, upRead, writeWait } from "../sync/rwsem.ts"
 import { type Folio, type Frame, folioOf, maybePinned } from "./folio.ts"
 import { hasTable, type Mm } from "./mm.ts"
-import { mappedPage } from "./pte.ts"
+import { rmappedPage } from "./pte.ts"
 import { at, pagesOf, type Range } from "./range.ts"
 import type { System } from "./system.ts"
 import type { Vma } from "./vma.ts"
@@ -191,6 +191,6 @@ const walkPlaces = Effect.fnUntraced(function* <E, R>(
 /** Whether the entry of a page maps the folio (`page_vma_mapped_walk`). Within a step. */
 export const maps = (mm: Mm, va: number, frame: Frame): boolean => {
   if (!hasTable(mm, va)) return false
-  const page = mappedPage(at(mm.pte, va).value)
+  const page = rmappedPage(at(mm.pte, va).value)
   return page?.pfn === frame.pfn && page.generation === frame.generation
 }

@@ -1,3 +1,4 @@
+import { type DeviceMemory, devPagemap } from "../deviceMemory/pgmap.ts"
 import type { Inode } from "../file/inode.ts"
 import { type RwSem, rwSem } from "../sync/rwsem.ts"
 import { type Folios, folios } from "./folio.ts"
@@ -36,13 +37,15 @@ export interface SystemSize {
   readonly mergesVmas?: boolean
   readonly looksAtPmds?: boolean
   readonly faultAround?: number
+  /** Memory of devices, besides the system's. */
+  readonly devices?: ReadonlyArray<DeviceMemory>
   /** Who is charged for memory: one group per process, and one per file. */
   readonly cgroups: ReadonlyArray<string>
 }
 
 /** Makes a system with all its memory free. */
 export const system = (size: SystemSize): System => ({
-  folios: folios(size.folios, size.cgroups, size.movable),
+  folios: folios(size.folios, size.cgroups, size.movable, size.devices?.map(devPagemap)),
   swap: swapArea(size.swapSlots ?? 0),
   mms: new Map(),
   inodes: new Map(),

@@ -6,7 +6,7 @@ import { type NotifierRange, notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/invalidate.ts"
 import { keep, release } from "../sync/spinlock.ts"
 import { underFlushedLock } from "./batchedFlush.ts"
-import { folioOf } from "./folio.ts"
+import { folioOf, folioPut } from "./folio.ts"
 import {
   type Gather,
   gatherEntry,
@@ -106,6 +106,11 @@ const zapPte = (mm: Mm, va: number, { keepCows }: ZapDetails) => {
     mm.rss.swap--
     swapFree(swap, pte.slot)
   }
+  if (pte.kind === "private" || pte.kind === "exclusive") {
+    mm.rss.anon--
+    removeRmap(folioOf(folios, pte.page))
+    folioPut(folios, pte.page)
+  }
   if (pte.kind === "migration") mm.rss[isAnon(folioOf(folios, pte.page)) ? "anon" : "file"]--
   // No TLB has what the hardware cannot use: nothing is gathered for it (zap_nonpresent_ptes).
   return pte.kind === "zero" ? "entry" : "not present"
@@ -115,6 +120,8 @@ const zapPte = (mm: Mm, va: number, { keepCows }: ZapDetails) => {
 const isCowed = (mm: Mm, pte: Exclude<Pte, Present | null>): boolean =>
   pte.kind === "swap" ||
   pte.kind === "marker" ||
+  pte.kind === "private" ||
+  pte.kind === "exclusive" ||
   (pte.kind === "migration" && isAnon(folioOf(mm.system.folios, pte.page)))
 
 /** `unmap_vmas`: one window over all of the range, what lies between the areas included. */

@@ -28,6 +28,10 @@ export type NotifierCaller =
   | "page_mkclean_one"
   | "collapse_huge_page"
   | "collapse_pte_mapped_thp"
+  | "migrate_vma_collect"
+  | "migrate_vma_insert_page"
+  | "make_device_exclusive"
+  | "remove_device_exclusive_entry"
   | "mn_itree_release"
 
 /** `struct mmu_notifier_range`: what is invalidated, why, by which function, and whether the callbacks may sleep. */
@@ -35,6 +39,8 @@ export interface NotifierRange extends Range {
   readonly event: NotifierEvent
   readonly by: NotifierCaller
   readonly blockable: boolean
+  /** Who announces its own doing, and may have nothing to do for it (`mmu_notifier_range_init_owner`). */
+  readonly owner?: string
 }
 
 /** `mmu_notifier_range_init`, of a range whose callbacks may sleep. */

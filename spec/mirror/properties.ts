@@ -1,24 +1,29 @@
 /** The invariants of mirrors: a device's page table against the CPU's, in any number of address spaces. */
 import { actionInvariant, type Plain, type Property } from "../../checker/index.ts"
+import type { Gpu } from "../../model/driver/gpu.ts"
 import type { MirrorDevice } from "../../model/driver/mirror.ts"
 import type { HmmPfn } from "../../model/hmm/rangeFault.ts"
 import { type Folio, type Folios, type Frame, fateOf, isLive } from "../../model/mm/folio.ts"
-import { type Mm, vmaLockOf } from "../../model/mm/mm.ts"
-import { isWritable, mappedPage } from "../../model/mm/pte.ts"
+import { type Mm, pageTableLock, vmaLockOf } from "../../model/mm/mm.ts"
+import { isWritable, rmappedPage } from "../../model/mm/pte.ts"
 import { at } from "../../model/mm/range.ts"
+import { isFree } from "../../model/sync/spinlock.ts"
 import { callbackIsDone, callbackIsDue, type Windows } from "../notifier/windows.ts"
 
 /** What the properties of mirrors see. */
 export interface MirrorWorld {
   readonly folios: Folios
-  readonly devices: ReadonlyArray<MirrorDevice>
+  readonly devices: ReadonlyArray<Mirroring>
   /** The invalidations of all fibers that invalidate what the devices mirror. */
   readonly windows: Windows
 }
 
+/** A device, with the memory that it has of its own, if any. */
+export type Mirroring = MirrorDevice & Partial<Pick<Gpu, "memory">>
+
 /** An entry of a device's page table. */
 interface Mapping {
-  readonly device: MirrorDevice
+  readonly device: Mirroring
   readonly va: number
   readonly entry: HmmPfn
 }
@@ -32,7 +37,11 @@ const mappings = (world: MirrorWorld): ReadonlyArray<Mapping> =>
 /** `agree`: the CPU's entry maps the same page, for writing if the device's does. */
 const agrees = ({ device, va, entry }: Mapping): boolean => {
   const pte = at(device.mm.pte, va).value
+  // A device that makes a page its own goes on using it while the entry is changed.
+  if (pte === null && device.memory !== undefined && !isFree(pageTableLock(device.mm, va))) return true
   if (entry.page === null) return pte?.kind === "zero" && !entry.write
+  if (pte?.kind === "exclusive") return sameFrame(pte.page, entry.page)
+  if (pte?.kind === "private") return sameFrame(pte.page, entry.page) && (!entry.write || pte.write)
   return pte?.kind === "present" && sameFrame(pte.page, entry.page) && (!entry.write || isWritable(pte))
 }
 
@@ -124,7 +133,7 @@ export const mirrorProperties: ReadonlyArray<Property<MirrorWorld>> = [
 /** How many references to a folio are accounted for without the mirrors'. */
 const references = ({ system }: Mm, folio: Folio): number => {
   const entries = [...system.mms.values()].flatMap(({ pte }) =>
-    pte.filter(({ value }) => mappedPage(value)?.pfn === folio.index),
+    pte.filter(({ value }) => rmappedPage(value)?.pfn === folio.index),
   )
   return entries.length + folio.pincount + (folio.swap === null ? 0 : 1)
 }

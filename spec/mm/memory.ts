@@ -7,7 +7,7 @@ import { contentInFile, type Inode } from "../../model/file/inode.ts"
 import { flushed as flushedFirst } from "../../model/mm/batchedFlush.ts"
 import { type Content, type Frame, folioOf, zeroes } from "../../model/mm/folio.ts"
 import { type Mm, pageTableLock } from "../../model/mm/mm.ts"
-import { mappedPage } from "../../model/mm/pte.ts"
+import { isRmapped, rmappedPage } from "../../model/mm/pte.ts"
 import { at, pagesOf } from "../../model/mm/range.ts"
 import { isAnon, mmOf } from "../../model/mm/rmap.ts"
 import type { System } from "../../model/mm/system.ts"
@@ -81,13 +81,13 @@ export const recordMemory = (system: System, mms: ReadonlyArray<Mm>, holders: Ho
     const pte = at(mm.pte, va).value
     const onItsWay = pte?.kind === "swap" || pte?.kind === "migration" || !isFree(pageTableLock(mm, va))
     if (onItsWay) return anything
-    if (pte?.kind !== "present") return null
+    if (!isRmapped(pte)) return null
     const folio = folioOf(system.folios, pte.page)
     return isAnon(folio) ? folio.content : null
   }
   /** Whether two processes have a page of their own each. */
   const isSplit = (one: Mm, other: Mm, va: number): boolean => {
-    const pages = [one, other].map((mm) => mappedPage(at(mm.pte, va).value))
+    const pages = [one, other].map((mm) => rmappedPage(at(mm.pte, va).value))
     return pages.every((page) => page !== null) && pages[0]?.pfn !== pages[1]?.pfn
   }
   const beginRace = (fiber: string, mm: string, va: number) => {
@@ -164,6 +164,12 @@ export const recordMemory = (system: System, mms: ReadonlyArray<Mm>, holders: Ho
     device_store: ({ args, result }) => {
       if (result === true) stored("parent", Number(args[1]), String(args[2]))
     },
+    gpu_store: ({ args, result }) => {
+      if (result === true) stored("parent", Number(args[1]), String(args[2]))
+    },
+    gpu_atomic: ({ args, result }) => {
+      if (result === true) stored("parent", Number(args[1]), String(args[2]))
+    },
     dma_write: written,
     "__access_remote_vm: copy_to_user_page": written,
     zap_pte_range: ({ fiber, args, result }) => {
@@ -187,6 +193,8 @@ export const recordMemory = (system: System, mms: ReadonlyArray<Mm>, holders: Ho
     },
     // What a device stores to a page that is pinned from here on is not the child's.
     copy_pte_range: ({ args, result }) => {
+      // A page that a device has for itself is locked: fork fails.
+      if (result === "-EBUSY") incomplete.value = true
       if (result !== "used") return
       for (const mm of mms) {
         if (mm.name !== args[0]) own(mm.name, Number(args[1])).value = found(mm, Number(args[1]))

@@ -1,10 +1,12 @@
 /** The small machine on which the memory-management core is checked: two processes of two pages, a file, a device. */
 import * as Effect from "effect/Effect"
 import { choose, fork, type Monitor, type Setup, step } from "../../checker/index.ts"
+import type { MemoryType } from "../../model/deviceMemory/pgmap.ts"
+import { type Gpu, gpuDevice } from "../../model/driver/gpu.ts"
 import { type MirrorDevice, mirrorAccess, mirrorDevice } from "../../model/driver/mirror.ts"
 import { type SvaDevice, svaDevice } from "../../model/driver/sva.ts"
 import { type Inode, inode } from "../../model/file/inode.ts"
-import { type Folio, type Folios, type Frame, folioAlloc, folioOf } from "../../model/mm/folio.ts"
+import { type Folio, type Folios, type Frame, folioAlloc, folioOf, frameOf, memcgCharge } from "../../model/mm/folio.ts"
 import { addressSpace, type Mm, tableOf } from "../../model/mm/mm.ts"
 import { type Access, type Pte, present } from "../../model/mm/pte.ts"
 import { at, type Range } from "../../model/mm/range.ts"
@@ -31,7 +33,10 @@ export interface MmWorld {
   readonly child: Mm
   readonly mms: ReadonlyArray<Mm>
   readonly file: Inode
+  /** All that mirror the parent, those with memory of their own included. */
   readonly devices: ReadonlyArray<MirrorDevice>
+  /** Of these, those with memory of their own. */
+  readonly gpus: ReadonlyArray<Gpu>
   /** Devices that walk the parent's page table. */
   readonly svaDevices: ReadonlyArray<SvaDevice>
   /** The CPUs, where they come to the parent and leave it. */
@@ -53,7 +58,8 @@ export interface MmWorld {
 /**
  * What is at the page that everything is about when the race begins. `swapcache`: as `anon`, swapped in and not stored to
  * since. `lazyfree`: as `anon`, given to MADV_FREE. `readonly`: as `private`, without the right to store.
- * `cached`: as `private`, not mapped yet.
+ * `cached`: as `private`, not mapped yet. `device`: as `anon`, in the memory of the first GPU. `exclusive`: as `anon`, the
+ * first GPU's alone.
  */
 export type PageKind =
   | "none"
@@ -67,6 +73,8 @@ export type PageKind =
   | "lazyfree"
   | "readonly"
   | "cached"
+  | "device"
+  | "exclusive"
 
 /** The page that everything is about, and the other one, which is free: mremap moves there. */
 export const page = 0
@@ -92,6 +100,10 @@ export interface Operation {
 /** How large a machine is to be. */
 export interface Machine {
   readonly devices: number
+  /** The GPUs, by what kind of memory they have. */
+  readonly gpus?: ReadonlyArray<MemoryType>
+  /** How much memory each of them has. */
+  readonly gpuPages?: number
   /** How many pages each process has. */
   readonly mmPages?: number
   /** What each device mirrors of the parent. */
@@ -150,7 +162,7 @@ export const race = (
       const name = fibers[slot] ?? operation.id
       yield* fork(name, Effect.ignore(operation.run(world, name)))
     }
-    for (const device of world.devices)
+    for (const device of world.devices.slice(0, machine.devices))
       yield* fork(device.name, mirrorAccess(device, page, storesTo(kind) ? device.name : undefined))
   })
   return { world, fibers: { init }, monitors }
@@ -161,7 +173,14 @@ export const build = (
   machine: Machine,
   crew: Crew,
 ): { readonly world: MmWorld; readonly monitors: ReadonlyArray<Monitor> } => {
+  const gpuMemory = (machine.gpus ?? []).map((type, i) => ({
+    name: `vram${i}`,
+    type,
+    owner: `card${i}`,
+    pages: machine.gpuPages ?? 1,
+  }))
   const of = system({
+    devices: gpuMemory,
     folios: machine.folios ?? 6,
     movable: 1,
     swapSlots: machine.swapSlots ?? 2,
@@ -176,9 +195,12 @@ export const build = (
   const filePages = machine.filePages ?? 1
   const contents = Array.from({ length: filePages }, (_, index) => filed(index))
   const file = inode(of, "file", { size: filePages, contents })
-  const devices = Array.from({ length: machine.devices }, (_, i) =>
+  const mirrors = Array.from({ length: machine.devices }, (_, i) =>
     mirrorDevice(parent, `gpu${i}`, machine.mirrored ?? { start: page, end: page + 1 }),
   )
+  const pgmaps = new Set(of.folios.pgmaps.values())
+  const gpus = [...pgmaps].map((memory) => gpuDevice(parent, memory.owner, memory))
+  const devices = [...mirrors, ...gpus]
   const svaDevices = (crew.sva ?? []).map((name) => svaDevice(parent, name))
   const cpus = machine.switching === true ? crew.parent.map(cpu) : []
   if (cpus.length > 0) trackCpus(parent, cpus)
@@ -199,6 +221,7 @@ export const build = (
     mms,
     file,
     devices,
+    gpus,
     svaDevices,
     cpus,
     windows: windows.windows,
@@ -266,6 +289,17 @@ export const prepare = (world: MmWorld, va: number, kind: PageKind): void => {
       share(child, va, folio, present(frame, "read", { dirty: true, young: false }))
       child.rss.anon++
       memory.expect(child, va, stored(va))
+      break
+    }
+    case "device":
+      mapDevice(world, va, vma)
+      break
+    case "exclusive": {
+      const frame = mapAnon(world, parent, va, vma, "write")
+      at(parent.pte, va).value = { kind: "exclusive", page: frame }
+      for (const cache of parent.tlbs.values()) at(cache, va).value = null
+      const gpu = firstGpu(world)
+      at(gpu.pageTable, va).value = { page: frame, write: true, atomic: true }
       break
     }
     case "swap": {
@@ -342,6 +376,39 @@ const mapAnon = (world: MmWorld, mm: Mm, va: number, vma: Vma, access: Access, d
   share(mm, va, folio, present(frame, access, { dirty, young: false }))
   mm.rss.anon++
   return frame
+}
+
+const firstGpu = ({ gpus }: MmWorld): Gpu => {
+  const [gpu] = gpus
+  if (gpu === undefined) throw new RangeError("the machine has no GPU")
+  return gpu
+}
+
+/** A page in the memory of the first GPU, which maps it. */
+const mapDevice = (world: MmWorld, va: number, vma: Vma): void => {
+  const { folios, parent } = world
+  const gpu = firstGpu(world)
+  const folio = folios.arena.allocate(({ index }) => folios.pgmaps.get(index) === gpu.memory)
+  if (folio === undefined) throw new RangeError("the GPU has no memory to begin with")
+  gpu.memory.state.refs++
+  memcgCharge(folios, folio, parent.name)
+  Object.assign(folio, {
+    anonExclusive: true,
+    mapping: anonMapping(parent.name),
+    offset: vma.pgoff,
+    content: stored(va),
+  })
+  const frame = frameOf(folio)
+  parent.rss.anon++
+  at(gpu.pageTable, va).value = { page: frame, write: true, atomic: false }
+  if (gpu.memory.type === "coherent") {
+    share(parent, va, folio, present(frame, "write", { dirty: true, young: false }))
+    return
+  }
+  folio.refcount++
+  folio.mapcount++
+  Object.assign(tableOf(parent, va).state, { linked: true, live: true })
+  at(parent.pte, va).value = { kind: "private", page: frame, write: true }
 }
 
 /** A page of the file in the page cache. */

@@ -2,8 +2,9 @@
 
 import type { Folio } from "../../../model/mm/folio.ts"
 import type { Mm } from "../../../model/mm/mm.ts"
+import { isRmapped } from "../../../model/mm/pte.ts"
 import type { MmWorld } from "../world.ts"
-import { entries, folioOf, isAnon, isQuiet, liveFolios, mappings, type Spec } from "./places.ts"
+import { entries, folioOf, isAnon, isQuiet, liveFolios, mappings, rmappings, type Spec } from "./places.ts"
 
 /** The references that are known: mappings, pins, and the swap cache's or page cache's. */
 const knownReferences = (world: MmWorld, folio: Folio): number =>
@@ -16,10 +17,9 @@ const isFrozen = ({ refcount, mapcount, pincount, lru }: Folio): boolean =>
 /** What an address space is charged with, counted afresh. */
 const counted = (world: MmWorld, mm: Mm) => {
   const own = entries(world).filter((entry) => entry.mm === mm)
-  const anon = own.filter(
-    ({ pte }) => (pte.kind === "present" || pte.kind === "migration") && isAnon(folioOf(world.folios, pte.page)),
-  ).length
-  const paged = own.filter(({ pte }) => pte.kind === "present" || pte.kind === "migration").length
+  const pages = own.flatMap(({ pte }) => (isRmapped(pte) || pte.kind === "migration" ? [pte.page] : []))
+  const anon = pages.filter((page) => isAnon(folioOf(world.folios, page))).length
+  const paged = pages.length
   return { anon, file: paged - anon, swap: own.filter(({ pte }) => pte.kind === "swap").length }
 }
 
@@ -69,7 +69,7 @@ export const countProperties: ReadonlyArray<Spec> = [
     premise: (world) => mappings(world).length > 0,
     holds: (world) =>
       liveFolios(world).every(({ index, mapcount }) => {
-        const mapped = mappings(world).filter(({ pte }) => pte.page.pfn === index).length
+        const mapped = rmappings(world).filter(({ pte }) => pte.page.pfn === index).length
         return mapped === mapcount || (mapped < mapcount && !world.mms.every(isQuiet))
       }),
   },

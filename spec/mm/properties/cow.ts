@@ -218,5 +218,6 @@ const astray = (world: MmWorld) =>
     if (mm === undefined || !isSettled(mm, one.va) || !isPrivate(mm, one.va) || findVma(mm, one.va) === null)
       return false
     const pte = mm.pte[one.va]?.value ?? null
-    return pte?.kind !== "present" || !sameFrame(pte.page, one.page)
+    // What a device has for itself stays with those who have pinned it.
+    return (pte?.kind !== "present" && pte?.kind !== "exclusive") || !sameFrame(pte.page, one.page)
   })

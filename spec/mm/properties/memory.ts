@@ -17,6 +17,8 @@ const contentAt = (world: MmWorld, mm: Mm, va: number): Content | null => {
   if (vma === null || !isSettled(mm, va)) return null
   switch (pte?.kind) {
     case "present":
+    case "private":
+    case "exclusive":
       return folioOf(world.folios, pte.page).content
     case "zero":
       return zeroes

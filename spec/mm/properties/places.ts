@@ -2,7 +2,7 @@
 import type { Property } from "../../../checker/index.ts"
 import { type Folio, type Frame, folioOf, isLive } from "../../../model/mm/folio.ts"
 import { findVma, type Mm, pageTableLock } from "../../../model/mm/mm.ts"
-import type { Present, Pte } from "../../../model/mm/pte.ts"
+import { isRmapped, type Present, type Pte } from "../../../model/mm/pte.ts"
 import { isAnon } from "../../../model/mm/rmap.ts"
 import { runs } from "../../../model/mm/switch.ts"
 import type { Tlb } from "../../../model/mm/tlb.ts"
@@ -32,6 +32,10 @@ export const entries = ({ mms }: MmWorld): ReadonlyArray<Entry> => {
 /** All entries that map a page. */
 export const mappings = (world: MmWorld): ReadonlyArray<Mapping> => entries(world).filter(isMapping)
 
+/** All entries that a page counts among its mappings, those that no CPU can use included. */
+export const rmappings = (world: MmWorld) =>
+  entries(world).flatMap((entry) => (isRmapped(entry.pte) ? [{ ...entry, pte: entry.pte }] : []))
+
 type Mapping = Entry & { readonly pte: Present }
 const isMapping = (entry: Entry): entry is Mapping => entry.pte.kind === "present"
 
@@ -50,9 +54,8 @@ export const liveFolios = ({ folios }: MmWorld): ReadonlyArray<Folio> => folios.
 
 /** How many entries map the folio, or are being moved off it. */
 export const entriesOf = (world: MmWorld, folio: Folio): number =>
-  entries(world).filter(
-    ({ pte }) => (pte.kind === "present" || pte.kind === "migration") && pte.page.pfn === folio.index,
-  ).length
+  entries(world).filter(({ pte }) => (isRmapped(pte) || pte.kind === "migration") && pte.page.pfn === folio.index)
+    .length
 
 /** Who holds pages, by fiber. */
 export const held = ({ holders }: MmWorld): ReadonlyArray<{ readonly fiber: string; readonly one: Held }> =>

@@ -1,0 +1,285 @@
+/**
+ * Migration between system and device memory (mm/migrate_device.c): `migrateVmaSetup` unmaps the pages and locks them, the
+ * driver copies what it wants moved, `migrateVmaPages` decides what can be, `migrateVmaFinalize` maps the one or the other.
+ *
+ * The caller has `mmap_lock` for reading from the first to the last.
+ */
+import * as Effect from "effect/Effect"
+import { step } from "../../checker/program/index.ts"
+import { lockedVma, vmfAnonPrepare } from "../mm/fault.ts"
+import { type Folio, type Frame, folioOf, folioPut, folioTrylock, memcgCharge } from "../mm/folio.ts"
+import { migrationEntry, moveMapping, removeMigrationPte, tryToMigrateOne } from "../mm/migrate.ts"
+import { findVma, hasTable, type Mm, pageTableLock } from "../mm/mm.ts"
+import { isRmapped, isWritable, type Pte, present, type Rmapped } from "../mm/pte.ts"
+import { at, pagesOf, type Range } from "../mm/range.ts"
+import { addNewAnonRmap, isAnon, isCached, removeRmap, rmapWalk, tryShareAnonRmap } from "../mm/rmap.ts"
+import { folioFreeSwap } from "../mm/swap.ts"
+import type { System } from "../mm/system.ts"
+import { dropTranslations } from "../mm/tlb.ts"
+import { mostAccess } from "../mm/vma.ts"
+import { type NotifierRange, notifierRange } from "../notifier/events.ts"
+import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/invalidate.ts"
+import { keep, release, underLock } from "../sync/spinlock.ts"
+import { isDevicePrivate, isZoneDevice, pgmapOf } from "./pgmap.ts"
+
+/** MIGRATE_VMA_SELECT_SYSTEM, ..._DEVICE_PRIVATE, ..._DEVICE_COHERENT: which pages are to be moved. */
+export type Selected = "system" | "private" | "coherent"
+
+/** `struct migrate_vma`: what is asked. */
+export interface MigrateVma {
+  readonly mm: Mm
+  readonly range: Range
+  readonly select: Selected
+  /** `pgmap_owner`: whose private and coherent pages are meant, and who ignores what the migration announces. */
+  readonly owner: string
+  /** The private page whose fault is being handled: it is locked, and has one more reference. */
+  readonly faultPage?: Frame
+}
+
+/** An entry of `src` and `dst`: plain data, as steps return it. */
+export type MigrateSlot = {
+  readonly va: number
+  /** The page, locked; `null` where there is none, or nothing to move. */
+  readonly src: Frame | null
+  /** MIGRATE_PFN_MIGRATE: whether it can be moved, as far as is known. Whoever clears it says that the page stays. */
+  readonly migrate: boolean
+  /** MIGRATE_PFN_WRITE: whether the entry allowed stores, or the area does where there was none. */
+  readonly write: boolean
+  /** The page that the driver has allocated, locked. */
+  readonly dst: Frame | null
+}
+
+const isFaultPage = ({ faultPage }: { readonly faultPage?: Frame }, frame: Frame): boolean =>
+  faultPage?.pfn === frame.pfn
+
+/**
+ * `migrate_vma_setup`: collects the pages of the range that are selected, puts migration entries in their places, and
+ * lets go those that somebody else refers to.
+ */
+export const migrateVmaSetup = Effect.fnUntraced(function* (args: MigrateVma) {
+  const collected = yield* collect(args)
+  return yield* migrateDeviceUnmap(args.mm.system, collected, args)
+})
+
+/** `migrate_vma_collect`, in one window; when it closes faults meet the migration entries. */
+const collect = Effect.fnUntraced(function* (args: MigrateVma) {
+  const { mm, range, owner } = args
+  const window = { ...notifierRange("MIGRATE", "migrate_vma_collect", range), owner }
+  const slots: Array<MigrateSlot> = []
+  yield* mmuNotifierInvalidateRangeStart(mm.subscriptions, window)
+  for (const va of pagesOf(range)) slots.push(yield* collectPte(args, va))
+  yield* mmuNotifierInvalidateRangeEnd(mm.subscriptions, window)
+  return slots
+})
+
+/** What `migrate_vma_collect_pmd` makes of an entry: nothing to move, a page yet to come, or one that was locked and cleared. */
+type Collected = "skip" | { readonly kind: "empty"; readonly write: boolean } | Rmapped
+
+const collectPte = Effect.fnUntraced(function* (args: MigrateVma, va: number) {
+  const { mm } = args
+  const { folios } = mm.system
+  const ptl = pageTableLock(mm, va)
+  const nothing: MigrateSlot = { va, src: null, migrate: false, write: false, dst: null }
+  const found = yield* underLock(ptl, "migrate_vma_collect_pmd: ptep_get_and_clear", [mm.name, va], (): Collected => {
+    const cell = at(mm.pte, va)
+    const pte: Pte = hasTable(mm, va) ? cell.value : null
+    const empty = pte === null || pte.kind === "zero"
+    if (empty) {
+      const vma = findVma(mm, va)
+      if (vma === null || vma.file !== null || (pte !== null && args.select !== "system")) return "skip"
+      return { kind: "empty", write: mostAccess(vma) === "write" }
+    }
+    if (!isRmapped(pte) || !isSelected(args, pte)) return "skip"
+    const folio = folioOf(folios, pte.page)
+    if (!isFaultPage(args, pte.page) && !folioTrylock(folio)) return "skip"
+    folio.refcount++
+    cell.value = null
+    // Of an exclusive page the flush must come before the look at its pins.
+    if (folio.anonExclusive) dropTranslations(mm, { start: va, end: va + 1 })
+    keep(ptl)
+    return pte
+  })
+  if (found === "skip") return nothing
+  if (found.kind === "empty") return { ...nothing, migrate: true, write: found.write }
+
+  const set = yield* step("migrate_vma_collect_pmd: set_pte_at", [mm.name, va], () => {
+    const folio = folioOf(folios, found.page)
+    const exclusive = folio.anonExclusive
+    if (isAnon(folio) && !tryShareAnonRmap(folio)) {
+      // It is pinned.
+      at(mm.pte, va).value = found
+      if (!isFaultPage(args, found.page)) folio.lock = ""
+      folioPut(folios, found.page)
+      release(ptl)
+      return "pinned"
+    }
+    if (found.kind === "present" && found.dirty) folio.dirty = true
+    at(mm.pte, va).value = migrationEntry(found, exclusive)
+    removeRmap(folio)
+    folioPut(folios, found.page)
+    if (found.kind === "present" && !exclusive) return "flush"
+    release(ptl)
+    return "flushed"
+  })
+  if (set === "pinned") return nothing
+  if (set === "flush") yield* flushCollected(mm, va)
+  const write = found.kind === "private" ? found.write : isWritable(found)
+  return { ...nothing, src: found.page, migrate: true, write }
+})
+
+/** The flush that ends the walk of a page table, under its lock. */
+const flushCollected = (mm: Mm, va: number): Effect.Effect<void> =>
+  step("migrate_vma_collect_pmd: flush_tlb_range", [mm.name, va, va + 1], () => {
+    dropTranslations(mm, { start: va, end: va + 1 })
+    release(pageTableLock(mm, va))
+  })
+
+const isSelected = ({ mm, select, owner }: MigrateVma, pte: Rmapped): boolean => {
+  const pgmap = pgmapOf(mm.system.folios, pte.page)
+  if (pte.kind === "exclusive") return false
+  if (pgmap === undefined) return select === "system"
+  return select === pgmap.type && pgmap.owner === owner
+}
+
+/** What the steps behind the collection need to know. */
+interface Fault {
+  readonly faultPage?: Frame
+}
+
+/**
+ * `migrate_device_unmap`: takes the pages off the LRU and out of all other page tables. A page that then is referred to by
+ * anybody else goes back where it was.
+ */
+const migrateDeviceUnmap = Effect.fnUntraced(function* (
+  system: System,
+  collected: ReadonlyArray<MigrateSlot>,
+  fault: Fault,
+) {
+  const { folios } = system
+  const slots: Array<MigrateSlot> = []
+  for (const slot of collected) {
+    const { src } = slot
+    if (src === null) {
+      slots.push(slot)
+      continue
+    }
+    const mapped = yield* step("migrate_device_unmap: folio_isolate_lru", [src.pfn], () => {
+      const folio = folioOf(folios, src)
+      if (isZoneDevice(folios, src)) return folio.mapcount > 0 ? "mapped" : "unmapped"
+      if (!folio.lru) return "not on the LRU"
+      // The isolation's reference takes the place of the collection's.
+      folio.lru = false
+      return folio.mapcount > 0 ? "mapped" : "unmapped"
+    })
+    if (mapped === "mapped") yield* rmapWalk(system, src, (mm, va) => tryToMigrateOne(mm, va, src, null))
+    const alone =
+      mapped !== "not on the LRU" &&
+      (yield* step("migrate_vma_check_page", [src.pfn], () => checkPage(system, src, fault)))
+    slots.push(alone ? slot : { ...slot, migrate: false })
+  }
+  for (const { src, migrate } of slots) {
+    if (src === null || migrate) continue
+    yield* rmapWalk(system, src, (mm, va) => removeMigrationPte(mm, va, src, src))
+    yield* putBack(system, src, fault)
+  }
+  return slots.map((slot) => (slot.migrate ? slot : { ...slot, src: null }))
+})
+
+/**
+ * `migrate_vma_check_page`: whether nobody but the migration refers to an unmapped page. Of a device's page one reference
+ * too many goes unnoticed, as its free pages once had one; `migrateVmaPages` counts exactly. Within a step.
+ */
+const checkPage = (system: System, src: Frame, fault: Fault): boolean => {
+  const folio = folioOf(system.folios, src)
+  const relic = isZoneDevice(system.folios, src) ? 1 : 0
+  return folio.mapcount === 0 && folio.refcount <= expectedRefs(folio, src, fault) + relic
+}
+
+/** The migration's reference, the fault's, and the swap cache's or the file's. */
+const expectedRefs = (folio: Folio, frame: Frame, fault: Fault): number =>
+  1 + (isFaultPage(fault, frame) ? 1 : 0) + (isCached(folio) ? 1 : 0)
+
+/** The page stays, or is no longer needed: it is unlocked, unless it is the fault's, and the migration's reference dropped. */
+const putBack = (system: System, frame: Frame, fault: Fault): Effect.Effect<void> =>
+  step("folio_unlock, folio_putback_lru", [frame.pfn], () => {
+    const folio = folioOf(system.folios, frame)
+    if (!isFaultPage(fault, frame)) folio.lock = ""
+    if (!isZoneDevice(system.folios, frame)) folio.lru = true
+    folioPut(system.folios, frame)
+  })
+
+/**
+ * `migrate_vma_pages`, behind the driver's copy: what is not referred to by anybody else becomes the new page; a new page
+ * takes an empty place if it still is empty. A slot that comes back without `migrate` stays as it was: the driver must not
+ * point its own page table to the new page.
+ */
+export const migrateVmaPages = Effect.fnUntraced(function* (args: MigrateVma, slots: ReadonlyArray<MigrateSlot>) {
+  const { mm, owner, range } = args
+  const { folios } = mm.system
+  const moved: Array<MigrateSlot> = []
+  let window: NotifierRange | null = null
+  for (const slot of slots) {
+    const { va, src, dst } = slot
+    if (!slot.migrate || dst === null) {
+      moved.push({ ...slot, migrate: false })
+      continue
+    }
+    if (src === null && window === null) {
+      window = { ...notifierRange("MIGRATE", "migrate_vma_insert_page", { start: va, end: range.end }), owner }
+      yield* mmuNotifierInvalidateRangeStart(mm.subscriptions, window)
+    }
+    const migrate: boolean =
+      src === null
+        ? yield* underLock(pageTableLock(mm, va), "migrate_vma_insert_page", [mm.name, va], () =>
+            insertPage(mm, va, dst),
+          )
+        : yield* step("folio_migrate_mapping", [src.pfn, dst.pfn], () => {
+            const source = folioOf(folios, src)
+            if (isZoneDevice(folios, dst) && !isAnon(source)) return false
+            if (source.swap !== null && isZoneDevice(folios, dst) && !folioFreeSwap(mm.system.swap, folios, src)) {
+              return false
+            }
+            if (source.refcount !== expectedRefs(source, src, args)) return false
+            moveMapping(mm.system, source, folioOf(folios, dst))
+            return true
+          })
+    moved.push({ ...slot, migrate })
+  }
+  if (window !== null) yield* mmuNotifierInvalidateRangeEnd(mm.subscriptions, window)
+  return moved
+})
+
+/** `migrate_vma_insert_page`: maps a new page where none is. Within a step, under the page table's lock. */
+const insertPage = (mm: Mm, va: number, dst: Frame): boolean => {
+  const { folios } = mm.system
+  const pte = at(mm.pte, va)
+  if (findVma(mm, va) === null || mm.state.unstable || !hasTable(mm, va)) return false
+  if (pte.value !== null && pte.value.kind !== "zero") return false
+  if (!vmfAnonPrepare(mm, va, { write: true })) return false
+  const vma = lockedVma(mm, va)
+  const folio = folioOf(folios, dst)
+  memcgCharge(folios, folio, mm.name)
+  addNewAnonRmap(folio, vma)
+  folio.lru = !isZoneDevice(folios, dst)
+  folio.refcount++
+  mm.rss.anon++
+  if (pte.value !== null) dropTranslations(mm, { start: va, end: va + 1 })
+  const access = mostAccess(vma)
+  pte.value = isDevicePrivate(folios, dst)
+    ? { kind: "private", page: dst, write: access === "write" }
+    : present(dst, access, { dirty: access === "write" })
+  return true
+}
+
+/** `migrate_vma_finalize`: maps what was moved where it now is, and what was not where it was; both are unlocked and put. */
+export const migrateVmaFinalize = Effect.fnUntraced(function* (args: MigrateVma, slots: ReadonlyArray<MigrateSlot>) {
+  const { system } = args.mm
+  for (const { src, dst, migrate } of slots) {
+    if (src !== null) {
+      const target = migrate && dst !== null ? dst : src
+      yield* rmapWalk(system, target, (mm, va) => removeMigrationPte(mm, va, src, target))
+      yield* putBack(system, src, args)
+    }
+    if (dst !== null) yield* putBack(system, dst, {})
+  }
+})

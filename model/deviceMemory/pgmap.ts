@@ -1,0 +1,97 @@
+/**
+ * Device memory with struct pages (mm/memremap.c, include/linux/memremap.h: ZONE_DEVICE). The pages are never on the LRU or
+ * in the system's allocator: their driver gives them out, and gets each back when its last reference is dropped.
+ */
+import type * as Effect from "effect/Effect"
+import { guardedStep, type Struct, self, step, struct } from "../../checker/program/index.ts"
+import type { FaultResult } from "../mm/fault.ts"
+import { type Folios, type Frame, frameOf } from "../mm/folio.ts"
+import type { Mm } from "../mm/mm.ts"
+
+/** MEMORY_DEVICE_PRIVATE: no CPU can reach it; MEMORY_DEVICE_COHERENT: it can, as it does system memory. */
+export type MemoryType = "private" | "coherent"
+
+/** Memory of a device, as a system is made with it. */
+export interface DeviceMemory {
+  readonly name: string
+  readonly type: MemoryType
+  /** `pgmap->owner`: whose pages they are, for those who are to leave others' alone. */
+  readonly owner: string
+  readonly pages: number
+}
+
+/** What a CPU's fault on a private page is about (struct vm_fault). The page is locked, and refers to it the fault. */
+export interface PrivateFault {
+  readonly mm: Mm
+  readonly va: number
+  readonly page: Frame
+}
+
+/** `struct dev_pagemap` */
+export interface DevPagemap extends DeviceMemory {
+  readonly state: Struct<{
+    /** `pgmap->ref`: one for each page that is given out. */
+    refs: number
+    /** Whether `memunmap_pages` has begun: no page is given out any more. */
+    dying: boolean
+  }>
+  /** `ops->migrate_to_ram`: moves the page to system memory, or says SIGBUS. Set by the driver. */
+  migrateToRam: (fault: PrivateFault) => Effect.Effect<FaultResult>
+}
+
+/** `memremap_pages`: makes a device's memory, none of it given out. */
+export const devPagemap = (memory: DeviceMemory): DevPagemap => ({
+  ...memory,
+  state: struct(`${memory.name}.pgmap`, { refs: 0, dying: false }),
+  migrateToRam: ({ page }) => {
+    throw new RangeError(`nobody brings page ${page.pfn} of ${memory.name} back`)
+  },
+})
+
+/** The device memory that a frame lies in; `undefined` for system memory. */
+export const pgmapOf = ({ pgmaps }: Folios, frame: Frame): DevPagemap | undefined => pgmaps.get(frame.pfn)
+
+/** `folio_is_device_private` */
+export const isDevicePrivate = (all: Folios, frame: Frame): boolean => pgmapOf(all, frame)?.type === "private"
+
+/** `folio_is_zone_device` */
+export const isZoneDevice = (all: Folios, frame: Frame): boolean => all.pgmaps.has(frame.pfn)
+
+/**
+ * `zone_device_page_init`: the driver gives a page out, locked, with one reference; `null` when all are, or when the memory
+ * is being taken away.
+ */
+export const zoneDevicePageInit = (all: Folios, pgmap: DevPagemap): Effect.Effect<Frame | null> =>
+  step("zone_device_page_init", [pgmap.name], () => {
+    if (pgmap.state.dying) return null
+    const folio = all.arena.allocate((slot) => all.pgmaps.get(slot.index) === pgmap)
+    if (folio === undefined) return null
+    pgmap.state.refs++
+    folio.refcount = 1
+    folio.lock = self()
+    return frameOf(folio)
+  })
+
+/** `memunmap_pages`: takes the memory away when no page of it is in use any more. */
+export const memunmapPages = (all: Folios, pgmap: DevPagemap): Effect.Effect<void> =>
+  guardedStep(
+    "memunmap_pages: wait_for_completion",
+    [pgmap.name],
+    () => pgmap.state.refs === 0,
+    () => undefined,
+    {
+      on: `the last page of ${pgmap.name}`,
+      kind: "pgmap",
+      sleeps: true,
+      hindrances: () =>
+        all.arena.slots.flatMap(({ live, lock, index }) =>
+          live && lock !== "" && all.pgmaps.get(index) === pgmap ? [{ fiber: lock, how: "has locked a page of" }] : [],
+        ),
+    },
+  )
+
+/** `percpu_ref_kill` of `memunmap_pages`: no page is given out any more. */
+export const pgmapKill = (pgmap: DevPagemap): Effect.Effect<void> =>
+  step("percpu_ref_kill", [pgmap.name], () => {
+    pgmap.state.dying = true
+  })

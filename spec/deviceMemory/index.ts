@@ -1,0 +1,9 @@
+import { protocol } from "../../checker/index.ts"
+import { devicePairs } from "./pairs.ts"
+
+export const deviceMemory = protocol({
+  id: "device",
+  title: "Device memory: private, coherent and exclusive pages, and their migration",
+  scenarios: devicePairs,
+  bugs: [],
+})
