@@ -230,7 +230,7 @@ export const kvmBugs: ReadonlyArray<SeededBug<KvmWorld>> = [
     title: "a page that was got for reading is mapped for writing, whatever the process may do",
     source: "virt/kvm/kvm_main.c: hva_to_pfn, map_writable",
     scenario: overlapping.id,
-    bound: { pages: 1, vcpus: 2, invalidations: 1 },
+    bound: { pages: 1, vcpus: 2, invalidations: 1, calls: 1 },
     breaks: "MIRROR-PERM",
     at: ({ kvm }) => ({
       kvm_tdp_mmu_map: changeBody((operation) => {
