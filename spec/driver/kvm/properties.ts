@@ -26,7 +26,7 @@ export const kvmProperties: ReadonlyArray<Property<KvmWorld>> = [
     kind: "invariant",
     id: "KVM-RETRY",
     statement:
-      "An entry is installed only while no invalidation in progress covers its guest page, and if none has ended since the fault read the sequence.",
+      "Under mmu_lock an entry is installed only while no invalidation in progress covers its guest page, and if none has ended since the fault read the sequence.",
     source: "include/linux/kvm_host.h: mmu_invalidate_retry_gfn",
     premise: ({ kvm }) => kvm.roots.some(({ sptes }) => sptes.some(({ value }) => value !== null)),
     holds: ({ record }) => record.slip.value === "",

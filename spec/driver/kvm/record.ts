@@ -71,8 +71,8 @@ export const recordKvm = (kvm: Kvm, fibers: ReadonlyArray<string>, ages: boolean
     mmu_invalidate_retry_gfn_unsafe: (taken) => {
       if (taken.result === true) forget(taken)
     },
+    // Under mmu_lock: without it, an invalidation of another page may end behind the check.
     kvm_tdp_mmu_map: installed,
-    kvmppc_add_revmap_chain: installed,
     kvm_mmu_finish_page_fault: forget,
     unlock_rmap: forget,
     exit_mmap: ({ args }) => {
