@@ -8,6 +8,7 @@ import { type Cell, cell, guardedStep, type Struct, step, struct } from "../../c
 import type { Frame } from "../mm/folio.ts"
 import type { Mm } from "../mm/mm.ts"
 import { at, overlaps, pagesOf, type Range } from "../mm/range.ts"
+import { holding } from "../sync/holding.ts"
 import { keep, release, type SpinLock, spinLock, underLock } from "../sync/spinlock.ts"
 import { type GfnToPfnCache, gfnToPfnCacheInvalidateStart } from "./kvmPfnCache.ts"
 
@@ -153,6 +154,12 @@ const unmapGfnRange = (kvm: Kvm, { start, end }: Range): Effect.Effect<void> =>
     () => {
       invalidateRangeAdd(kvm, { start, end })
       for (const { sptes } of kvm.roots) for (const gfn of pagesOf({ start, end })) at(sptes, gfn).value = null
+    },
+    {
+      on: "the reverse mappings of guest pages",
+      kind: "spinlock",
+      sleeps: false,
+      hindrances: () => pagesOf({ start, end }).flatMap((gfn) => holding(kvm.rmapLocks[gfn]?.state.holder ?? "")),
     },
   )
 

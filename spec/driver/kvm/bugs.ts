@@ -13,7 +13,7 @@ import { mmuInvalidateRetryGfn } from "../../../model/driver/kvm.ts"
 import { at } from "../../../model/mm/range.ts"
 import { release } from "../../../model/sync/spinlock.ts"
 import type { KvmRecord } from "./record.ts"
-import { aging, exit, lockless, memslots, overlapping, pfnCache, retries, zapAll } from "./scenarios.ts"
+import { aging, exit, lockless, memslots, memslotsMove, overlapping, pfnCache, retries, zapAll } from "./scenarios.ts"
 import type { KvmWorld } from "./world.ts"
 
 const smallest = { pages: 1, vcpus: 1, invalidations: 1 }
@@ -177,6 +177,29 @@ export const kvmBugs: ReadonlyArray<SeededBug<KvmWorld>> = [
     scenario: memslots.id,
     breaks: "KVM-MEMSLOT-STABLE",
     at: ({ kvm }) => ({ kvm_swap_active_memslots: changeGuard(() => kvm.state.inProgress === 0) }),
+  },
+  {
+    id: "memslots-under-rwsem",
+    title:
+      "a reader-writer lock is held from a start to its end against changes of the memslots, and gives way to writers",
+    source:
+      "commit 52ac8b358b0c: KVM: Block memslot updates across range_start() and range_end(), which says why that is no remedy",
+    scenario: memslotsMove.id,
+    breaks: "deadlock",
+    at: ({ kvm }) => {
+      const { memslots } = kvm
+      return {
+        kvm_mmu_notifier_invalidate_range_start: changeGuard(() => !memslots.value.updating),
+        kvm_swap_active_memslots: (original) =>
+          Effect.andThen(
+            // Set from now on: who waits to write goes before who comes to read.
+            step("down_write", ["mmu_notifier_slots_lock"], () => {
+              memslots.value = { ...memslots.value, updating: true }
+            }),
+            original,
+          ),
+      }
+    },
   },
   {
     id: "kvm-seq-without-count",

@@ -4,6 +4,7 @@ import { kvmMmuZapAllFast, kvmPutKvm, kvmSetMemoryRegion } from "../../../model/
 import { kvmppcBook3sHvPageFault, kvmTdpPageFault, memoryAdded } from "../../../model/driver/kvmFault.ts"
 import { kvmGpcActivate, kvmGpcDeactivate, kvmWriteEvent } from "../../../model/driver/kvmPfnCache.ts"
 import { exitMm } from "../../../model/mm/exit.ts"
+import { mremap } from "../../../model/mm/mremap.ts"
 import { reclaimPage } from "../../../model/mm/reclaim.ts"
 import { allCalls, type Call } from "../calls.ts"
 import { kvmPromises, kvmProperties } from "./properties.ts"
@@ -134,6 +135,31 @@ export const memslots = define(
     others: ({ kvm }) => {
       const [slot] = slotsOf(1)
       return slot === undefined ? {} : { vmm: kvmSetMemoryRegion(kvm, slot) }
+    },
+  }),
+)
+
+/** Invalidations one of which waits for what another holds: neither may wait for who changes the memslots. */
+export const memslotsMove = define(
+  "memslots-move",
+  "memory is added to the guest while mremap, which takes the locks of reverse mappings within its window, and reclaim, which holds them around its own, invalidate",
+  {},
+  () => ({
+    pages: 2,
+    vcpus: 0,
+    slots: 1,
+    users: 2,
+    cpus: 0,
+    calls: [],
+    vcpu: () => Effect.void,
+    others: ({ mm, kvm }) => {
+      const [, slot] = slotsOf(2)
+      return {
+        cpu0: Effect.ignore(mremap(mm, { start: 1, end: 2 }, 1, 0)),
+        // The first time it finds that the page was used.
+        kswapd: Effect.andThen(reclaimPage(mm, 1), reclaimPage(mm, 1)),
+        ...(slot === undefined ? {} : { vmm: kvmSetMemoryRegion(kvm, slot) }),
+      }
     },
   }),
 )
