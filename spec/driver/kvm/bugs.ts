@@ -13,7 +13,18 @@ import { mmuInvalidateRetryGfn } from "../../../model/driver/kvm.ts"
 import { at } from "../../../model/mm/range.ts"
 import { release } from "../../../model/sync/spinlock.ts"
 import type { KvmRecord } from "./record.ts"
-import { aging, exit, lockless, memslots, memslotsMove, overlapping, pfnCache, retries, zapAll } from "./scenarios.ts"
+import {
+  aging,
+  calls,
+  exit,
+  lockless,
+  memslots,
+  memslotsMove,
+  overlapping,
+  pfnCache,
+  retries,
+  zapAll,
+} from "./scenarios.ts"
 import type { KvmWorld } from "./world.ts"
 
 const smallest = { pages: 1, vcpus: 1, invalidations: 1 }
@@ -320,6 +331,23 @@ export const kvmBugs: ReadonlyArray<SeededBug<KvmWorld>> = [
     scenario: exit.id,
     breaks: "NOTIFIER-RELEASE-BEFORE-FREE",
     at: () => ({ kvm_mmu_zap_all: leaveOut(), "kvm_mmu_zap_all: kvm_flush_remote_tlbs": leaveOut() }),
+  },
+  {
+    id: "kvm-run-outside-process",
+    title: "a virtual CPU runs in a process that is no user of the memory, which ends meanwhile",
+    source: "virt/kvm/kvm_main.c: kvm_vcpu_ioctl, which fails with -EIO unless kvm->mm is the caller's",
+    scenario: calls.id,
+    bound: smallest,
+    breaks: "NOTIFIER-RELEASE-BEFORE-FREE",
+    at: ({ mm, kvm }, fiber) =>
+      kvm.tlbs.has(fiber)
+        ? { exit_mm: leaveOut(), mmput: leaveOut(false) }
+        : {
+            mmput: changeBody(({ args, body }) => {
+              if (args[0] === mm.name) mm.state.users = 1
+              return body()
+            }),
+          },
   },
   {
     id: "gpc-off-list-first",
