@@ -1,4 +1,5 @@
 import type { Registry } from "../checker/index.ts"
+import { hmm2019 } from "./hmm/2019/index.ts"
 import { memoryManagement } from "./mm/index.ts"
 import { notifier2008 } from "./notifier/2008/index.ts"
 import { intervalNotifier } from "./notifier/interval/index.ts"
@@ -6,4 +7,11 @@ import { mmuNotifier } from "./notifier/mmuNotifier/index.ts"
 import { synchronisation } from "./sync/index.ts"
 
 /** The protocols that the command line knows. */
-export const registry: Registry = [synchronisation, intervalNotifier, mmuNotifier, notifier2008, memoryManagement]
+export const registry: Registry = [
+  synchronisation,
+  intervalNotifier,
+  mmuNotifier,
+  notifier2008,
+  memoryManagement,
+  hmm2019,
+]

@@ -1,0 +1,162 @@
+import * as Effect from "effect/Effect"
+import { choose, type Parameter, type Property, type Scenario, scenario } from "../../../checker/index.ts"
+import {
+  type HmmMirrorDevice,
+  hmmMirrorAttach,
+  hmmMirrorDetach,
+  hmmMirrorFault,
+} from "../../../model/driver/hmmMirror.ts"
+import { mmput, oomReapTask, reclaim, truncate } from "../../../model/notifier/notifiedMm.ts"
+import { faultsEnd, hmm2019Properties } from "./properties.ts"
+import { core2019, type Hmm2019World, hmm2019World, names, type Parts, type Shape } from "./world.ts"
+
+const parameter = (description: string, initial: number, max: number, min = 1): Parameter => ({
+  description,
+  default: initial,
+  min,
+  max,
+})
+
+const define = <const P extends { readonly [name: string]: Parameter }>(
+  id: string,
+  summary: string,
+  parameters: P,
+  shape: (bound: { readonly [name in keyof P]: number }) => Shape,
+  promises: ReadonlyArray<Property<Hmm2019World>> = [],
+): Scenario<Hmm2019World> =>
+  scenario({
+    id: `hmm/2019/${id}`,
+    summary,
+    parameters,
+    setup: (bound) => hmm2019World(shape(bound)),
+    properties: [...hmm2019Properties, ...promises],
+  })
+
+const cpus = (initial: number, min = 0) =>
+  parameter("processors that take a page away, once each, by truncation and by reclaim", initial, 2, min)
+const pages = parameter("pages of the process", 1, 2)
+const devices = (initial: number) => parameter("devices, each on a page of its own as far as there are", initial, 2)
+
+/** Each processor announces a page under another lock: the file's, the anonymous area's. */
+const invalidators = ({ mm }: Parts, count: number) =>
+  Object.fromEntries(
+    [truncate, reclaim].slice(0, count).map((call, cpu) => {
+      const page = cpu % mm.pages
+      return [`cpu${cpu}`, call(mm, { start: page, end: page + 1 }, core2019)] as const
+    }),
+  )
+
+const byName = (
+  { devices: all }: Parts,
+  does: (device: HmmMirrorDevice) => Effect.Effect<unknown>,
+): { readonly [name: string]: Effect.Effect<unknown> } =>
+  Object.fromEntries(all.map((device) => [device.name, does(device)] as const))
+
+/** The heart of it. */
+export const fault = define(
+  "fault",
+  "devices fault on pages that are being taken away",
+  { pages, devices: devices(1), cpus: cpus(2) },
+  (bound) => ({
+    ...bound,
+    registered: bound.devices,
+    others: names("cpu", bound.cpus),
+    fibers: (parts) => ({
+      ...invalidators(parts, bound.cpus),
+      ...byName(parts, (device) => hmmMirrorFault(device, true)),
+    }),
+  }),
+  faultsEnd,
+)
+
+/** Who holds mmap_lock behind an error. */
+export const droppedLock = define(
+  "dropped-lock",
+  "devices fault on pages that are being taken away, and the process's own faults may drop mmap_lock",
+  { pages, devices: devices(1), cpus: cpus(2) },
+  (bound) => ({
+    ...bound,
+    registered: bound.devices,
+    others: names("cpu", bound.cpus),
+    fibers: (parts) => ({
+      ...invalidators(parts, bound.cpus),
+      ...byName(parts, (device) => hmmMirrorFault(device, false)),
+    }),
+  }),
+)
+
+/** Refusals, by who holds the driver's lock and by who holds the list of mirrors. */
+export const nonBlockable = define(
+  "non-blockable",
+  "the OOM reaper, which may not sleep, takes the page of a device away that faults, while another registers",
+  {
+    attempts: parameter("how often the reaper tries", 2, 3),
+    joins: parameter("whether another device registers meanwhile", 1, 1, 0),
+    cpus: cpus(0),
+  },
+  (bound) => ({
+    pages: 1,
+    devices: 1 + bound.joins,
+    registered: 1,
+    others: ["oom_reaper", ...names("cpu", bound.cpus)],
+    fibers: (parts) => ({
+      oom_reaper: oomReapTask(parts.mm, bound.attempts, core2019),
+      ...invalidators(parts, bound.cpus),
+      ...byName(parts, (device) => (device.name === "gpu0" ? hmmMirrorFault(device, true) : hmmMirrorAttach(device))),
+    }),
+  }),
+)
+
+/** `struct hmm` goes with its last mirror, while somebody is in a callback of its notifier. */
+export const unregister = define(
+  "unregister",
+  "devices fault, let go of all and unregister while pages are being taken away",
+  { pages, devices: devices(1), cpus: cpus(1) },
+  (bound) => ({
+    ...bound,
+    registered: bound.devices,
+    others: names("cpu", bound.cpus),
+    fibers: (parts) => ({
+      ...invalidators(parts, bound.cpus),
+      ...byName(parts, (device) => Effect.andThen(hmmMirrorFault(device, true), hmmMirrorDetach(device))),
+    }),
+  }),
+)
+
+/** The first mirror makes the struct, others find it, or one that is going. */
+export const register = define(
+  "register",
+  "devices register, map a page or not, and unregister, while pages are being taken away",
+  { pages, devices: devices(2), cpus: cpus(0) },
+  (bound) => ({
+    ...bound,
+    registered: 0,
+    others: names("cpu", bound.cpus),
+    fibers: (parts) => ({ ...invalidators(parts, bound.cpus), ...byName(parts, comesAndGoes) }),
+  }),
+)
+
+const comesAndGoes = Effect.fnUntraced(function* (device: HmmMirrorDevice) {
+  if (!(yield* hmmMirrorAttach(device))) return
+  if (yield* choose("user", [true, false])) yield* hmmMirrorFault(device, true)
+  yield* hmmMirrorDetach(device)
+})
+
+/** The end of a process whose range a device is faulting on. */
+export const exit = define(
+  "exit",
+  "a process exits while devices fault on its pages and one of them is taken away",
+  { pages, devices: devices(1), cpus: cpus(1) },
+  (bound) => ({
+    ...bound,
+    registered: bound.devices,
+    others: ["exit", ...names("cpu", bound.cpus)],
+    fibers: (parts) => ({
+      exit: mmput(parts.mm),
+      ...invalidators(parts, bound.cpus),
+      ...byName(parts, (device) => hmmMirrorFault(device, true)),
+    }),
+  }),
+)
+
+export const hmm2019Scenarios = [fault, droppedLock, nonBlockable, unregister, register, exit]
