@@ -101,12 +101,14 @@ const rangeProperties: ReadonlyArray<Spec> = [
   {
     kind: "invariant",
     id: "HMM-COUNT",
-    statement: "HMM counts the invalidations that it was told of and whose end it was not.",
+    statement: "A struct hmm that anybody has counts the invalidations that it was told of and whose end it was not.",
     source: "mm/hmm.c of Linux 5.3: hmm_invalidate_range_start, notifiers_decrement",
-    premise: (world) => walksOf(world).some(({ told }) => told !== ""),
+    premise: (world) =>
+      walksOf(world).some(({ told }) => told !== "") || world.hmm.structs.some(({ state }) => state.notifiers !== 0),
     holds: (world) =>
       world.hmm.structs.every(
-        ({ name, state }) => state.notifiers === walksOf(world).filter(({ told }) => told === name).length,
+        ({ name, state }) =>
+          state.kref === 0 || state.notifiers === walksOf(world).filter(({ told }) => told === name).length,
       ),
     explain: (world) =>
       world.hmm.structs
@@ -183,12 +185,10 @@ const lifeProperties: ReadonlyArray<Spec> = [
   {
     kind: "invariant",
     id: "NOTIFIER-MMCOUNT",
-    statement: "Every struct hmm that was not freed has a reference to the address space.",
-    source: "mm/hmm.c of Linux 5.3: hmm_get_or_create, hmm_free_rcu",
+    statement: "The address space outlives every struct hmm of it.",
+    source: "mm/hmm.c of Linux 5.3: hmm_get_or_create: mmgrab, hmm_free_rcu: mmdrop",
     premise: ({ hmm }) => hmm.structs.some(({ state }) => state.life === "allocated"),
-    holds: ({ mm, hmm }) =>
-      mm.state.count >=
-      hmm.structs.filter(({ name, state }) => state.life === "allocated" && hmm.pointer.hmm === name).length,
+    holds: ({ mm, hmm }) => mm.state.count > 0 || hmm.structs.every(({ state }) => state.life !== "allocated"),
   },
   {
     kind: "invariant",

@@ -48,7 +48,6 @@ export interface Hmm2019Record {
   readonly lives: ReadonlyMap<string, Struct<Life>>
   /** The `struct hmm` whose last reference has gone. */
   readonly going: Struct<{ names: ReadonlyArray<string> }>
-  /** Whether a release has found a mirror to call. */
   readonly slips: Struct<Slips>
   readonly monitor: Monitor
 }
@@ -96,10 +95,16 @@ export const record = ({ devices }: Parts, fibers: ReadonlyArray<string>): Hmm20
       const life = lives.get(fiber)
       if (device !== undefined && life !== undefined) write(life, device, result)
     })
+  /** The lock goes under which it invalidates: nobody is told of the end if the struct hmm has gone meanwhile. */
+  const leaves = (walk: Struct<Walk>) => {
+    walk.told = ""
+    walk.synced = nobody
+  }
   const inWindow = (range: Range) => [...walks.values()].some((walk) => walk.told !== "" && overlaps(walk, range))
   const locks = (change: number) =>
     walking((walk, _args, result) => {
       if (result !== false) walk.mmapLocks += change
+      if (change < 0) leaves(walk)
     })
   /** A step that touches the driver's state of a device, which is the first argument or has that with `.update` behind. */
   const touches = (more: (walk: Struct<Walk>, device: string) => void = () => undefined) =>
@@ -128,10 +133,9 @@ export const record = ({ devices }: Parts, fibers: ReadonlyArray<string>): Hmm20
         if (life?.looked && overlaps(walk, range)) life.stale = true
       }
     }),
-    notifiers_decrement: walking((walk) => {
-      walk.told = ""
-      walk.synced = nobody
-    }),
+    notifiers_decrement: walking(leaves),
+    i_mmap_unlock_read: walking(leaves),
+    anon_vma_unlock_read: walking(leaves),
     "__oom_reap_task_mm: -EAGAIN": walking((walk) => {
       walk.refused = true
     }),

@@ -73,7 +73,7 @@ export const fault = define(
 export const droppedLock = define(
   "dropped-lock",
   "devices fault on pages that are being taken away, and the process's own faults may drop mmap_lock",
-  { pages, devices: devices(1), cpus: cpus(2) },
+  { pages, devices: devices(1), cpus: cpus(1) },
   (bound) => ({
     ...bound,
     registered: bound.devices,
@@ -85,27 +85,33 @@ export const droppedLock = define(
   }),
 )
 
-/** Refusals, by who holds the driver's lock and by who holds the list of mirrors. */
+/**
+ * Refusals, by who holds the driver's lock and by who holds the list of mirrors. Only who leaves the list does so:
+ * who joins has mmap_lock, which the reaper does not wait for.
+ */
 export const nonBlockable = define(
   "non-blockable",
-  "the OOM reaper, which may not sleep, takes the page of a device away that faults, while another registers",
+  "the OOM reaper, which may not sleep, takes the page of a device away that faults, while another unregisters",
   {
     attempts: parameter("how often the reaper tries", 2, 3),
-    joins: parameter("whether another device registers meanwhile", 1, 1, 0),
+    leaves: parameter("whether another device unregisters meanwhile", 1, 1, 0),
     cpus: cpus(0),
   },
   (bound) => ({
     pages: 1,
-    devices: 1 + bound.joins,
-    registered: 1,
+    devices: 1 + bound.leaves,
+    registered: 1 + bound.leaves,
     others: ["oom_reaper", ...names("cpu", bound.cpus)],
     fibers: (parts) => ({
       oom_reaper: oomReapTask(parts.mm, bound.attempts, core2019),
       ...invalidators(parts, bound.cpus),
-      ...byName(parts, (device) => (device.name === "gpu0" ? hmmMirrorFault(device, true) : hmmMirrorAttach(device))),
+      ...byName(parts, (device) => (device.name === "gpu0" ? hmmMirrorFault(device, true) : hmmMirrorDetach(device))),
     }),
   }),
 )
+
+const faultsAndCloses = (device: HmmMirrorDevice) =>
+  Effect.andThen(hmmMirrorFault(device, true), hmmMirrorDetach(device))
 
 /** `struct hmm` goes with its last mirror, while somebody is in a callback of its notifier. */
 export const unregister = define(
@@ -118,21 +124,35 @@ export const unregister = define(
     others: names("cpu", bound.cpus),
     fibers: (parts) => ({
       ...invalidators(parts, bound.cpus),
-      ...byName(parts, (device) => Effect.andThen(hmmMirrorFault(device, true), hmmMirrorDetach(device))),
+      ...byName(parts, faultsAndCloses),
     }),
   }),
 )
 
-/** The first mirror makes the struct, others find it, or one that is going. */
+/** The first mirror makes the struct. */
 export const register = define(
   "register",
   "devices register, map a page or not, and unregister, while pages are being taken away",
-  { pages, devices: devices(2), cpus: cpus(0) },
+  { pages, devices: devices(1), cpus: cpus(1) },
   (bound) => ({
     ...bound,
     registered: 0,
     others: names("cpu", bound.cpus),
     fibers: (parts) => ({ ...invalidators(parts, bound.cpus), ...byName(parts, comesAndGoes) }),
+  }),
+)
+
+/** Who comes later finds the struct of the first, or one that is going, and makes another. */
+export const succession = define(
+  "succession",
+  "two devices register, map a page or not, and unregister",
+  { pages },
+  (bound) => ({
+    ...bound,
+    devices: 2,
+    registered: 0,
+    others: [],
+    fibers: (parts) => byName(parts, comesAndGoes),
   }),
 )
 
@@ -145,7 +165,7 @@ const comesAndGoes = Effect.fnUntraced(function* (device: HmmMirrorDevice) {
 /** The end of a process whose range a device is faulting on. */
 export const exit = define(
   "exit",
-  "a process exits while devices fault on its pages and one of them is taken away",
+  "a process exits while devices fault on its pages and one of them is taken away; then the devices are closed",
   { pages, devices: devices(1), cpus: cpus(1) },
   (bound) => ({
     ...bound,
@@ -154,9 +174,9 @@ export const exit = define(
     fibers: (parts) => ({
       exit: mmput(parts.mm),
       ...invalidators(parts, bound.cpus),
-      ...byName(parts, (device) => hmmMirrorFault(device, true)),
+      ...byName(parts, faultsAndCloses),
     }),
   }),
 )
 
-export const hmm2019Scenarios = [fault, droppedLock, nonBlockable, unregister, register, exit]
+export const hmm2019Scenarios = [fault, droppedLock, nonBlockable, unregister, register, succession, exit]
