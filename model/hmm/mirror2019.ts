@@ -16,7 +16,7 @@ import type { NotifierRange } from "../notifier/events.ts"
 import { __mmuNotifierRegister, listAddHead, type MmuNotifier, mmuNotifier } from "../notifier/mmuNotifier.ts"
 import { mmuNotifierCallSrcu, mmuNotifierUnregisterNoRelease } from "../notifier/mmuNotifier2019.ts"
 import { mmgetNotZero, mmput, type NotifiedMm } from "../notifier/notifiedMm.ts"
-import { addReader, downWrite, type RwSem, rwSem, upRead, upWrite } from "../sync/rwsem.ts"
+import { addReader, downWrite, type RwSem, readWait, rwSem, upRead, upWrite } from "../sync/rwsem.ts"
 import { type SpinLock, spinLock, underLock } from "../sync/spinlock.ts"
 import { type WaitQueue, waitEvent, waitQueue } from "../sync/waitQueue.ts"
 
@@ -168,10 +168,14 @@ const hmmFree = Effect.fnUntraced(function* (of: HmmOfMm, hmm: Hmm) {
     if (of.pointer.hmm === hmm.name) of.pointer.hmm = ""
   })
   yield* mmuNotifierUnregisterNoRelease(of.mm, hmm.notifier)
-  yield* mmuNotifierCallSrcu(of.mm, hmm.notifier, () => {
-    of.mm.state.count--
-    hmm.state.life = "freed"
-  })
+  yield* mmuNotifierCallSrcu(
+    of.mm,
+    hmm.notifier,
+    step("hmm_free_rcu", [hmm.name], () => {
+      of.mm.state.count--
+      hmm.state.life = "freed"
+    }),
+  )
 })
 
 /**
@@ -252,6 +256,7 @@ const downReadMirrors = (hmm: Hmm): Effect.Effect<ReadonlyArray<string>> =>
     [hmm.name],
     () => hmm.mirrorsSem.state.writer === "",
     () => takeMirrors(hmm),
+    readWait(hmm.mirrorsSem),
   )
 
 /** `down_read_trylock(&hmm->mirrors_sem)` */

@@ -72,22 +72,14 @@ const zap = (mm: NotifiedMm, range: Range): Effect.Effect<void> =>
     }
   })
 
-/** The start and the end of an invalidation, as one kernel or another has them. */
-export interface NotifierCore {
-  readonly start: (mm: NotifiedMm, range: NotifierRange) => Effect.Effect<boolean>
-  readonly end: (mm: NotifiedMm, range: NotifierRange) => Effect.Effect<void>
-}
-
-const today: NotifierCore = { start: invalidateRangeStart, end: invalidateRangeEnd }
-
 /** What is done between a start and an end, under a lock that keeps `register` away. */
 const invalidates = (lock: (mm: NotifiedMm) => RwSem, lockName: string, event: NotifierEvent, by: NotifierCaller) =>
-  Effect.fnUntraced(function* (mm: NotifiedMm, pages: Range, core: NotifierCore = today) {
+  Effect.fnUntraced(function* (mm: NotifiedMm, pages: Range) {
     const range = notifierRange(event, by, pages)
     yield* downRead(lock(mm), `${lockName}_lock_read`, [mm.name])
-    yield* core.start(mm, range)
+    yield* invalidateRangeStart(mm, range)
     yield* zap(mm, pages)
-    yield* core.end(mm, range)
+    yield* invalidateRangeEnd(mm, range)
     yield* upRead(lock(mm), `${lockName}_unlock_read`, [mm.name])
   })
 
@@ -101,7 +93,7 @@ export const truncate = invalidates(({ iMmapRwsem }) => iMmapRwsem, "i_mmap", "C
 export const reclaim = invalidates(({ anonVmaRwsem }) => anonVmaRwsem, "anon_vma", "CLEAR", "try_to_unmap_one")
 
 /** `oom_reap_task`: takes the pages away without sleeping in callbacks, and tries again when one refuses. */
-export const oomReapTask = Effect.fnUntraced(function* (mm: NotifiedMm, attempts: number, core: NotifierCore = today) {
+export const oomReapTask = Effect.fnUntraced(function* (mm: NotifiedMm, attempts: number) {
   const range: NotifierRange = {
     ...notifierRange("CLEAR", "__oom_reap_task_mm", { start: 0, end: mm.pages }),
     blockable: false,
@@ -109,10 +101,10 @@ export const oomReapTask = Effect.fnUntraced(function* (mm: NotifiedMm, attempts
   for (let attempt = 0; attempt < attempts; attempt++) {
     yield* checkpoint("oom_reap_task", attempt)
     if (!(yield* tryDownRead(mm.mmapLock, "mmap_read_trylock", [mm.name]))) continue
-    const started = yield* core.start(mm, range)
+    const started = yield* invalidateRangeStart(mm, range)
     if (started) {
       yield* zap(mm, range)
-      yield* core.end(mm, range)
+      yield* invalidateRangeEnd(mm, range)
     } else yield* step("__oom_reap_task_mm: -EAGAIN", [mm.name], () => undefined)
     yield* upRead(mm.mmapLock, "mmap_read_unlock", [mm.name])
     if (started) return true

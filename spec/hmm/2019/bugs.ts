@@ -180,7 +180,7 @@ export const hmm2019Bugs: ReadonlyArray<SeededBug<Hmm2019World>> = [
     title: "the driver waits for its lock although the range is not blockable",
     source: "mutant 46; include/linux/hmm.h of Linux 5.3: sync_cpu_device_pagetables",
     ...inNonBlockable,
-    breaks: "NOTIFIER-NONBLOCK-NO-SLEEP",
+    breaks: builtIn.context,
     at: ({ devices }) => ({
       mutex_trylock: (original, { args }) => {
         const device = devices.find(({ update }) => update.name === args[0])

@@ -101,14 +101,17 @@ const rangeProperties: ReadonlyArray<Spec> = [
   {
     kind: "invariant",
     id: "HMM-COUNT",
-    statement: "A struct hmm that anybody has counts the invalidations that it was told of and whose end it was not.",
+    statement:
+      "A struct hmm whose notifier is on the list counts the invalidations that it was told of and whose end it was not.",
     source: "mm/hmm.c of Linux 5.3: hmm_invalidate_range_start, notifiers_decrement",
     premise: (world) =>
       walksOf(world).some(({ told }) => told !== "") || world.hmm.structs.some(({ state }) => state.notifiers !== 0),
     holds: (world) =>
       world.hmm.structs.every(
-        ({ name, state }) =>
-          state.kref === 0 || state.notifiers === walksOf(world).filter(({ told }) => told === name).length,
+        ({ name, notifier, state }) =>
+          state.kref === 0 ||
+          !notifier.state.hashed ||
+          state.notifiers === walksOf(world).filter(({ told }) => told === name).length,
       ),
     explain: (world) =>
       world.hmm.structs
@@ -127,14 +130,6 @@ const rangeProperties: ReadonlyArray<Spec> = [
     holds: (world) => walksOf(world).every(({ refused, told }) => !refused || told === ""),
     explain: (world) =>
       world.hmm.structs.map(({ name, state }) => `${name} still counts ${state.notifiers} invalidations.`).join(" "),
-  },
-  {
-    kind: "invariant",
-    id: "NOTIFIER-NONBLOCK-NO-SLEEP",
-    statement: "The start of a range that is not blockable takes no lock that it would have to sleep for.",
-    source: "include/linux/mmu_notifier.h: mmu_notifier_range_blockable",
-    premise: (world) => world.record.walks.get("oom_reaper")?.callback === "invalidate_range_start",
-    holds: ({ record }) => !record.slips.slept,
   },
 ]
 

@@ -37,7 +37,6 @@ export type Life = {
 export type Slips = {
   installed: boolean
   staleValid: boolean
-  slept: boolean
   usedFreedMirror: boolean
   freedTwice: boolean
   releasedWithRanges: boolean
@@ -68,7 +67,6 @@ const idle: Walk = {
 const none: Slips = {
   installed: false,
   staleValid: false,
-  slept: false,
   usedFreedMirror: false,
   freedTwice: false,
   releasedWithRanges: false,
@@ -113,9 +111,6 @@ export const record = ({ devices }: Parts, fibers: ReadonlyArray<string>): Hmm20
       if (device !== fiber && lives.get(device)?.freed === true) slips.usedFreedMirror = true
       more(walk, device)
     })
-  const sleeps = (walk: Struct<Walk>) => {
-    if (walk.callback === "invalidate_range_start" && walk === walks.get("oom_reaper")) slips.slept = true
-  }
 
   const monitor: Monitor = {
     hlist_for_each_entry_srcu: walking((walk, [callback], result) => {
@@ -142,8 +137,7 @@ export const record = ({ devices }: Parts, fibers: ReadonlyArray<string>): Hmm20
     mmap_read_trylock: locks(1),
     mmap_read_lock: locks(1),
     mmap_read_unlock: locks(-1),
-    "down_read(mirrors_sem)": walking(sleeps),
-    mutex_lock: touches(sleeps),
+    mutex_lock: touches(),
     mutex_trylock: touches(),
     mutex_unlock: touches(),
     device_unmap: touches((walk, device) => {

@@ -6,9 +6,15 @@ import {
   hmmMirrorDetach,
   hmmMirrorFault,
 } from "../../../model/driver/hmmMirror.ts"
-import { mmput, oomReapTask, reclaim, truncate } from "../../../model/notifier/notifiedMm.ts"
+import {
+  madviseDontneed2019,
+  oomReapTask2019,
+  reclaim2019,
+  truncate2019,
+} from "../../../model/notifier/mmuNotifier2019.ts"
+import { mmput } from "../../../model/notifier/notifiedMm.ts"
 import { faultsEnd, hmm2019Properties } from "./properties.ts"
-import { core2019, type Hmm2019World, hmm2019World, names, type Parts, type Shape } from "./world.ts"
+import { type Hmm2019World, hmm2019World, names, type Parts, type Shape } from "./world.ts"
 
 const parameter = (description: string, initial: number, max: number, min = 1): Parameter => ({
   description,
@@ -33,16 +39,16 @@ const define = <const P extends { readonly [name: string]: Parameter }>(
   })
 
 const cpus = (initial: number, min = 0) =>
-  parameter("processors that take a page away, once each, by truncation and by reclaim", initial, 2, min)
+  parameter("processors that take a page away, once each, by truncation, reclaim and madvise", initial, 3, min)
 const pages = parameter("pages of the process", 1, 2)
 const devices = (initial: number) => parameter("devices, each on a page of its own as far as there are", initial, 2)
 
 /** Each processor announces a page under another lock: the file's, the anonymous area's. */
 const invalidators = ({ mm }: Parts, count: number) =>
   Object.fromEntries(
-    [truncate, reclaim].slice(0, count).map((call, cpu) => {
+    [truncate2019, reclaim2019, madviseDontneed2019].slice(0, count).map((call, cpu) => {
       const page = cpu % mm.pages
-      return [`cpu${cpu}`, call(mm, { start: page, end: page + 1 }, core2019)] as const
+      return [`cpu${cpu}`, call(mm, { start: page, end: page + 1 })] as const
     }),
   )
 
@@ -103,7 +109,7 @@ export const nonBlockable = define(
     registered: 1 + bound.leaves,
     others: ["oom_reaper", ...names("cpu", bound.cpus)],
     fibers: (parts) => ({
-      oom_reaper: oomReapTask(parts.mm, bound.attempts, core2019),
+      oom_reaper: oomReapTask2019(parts.mm, bound.attempts),
       ...invalidators(parts, bound.cpus),
       ...byName(parts, (device) => (device.name === "gpu0" ? hmmMirrorFault(device, true) : hmmMirrorDetach(device))),
     }),

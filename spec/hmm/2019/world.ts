@@ -2,8 +2,7 @@ import type * as Effect from "effect/Effect"
 import type { Setup } from "../../../checker/index.ts"
 import { type HmmMirrorDevice, hmmMirrorDevice } from "../../../model/driver/hmmMirror.ts"
 import { type HmmOfMm, haveRegistered, hmmOfMm } from "../../../model/hmm/mirror2019.ts"
-import { invalidateRangeEnd2019, invalidateRangeStart2019 } from "../../../model/notifier/mmuNotifier2019.ts"
-import { type NotifiedMm, type NotifierCore, notifiedMm } from "../../../model/notifier/notifiedMm.ts"
+import { type NotifiedMm, notifiedMm } from "../../../model/notifier/notifiedMm.ts"
 import { srcuDomain } from "../../../model/sync/srcu.ts"
 import { type Hmm2019Record, record } from "./record.ts"
 
@@ -30,9 +29,6 @@ export interface Shape {
   readonly others: ReadonlyArray<string>
   readonly fibers: (parts: Parts) => { readonly [name: string]: Effect.Effect<unknown, unknown> }
 }
-
-/** The notifiers of then. */
-export const core2019: NotifierCore = { start: invalidateRangeStart2019, end: invalidateRangeEnd2019 }
 
 /** A process, devices that mirror a page of it each, and what happens to them. */
 export const hmm2019World = (shape: Shape): Setup<Hmm2019World> => {
