@@ -1,4 +1,5 @@
 import type { Registry } from "../checker/index.ts"
+import { deviceFree } from "./deviceMemory/free/index.ts"
 import { hmm2019 } from "./hmm/2019/index.ts"
 import { memoryManagement } from "./mm/index.ts"
 import { notifier2008 } from "./notifier/2008/index.ts"
@@ -14,4 +15,5 @@ export const registry: Registry = [
   notifier2008,
   memoryManagement,
   hmm2019,
+  deviceFree,
 ]
