@@ -136,7 +136,7 @@ export const hmm2019Bugs: ReadonlyArray<SeededBug<Hmm2019World>> = [
     source: "2bcbeaefde2f, mm/hmm: always return EBUSY for invalid ranges in hmm_range_{fault,snapshot}",
     ...inDroppedLock,
     breaks: "HMM-LOCK",
-    at: inDevice(() => ({ hmm_range_fault: changeResult((result) => (result === "-EBUSY" ? "-EAGAIN" : result)) })),
+    at: inDevice(() => ({ hmm_range_fault: changeBody(({ body }) => (body() === null ? null : "-EAGAIN")) })),
   },
   {
     id: "hmm-eagain-unwind-leak",
