@@ -70,27 +70,39 @@ const zap = (mm: NotifiedMm, range: Range): Effect.Effect<void> =>
   })
 
 /** What is done between a start and an end, under a lock that keeps `register` away. */
-const invalidates = (lock: (mm: NotifiedMm) => RwSem, lockName: string, by: NotifierCaller) =>
+const invalidates = (lock: (mm: NotifiedMm) => RwSem, [take, give]: readonly [string, string], by: NotifierCaller) =>
   Effect.fnUntraced(function* (mm: NotifiedMm, pages: Range) {
     const range = notifierRange("CLEAR", by, pages)
-    yield* downRead(lock(mm), `${lockName}_lock_read`, [mm.name])
+    yield* downRead(lock(mm), take, [mm.name])
     yield* invalidateRangeStart(mm, range)
     yield* zap(mm, pages)
     yield* invalidateRangeEnd(mm, range)
-    yield* upRead(lock(mm), `${lockName}_unlock_read`, [mm.name])
+    yield* upRead(lock(mm), give, [mm.name])
   })
 
 /** A truncation of the file. */
-export const truncate2019 = invalidates(({ iMmapRwsem }) => iMmapRwsem, "i_mmap", "unmap_mapping_range")
+export const truncate2019 = invalidates(
+  ({ iMmapRwsem }) => iMmapRwsem,
+  ["i_mmap_lock_read", "i_mmap_unlock_read"],
+  "unmap_mapping_range",
+)
 
 /** Reclaim: `try_to_unmap_one`. */
-export const reclaim2019 = invalidates(({ anonVmaRwsem }) => anonVmaRwsem, "anon_vma", "try_to_unmap_one")
+export const reclaim2019 = invalidates(
+  ({ anonVmaRwsem }) => anonVmaRwsem,
+  ["anon_vma_lock_read", "anon_vma_unlock_read"],
+  "try_to_unmap_one",
+)
 
 /**
  * `madvise(MADV_DONTNEED)`, with `mmap_lock` held for reading, as areas had no lock of their own; and what munmap does
  * once it has taken the area out and downgraded.
  */
-export const madviseDontneed2019 = invalidates(({ mmapLock }) => mmapLock, "mmap", "zap_page_range_single")
+export const madviseDontneed2019 = invalidates(
+  ({ mmapLock }) => mmapLock,
+  ["mmap_read_lock", "mmap_read_unlock"],
+  "zap_page_range_single",
+)
 
 /** `oom_reap_task`: takes the pages away without sleeping in callbacks, and tries again when one refuses. */
 export const oomReapTask2019 = Effect.fnUntraced(function* (mm: NotifiedMm, attempts: number) {

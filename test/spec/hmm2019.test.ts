@@ -28,7 +28,7 @@ const small: ReadonlyArray<readonly [string, Readonly<Record<string, number>>]> 
   ["unregister", { pages: 1, devices: 1, cpus: 1 }],
   ["register", { pages: 1, devices: 1, cpus: 1 }],
   ["succession", { pages: 1 }],
-  ["exit", { pages: 1, devices: 1, cpus: 0 }],
+  ["exit", { pages: 1, devices: 1, cpus: 1 }],
 ]
 
 describe("the HMM of 2019, corrected", () => {

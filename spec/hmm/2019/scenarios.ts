@@ -39,14 +39,16 @@ const define = <const P extends { readonly [name: string]: Parameter }>(
   })
 
 const cpus = (initial: number, min = 0) =>
-  parameter("processors that take a page away, once each, by truncation, reclaim and madvise", initial, 3, min)
+  parameter("processors that take a page away, once each, by truncation, madvise and reclaim", initial, 3, min)
 const pages = parameter("pages of the process", 1, 2)
 const devices = (initial: number) => parameter("devices, each on a page of its own as far as there are", initial, 2)
 
-/** Each processor announces a page under another lock: the file's, the anonymous area's. */
-const invalidators = ({ mm }: Parts, count: number) =>
+/** Those who announce a page, each under another lock: the file's, mmap_lock, the anonymous area's. */
+const calls = [truncate2019, madviseDontneed2019, reclaim2019]
+
+const invalidators = ({ mm }: Parts, count: number, first = 0) =>
   Object.fromEntries(
-    [truncate2019, reclaim2019, madviseDontneed2019].slice(0, count).map((call, cpu) => {
+    [...calls.slice(first), ...calls.slice(0, first)].slice(0, count).map((call, cpu) => {
       const page = cpu % mm.pages
       return [`cpu${cpu}`, call(mm, { start: page, end: page + 1 })] as const
     }),
@@ -123,7 +125,7 @@ const faultsAndCloses = (device: HmmMirrorDevice) =>
 export const unregister = define(
   "unregister",
   "devices fault, let go of all and unregister while pages are being taken away",
-  { pages, devices: devices(1), cpus: cpus(1) },
+  { pages, devices: devices(1), cpus: cpus(2) },
   (bound) => ({
     ...bound,
     registered: bound.devices,
@@ -179,7 +181,8 @@ export const exit = define(
     others: ["exit", ...names("cpu", bound.cpus)],
     fibers: (parts) => ({
       exit: mmput(parts.mm),
-      ...invalidators(parts, bound.cpus),
+      // Reclaim finds the pages of a process that is on its way out as well.
+      ...invalidators(parts, bound.cpus, calls.indexOf(reclaim2019)),
       ...byName(parts, faultsAndCloses),
     }),
   }),
