@@ -1,0 +1,80 @@
+/**
+ * What today's mmu notifiers are called for (mm/mmu_notifier.c): the start and the end of an invalidation, through the
+ * interval tree and then the list, and the question whether a page was used.
+ */
+import * as Effect from "effect/Effect"
+import { type Plain, step } from "../../checker/program/index.ts"
+import type { NotifierRange } from "./events.ts"
+import {
+  mmuNotifierInvalidateRangeEnd as itreeInvalidateEnd,
+  mmuNotifierInvalidateRangeStart as itreeInvalidateStart,
+} from "./interval.ts"
+import { forEachListed, hlistEmpty, underSrcu } from "./mmuNotifier.ts"
+import type { NotifiedMm } from "./notifiedMm.ts"
+
+const argsOf = ({ name }: NotifiedMm, { start, end, event, by, blockable }: NotifierRange): ReadonlyArray<Plain> => [
+  name,
+  start,
+  end,
+  event,
+  by,
+  ...(blockable ? [] : ["nonblock"]),
+]
+
+/** `mm_has_notifiers` and `has_itree`, which change under all locks only, and so not inside a start or between it and its end. */
+const subscribed = (mm: NotifiedMm, caller: string, range: NotifierRange) =>
+  step(caller, argsOf(mm, range), () => ({
+    published: mm.subs.state.published,
+    hasItree: mm.subs.state.hasItree,
+  }))
+
+/**
+ * `mmu_notifier_invalidate_range_start`: when it returns true no device maps the range or will, until the end. False
+ * (-EAGAIN) when the range is not blockable and a callback would have to sleep; everything is then as before, and the
+ * caller must not call the end.
+ *
+ * As published, a refusal by the list leaves the interval tree's side open for ever: `__mmu_notifier_invalidate_range_start`
+ * returns what `mn_hlist_invalidate_range_start` does. Here that is put right.
+ */
+export const invalidateRangeStart = Effect.fnUntraced(function* (mm: NotifiedMm, range: NotifierRange) {
+  const { published, hasItree } = yield* subscribed(mm, "__mmu_notifier_invalidate_range_start", range)
+  if (!published) return true
+  if (hasItree && !(yield* itreeInvalidateStart(mm.subs.itree, range))) return false
+  if (yield* hlistEmpty(mm)) return true
+  if (yield* underSrcu(mm.subs, hlistInvalidateRangeStart(mm, range))) return true
+  if (hasItree) yield* itreeInvalidateEnd(mm.subs.itree, range)
+  return false
+})
+
+/** `mn_hlist_invalidate_range_start`: all are called, even behind one that refuses; and then all that can are told of the end. */
+const hlistInvalidateRangeStart = Effect.fnUntraced(function* (mm: NotifiedMm, range: NotifierRange) {
+  const answers = yield* forEachListed(mm.subs, "invalidate_range_start", ({ ops }) =>
+    ops.invalidateRangeStart?.(range),
+  )
+  // In a blockable range a refusal is a driver's bug, of which the kernel warns.
+  if (range.blockable || !answers.includes(false)) return true
+  yield* hlistInvalidateEnd(mm, range)
+  return false
+})
+
+/** `mn_hlist_invalidate_end` */
+const hlistInvalidateEnd = ({ subs }: NotifiedMm, range: NotifierRange) =>
+  forEachListed(subs, "invalidate_range_end", ({ ops }) => ops.invalidateRangeEnd?.(range))
+
+/** `mmu_notifier_invalidate_range_end`: the interval tree's side first, then the list. */
+export const invalidateRangeEnd = Effect.fnUntraced(function* (mm: NotifiedMm, range: NotifierRange) {
+  const { published, hasItree } = yield* subscribed(mm, "__mmu_notifier_invalidate_range_end", range)
+  if (!published) return
+  if (hasItree) yield* itreeInvalidateEnd(mm.subs.itree, range)
+  if (!(yield* hlistEmpty(mm))) yield* underSrcu(mm.subs, hlistInvalidateEnd(mm, range))
+})
+
+/** `mmu_notifier_clear_flush_young`: whether any device has used the page since it was asked last; all are asked. */
+export const clearFlushYoung = Effect.fnUntraced(function* (mm: NotifiedMm, va: number) {
+  if (yield* hlistEmpty(mm)) return false
+  const answers = yield* underSrcu(
+    mm.subs,
+    forEachListed(mm.subs, "clear_flush_young", ({ ops }) => ops.clearFlushYoung?.(va)),
+  )
+  return answers.includes(true)
+})

@@ -1,0 +1,193 @@
+/**
+ * The record of invalidations under way and of the lives of notifiers: what properties need to remember and the protocol
+ * does not. Recorded from outside, in cells of its own, in the same instant as the step that it is about.
+ */
+import { type Monitor, type Plain, type Struct, struct } from "../../../checker/index.ts"
+import { listed } from "../../../model/notifier/mmuNotifier.ts"
+import type { NotifiedMm } from "../../../model/notifier/notifiedMm.ts"
+
+/** What a fiber is at. */
+export type Walk = {
+  /** `refused`: start has returned -EAGAIN, and the fiber has started nothing since. */
+  phase: "closed" | "started" | "refused"
+  nonblock: boolean
+  /** Whether the interval tree's side of the invalidation is open. */
+  itree: boolean
+  /** The notifiers that were told of the start and not of the end, of those that have an end. */
+  told: ReadonlyArray<string>
+  /** The notifiers on the list whose start has returned. */
+  called: ReadonlyArray<string>
+  /** The listed notifier whose callback is running, and which callback that is. */
+  current: string
+  callback: string
+  /** The answers to the question whether a page is young, as far as there are any. */
+  young: boolean
+  cleared: boolean
+}
+
+/** What has gone wrong so far. */
+export type Slips = {
+  /** A start inside a window, or an end outside. */
+  unpaired: boolean
+  endAfterRefusal: boolean
+  orphanEnd: boolean
+  /** A page was taken away although a notifier had not been called. */
+  missed: boolean
+  blockableRefused: boolean
+  slept: boolean
+  registeredInflight: boolean
+  unlinkedTwice: boolean
+  wrongAge: boolean
+  askedBeforeCleared: boolean
+}
+
+/** What a fiber that subscribes has come to. */
+export type Stage = "new" | "registering" | "registered" | "freed"
+
+export interface NotifierRecord {
+  readonly walks: ReadonlyMap<string, Struct<Walk>>
+  readonly stages: ReadonlyMap<string, Struct<{ stage: Stage }>>
+  /** The devices of which a release has finished. */
+  readonly released: Struct<{ names: ReadonlyArray<string> }>
+  readonly slips: Struct<Slips>
+  readonly monitor: Monitor
+}
+
+const nobody: ReadonlyArray<string> = []
+
+const closed: Walk = {
+  phase: "closed",
+  nonblock: false,
+  itree: false,
+  told: nobody,
+  called: nobody,
+  current: "",
+  callback: "",
+  young: false,
+  cleared: false,
+}
+
+const none: Slips = {
+  unpaired: false,
+  endAfterRefusal: false,
+  orphanEnd: false,
+  missed: false,
+  blockableRefused: false,
+  slept: false,
+  registeredInflight: false,
+  unlinkedTwice: false,
+  wrongAge: false,
+  askedBeforeCleared: false,
+}
+
+/**
+ * Makes the record.
+ *
+ * @param subscribers the fibers that register, by name, with what they have come to
+ */
+export const record = (
+  mm: NotifiedMm,
+  fibers: ReadonlyArray<string>,
+  subscribers: ReadonlyMap<string, Stage>,
+): NotifierRecord => {
+  const { subs } = mm
+  const walks = new Map(fibers.map((name) => [name, struct(`walk.${name}`, closed)]))
+  const stages = new Map([...subscribers].map(([name, stage]) => [name, struct(`stage.${name}`, { stage })]))
+  const slips = struct("slips", none)
+  const released = struct("released", { names: nobody })
+
+  const walking = (write: (walk: Struct<Walk>, args: ReadonlyArray<Plain>, result: Plain) => void) =>
+    watching((fiber, args, result) => {
+      const walk = walks.get(fiber)
+      if (walk !== undefined) write(walk, args, result)
+    })
+  const reaches = (stage: Stage) =>
+    watching((fiber) => {
+      const life = stages.get(fiber)
+      if (life !== undefined) life.stage = stage
+    })
+
+  const monitor: Monitor = {
+    __mmu_notifier_invalidate_range_start: walking((walk, args) => {
+      if (walk.phase === "started") slips.unpaired = true
+      walk.phase = "started"
+      walk.nonblock = args.includes("nonblock")
+      walk.called = nobody
+    }),
+    __mmu_notifier_invalidate_range_end: walking((walk) => {
+      if (walk.phase === "refused") slips.endAfterRefusal = true
+      else if (walk.phase === "closed") slips.unpaired = true
+      walk.phase = "closed"
+      walk.nonblock = false
+      walk.called = nobody
+    }),
+    "__oom_reap_task_mm: -EAGAIN": walking((walk) => {
+      walk.phase = "refused"
+      walk.nonblock = false
+      walk.called = nobody
+    }),
+    mn_itree_inv_start_range: walking((walk) => {
+      walk.itree = true
+    }),
+    mn_itree_inv_end: walking((walk) => {
+      walk.itree = false
+    }),
+    hlist_for_each_entry_srcu: walking((walk, [callback, behind], result) => {
+      if (callback === "invalidate_range_start" && behind !== "") walk.called = [...walk.called, String(behind)].sort()
+      walk.current = result === null ? "" : String(result)
+      walk.callback = result === null ? "" : String(callback)
+    }),
+    kvm_mmu_notifier_invalidate_range_start: walking((walk, [name]) => {
+      walk.told = [...walk.told, String(name)].sort()
+    }),
+    kvm_mmu_notifier_invalidate_range_end: walking((walk, [name]) => {
+      if (!walk.told.includes(String(name))) slips.orphanEnd = true
+      walk.told = walk.told.filter((other) => other !== name)
+    }),
+    "nouveau_svmm_invalidate_range_start: -EAGAIN": walking((walk) => {
+      if (!walk.nonblock) slips.blockableRefused = true
+    }),
+    mutex_lock: walking((walk) => {
+      if (walk.nonblock) slips.slept = true
+    }),
+    kvm_flush_shadow_all: watching((_fiber, [name]) => {
+      released.names = [...released.names.filter((other) => other !== name), String(name)].sort()
+    }),
+    zap_pte_range: walking((walk) => {
+      const due = listed(subs).filter(({ ops }) => ops.invalidateRangeStart !== undefined)
+      if (due.some(({ name }) => !walk.called.includes(name))) slips.missed = true
+    }),
+    mmap_write_lock: reaches("registering"),
+    mmap_write_unlock: reaches("registered"),
+    kfree: reaches("freed"),
+    __mmu_notifier_register: () => {
+      // One that is off the list will not be told of an end: that is as it should be.
+      const due = (name: string) => subs.byName.get(name)?.state.hashed === true
+      if ([...walks.values()].some(({ phase, told }) => phase === "started" || told.some(due))) {
+        slips.registeredInflight = true
+      }
+    },
+    "mmu_notifier_unregister: hlist_del_init_rcu": watching((_fiber, _args, result) => {
+      if (result === "twice") slips.unlinkedTwice = true
+    }),
+    ptep_test_and_clear_young: walking((walk, _args, result) => {
+      walk.young = result === true
+      walk.cleared = true
+    }),
+    kvm_mmu_notifier_clear_flush_young: walking((walk, _args, result) => {
+      if (!walk.cleared) slips.askedBeforeCleared = true
+      if (result === true) walk.young = true
+    }),
+    folio_referenced_one: walking((walk, _args, result) => {
+      if (result !== walk.young) slips.wrongAge = true
+      walk.young = false
+      walk.cleared = false
+    }),
+  }
+  return { walks, stages, released, slips, monitor }
+}
+
+const watching =
+  (write: (fiber: string, args: ReadonlyArray<Plain>, result: Plain) => void): Monitor[string] =>
+  ({ fiber, args, result }) =>
+    write(fiber, args, result)

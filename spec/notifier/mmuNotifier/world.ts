@@ -1,0 +1,94 @@
+import type * as Effect from "effect/Effect"
+import type { Cell, Setup } from "../../../checker/index.ts"
+import { type CountingDevice, countingDevice } from "../../../model/driver/counting.ts"
+import { type RefusingDevice, refusingDevice } from "../../../model/driver/refusing.ts"
+import type { Frame } from "../../../model/mm/folio.ts"
+import { treeInsert } from "../../../model/notifier/interval.ts"
+import { listAddHead, type MmuNotifier } from "../../../model/notifier/mmuNotifier.ts"
+import { type NotifiedMm, notifiedMm } from "../../../model/notifier/notifiedMm.ts"
+import { srcuDomain } from "../../../model/sync/srcu.ts"
+import { type NotifierRecord, record } from "./record.ts"
+
+/** A device of either kind, as far as its page table goes. */
+export interface Device {
+  readonly name: string
+  readonly notifier: MmuNotifier
+  readonly pageTable: ReadonlyArray<Cell<Frame | null>>
+}
+
+/** What there is, for those who say what happens with it. */
+export interface Parts {
+  readonly mm: NotifiedMm
+  readonly counting: ReadonlyArray<CountingDevice>
+  readonly refusing: ReadonlyArray<RefusingDevice>
+}
+
+/** What the properties and seeded bugs of today's mmu notifier see. */
+export interface MmuNotifierWorld extends Parts {
+  /** Both kinds. */
+  readonly devices: ReadonlyArray<Device>
+  readonly record: NotifierRecord
+}
+
+type Fibers = { readonly [name: string]: Effect.Effect<unknown, unknown> }
+
+export interface Shape {
+  readonly pages: number
+  /** Who uses the address space from the beginning. */
+  readonly users?: number
+  readonly counting: number
+  readonly refusing?: number
+  /** Whether counting devices all have one driver, whose notifier is got and put. */
+  readonly oneDriver?: boolean
+  /** Whether a second release leaves the work to the first. */
+  readonly releaseOnce?: boolean
+  /** Whether the devices have registered before anything else happens. */
+  readonly registered: boolean
+  /** The names of all fibers; those that register, or unregister, first. */
+  readonly subscribers: ReadonlyArray<string>
+  readonly others: ReadonlyArray<string>
+  readonly signals?: boolean
+  readonly fibers: (parts: Parts) => Fibers
+}
+
+/** A process, devices that map what it maps, and what happens to them. */
+export const mmuNotifierWorld = (shape: Shape): Setup<MmuNotifierWorld> => {
+  const all = [...shape.subscribers, ...shape.others]
+  const mm = notifiedMm("mm", shape.pages, shape.users ?? 1, srcuDomain("srcu", all), {
+    signals: shape.signals ?? false,
+  })
+  const refusing = names("svm", shape.refusing ?? 0).map((name) => refusingDevice(mm, name))
+  const counting = names("kvm", shape.counting).map((name) =>
+    countingDevice(mm, name, shape.oneDriver === true ? "kvm" : name, shape.releaseOnce),
+  )
+  const devices = [...refusing, ...counting]
+  for (const { iv } of refusing) {
+    mm.subs.state.published = true
+    mm.subs.state.hasItree = true
+    mm.state.count++
+    treeInsert(mm.subs.itree, iv.name)
+  }
+  if (shape.registered) {
+    // Who refuses comes last on the list: others have been told by then.
+    for (const { notifier } of devices) {
+      mm.subs.state.published = true
+      notifier.state.users = 1
+      mm.state.count++
+      listAddHead(mm.subs, notifier)
+    }
+  }
+  const lives = record(
+    mm,
+    all,
+    new Map(shape.subscribers.map((name) => [name, shape.registered ? "registered" : "new"])),
+  )
+  return {
+    world: { mm, counting, refusing, devices, record: lives },
+    fibers: shape.fibers({ mm, counting, refusing }),
+    monitors: [lives.monitor],
+  }
+}
+
+/** `count` names of one kind. */
+export const names = (kind: string, count: number): ReadonlyArray<string> =>
+  Array.from({ length: count }, (_, i) => `${kind}${i}`)
