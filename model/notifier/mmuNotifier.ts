@@ -11,22 +11,9 @@ import { mutexLock, mutexUnlock } from "../sync/mutex.ts"
 import { downWrite, upWrite } from "../sync/rwsem.ts"
 import { underLock } from "../sync/spinlock.ts"
 import { callSrcu, type Srcu, srcuReadLock, srcuReadUnlock, synchronizeSrcu } from "../sync/srcu.ts"
-import type { NotifierRange } from "./events.ts"
-import { mmuNotifierRelease as itreeRelease, type NotifierSubscriptions, notifierSubscriptions } from "./interval.ts"
+import { mnItreeRelease, type NotifierSubscriptions, notifierSubscriptions } from "./interval.ts"
+import type { MmuNotifierOps } from "./mmuNotifierOps.ts"
 import { mmdrop, type NotifiedMm } from "./notifiedMm.ts"
-
-/** `struct mmu_notifier_ops`. */
-export interface MmuNotifierOps {
-  /** Drops all that the device maps, as the address space goes. May run twice, and at once. */
-  readonly release?: () => Effect.Effect<void>
-  /** Drops what the device maps in the range. False when it would have to sleep and the range is not blockable. */
-  readonly invalidateRangeStart?: (range: NotifierRange) => Effect.Effect<boolean>
-  readonly invalidateRangeEnd?: (range: NotifierRange) => Effect.Effect<void>
-  /** Whether the device has used the page since it was asked last. */
-  readonly clearFlushYoung?: (va: number) => Effect.Effect<boolean>
-  /** Frees the notifier that was got, behind the last put and a grace period. */
-  readonly freeNotifier?: () => Effect.Effect<void>
-}
 
 /** `struct mmu_notifier`. */
 export interface MmuNotifier {
@@ -279,7 +266,7 @@ export const __mmuNotifierRelease = Effect.fnUntraced(function* (mm: NotifiedMm)
     hasItree: subs.state.hasItree,
   }))
   if (!published) return
-  if (hasItree) yield* itreeRelease(subs.itree, { start: 0, end: mm.pages })
+  if (hasItree) yield* mnItreeRelease(subs.itree, { start: 0, end: mm.pages })
   if (yield* hlistEmpty(mm)) return
   yield* underSrcu(subs, hlistRelease(mm))
   // Who unregisters may have unlinked its own and be in the middle of its release: no page may be freed before that.

@@ -5,10 +5,7 @@
 import * as Effect from "effect/Effect"
 import { type Plain, step } from "../../checker/program/index.ts"
 import type { NotifierRange } from "./events.ts"
-import {
-  mmuNotifierInvalidateRangeEnd as itreeInvalidateEnd,
-  mmuNotifierInvalidateRangeStart as itreeInvalidateStart,
-} from "./interval.ts"
+import { mnItreeInvalidateEnd, mnItreeInvalidateStart } from "./interval.ts"
 import { forEachListed, hlistEmpty, underSrcu } from "./mmuNotifier.ts"
 import type { NotifiedMm } from "./notifiedMm.ts"
 
@@ -39,10 +36,10 @@ const subscribed = (mm: NotifiedMm, caller: string, range: NotifierRange) =>
 export const invalidateRangeStart = Effect.fnUntraced(function* (mm: NotifiedMm, range: NotifierRange) {
   const { published, hasItree } = yield* subscribed(mm, "__mmu_notifier_invalidate_range_start", range)
   if (!published) return true
-  if (hasItree && !(yield* itreeInvalidateStart(mm.subs.itree, range))) return false
+  if (hasItree && !(yield* mnItreeInvalidateStart(mm.subs.itree, range))) return false
   if (yield* hlistEmpty(mm)) return true
   if (yield* underSrcu(mm.subs, hlistInvalidateRangeStart(mm, range))) return true
-  if (hasItree) yield* itreeInvalidateEnd(mm.subs.itree, range)
+  if (hasItree) yield* mnItreeInvalidateEnd(mm.subs.itree, range)
   return false
 })
 
@@ -65,7 +62,7 @@ const hlistInvalidateEnd = ({ subs }: NotifiedMm, range: NotifierRange) =>
 export const invalidateRangeEnd = Effect.fnUntraced(function* (mm: NotifiedMm, range: NotifierRange) {
   const { published, hasItree } = yield* subscribed(mm, "__mmu_notifier_invalidate_range_end", range)
   if (!published) return
-  if (hasItree) yield* itreeInvalidateEnd(mm.subs.itree, range)
+  if (hasItree) yield* mnItreeInvalidateEnd(mm.subs.itree, range)
   if (!(yield* hlistEmpty(mm))) yield* underSrcu(mm.subs, hlistInvalidateEnd(mm, range))
 })
 
