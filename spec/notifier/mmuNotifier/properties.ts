@@ -78,7 +78,7 @@ const rangeProperties: ReadonlyArray<Spec> = [
     statement: "A notifier that refuses a start has no callback for the end.",
     source: "mm/mmu_notifier.c: mn_hlist_invalidate_range_start, its warning",
     premise: (world) => refused(world).length > 0,
-    holds: ({ refusing }) => refusing.every(({ notifier }) => notifier.ops.invalidateRangeEnd === undefined),
+    holds: ({ record }) => !record.slips.endOfRefuser,
   },
   {
     kind: "invariant",
@@ -101,10 +101,19 @@ const rangeProperties: ReadonlyArray<Spec> = [
   {
     kind: "invariant",
     id: "NOTIFIER-ALL-CALLED",
-    statement: "When pages are taken away every notifier on the list has returned from its start.",
-    source: "mm/mmu_notifier.c: mn_hlist_invalidate_range_start",
-    premise: (world) => walksOf(world).some(({ called }) => called.length > 0),
-    holds: ({ record }) => !record.slips.missed,
+    statement:
+      "When pages are taken away every notifier on the list and every subscription to the range has returned from its start, and from its second pass if it has one.",
+    source: "mm/mmu_notifier.c: mn_hlist_invalidate_range_start, mn_itree_invalidate",
+    premise: (world) => walksOf(world).some(({ called, itree }) => called.length > 0 || itree),
+    holds: ({ record }) => !record.slips.missed && !record.slips.unfinished,
+  },
+  {
+    kind: "invariant",
+    id: "NOTIFIER-FINISH-RUNS",
+    statement: "Whoever has left something for a second pass has it called, also when another refuses the start.",
+    source: "mm/mmu_notifier.c: mn_itree_finish_pass, called behind the loop however that ended",
+    premise: (world) => walksOf(world).some(({ unfinished }) => unfinished.length > 0),
+    holds: ({ record }) => !record.slips.unfinished,
   },
   {
     kind: "invariant",
@@ -119,11 +128,11 @@ const rangeProperties: ReadonlyArray<Spec> = [
     id: "MIRROR-NO-UAF",
     statement: "No device maps a page that was freed.",
     source: "Linux MMU notifiers, LKML 2008; Documentation/mm/mmu_notifier.rst",
-    premise: ({ devices }) => devices.some(({ pageTable }) => pageTable.some(({ value }) => value !== null)),
-    holds: ({ mm, devices }) =>
-      devices.every(({ pageTable }) => pageTable.every(({ value }) => value === null || isLive(mm.folios, value))),
-    explain: ({ mm, devices }) =>
-      devices
+    premise: ({ tables }) => tables.some(({ pageTable }) => pageTable.some(({ value }) => value !== null)),
+    holds: ({ mm, tables }) =>
+      tables.every(({ pageTable }) => pageTable.every(({ value }) => value === null || isLive(mm.folios, value))),
+    explain: ({ mm, tables }) =>
+      tables
         .flatMap(({ name, pageTable }) =>
           pageTable.flatMap(({ value }, va) =>
             value === null || isLive(mm.folios, value)
@@ -180,10 +189,12 @@ const lifeProperties: ReadonlyArray<Spec> = [
     premise: ({ mm }) => mm.state.exiting,
     holds: ({ mm, record, counting }) =>
       !mm.state.exiting ||
-      counting.every(({ name, notifier }) => record.released.names.includes(name) && !notifier.state.hashed),
+      counting.every(
+        ({ name, notifier: { state } }) => (state.users === 0 || record.released.names.includes(name)) && !state.hashed,
+      ),
     explain: ({ record, counting }) =>
       counting
-        .filter(({ name }) => !record.released.names.includes(name))
+        .filter(({ name, notifier }) => notifier.state.users > 0 && !record.released.names.includes(name))
         .map(({ name }) => `The release of ${name} has not finished.`)
         .join(" "),
   },
@@ -210,10 +221,16 @@ const lifeProperties: ReadonlyArray<Spec> = [
   {
     kind: "invariant",
     id: "NOTIFIER-MMCOUNT",
-    statement: "Every notifier on the list and every interval subscription has a reference to the address space.",
+    statement:
+      "Every notifier on the list and every interval subscription has a reference to the address space, besides that of all users.",
     source: "mm/mmu_notifier.c: mmgrab, mmdrop",
     premise: ({ mm }) => listed(mm.subs).length > 0,
-    holds: ({ mm }) => mm.state.count >= listed(mm.subs).length + mm.subs.itree.state.tree.length,
+    holds: ({ mm }) => {
+      const users = mm.state.users > 0 ? 1 : 0
+      return mm.state.count >= users + listed(mm.subs).length + mm.subs.itree.state.tree.length
+    },
+    explain: ({ mm }) =>
+      `mm_count is ${mm.state.count}, with ${mm.state.users} users (which have one together), ${listed(mm.subs).length} notifiers and ${mm.subs.itree.state.tree.length} subscriptions.`,
   },
   {
     kind: "invariant",
@@ -238,6 +255,17 @@ const lifeProperties: ReadonlyArray<Spec> = [
     source: "mm/mmu_notifier.c: __mmu_notifier_register, mm_take_all_locks",
     premise: (world) => world.counting.some(({ notifier }) => notifier.state.hashed),
     holds: ({ record }) => !record.slips.registeredInflight,
+  },
+  {
+    kind: "invariant",
+    id: "NOTIFIER-EXCLUSIVE-OPS",
+    statement: "No notifier hears both of flushed TLBs and of ranges.",
+    source: "mm/mmu_notifier.c: __mmu_notifier_register, -EINVAL",
+    premise: ({ mm }) => listed(mm.subs).some(({ ops }) => ops.archInvalidateSecondaryTlbs !== undefined),
+    holds: ({ mm }) =>
+      listed(mm.subs).every(
+        ({ ops }) => ops.archInvalidateSecondaryTlbs === undefined || ops.invalidateRangeStart === undefined,
+      ),
   },
   {
     kind: "invariant",
@@ -270,9 +298,38 @@ const youngProperties: ReadonlyArray<Spec> = [
     premise: (world) => walksOf(world).some(({ young }) => young),
     holds: ({ record }) => !record.slips.wrongAge && !record.slips.askedBeforeCleared,
   },
+  {
+    kind: "invariant",
+    id: "NOTIFIER-TESTYOUNG-SOUND",
+    statement: "When somebody is told that nobody has used a page, every notifier on the list has said so.",
+    source: "mm/mmu_notifier.c: __mmu_notifier_test_young",
+    premise: (world) => walksOf(world).some(({ old }) => old.length > 0) || world.record.slips.wronglyOld,
+    holds: ({ record }) => !record.slips.wronglyOld,
+  },
 ]
 
-export const mmuNotifierProperties: ReadonlyArray<Spec> = [...rangeProperties, ...lifeProperties, ...youngProperties]
+/** What belongs to a device that asked for it. */
+const ownerProperties: ReadonlyArray<Spec> = [
+  {
+    kind: "invariant",
+    id: "EXCL-ONE-OWNER",
+    statement: "While a page is exclusive to a device no other device maps it.",
+    source: "mm/rmap.c: make_device_exclusive, the EXCLUSIVE event",
+    premise: ({ mm }) => mm.exclusive.some(({ value }) => value !== ""),
+    holds: ({ mm, tables }) =>
+      mm.exclusive.every(
+        ({ value: owner }, va) =>
+          owner === "" || tables.every(({ name, pageTable }) => name === owner || pageTable[va]?.value === null),
+      ),
+  },
+]
+
+export const mmuNotifierProperties: ReadonlyArray<Spec> = [
+  ...rangeProperties,
+  ...lifeProperties,
+  ...youngProperties,
+  ...ownerProperties,
+]
 
 /** What comes about in the end. Deciding it takes the graph of all states, so small scenarios ask for it. */
 export const registerEnds: ReadonlyArray<Spec> = [
@@ -302,6 +359,35 @@ export const allEnd: ReadonlyArray<Spec> = [
     id: "L-ITREE-LEAK",
     statement: "A start that is refused stops nobody for ever: every device comes to the end of its fault.",
     source: "mm/mmu_notifier.c: __mmu_notifier_invalidate_range_start; mmu_interval_read_begin",
-    to: ({ devices }, fibers) => devices.every(({ name }) => fibers.ended(name)),
+    to: ({ counting, refusing }, fibers) => [...counting, ...refusing].every(({ name }) => fibers.ended(name)),
+  },
+]
+
+export const readBegins: ReadonlyArray<Spec> = [
+  {
+    kind: "leadsTo",
+    id: "L-READBEGIN",
+    statement: "As there are finitely many invalidations, read_begin returns.",
+    source:
+      "mm/mmu_notifier.c: mmu_interval_read_begin. It returns when the sequence has changed once, and that changes when no invalidation of the whole address space is under way: those that begin later, and elsewhere, count too",
+    from: ({ record }) => record.reading.names.length > 0,
+    to: ({ record }) => record.reading.names.length === 0,
+  },
+  {
+    kind: "leadsTo",
+    id: "L-RETRY",
+    statement: "As there are finitely many invalidations, a device comes to the end of its retries.",
+    source: "Documentation/mm/hmm.rst: the retry loop",
+    to: ({ refusing }, fibers) => refusing.every(({ name }) => fibers.ended(name)),
+  },
+]
+
+export const exclusively: ReadonlyArray<Spec> = [
+  {
+    kind: "leadsTo",
+    id: "L-EXCL-DEVICE",
+    statement: "A device that wants a page for itself comes to the end of its attempts.",
+    source: "drivers/gpu/drm/nouveau/nouveau_svm.c: nouveau_atomic_range_fault; it ignores its own EXCLUSIVE events",
+    to: ({ refusing }, fibers) => refusing.every(({ name }) => fibers.ended(name)),
   },
 ]
