@@ -9,7 +9,7 @@
 import * as Effect from "effect/Effect"
 import { type Cell, cell, enterLoop, step } from "../../checker/program/index.ts"
 import { type Frame, folioAlloc, folioPut } from "../mm/folio.ts"
-import { at, pagesOf } from "../mm/range.ts"
+import { at, pagesOf, type Range } from "../mm/range.ts"
 import type { NotifierEvent, NotifierRange } from "../notifier/events.ts"
 import {
   type IntervalSubscription,
@@ -42,8 +42,12 @@ export interface RefusingDevice {
   readonly pageTable: ReadonlyArray<Cell<Frame | null>>
 }
 
-/** Makes a device that maps nothing, with subscriptions that are neither registered nor inserted. */
-export const refusingDevice = (mm: NotifiedMm, name: string): RefusingDevice => {
+/** Makes a device that maps nothing, with subscriptions, to all pages or to those watched, that are neither registered nor inserted. */
+export const refusingDevice = (
+  mm: NotifiedMm,
+  name: string,
+  watched: Range = { start: 0, end: mm.pages },
+): RefusingDevice => {
   const lock = mutex(`${name}.mutex`)
   const pageTable = mm.pte.map((_, va) => cell<Frame | null>(`${name}.pte${va}`, null))
   /** Whether it is the device's own doing: it sees to its page table itself then. */
@@ -56,7 +60,7 @@ export const refusingDevice = (mm: NotifiedMm, name: string): RefusingDevice => 
   const iv: IntervalSubscription = intervalSubscription(
     mm.subs.itree,
     name,
-    { start: 0, end: mm.pages },
+    watched,
     Effect.fnUntraced(function* (range: NotifierRange, seq: number) {
       if (yield* isOwn(range, "EXCLUSIVE")) return true
       if (!(yield* take(range))) return false

@@ -10,7 +10,7 @@ import { assert, choose, type Struct, step, struct } from "../../checker/program
 import { mutexLock, mutexUnlock } from "../sync/mutex.ts"
 import { downWrite, upWrite } from "../sync/rwsem.ts"
 import { underLock } from "../sync/spinlock.ts"
-import { callSrcu, type Srcu, srcuReadLock, srcuReadUnlock, synchronizeSrcu } from "../sync/srcu.ts"
+import { callSrcu, type Srcu, srcuBarrier, srcuReadLock, srcuReadUnlock, synchronizeSrcu } from "../sync/srcu.ts"
 import {
   type IntervalSubscription,
   mmuIntervalNotifierInsert as itreeInsert,
@@ -264,6 +264,9 @@ export const mmuNotifierPut = Effect.fnUntraced(function* (mm: NotifiedMm, put: 
   if (!last) return
   yield* callSrcu(mm.subs.srcu, put.name, Effect.andThen(put.ops.freeNotifier?.() ?? Effect.void, mmdrop(mm)))
 })
+
+/** `mmu_notifier_synchronize`: when it returns every notifier that was put before has been freed. For the end of a module. */
+export const mmuNotifierSynchronize = ({ subs }: NotifiedMm): Effect.Effect<void> => srcuBarrier(subs.srcu)
 
 /**
  * `mmu_interval_notifier_insert` and `mmu_interval_notifier_remove` as drivers call them: the first has the interval tree

@@ -22,7 +22,10 @@ const rangeProperties: ReadonlyArray<Spec> = [
     statement:
       "Every invalidation that was started is ended exactly once, by the fiber that started it, and what the interval tree and the devices count is what was started and not ended.",
     source: "mm/mmu_notifier.c: __mmu_notifier_invalidate_range_start, __mmu_notifier_invalidate_range_end",
-    premise: (world) => walksOf(world).some(({ phase }) => phase === "started"),
+    premise: (world) =>
+      world.record.slips.unpaired ||
+      world.mm.subs.itree.state.active !== 0 ||
+      walksOf(world).some(({ phase }) => phase === "started"),
     holds: (world) =>
       !world.record.slips.unpaired &&
       world.mm.subs.itree.state.active === walksOf(world).filter(({ itree }) => itree).length &&
@@ -104,7 +107,8 @@ const rangeProperties: ReadonlyArray<Spec> = [
     statement:
       "When pages are taken away every notifier on the list and every subscription to the range has returned from its start, and from its second pass if it has one.",
     source: "mm/mmu_notifier.c: mn_hlist_invalidate_range_start, mn_itree_invalidate",
-    premise: (world) => walksOf(world).some(({ called, itree }) => called.length > 0 || itree),
+    premise: (world) =>
+      world.record.slips.missed || walksOf(world).some(({ called, itree }) => called.length > 0 || itree),
     holds: ({ record }) => !record.slips.missed && !record.slips.unfinished,
   },
   {
@@ -112,7 +116,7 @@ const rangeProperties: ReadonlyArray<Spec> = [
     id: "NOTIFIER-FINISH-RUNS",
     statement: "Whoever has left something for a second pass has it called, also when another refuses the start.",
     source: "mm/mmu_notifier.c: mn_itree_finish_pass, called behind the loop however that ended",
-    premise: (world) => walksOf(world).some(({ unfinished }) => unfinished.length > 0),
+    premise: (world) => world.record.slips.unfinished || walksOf(world).some(({ unfinished }) => unfinished.length > 0),
     holds: ({ record }) => !record.slips.unfinished,
   },
   {
@@ -149,11 +153,15 @@ const lifeProperties: ReadonlyArray<Spec> = [
   {
     kind: "invariant",
     id: "NOTIFIER-CB-CONTEXT",
-    statement: "A callback of a notifier on the list runs inside an SRCU section.",
-    source: "mm/mmu_notifier.c: the walkers of the list",
-    premise: (world) => walksOf(world).some(({ current }) => current !== ""),
-    holds: ({ mm, record }) =>
-      [...record.walks].every(([fiber, { current }]) => current === "" || isInside(mm.subs.srcu, fiber)),
+    statement:
+      "A callback of a notifier on the list runs inside an SRCU section, and one of an interval subscription while the sequence is odd.",
+    source: "mm/mmu_notifier.c: the walkers of the list; mn_itree_inv_start_range",
+    premise: (world) => walksOf(world).some(({ current, uncalled }) => current !== "" || uncalled.length > 0),
+    holds: (world) =>
+      [...world.record.walks].every(
+        ([fiber, { current, uncalled }]) =>
+          (current === "" || isInside(world.mm.subs.srcu, fiber)) && (uncalled.length === 0 || seqIsOdd(world)),
+      ),
   },
   {
     kind: "invariant",
@@ -180,6 +188,16 @@ const lifeProperties: ReadonlyArray<Spec> = [
         .filter(({ current }) => world.mm.subs.byName.get(current)?.state.life === "freed")
         .map(({ current, callback }) => `${callback} of ${current}, which was freed, is running.`)
         .join(" "),
+  },
+  {
+    kind: "invariant",
+    id: "NOTIFIER-MODULE-EXIT",
+    statement: "When the driver's module is gone none of its callbacks runs or is to run.",
+    source: "mm/mmu_notifier.c: mmu_notifier_synchronize (kernel-doc)",
+    premise: ({ record }) => [...record.stages.values()].some(({ stage }) => stage === "unloaded"),
+    holds: (world) =>
+      [...world.record.stages.values()].every(({ stage }) => stage !== "unloaded") ||
+      (world.mm.subs.srcu.state.callbacks.length === 0 && walksOf(world).every(({ current }) => current === "")),
   },
   {
     kind: "invariant",
@@ -215,7 +233,8 @@ const lifeProperties: ReadonlyArray<Spec> = [
     id: "NOTIFIER-UNLINK-ONCE",
     statement: "Exit and unregister do not both take the notifier off the list.",
     source: "commit 751efd8610d3: mmu_notifier_unregister NULL Pointer deref and multiple ->release() callouts",
-    premise: (world) => world.counting.some(({ name }) => stageOf(world, name) === "freed"),
+    premise: (world) =>
+      world.record.slips.unlinkedTwice || world.counting.some(({ name }) => stageOf(world, name) === "freed"),
     holds: ({ record }) => !record.slips.unlinkedTwice,
   },
   {
@@ -295,7 +314,8 @@ const youngProperties: ReadonlyArray<Spec> = [
       "A page counts as used when the process or any device says so, and no device is asked before the page table's own bit is cleared.",
     source:
       "include/linux/mmu_notifier.h: ptep_clear_flush_young_notify; mm/mmu_notifier.c: __mmu_notifier_clear_flush_young",
-    premise: (world) => walksOf(world).some(({ young }) => young),
+    premise: (world) =>
+      world.record.slips.wrongAge || world.record.slips.askedBeforeCleared || walksOf(world).some(({ young }) => young),
     holds: ({ record }) => !record.slips.wrongAge && !record.slips.askedBeforeCleared,
   },
   {

@@ -54,15 +54,15 @@ export type Slips = {
 }
 
 /** What a fiber that subscribes has come to. */
-export type Stage = "new" | "registering" | "registered" | "freed"
+export type Stage = "new" | "registering" | "registered" | "freed" | "unloaded"
 
 export interface NotifierRecord {
   readonly walks: ReadonlyMap<string, Struct<Walk>>
   readonly stages: ReadonlyMap<string, Struct<{ stage: Stage }>>
   /** The devices of which a release has finished. */
   readonly released: Struct<{ names: ReadonlyArray<string> }>
-  /** The devices that wait in read_begin. */
-  readonly reading: Struct<{ names: ReadonlyArray<string> }>
+  /** The devices that wait in read_begin, and the sequence that each has from it and has not asked read_retry about. */
+  readonly reading: Struct<{ names: ReadonlyArray<string>; samples: Readonly<Record<string, number>> }>
   readonly slips: Struct<Slips>
   readonly monitor: Monitor
 }
@@ -115,7 +115,8 @@ export const record = (
   const stages = new Map([...subscribers].map(([name, stage]) => [name, struct(`stage.${name}`, { stage })]))
   const slips = struct("slips", none)
   const released = struct("released", { names: nobody })
-  const reading = struct("reading", { names: nobody })
+  const noSamples: Readonly<Record<string, number>> = {}
+  const reading = struct("reading", { names: nobody, samples: noSamples })
 
   // One that is off the list will not be told of an end: that is as it should be.
   const due = (name: string) => subs.byName.get(name)?.state.hashed === true
@@ -185,8 +186,13 @@ export const record = (
       walk.unfinished = walk.unfinished.filter((other) => other !== name)
     }),
     mmu_interval_read_begin: watching((_fiber, [name], result) => {
-      const { invalidating } = result as { readonly invalidating: boolean } // what the step returns
+      const { seq, invalidating } = result as { readonly seq: number; readonly invalidating: boolean } // what the step returns
       if (invalidating) reading.names = [...reading.names, String(name)].sort()
+      reading.samples = { ...reading.samples, [String(name)]: seq }
+    }),
+    mmu_interval_read_retry: watching((_fiber, [name]) => {
+      const { [String(name)]: _, ...others } = reading.samples
+      reading.samples = others
     }),
     "mmu_interval_read_begin: prepare_to_wait": watching((fiber, _args, result) => {
       if (result === true) reading.names = reading.names.filter((name) => name !== fiber)
@@ -225,6 +231,7 @@ export const record = (
     mmap_write_lock: reaches("registering"),
     mmap_write_unlock: reaches("registered"),
     kfree: reaches("freed"),
+    free_module: reaches("unloaded"),
     __mmu_notifier_register: () => {
       if ([...walks.values()].some(({ phase, told }) => phase === "started" || told.some(due))) {
         slips.registeredInflight = true

@@ -5,6 +5,7 @@ import { type RefusingDevice, refusingDevice } from "../../../model/driver/refus
 import { type SecondaryTlbDevice, secondaryTlbDevice } from "../../../model/driver/secondaryTlb.ts"
 import { type TwoPassDevice, twoPassDevice } from "../../../model/driver/twoPass.ts"
 import type { Frame } from "../../../model/mm/folio.ts"
+import type { Range } from "../../../model/mm/range.ts"
 import { treeInsert } from "../../../model/notifier/interval.ts"
 import { listAddHead } from "../../../model/notifier/mmuNotifier.ts"
 import { type NotifiedMm, notifiedMm } from "../../../model/notifier/notifiedMm.ts"
@@ -45,6 +46,8 @@ export interface Shape {
   readonly refusing?: number
   readonly twoPass?: number
   readonly secondaryTlb?: number
+  /** What the interval subscriptions of refusing devices are to; without it, to all pages. */
+  readonly watched?: Range
   /** Whether the interval subscriptions of devices are inserted before anything else happens. */
   readonly inserted?: boolean
   /** Whether counting devices all have one driver, whose notifier is got and put. */
@@ -68,7 +71,7 @@ export const mmuNotifierWorld = (shape: Shape): Setup<MmuNotifierWorld> => {
     secondaryTlbs: (shape.secondaryTlb ?? 0) > 0,
     spare: shape.spare ?? 0,
   })
-  const refusing = names("svm", shape.refusing ?? 0).map((name) => refusingDevice(mm, name))
+  const refusing = names("svm", shape.refusing ?? 0).map((name) => refusingDevice(mm, name, shape.watched))
   const counting = names("kvm", shape.counting ?? 0).map((name) =>
     countingDevice(mm, name, shape.oneDriver === true ? "kvm" : name, shape.releaseOnce),
   )

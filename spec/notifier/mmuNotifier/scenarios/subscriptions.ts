@@ -1,73 +1,28 @@
+/** Scenarios of subscriptions: how they come and go, and what they are called for. */
 import * as Effect from "effect/Effect"
-import { checkpoint, type Parameter, type Property, type Scenario, scenario, step } from "../../../checker/index.ts"
-import { type CountingDevice, countingDrop, countingFault } from "../../../model/driver/counting.ts"
-import { refusingAtomicFault, refusingFault, refusingMigrate } from "../../../model/driver/refusing.ts"
-import { secondaryTlbVisit } from "../../../model/driver/secondaryTlb.ts"
-import { type TwoPassDevice, twoPassAccess, twoPassDrop } from "../../../model/driver/twoPass.ts"
+import { checkpoint, step } from "../../../../checker/index.ts"
+import { type CountingDevice, countingDrop, countingFault } from "../../../../model/driver/counting.ts"
+import { type TwoPassDevice, twoPassAccess, twoPassDrop } from "../../../../model/driver/twoPass.ts"
 import {
   mmuIntervalNotifierInsert,
   mmuIntervalNotifierRemove,
-  mmuNotifier,
   mmuNotifierGet,
   mmuNotifierPut,
   mmuNotifierRegister,
+  mmuNotifierSynchronize,
   mmuNotifierUnregister,
-} from "../../../model/notifier/mmuNotifier.ts"
+} from "../../../../model/notifier/mmuNotifier.ts"
 import {
   damonPtepMkold,
   damonYoung,
   folioReferenced,
-  madviseDontneed,
   mmgetNotZero,
   mmput,
-  type NotifiedMm,
   oomReapTask,
-  pageMkclean,
-  reclaim,
-  truncate,
-} from "../../../model/notifier/notifiedMm.ts"
-import { allEnd, exclusively, mmuNotifierProperties, readBegins, registerEnds, unregisterEnds } from "./properties.ts"
-import { type MmuNotifierWorld, mmuNotifierWorld, names, type Parts, type Shape } from "./world.ts"
-
-const parameter = (description: string, initial: number, max: number, min = 1): Parameter => ({
-  description,
-  default: initial,
-  min,
-  max,
-})
-
-const define = <const P extends { readonly [name: string]: Parameter }>(
-  id: string,
-  summary: string,
-  parameters: P,
-  shape: (bound: { readonly [name in keyof P]: number }) => Shape,
-  promises: ReadonlyArray<Property<MmuNotifierWorld>> = [],
-): Scenario<MmuNotifierWorld> =>
-  scenario({
-    id: `notifier/mmu/${id}`,
-    summary,
-    parameters,
-    setup: (bound) => mmuNotifierWorld(shape(bound)),
-    properties: [...mmuNotifierProperties, ...promises],
-  })
-
-/** Each processor announces a range under another lock: that of the file, the area, the anonymous area. */
-const invalidations = [truncate, madviseDontneed, reclaim] as const
-
-const invalidators = (mm: NotifiedMm, count: number) =>
-  Object.fromEntries(
-    invalidations.slice(0, count).map((call, cpu) => [`cpu${cpu}`, call(mm, { start: 0, end: mm.pages })] as const),
-  )
-
-const cpus = (initial: number, min = 1) => parameter("processors that take the pages away, once each", initial, 3, min)
-const pages = parameter("pages of the process", 1, 3)
-
-/** Every device faults on a page of its own, as far as there are. */
-const faults = ({ mm, counting, refusing }: Parts) =>
-  Object.fromEntries([
-    ...counting.map((device, i) => [device.name, countingFault(device, i % mm.pages)] as const),
-    ...refusing.map((device, i) => [device.name, refusingFault(device, i % mm.pages)] as const),
-  ])
+} from "../../../../model/notifier/notifiedMm.ts"
+import { allEnd, registerEnds, unregisterEnds } from "../properties.ts"
+import { names, type Parts } from "../world.ts"
+import { cpus, define, faults, invalidators, pages, parameter } from "./common.ts"
 
 /** Whether anybody is told of an end without its start. */
 export const register = define(
@@ -229,6 +184,7 @@ export const getPut = define(
     counting: bound.users,
     oneDriver: true,
     registered: false,
+    signals: true,
     subscribers: names("user", bound.users),
     others: names("cpu", bound.cpus),
     fibers: (parts) => ({
@@ -248,6 +204,28 @@ const getsAndPuts = Effect.fnUntraced(function* ({ mm, counting }: Parts, va: nu
   yield* countingDrop(device, va)
   yield* mmuNotifierPut(mm, device.notifier)
 })
+
+/** A driver that is unloaded. */
+export const moduleExit = define(
+  "module-exit",
+  "the only user of a driver gets its notifier, faults, lets go and puts it; then the module goes, while ranges are being invalidated",
+  { pages, cpus: cpus(2) },
+  (bound) => ({
+    pages: bound.pages,
+    counting: 1,
+    oneDriver: true,
+    registered: false,
+    subscribers: ["rmmod"],
+    others: names("cpu", bound.cpus),
+    fibers: (parts) => ({
+      ...invalidators(parts.mm, bound.cpus),
+      rmmod: getsAndPuts(parts, 0).pipe(
+        Effect.andThen(mmuNotifierSynchronize(parts.mm)),
+        Effect.andThen(step("free_module", ["kvm"], () => undefined)),
+      ),
+    }),
+  }),
+)
 
 /** Who used a page. */
 export const young = define(
@@ -281,163 +259,3 @@ const repeat = Effect.fnUntraced(function* (times: number, what: Effect.Effect<u
     yield* what
   }
 })
-
-/** The two passes of an interval subscription. */
-export const twoPass = define(
-  "two-pass",
-  "devices whose subscription has two passes load from a page while it is taken away; the OOM reaper is refused by a device behind them",
-  {
-    pages,
-    devices: parameter("devices with two passes", 1, 2),
-    cpus: cpus(2),
-    attempts: parameter("how often the reaper tries", 0, 2, 0),
-  },
-  (bound) => ({
-    pages: bound.pages,
-    twoPass: bound.devices,
-    refusing: bound.attempts > 0 ? 1 : 0,
-    registered: true,
-    subscribers: [...names("gpu", bound.devices), ...names("svm", bound.attempts > 0 ? 1 : 0)],
-    others: ["oom_reaper", ...names("cpu", bound.cpus)],
-    fibers: (parts) => ({
-      ...invalidators(parts.mm, bound.cpus),
-      ...(bound.attempts > 0 ? { oom_reaper: oomReapTask(parts.mm, bound.attempts) } : {}),
-      ...faults(parts),
-      ...Object.fromEntries(
-        parts.twoPass.map((device, i) => [device.name, twoPassAccess(device, i % parts.mm.pages)] as const),
-      ),
-    }),
-  }),
-)
-
-/** Devices that walk the CPU's page table. */
-export const secondaryTlb = define(
-  "secondary-tlb",
-  "devices that walk the page table are bound, load and are unbound while pages are taken away and the process exits",
-  {
-    pages,
-    devices: parameter("devices", 1, 2),
-    cpus: cpus(1, 0),
-    exit: parameter("whether the process exits", 1, 1, 0),
-  },
-  (bound) => ({
-    pages: bound.pages,
-    secondaryTlb: bound.devices,
-    registered: false,
-    subscribers: ["both", ...names("smmu", bound.devices)],
-    others: [...names("cpu", bound.cpus), ...(bound.exit === 1 ? ["exit"] : [])],
-    fibers: (parts) => ({
-      ...invalidators(parts.mm, bound.cpus),
-      ...(bound.exit === 1 ? { exit: mmput(parts.mm) } : {}),
-      both: registersBoth(parts.mm),
-      ...Object.fromEntries(
-        parts.secondaryTlb.map((device, i) => [device.name, secondaryTlbVisit(device, i % parts.mm.pages)] as const),
-      ),
-    }),
-  }),
-)
-
-/** A driver that wants to hear of flushes and of ranges. */
-const registersBoth = (mm: NotifiedMm) => {
-  const notifier = mmuNotifier(mm.subs, "both", "both", {
-    invalidateRangeStart: () => Effect.succeed(true),
-    archInvalidateSecondaryTlbs: () => Effect.void,
-  })
-  return Effect.gen(function* () {
-    if (!(yield* mmgetNotZero(mm))) return
-    yield* mmuNotifierRegister(mm, notifier)
-    yield* mmput(mm)
-  })
-}
-
-/** Events of a device's own. */
-export const ownMigrate = define(
-  "own-migrate",
-  "a device moves a page to its memory and ignores the event of it, while it and others fault on the page",
-  { others: parameter("other devices", 1, 2, 0), cpus: cpus(0, 0) },
-  (bound) => ({
-    pages: 1,
-    spare: 1,
-    refusing: 1 + bound.others,
-    registered: true,
-    subscribers: names("svm", 1 + bound.others),
-    others: ["migrate", ...names("cpu", bound.cpus)],
-    fibers: (parts) => ({
-      ...invalidators(parts.mm, bound.cpus),
-      ...faults(parts),
-      ...Object.fromEntries(parts.refusing.slice(0, 1).map((device) => ["migrate", refusingMigrate(device, 0)])),
-    }),
-  }),
-)
-
-export const ownExclusive = define(
-  "own-exclusive",
-  "a device has a page for itself and ignores the event of it, while others fault on the page",
-  { others: parameter("other devices", 1, 2), cpus: cpus(0, 0) },
-  (bound) => ({
-    pages: 1,
-    refusing: 1 + bound.others,
-    registered: true,
-    subscribers: names("svm", 1 + bound.others),
-    others: names("cpu", bound.cpus),
-    fibers: (parts) => ({
-      ...invalidators(parts.mm, bound.cpus),
-      ...faults(parts),
-      ...Object.fromEntries(
-        parts.refusing.slice(0, 1).map((device) => [device.name, refusingAtomicFault(device, 0)] as const),
-      ),
-    }),
-  }),
-  exclusively,
-)
-
-/** Those who wait for invalidations to end. */
-export const readBegin = define(
-  "read-begin",
-  "a device that subscribes to the first page faults, while processors write pages back again and again, each its own",
-  {
-    pages: parameter("pages of the process", 2, 3),
-    cpus: cpus(2),
-    rounds: parameter("how often each processor writes back", 2, 4),
-  },
-  (bound) => ({
-    pages: bound.pages,
-    refusing: 1,
-    registered: false,
-    subscribers: ["svm0"],
-    others: names("cpu", bound.cpus),
-    fibers: (parts) => ({
-      ...Object.fromEntries(
-        names("cpu", bound.cpus).map((cpu, i) => [cpu, writesBack(parts.mm, i % bound.pages, bound.rounds)] as const),
-      ),
-      ...faults(parts),
-    }),
-  }),
-  readBegins,
-)
-
-const writesBack = Effect.fnUntraced(function* (mm: NotifiedMm, va: number, rounds: number) {
-  for (let left = rounds; left > 0; left = yield* again(left - 1)) {
-    yield* checkpoint("writeback", left)
-    yield* pageMkclean(mm, { start: va, end: va + 1 })
-  }
-})
-
-/** How often a processor is still to write back. */
-const again = (left: number): Effect.Effect<number> => step("write_cache_pages", [left], () => left)
-
-export const mmuNotifierScenarios = [
-  register,
-  firstInsert,
-  overlapping,
-  nonBlockable,
-  unregister,
-  releaseOnce,
-  getPut,
-  young,
-  twoPass,
-  secondaryTlb,
-  ownMigrate,
-  ownExclusive,
-  readBegin,
-]

@@ -1,0 +1,29 @@
+import { ownExclusive, ownMigrate, readBegin, secondaryTlb, twoPass } from "./devices.ts"
+import {
+  firstInsert,
+  getPut,
+  moduleExit,
+  nonBlockable,
+  overlapping,
+  register,
+  releaseOnce,
+  unregister,
+  young,
+} from "./subscriptions.ts"
+
+export const mmuNotifierScenarios = [
+  register,
+  firstInsert,
+  overlapping,
+  nonBlockable,
+  unregister,
+  releaseOnce,
+  getPut,
+  moduleExit,
+  young,
+  twoPass,
+  secondaryTlb,
+  ownMigrate,
+  ownExclusive,
+  readBegin,
+]
