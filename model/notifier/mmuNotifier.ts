@@ -294,8 +294,8 @@ export const mmuIntervalNotifierRemove = (mm: NotifiedMm, iv: IntervalSubscripti
 /** `mmu_notifier_unregister`: when it returns no callback of the notifier runs or will. */
 export const mmuNotifierUnregister = Effect.fnUntraced(function* (mm: NotifiedMm, gone: MmuNotifier) {
   const { subs } = mm
-  const hashed = yield* step("hlist_unhashed", [gone.name], () => gone.state.hashed)
-  if (hashed) {
+  const unhashed = yield* step("hlist_unhashed", [gone.name], () => !gone.state.hashed)
+  if (!unhashed) {
     // Exit may do the same at the same time: release runs twice then.
     yield* underSrcu(subs, gone.ops.release?.() ?? Effect.void)
     yield* underLock(subs.itree.lock, "mmu_notifier_unregister: hlist_del_init_rcu", [gone.name], () =>

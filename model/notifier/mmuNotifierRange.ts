@@ -44,17 +44,21 @@ export const invalidateRangeStart = Effect.fnUntraced(function* (mm: NotifiedMm,
   if (hasItree && !(yield* mnItreeInvalidateStart(mm.subs.itree, range))) return false
   if (yield* hlistEmpty(mm)) return true
   if (yield* underSrcu(mm.subs, hlistInvalidateRangeStart(mm, range))) return true
-  if (hasItree) yield* mnItreeInvalidateEnd(mm.subs.itree, range)
+  // Whose range is blockable does not look, and calls the end.
+  if (hasItree && !range.blockable) yield* mnItreeInvalidateEnd(mm.subs.itree, range)
   return false
 })
 
-/** `mn_hlist_invalidate_range_start`: all are called, even behind one that refuses; and then all that can are told of the end. */
+/**
+ * `mn_hlist_invalidate_range_start`: all are called, even behind one that refuses; and then all that can are told of the
+ * end. To refuse a blockable range is a driver's bug: the kernel warns, and its caller, who does not look, has the end
+ * told a second time.
+ */
 const hlistInvalidateRangeStart = Effect.fnUntraced(function* (mm: NotifiedMm, range: NotifierRange) {
   const answers = yield* forEachListed(mm.subs, "invalidate_range_start", ({ ops }) =>
     ops.invalidateRangeStart?.(range),
   )
-  // In a blockable range a refusal is a driver's bug, of which the kernel warns.
-  if (range.blockable || !answers.includes(false)) return true
+  if (!answers.includes(false)) return true
   yield* hlistInvalidateEnd(mm, range)
   return false
 })

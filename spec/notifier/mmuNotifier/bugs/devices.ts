@@ -10,7 +10,7 @@ import {
   step,
 } from "../../../../checker/index.ts"
 import { type Frame, folioPut } from "../../../../model/mm/folio.ts"
-import { ownExclusive, ownMigrate, readBegin, secondaryTlb, twoPass } from "../scenarios/devices.ts"
+import { ownExclusive, ownMigrate, readBegin, secondaryTlb, twoPass, twoPassRefused } from "../scenarios/devices.ts"
 import type { MmuNotifierWorld } from "../world.ts"
 
 const inMigrate = { scenario: ownMigrate.id, bound: { others: 1, cpus: 0 } }
@@ -21,7 +21,7 @@ export const deviceBugs: ReadonlyArray<SeededBug<MmuNotifierWorld>> = [
     title: "the second pass does not wait for the flush that the first one began",
     source: "include/linux/mmu_notifier.h: invalidate_finish; by inference",
     scenario: twoPass.id,
-    bound: { pages: 1, devices: 1, cpus: 1, attempts: 0 },
+    bound: { pages: 1, devices: 1, cpus: 1 },
     breaks: "MIRROR-NO-UAF",
     at: () => ({
       xe_userptr_invalidate_finish: (original, { kind, name, args, ...operation }) =>
@@ -32,8 +32,8 @@ export const deviceBugs: ReadonlyArray<SeededBug<MmuNotifierWorld>> = [
     id: "finish-lost-on-refusal",
     title: "when a subscription refuses the second passes of those before it are not called",
     source: "mm/mmu_notifier.c: mn_itree_finish_pass is called behind the loop however that ended; by inference",
-    scenario: twoPass.id,
-    bound: { pages: 1, devices: 1, cpus: 0, attempts: 1 },
+    scenario: twoPassRefused.id,
+    bound: { pages: 1, devices: 1, attempts: 1, cpus: 0 },
     breaks: "NOTIFIER-FINISH-RUNS",
     at: (_, fiber) => {
       if (fiber !== "oom_reaper") return {}

@@ -14,8 +14,11 @@ import {
 } from "../scenarios/subscriptions.ts"
 import type { MmuNotifierWorld } from "../world.ts"
 
-const inUnregister = { scenario: unregister.id, bound: { pages: 1, devices: 1, cpus: 0 } }
-const inUnregisterAndTruncate = { scenario: unregister.id, bound: { pages: 1, devices: 1, cpus: 1 } }
+const inUnregister = { scenario: unregister.id, bound: { pages: 1, devices: 1, others: 0, cpus: 0, exit: 1 } }
+const inUnregisterAndTruncate = {
+  scenario: unregister.id,
+  bound: { pages: 1, devices: 1, others: 0, cpus: 1, exit: 1 },
+}
 const inGetPut = { scenario: getPut.id, bound: { pages: 1, users: 2, cpus: 1 } }
 const inRegister = { scenario: register.id, bound: { pages: 1, devices: 1, cpus: 0, exit: 0 } }
 

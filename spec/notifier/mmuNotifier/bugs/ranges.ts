@@ -122,7 +122,7 @@ export const rangeBugs: ReadonlyArray<SeededBug<MmuNotifierWorld>> = [
       "who unregisters clears the pointer to the next notifier, and a walker that stands there calls nobody behind",
     source: "include/linux/rculist.h: hlist_del_init_rcu, which leaves ->next for readers",
     scenario: unregister.id,
-    bound: { pages: 1, devices: 2, cpus: 1 },
+    bound: { pages: 1, devices: 1, others: 1, cpus: 1, exit: 0 },
     breaks: "NOTIFIER-ALL-CALLED",
     at: ({ mm }) => ({
       "mmu_notifier_unregister: hlist_del_init_rcu": changeBody(({ args, body }) => {

@@ -12,37 +12,54 @@ import {
   oomReapTask,
   pageMkclean,
 } from "../../../../model/notifier/notifiedMm.ts"
-import { exclusively, readBegins } from "../properties.ts"
-import { names } from "../world.ts"
+import { exclusively, readBegins } from "../promises.ts"
+import { names, type Parts } from "../world.ts"
 import { cpus, define, faults, invalidators, pages, parameter } from "./common.ts"
 
 /** The two passes of an interval subscription. */
 export const twoPass = define(
   "two-pass",
-  "devices whose subscription has two passes load from a page while it is taken away; the OOM reaper is refused by a device behind them",
+  "devices whose subscription has two passes load from a page while processors take it away at once",
+  { pages, devices: parameter("devices with two passes", 1, 2), cpus: cpus(2) },
+  (bound) => ({
+    pages: bound.pages,
+    twoPass: bound.devices,
+    registered: true,
+    subscribers: names("gpu", bound.devices),
+    others: names("cpu", bound.cpus),
+    fibers: (parts) => ({ ...invalidators(parts.mm, bound.cpus), ...accesses(parts) }),
+  }),
+)
+
+export const twoPassRefused = define(
+  "two-pass-refused",
+  "devices whose subscription has two passes load from a page, and the OOM reaper is refused by a device behind them",
   {
     pages,
     devices: parameter("devices with two passes", 1, 2),
-    cpus: cpus(2, 0),
-    attempts: parameter("how often the reaper tries", 0, 2, 0),
+    attempts: parameter("how often the reaper tries", 1, 2),
+    cpus: cpus(0, 0),
   },
   (bound) => ({
     pages: bound.pages,
     twoPass: bound.devices,
-    refusing: bound.attempts > 0 ? 1 : 0,
+    refusing: 1,
     registered: true,
-    subscribers: [...names("gpu", bound.devices), ...names("svm", bound.attempts > 0 ? 1 : 0)],
+    subscribers: [...names("gpu", bound.devices), "svm0"],
     others: ["oom_reaper", ...names("cpu", bound.cpus)],
     fibers: (parts) => ({
+      oom_reaper: oomReapTask(parts.mm, bound.attempts),
       ...invalidators(parts.mm, bound.cpus),
-      ...(bound.attempts > 0 ? { oom_reaper: oomReapTask(parts.mm, bound.attempts) } : {}),
       ...faults(parts),
-      ...Object.fromEntries(
-        parts.twoPass.map((device, i) => [device.name, twoPassAccess(device, i % parts.mm.pages)] as const),
-      ),
+      ...accesses(parts),
     }),
   }),
 )
+
+const accesses = (parts: Parts) =>
+  Object.fromEntries(
+    parts.twoPass.map((device, i) => [device.name, twoPassAccess(device, i % parts.mm.pages)] as const),
+  )
 
 /** Devices that walk the CPU's page table. */
 export const secondaryTlb = define(

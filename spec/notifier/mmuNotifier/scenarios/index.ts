@@ -1,4 +1,4 @@
-import { ownExclusive, ownMigrate, readBegin, secondaryTlb, twoPass } from "./devices.ts"
+import { ownExclusive, ownMigrate, readBegin, secondaryTlb, twoPass, twoPassRefused } from "./devices.ts"
 import {
   firstInsert,
   getPut,
@@ -22,6 +22,7 @@ export const mmuNotifierScenarios = [
   moduleExit,
   young,
   twoPass,
+  twoPassRefused,
   secondaryTlb,
   ownMigrate,
   ownExclusive,

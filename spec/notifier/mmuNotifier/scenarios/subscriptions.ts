@@ -20,7 +20,7 @@ import {
   mmput,
   oomReapTask,
 } from "../../../../model/notifier/notifiedMm.ts"
-import { allEnd, registerEnds, unregisterEnds } from "../properties.ts"
+import { allEnd, registerEnds, unregisterEnds } from "../promises.ts"
 import { names, type Parts } from "../world.ts"
 import { cpus, define, faults, invalidators, pages, parameter } from "./common.ts"
 
@@ -132,17 +132,25 @@ export const nonBlockable = define(
 export const unregister = define(
   "unregister-vs-exit",
   "a device faults, unregisters and is freed while its process exits and its file is truncated",
-  { pages, devices: parameter("devices that unregister", 1, 2), cpus: cpus(1, 0) },
+  {
+    pages,
+    devices: parameter("devices that unregister", 1, 2),
+    others: parameter("devices that stay registered and do nothing", 0, 1, 0),
+    cpus: cpus(1, 0),
+    exit: parameter("whether the process exits", 1, 1, 0),
+  },
   (bound) => ({
     pages: bound.pages,
-    counting: bound.devices,
+    counting: bound.others + bound.devices,
     registered: true,
-    subscribers: names("kvm", bound.devices),
-    others: ["exit", ...names("cpu", bound.cpus)],
+    subscribers: names("kvm", bound.others + bound.devices).slice(bound.others),
+    others: [...names("cpu", bound.cpus), ...(bound.exit === 1 ? ["exit"] : [])],
     fibers: ({ mm, counting }) => ({
-      exit: mmput(mm),
       ...invalidators(mm, bound.cpus),
-      ...Object.fromEntries(counting.map((device, i) => [device.name, unregisters(device, i % mm.pages)] as const)),
+      ...(bound.exit === 1 ? { exit: mmput(mm) } : {}),
+      ...Object.fromEntries(
+        counting.slice(bound.others).map((device, i) => [device.name, unregisters(device, i % mm.pages)] as const),
+      ),
     }),
   }),
   unregisterEnds,
