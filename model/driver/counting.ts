@@ -47,6 +47,12 @@ export const countingDevice = (mm: NotifiedMm, name: string, driver = name, once
   const drop = (range: Range) => {
     for (const va of pagesOf(range)) at(pageTable, va).value = null
   }
+  const age = (caller: string, va: number) =>
+    underLock(lock, caller, [name, va], () => {
+      const was = at(young, va).value
+      at(young, va).value = false
+      return was
+    })
   const notifier = mmuNotifier(mm.subs, name, driver, {
     release: Effect.fnUntraced(function* () {
       const first = yield* underLock(lock, "kvm_mmu_notifier_release", [name], () => {
@@ -68,12 +74,9 @@ export const countingDevice = (mm: NotifiedMm, name: string, driver = name, once
         state.seq++
         state.inProgress--
       }),
-    clearFlushYoung: (va) =>
-      underLock(lock, "kvm_mmu_notifier_clear_flush_young", [name, va], () => {
-        const was = at(young, va).value
-        at(young, va).value = false
-        return was
-      }),
+    clearFlushYoung: (va) => age("kvm_mmu_notifier_clear_flush_young", va),
+    clearYoung: (va) => age("kvm_mmu_notifier_clear_young", va),
+    testYoung: (va) => underLock(lock, "kvm_mmu_notifier_test_young", [name, va], () => at(young, va).value),
     freeNotifier: () =>
       step("free_notifier", [name], () => {
         notifier.state.life = "freed"

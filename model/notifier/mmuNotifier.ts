@@ -10,8 +10,15 @@ import { assert, choose, type Struct, step, struct } from "../../checker/program
 import { mutexLock, mutexUnlock } from "../sync/mutex.ts"
 import { downWrite, upWrite } from "../sync/rwsem.ts"
 import { underLock } from "../sync/spinlock.ts"
-import { callSrcu, type Srcu, srcuReadLock, srcuReadUnlock, synchronizeSrcu } from "../sync/srcu.ts"
-import { mnItreeRelease, type NotifierSubscriptions, notifierSubscriptions } from "./interval.ts"
+import { callSrcu, type Srcu, srcuBarrier, srcuReadLock, srcuReadUnlock, synchronizeSrcu } from "../sync/srcu.ts"
+import {
+  type IntervalSubscription,
+  mmuIntervalNotifierInsert as itreeInsert,
+  mmuIntervalNotifierRemove as itreeRemove,
+  mnItreeRelease,
+  type NotifierSubscriptions,
+  notifierSubscriptions,
+} from "./interval.ts"
 import type { MmuNotifierOps } from "./mmuNotifierOps.ts"
 import { mmdrop, type NotifiedMm } from "./notifiedMm.ts"
 
@@ -97,17 +104,23 @@ export const listDelete = (subs: MmuSubscriptions, deleted: MmuNotifier): boolea
  * Calls what every listed notifier has for a callback. Inside an SRCU section.
  *
  * @param call the callback of a notifier, `undefined` if it has none
+ * @param enough whether nobody has to be called behind one that gave this answer
  */
 export const forEachListed = Effect.fnUntraced(function* <A>(
   subs: MmuSubscriptions,
   callback: string,
   call: (notifier: MmuNotifier) => Effect.Effect<A> | undefined,
+  enough: (answer: A) => boolean = () => false,
 ) {
   const answers: Array<A> = []
   for (let at = yield* following(subs, callback, null, call); at !== null; ) {
     const called: MmuNotifier | undefined = subs.byName.get(at)
     const running = called === undefined ? undefined : call(called)
-    if (running !== undefined) answers.push(yield* running)
+    if (running !== undefined) {
+      const answer = yield* running
+      answers.push(answer)
+      if (enough(answer)) break
+    }
     at = yield* following(subs, callback, at, call)
   }
   return answers
@@ -161,7 +174,7 @@ const mmDropAllLocks = Effect.fnUntraced(function* (mm: NotifiedMm) {
 })
 
 /** What register says. */
-export type Registered = "registered" | "-EINTR"
+export type Registered = "registered" | "-EINTR" | "-EINVAL"
 
 /**
  * `__mmu_notifier_register`, with `mmap_lock` held for writing by a caller that has a user's reference to the address
@@ -171,6 +184,7 @@ export type Registered = "registered" | "-EINTR"
  */
 export const __mmuNotifierRegister = Effect.fnUntraced(function* (mm: NotifiedMm, added: MmuNotifier | null) {
   const { subs } = mm
+  if (added !== null && (yield* wantsBoth(added))) return registered("-EINVAL")
   // The memory for the subscriptions is had before, as nothing may be allocated under all locks.
   if (!(yield* mmTakeAllLocks(mm))) return registered("-EINTR")
   yield* underLock(subs.itree.lock, "__mmu_notifier_register", [mm.name, added?.name ?? null], () => {
@@ -188,6 +202,13 @@ export const __mmuNotifierRegister = Effect.fnUntraced(function* (mm: NotifiedMm
 })
 
 const registered = (result: Registered): Registered => result
+
+/** Whoever hears of TLB flushes may not hear of ranges too. */
+const wantsBoth = ({ name, ops }: MmuNotifier): Effect.Effect<boolean> =>
+  step("arch_invalidate_secondary_tlbs && invalidate_range", [name], () => {
+    const ranges = ops.invalidateRangeStart !== undefined || ops.invalidateRangeEnd !== undefined
+    return ops.archInvalidateSecondaryTlbs !== undefined && ranges
+  })
 
 /** `mmu_notifier_register` */
 export const mmuNotifierRegister = Effect.fnUntraced(function* (mm: NotifiedMm, added: MmuNotifier) {
@@ -237,17 +258,44 @@ export const mmuNotifierPut = Effect.fnUntraced(function* (mm: NotifiedMm, put: 
   const last = yield* underLock(mm.subs.itree.lock, "mmu_notifier_put", [put.name], () => {
     put.state.users--
     if (put.state.users > 0) return false
-    return listDelete(mm.subs, put)
+    listDelete(mm.subs, put)
+    return true
   })
   if (!last) return
   yield* callSrcu(mm.subs.srcu, put.name, Effect.andThen(put.ops.freeNotifier?.() ?? Effect.void, mmdrop(mm)))
 })
 
+/** `mmu_notifier_synchronize`: when it returns every notifier that was put before has been freed. For the end of a module. */
+export const mmuNotifierSynchronize = ({ subs }: NotifiedMm): Effect.Effect<void> => srcuBarrier(subs.srcu)
+
+/**
+ * `mmu_interval_notifier_insert` and `mmu_interval_notifier_remove` as drivers call them: the first has the interval tree
+ * made, under all locks, where there is none yet.
+ */
+export const mmuIntervalNotifierInsert = Effect.fnUntraced(function* (mm: NotifiedMm, iv: IntervalSubscription) {
+  const { subs } = mm
+  const hasItree = yield* step("smp_load_acquire(notifier_subscriptions)", [mm.name], () => subs.state.hasItree)
+  if (!hasItree) {
+    yield* downWrite(mm.mmapLock, "mmap_write_lock", [mm.name, iv.name])
+    const result = yield* __mmuNotifierRegister(mm, null)
+    yield* upWrite(mm.mmapLock, "mmap_write_unlock", [mm.name, iv.name, result])
+    if (result !== "registered") return false
+  }
+  yield* step("mmgrab", [mm.name], () => {
+    mm.state.count++
+  })
+  yield* itreeInsert(subs.itree, iv)
+  return true
+})
+
+export const mmuIntervalNotifierRemove = (mm: NotifiedMm, iv: IntervalSubscription) =>
+  Effect.andThen(itreeRemove(mm.subs.itree, iv), mmdrop(mm))
+
 /** `mmu_notifier_unregister`: when it returns no callback of the notifier runs or will. */
 export const mmuNotifierUnregister = Effect.fnUntraced(function* (mm: NotifiedMm, gone: MmuNotifier) {
   const { subs } = mm
-  const hashed = yield* step("hlist_unhashed", [gone.name], () => gone.state.hashed)
-  if (hashed) {
+  const unhashed = yield* step("hlist_unhashed", [gone.name], () => !gone.state.hashed)
+  if (!unhashed) {
     // Exit may do the same at the same time: release runs twice then.
     yield* underSrcu(subs, gone.ops.release?.() ?? Effect.void)
     yield* underLock(subs.itree.lock, "mmu_notifier_unregister: hlist_del_init_rcu", [gone.name], () =>

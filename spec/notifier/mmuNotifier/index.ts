@@ -1,6 +1,6 @@
 import { protocol } from "../../../checker/index.ts"
-import { mmuNotifierBugs } from "./bugs.ts"
-import { mmuNotifierScenarios } from "./scenarios.ts"
+import { mmuNotifierBugs } from "./bugs/index.ts"
+import { mmuNotifierScenarios } from "./scenarios/index.ts"
 
 export const mmuNotifier = protocol({
   id: "notifier/mmu",

@@ -22,7 +22,10 @@ const rangeProperties: ReadonlyArray<Spec> = [
     statement:
       "Every invalidation that was started is ended exactly once, by the fiber that started it, and what the interval tree and the devices count is what was started and not ended.",
     source: "mm/mmu_notifier.c: __mmu_notifier_invalidate_range_start, __mmu_notifier_invalidate_range_end",
-    premise: (world) => walksOf(world).some(({ phase }) => phase === "started"),
+    premise: (world) =>
+      world.record.slips.unpaired ||
+      world.mm.subs.itree.state.active !== 0 ||
+      walksOf(world).some(({ phase }) => phase === "started"),
     holds: (world) =>
       !world.record.slips.unpaired &&
       world.mm.subs.itree.state.active === walksOf(world).filter(({ itree }) => itree).length &&
@@ -78,7 +81,7 @@ const rangeProperties: ReadonlyArray<Spec> = [
     statement: "A notifier that refuses a start has no callback for the end.",
     source: "mm/mmu_notifier.c: mn_hlist_invalidate_range_start, its warning",
     premise: (world) => refused(world).length > 0,
-    holds: ({ refusing }) => refusing.every(({ notifier }) => notifier.ops.invalidateRangeEnd === undefined),
+    holds: ({ record }) => !record.slips.endOfRefuser,
   },
   {
     kind: "invariant",
@@ -101,10 +104,20 @@ const rangeProperties: ReadonlyArray<Spec> = [
   {
     kind: "invariant",
     id: "NOTIFIER-ALL-CALLED",
-    statement: "When pages are taken away every notifier on the list has returned from its start.",
-    source: "mm/mmu_notifier.c: mn_hlist_invalidate_range_start",
-    premise: (world) => walksOf(world).some(({ called }) => called.length > 0),
-    holds: ({ record }) => !record.slips.missed,
+    statement:
+      "When pages are taken away every notifier on the list and every subscription to the range has returned from its start, and from its second pass if it has one.",
+    source: "mm/mmu_notifier.c: mn_hlist_invalidate_range_start, mn_itree_invalidate",
+    premise: (world) =>
+      world.record.slips.missed || walksOf(world).some(({ called, itree }) => called.length > 0 || itree),
+    holds: ({ record }) => !record.slips.missed && !record.slips.unfinished,
+  },
+  {
+    kind: "invariant",
+    id: "NOTIFIER-FINISH-RUNS",
+    statement: "Whoever has left something for a second pass has it called, also when another refuses the start.",
+    source: "mm/mmu_notifier.c: mn_itree_finish_pass, called behind the loop however that ended",
+    premise: (world) => world.record.slips.unfinished || walksOf(world).some(({ unfinished }) => unfinished.length > 0),
+    holds: ({ record }) => !record.slips.unfinished,
   },
   {
     kind: "invariant",
@@ -119,11 +132,11 @@ const rangeProperties: ReadonlyArray<Spec> = [
     id: "MIRROR-NO-UAF",
     statement: "No device maps a page that was freed.",
     source: "Linux MMU notifiers, LKML 2008; Documentation/mm/mmu_notifier.rst",
-    premise: ({ devices }) => devices.some(({ pageTable }) => pageTable.some(({ value }) => value !== null)),
-    holds: ({ mm, devices }) =>
-      devices.every(({ pageTable }) => pageTable.every(({ value }) => value === null || isLive(mm.folios, value))),
-    explain: ({ mm, devices }) =>
-      devices
+    premise: ({ tables }) => tables.some(({ pageTable }) => pageTable.some(({ value }) => value !== null)),
+    holds: ({ mm, tables }) =>
+      tables.every(({ pageTable }) => pageTable.every(({ value }) => value === null || isLive(mm.folios, value))),
+    explain: ({ mm, tables }) =>
+      tables
         .flatMap(({ name, pageTable }) =>
           pageTable.flatMap(({ value }, va) =>
             value === null || isLive(mm.folios, value)
@@ -140,11 +153,15 @@ const lifeProperties: ReadonlyArray<Spec> = [
   {
     kind: "invariant",
     id: "NOTIFIER-CB-CONTEXT",
-    statement: "A callback of a notifier on the list runs inside an SRCU section.",
-    source: "mm/mmu_notifier.c: the walkers of the list",
-    premise: (world) => walksOf(world).some(({ current }) => current !== ""),
-    holds: ({ mm, record }) =>
-      [...record.walks].every(([fiber, { current }]) => current === "" || isInside(mm.subs.srcu, fiber)),
+    statement:
+      "A callback of a notifier on the list runs inside an SRCU section, and one of an interval subscription while the sequence is odd.",
+    source: "mm/mmu_notifier.c: the walkers of the list; mn_itree_inv_start_range",
+    premise: (world) => walksOf(world).some(({ current, uncalled }) => current !== "" || uncalled.length > 0),
+    holds: (world) =>
+      [...world.record.walks].every(
+        ([fiber, { current, uncalled }]) =>
+          (current === "" || isInside(world.mm.subs.srcu, fiber)) && (uncalled.length === 0 || seqIsOdd(world)),
+      ),
   },
   {
     kind: "invariant",
@@ -174,16 +191,28 @@ const lifeProperties: ReadonlyArray<Spec> = [
   },
   {
     kind: "invariant",
+    id: "NOTIFIER-MODULE-EXIT",
+    statement: "When the driver's module is gone none of its callbacks runs or is to run.",
+    source: "mm/mmu_notifier.c: mmu_notifier_synchronize (kernel-doc)",
+    premise: ({ record }) => [...record.stages.values()].some(({ stage }) => stage === "unloaded"),
+    holds: (world) =>
+      [...world.record.stages.values()].every(({ stage }) => stage !== "unloaded") ||
+      (world.mm.subs.srcu.state.callbacks.length === 0 && walksOf(world).every(({ current }) => current === "")),
+  },
+  {
+    kind: "invariant",
     id: "NOTIFIER-RELEASE-BEFORE-FREE",
     statement: "When exit frees the first page a release of every notifier has finished, whoever called it.",
     source: "mm/mmap.c: exit_mmap; mm/mmu_notifier.c: mn_hlist_release, the comment on synchronize_srcu",
     premise: ({ mm }) => mm.state.exiting,
     holds: ({ mm, record, counting }) =>
       !mm.state.exiting ||
-      counting.every(({ name, notifier }) => record.released.names.includes(name) && !notifier.state.hashed),
+      counting.every(
+        ({ name, notifier: { state } }) => (state.users === 0 || record.released.names.includes(name)) && !state.hashed,
+      ),
     explain: ({ record, counting }) =>
       counting
-        .filter(({ name }) => !record.released.names.includes(name))
+        .filter(({ name, notifier }) => notifier.state.users > 0 && !record.released.names.includes(name))
         .map(({ name }) => `The release of ${name} has not finished.`)
         .join(" "),
   },
@@ -204,16 +233,23 @@ const lifeProperties: ReadonlyArray<Spec> = [
     id: "NOTIFIER-UNLINK-ONCE",
     statement: "Exit and unregister do not both take the notifier off the list.",
     source: "commit 751efd8610d3: mmu_notifier_unregister NULL Pointer deref and multiple ->release() callouts",
-    premise: (world) => world.counting.some(({ name }) => stageOf(world, name) === "freed"),
+    premise: (world) =>
+      world.record.slips.unlinkedTwice || world.counting.some(({ name }) => stageOf(world, name) === "freed"),
     holds: ({ record }) => !record.slips.unlinkedTwice,
   },
   {
     kind: "invariant",
     id: "NOTIFIER-MMCOUNT",
-    statement: "Every notifier on the list and every interval subscription has a reference to the address space.",
+    statement:
+      "Every notifier on the list and every interval subscription has a reference to the address space, besides that of all users.",
     source: "mm/mmu_notifier.c: mmgrab, mmdrop",
     premise: ({ mm }) => listed(mm.subs).length > 0,
-    holds: ({ mm }) => mm.state.count >= listed(mm.subs).length + mm.subs.itree.state.tree.length,
+    holds: ({ mm }) => {
+      const users = mm.state.users > 0 ? 1 : 0
+      return mm.state.count >= users + listed(mm.subs).length + mm.subs.itree.state.tree.length
+    },
+    explain: ({ mm }) =>
+      `mm_count is ${mm.state.count}, with ${mm.state.users} users (which have one together), ${listed(mm.subs).length} notifiers and ${mm.subs.itree.state.tree.length} subscriptions.`,
   },
   {
     kind: "invariant",
@@ -238,6 +274,17 @@ const lifeProperties: ReadonlyArray<Spec> = [
     source: "mm/mmu_notifier.c: __mmu_notifier_register, mm_take_all_locks",
     premise: (world) => world.counting.some(({ notifier }) => notifier.state.hashed),
     holds: ({ record }) => !record.slips.registeredInflight,
+  },
+  {
+    kind: "invariant",
+    id: "NOTIFIER-EXCLUSIVE-OPS",
+    statement: "No notifier hears both of flushed TLBs and of ranges.",
+    source: "mm/mmu_notifier.c: __mmu_notifier_register, -EINVAL",
+    premise: ({ mm }) => listed(mm.subs).some(({ ops }) => ops.archInvalidateSecondaryTlbs !== undefined),
+    holds: ({ mm }) =>
+      listed(mm.subs).every(
+        ({ ops }) => ops.archInvalidateSecondaryTlbs === undefined || ops.invalidateRangeStart === undefined,
+      ),
   },
   {
     kind: "invariant",
@@ -267,41 +314,39 @@ const youngProperties: ReadonlyArray<Spec> = [
       "A page counts as used when the process or any device says so, and no device is asked before the page table's own bit is cleared.",
     source:
       "include/linux/mmu_notifier.h: ptep_clear_flush_young_notify; mm/mmu_notifier.c: __mmu_notifier_clear_flush_young",
-    premise: (world) => walksOf(world).some(({ young }) => young),
+    premise: (world) =>
+      world.record.slips.wrongAge || world.record.slips.askedBeforeCleared || walksOf(world).some(({ young }) => young),
     holds: ({ record }) => !record.slips.wrongAge && !record.slips.askedBeforeCleared,
   },
-]
-
-export const mmuNotifierProperties: ReadonlyArray<Spec> = [...rangeProperties, ...lifeProperties, ...youngProperties]
-
-/** What comes about in the end. Deciding it takes the graph of all states, so small scenarios ask for it. */
-export const registerEnds: ReadonlyArray<Spec> = [
   {
-    kind: "leadsTo",
-    id: "L-REGISTER",
-    statement: "Who registers gets all locks, or hears of a signal.",
-    source: "mm/mmap.c: mm_take_all_locks",
-    from: ({ record }) => [...record.stages.values()].some(({ stage }) => stage === "registering"),
-    to: ({ record }) => [...record.stages.values()].every(({ stage }) => stage !== "registering"),
+    kind: "invariant",
+    id: "NOTIFIER-TESTYOUNG-SOUND",
+    statement: "When somebody is told that nobody has used a page, every notifier on the list has said so.",
+    source: "mm/mmu_notifier.c: __mmu_notifier_test_young",
+    premise: (world) => walksOf(world).some(({ old }) => old.length > 0) || world.record.slips.wronglyOld,
+    holds: ({ record }) => !record.slips.wronglyOld,
   },
 ]
 
-export const unregisterEnds: ReadonlyArray<Spec> = [
+/** What belongs to a device that asked for it. */
+const ownerProperties: ReadonlyArray<Spec> = [
   {
-    kind: "leadsTo",
-    id: "L-UNREG",
-    statement: "As callbacks return, unregister returns.",
-    source: "mm/mmu_notifier.c: mmu_notifier_unregister, synchronize_srcu",
-    to: ({ record }) => [...record.stages.values()].every(({ stage }) => stage === "freed"),
+    kind: "invariant",
+    id: "EXCL-ONE-OWNER",
+    statement: "While a page is exclusive to a device no other device maps it.",
+    source: "mm/rmap.c: make_device_exclusive, the EXCLUSIVE event",
+    premise: ({ mm }) => mm.exclusive.some(({ value }) => value !== ""),
+    holds: ({ mm, tables }) =>
+      mm.exclusive.every(
+        ({ value: owner }, va) =>
+          owner === "" || tables.every(({ name, pageTable }) => name === owner || pageTable[va]?.value === null),
+      ),
   },
 ]
 
-export const allEnd: ReadonlyArray<Spec> = [
-  {
-    kind: "leadsTo",
-    id: "L-ITREE-LEAK",
-    statement: "A start that is refused stops nobody for ever: every device comes to the end of its fault.",
-    source: "mm/mmu_notifier.c: __mmu_notifier_invalidate_range_start; mmu_interval_read_begin",
-    to: ({ devices }, fibers) => devices.every(({ name }) => fibers.ended(name)),
-  },
+export const mmuNotifierProperties: ReadonlyArray<Spec> = [
+  ...rangeProperties,
+  ...lifeProperties,
+  ...youngProperties,
+  ...ownerProperties,
 ]

@@ -2,17 +2,19 @@ import type * as Effect from "effect/Effect"
 import type { Cell, Setup } from "../../../checker/index.ts"
 import { type CountingDevice, countingDevice } from "../../../model/driver/counting.ts"
 import { type RefusingDevice, refusingDevice } from "../../../model/driver/refusing.ts"
+import { type SecondaryTlbDevice, secondaryTlbDevice } from "../../../model/driver/secondaryTlb.ts"
+import { type TwoPassDevice, twoPassDevice } from "../../../model/driver/twoPass.ts"
 import type { Frame } from "../../../model/mm/folio.ts"
+import type { Range } from "../../../model/mm/range.ts"
 import { treeInsert } from "../../../model/notifier/interval.ts"
-import { listAddHead, type MmuNotifier } from "../../../model/notifier/mmuNotifier.ts"
+import { listAddHead } from "../../../model/notifier/mmuNotifier.ts"
 import { type NotifiedMm, notifiedMm } from "../../../model/notifier/notifiedMm.ts"
 import { srcuDomain } from "../../../model/sync/srcu.ts"
 import { type NotifierRecord, record } from "./record.ts"
 
-/** A device of either kind, as far as its page table goes. */
-export interface Device {
+/** Where a device has pages: its page table, or a TLB. */
+export interface Table {
   readonly name: string
-  readonly notifier: MmuNotifier
   readonly pageTable: ReadonlyArray<Cell<Frame | null>>
 }
 
@@ -21,12 +23,14 @@ export interface Parts {
   readonly mm: NotifiedMm
   readonly counting: ReadonlyArray<CountingDevice>
   readonly refusing: ReadonlyArray<RefusingDevice>
+  readonly twoPass: ReadonlyArray<TwoPassDevice>
+  readonly secondaryTlb: ReadonlyArray<SecondaryTlbDevice>
 }
 
 /** What the properties and seeded bugs of today's mmu notifier see. */
 export interface MmuNotifierWorld extends Parts {
-  /** Both kinds. */
-  readonly devices: ReadonlyArray<Device>
+  /** Those of all devices. */
+  readonly tables: ReadonlyArray<Table>
   readonly record: NotifierRecord
 }
 
@@ -36,8 +40,16 @@ export interface Shape {
   readonly pages: number
   /** Who uses the address space from the beginning. */
   readonly users?: number
-  readonly counting: number
+  /** Pages that nobody has yet. */
+  readonly spare?: number
+  readonly counting?: number
   readonly refusing?: number
+  readonly twoPass?: number
+  readonly secondaryTlb?: number
+  /** What the interval subscriptions of refusing devices are to; without it, to all pages. */
+  readonly watched?: Range
+  /** Whether the interval subscriptions of devices are inserted before anything else happens. */
+  readonly inserted?: boolean
   /** Whether counting devices all have one driver, whose notifier is got and put. */
   readonly oneDriver?: boolean
   /** Whether a second release leaves the work to the first. */
@@ -56,13 +68,22 @@ export const mmuNotifierWorld = (shape: Shape): Setup<MmuNotifierWorld> => {
   const all = [...shape.subscribers, ...shape.others]
   const mm = notifiedMm("mm", shape.pages, shape.users ?? 1, srcuDomain("srcu", all), {
     signals: shape.signals ?? false,
+    secondaryTlbs: (shape.secondaryTlb ?? 0) > 0,
+    spare: shape.spare ?? 0,
   })
-  const refusing = names("svm", shape.refusing ?? 0).map((name) => refusingDevice(mm, name))
-  const counting = names("kvm", shape.counting).map((name) =>
+  const refusing = names("svm", shape.refusing ?? 0).map((name) => refusingDevice(mm, name, shape.watched))
+  const counting = names("kvm", shape.counting ?? 0).map((name) =>
     countingDevice(mm, name, shape.oneDriver === true ? "kvm" : name, shape.releaseOnce),
   )
-  const devices = [...refusing, ...counting]
-  for (const { iv } of refusing) {
+  const twoPass = names("gpu", shape.twoPass ?? 0).map((name) => twoPassDevice(mm, name))
+  const secondaryTlb = names("smmu", shape.secondaryTlb ?? 0).map((name) => secondaryTlbDevice(mm, name))
+  const tables = [
+    ...refusing,
+    ...counting,
+    ...twoPass,
+    ...[...twoPass, ...secondaryTlb].map(({ name, tlb }) => ({ name: `The TLB of ${name}`, pageTable: tlb })),
+  ]
+  for (const { iv } of shape.inserted === false ? [] : [...refusing, ...twoPass]) {
     mm.subs.state.published = true
     mm.subs.state.hasItree = true
     mm.state.count++
@@ -70,7 +91,7 @@ export const mmuNotifierWorld = (shape: Shape): Setup<MmuNotifierWorld> => {
   }
   if (shape.registered) {
     // Who refuses comes last on the list: others have been told by then.
-    for (const { notifier } of devices) {
+    for (const { notifier } of [...refusing, ...counting]) {
       mm.subs.state.published = true
       notifier.state.users = 1
       mm.state.count++
@@ -82,9 +103,10 @@ export const mmuNotifierWorld = (shape: Shape): Setup<MmuNotifierWorld> => {
     all,
     new Map(shape.subscribers.map((name) => [name, shape.registered ? "registered" : "new"])),
   )
+  const parts: Parts = { mm, counting, refusing, twoPass, secondaryTlb }
   return {
-    world: { mm, counting, refusing, devices, record: lives },
-    fibers: shape.fibers({ mm, counting, refusing }),
+    world: { ...parts, tables, record: lives },
+    fibers: shape.fibers(parts),
     monitors: [lives.monitor],
   }
 }

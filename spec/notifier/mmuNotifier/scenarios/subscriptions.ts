@@ -1,79 +1,49 @@
+/** Scenarios of subscriptions: how they come and go, and what they are called for. */
 import * as Effect from "effect/Effect"
-import { type Parameter, type Property, type Scenario, scenario, step } from "../../../checker/index.ts"
-import { type CountingDevice, countingDrop, countingFault } from "../../../model/driver/counting.ts"
-import { refusingFault } from "../../../model/driver/refusing.ts"
+import { checkpoint, step } from "../../../../checker/index.ts"
+import { type CountingDevice, countingDrop, countingFault } from "../../../../model/driver/counting.ts"
+import { type TwoPassDevice, twoPassAccess, twoPassDrop } from "../../../../model/driver/twoPass.ts"
 import {
+  mmuIntervalNotifierInsert,
+  mmuIntervalNotifierRemove,
   mmuNotifierGet,
   mmuNotifierPut,
   mmuNotifierRegister,
+  mmuNotifierSynchronize,
   mmuNotifierUnregister,
-} from "../../../model/notifier/mmuNotifier.ts"
+} from "../../../../model/notifier/mmuNotifier.ts"
 import {
+  damonPtepMkold,
+  damonYoung,
   folioReferenced,
-  madviseDontneed,
+  mmgetNotZero,
   mmput,
-  type NotifiedMm,
   oomReapTask,
-  reclaim,
-  truncate,
-} from "../../../model/notifier/notifiedMm.ts"
-import { allEnd, mmuNotifierProperties, registerEnds, unregisterEnds } from "./properties.ts"
-import { type MmuNotifierWorld, mmuNotifierWorld, names, type Parts, type Shape } from "./world.ts"
-
-const parameter = (description: string, initial: number, max: number, min = 1): Parameter => ({
-  description,
-  default: initial,
-  min,
-  max,
-})
-
-const define = <const P extends { readonly [name: string]: Parameter }>(
-  id: string,
-  summary: string,
-  parameters: P,
-  shape: (bound: { readonly [name in keyof P]: number }) => Shape,
-  promises: ReadonlyArray<Property<MmuNotifierWorld>> = [],
-): Scenario<MmuNotifierWorld> =>
-  scenario({
-    id: `notifier/mmu/${id}`,
-    summary,
-    parameters,
-    setup: (bound) => mmuNotifierWorld(shape(bound)),
-    properties: [...mmuNotifierProperties, ...promises],
-  })
-
-/** Each processor announces a range under another lock: the file's, the area's, the anonymous area's. */
-const invalidations = [truncate, madviseDontneed, reclaim] as const
-
-const invalidators = (mm: NotifiedMm, count: number) =>
-  Object.fromEntries(
-    invalidations.slice(0, count).map((call, cpu) => [`cpu${cpu}`, call(mm, { start: 0, end: mm.pages })] as const),
-  )
-
-const cpus = (initial: number, min = 1) => parameter("processors that take the pages away, once each", initial, 3, min)
-const pages = parameter("pages of the process", 1, 3)
-
-/** Every device faults on a page of its own, as far as there are. */
-const faults = ({ mm, counting, refusing }: Parts) =>
-  Object.fromEntries([
-    ...counting.map((device, i) => [device.name, countingFault(device, i % mm.pages)] as const),
-    ...refusing.map((device, i) => [device.name, refusingFault(device, i % mm.pages)] as const),
-  ])
+} from "../../../../model/notifier/notifiedMm.ts"
+import { allEnd, registerEnds, unregisterEnds } from "../promises.ts"
+import { names, type Parts } from "../world.ts"
+import { cpus, define, faults, invalidators, pages, parameter } from "./common.ts"
 
 /** Whether anybody is told of an end without its start. */
 export const register = define(
   "register",
   "devices register while ranges are being invalidated, and then fault; a signal may come first",
-  { pages, devices: parameter("devices that register", 1, 2), cpus: cpus(2) },
+  {
+    pages,
+    devices: parameter("devices that register", 1, 2),
+    cpus: cpus(2, 0),
+    exit: parameter("whether the process exits", 1, 1, 0),
+  },
   (bound) => ({
     pages: bound.pages,
     counting: bound.devices,
     registered: false,
     signals: true,
     subscribers: names("kvm", bound.devices),
-    others: names("cpu", bound.cpus),
+    others: [...names("cpu", bound.cpus), ...(bound.exit === 1 ? ["exit"] : [])],
     fibers: ({ mm, counting }) => ({
       ...invalidators(mm, bound.cpus),
+      ...(bound.exit === 1 ? { exit: mmput(mm) } : {}),
       ...Object.fromEntries(counting.map((device, i) => [device.name, registers(device, i % mm.pages)] as const)),
     }),
   }),
@@ -81,7 +51,37 @@ export const register = define(
 )
 
 const registers = Effect.fnUntraced(function* (device: CountingDevice, va: number) {
-  if ((yield* mmuNotifierRegister(device.mm, device.notifier)) === "registered") yield* countingFault(device, va)
+  if (!(yield* mmgetNotZero(device.mm))) return
+  const result = yield* mmuNotifierRegister(device.mm, device.notifier)
+  yield* mmput(device.mm)
+  if (result === "registered") yield* countingFault(device, va)
+})
+
+/** Whether the tree may come while somebody is between a start and an end. */
+export const firstInsert = define(
+  "first-insert",
+  "devices insert the first interval subscriptions while ranges are being invalidated, fault, and remove them",
+  { pages, devices: parameter("devices that subscribe", 1, 2), cpus: cpus(2) },
+  (bound) => ({
+    pages: bound.pages,
+    twoPass: bound.devices,
+    inserted: false,
+    registered: false,
+    signals: true,
+    subscribers: names("gpu", bound.devices),
+    others: names("cpu", bound.cpus),
+    fibers: ({ mm, twoPass: devices }) => ({
+      ...invalidators(mm, bound.cpus),
+      ...Object.fromEntries(devices.map((device, i) => [device.name, inserts(device, i % mm.pages)] as const)),
+    }),
+  }),
+)
+
+const inserts = Effect.fnUntraced(function* (device: TwoPassDevice, va: number) {
+  if (!(yield* mmuIntervalNotifierInsert(device.mm, device.iv))) return
+  yield* twoPassAccess(device, va)
+  yield* twoPassDrop(device)
+  yield* mmuIntervalNotifierRemove(device.mm, device.iv)
 })
 
 /** Ranges that overlap in time, announced to the tree and to the list. */
@@ -132,17 +132,25 @@ export const nonBlockable = define(
 export const unregister = define(
   "unregister-vs-exit",
   "a device faults, unregisters and is freed while its process exits and its file is truncated",
-  { pages, devices: parameter("devices that unregister", 1, 2), cpus: cpus(1, 0) },
+  {
+    pages,
+    devices: parameter("devices that unregister", 1, 2),
+    others: parameter("devices that stay registered and do nothing", 0, 1, 0),
+    cpus: cpus(1, 0),
+    exit: parameter("whether the process exits", 1, 1, 0),
+  },
   (bound) => ({
     pages: bound.pages,
-    counting: bound.devices,
+    counting: bound.others + bound.devices,
     registered: true,
-    subscribers: names("kvm", bound.devices),
-    others: ["exit", ...names("cpu", bound.cpus)],
+    subscribers: names("kvm", bound.others + bound.devices).slice(bound.others),
+    others: [...names("cpu", bound.cpus), ...(bound.exit === 1 ? ["exit"] : [])],
     fibers: ({ mm, counting }) => ({
-      exit: mmput(mm),
       ...invalidators(mm, bound.cpus),
-      ...Object.fromEntries(counting.map((device, i) => [device.name, unregisters(device, i % mm.pages)] as const)),
+      ...(bound.exit === 1 ? { exit: mmput(mm) } : {}),
+      ...Object.fromEntries(
+        counting.slice(bound.others).map((device, i) => [device.name, unregisters(device, i % mm.pages)] as const),
+      ),
     }),
   }),
   unregisterEnds,
@@ -184,6 +192,7 @@ export const getPut = define(
     counting: bound.users,
     oneDriver: true,
     registered: false,
+    signals: true,
     subscribers: names("user", bound.users),
     others: names("cpu", bound.cpus),
     fibers: (parts) => ({
@@ -204,23 +213,57 @@ const getsAndPuts = Effect.fnUntraced(function* ({ mm, counting }: Parts, va: nu
   yield* mmuNotifierPut(mm, device.notifier)
 })
 
+/** A driver that is unloaded. */
+export const moduleExit = define(
+  "module-exit",
+  "the only user of a driver gets its notifier, faults, lets go and puts it; then the module goes, while ranges are being invalidated",
+  { pages, cpus: cpus(2) },
+  (bound) => ({
+    pages: bound.pages,
+    counting: 1,
+    oneDriver: true,
+    registered: false,
+    subscribers: ["rmmod"],
+    others: names("cpu", bound.cpus),
+    fibers: (parts) => ({
+      ...invalidators(parts.mm, bound.cpus),
+      rmmod: getsAndPuts(parts, 0).pipe(
+        Effect.andThen(mmuNotifierSynchronize(parts.mm)),
+        Effect.andThen(step("free_module", ["kvm"], () => undefined)),
+      ),
+    }),
+  }),
+)
+
 /** Who used a page. */
 export const young = define(
   "young",
-  "reclaim asks twice whether a page was used, by the process or by any device, while devices fault",
-  { devices: parameter("devices", 2, 3, 2), cpus: cpus(0, 0) },
+  "reclaim and DAMON ask whether a page was used, by the process or by any device, while devices fault",
+  {
+    devices: parameter("devices", 2, 3, 2),
+    asks: parameter("how often reclaim asks", 1, 3, 0),
+    damon: parameter("how often DAMON makes the page old and asks", 1, 2, 0),
+    cpus: cpus(0, 0),
+  },
   (bound) => ({
     pages: 1,
     counting: bound.devices,
     registered: true,
     subscribers: names("kvm", bound.devices),
-    others: ["kswapd", ...names("cpu", bound.cpus)],
+    others: ["kswapd", "kdamond", ...names("cpu", bound.cpus)],
     fibers: (parts) => ({
-      kswapd: Effect.andThen(folioReferenced(parts.mm, 0), folioReferenced(parts.mm, 0)),
+      kswapd: repeat(bound.asks, folioReferenced(parts.mm, 0)),
+      kdamond: repeat(bound.damon, Effect.andThen(damonPtepMkold(parts.mm, 0), damonYoung(parts.mm, 0))),
       ...invalidators(parts.mm, bound.cpus),
       ...faults(parts),
     }),
   }),
 )
 
-export const mmuNotifierScenarios = [register, overlapping, nonBlockable, unregister, releaseOnce, getPut, young]
+/** One after the other, as often as given. */
+const repeat = Effect.fnUntraced(function* (times: number, what: Effect.Effect<unknown>) {
+  for (let time = 0; time < times; time++) {
+    yield* checkpoint("again", time)
+    yield* what
+  }
+})
