@@ -28,10 +28,6 @@ const shows: { readonly [caller in NotifierCaller]: Pick<SeededBug<MmWorld>, "sc
   collapse_huge_page: { scenario: "mm/pairs/collapse+collapse", breaks: "MIRROR-NO-UAF" },
   // The page stays in the file's cache.
   collapse_pte_mapped_thp: { scenario: "mm/pairs/collapse+collapse", breaks: "MIRROR-AGREE" },
-  migrate_vma_collect: { scenario: "device/pairs/gpu-store+migrate-to-device", breaks: "MIRROR-AGREE" },
-  migrate_vma_insert_page: { scenario: "device/pairs/gpu-store+migrate-to-device", breaks: "MIRROR-AGREE" },
-  make_device_exclusive: { scenario: "device/pairs/gpu-store+gpu-atomic", breaks: "MIRROR-AGREE" },
-  remove_device_exclusive_entry: { scenario: "device/pairs/gpu-atomic+store", breaks: "MIRROR-AGREE" },
   mn_itree_release: { scenario: "mm/pairs/exit+child-exit", breaks: "NOTIFIER-RELEASE-BEFORE-FREE" },
 }
 
