@@ -1,0 +1,87 @@
+/** The invariants of nouveau's shared virtual memory. */
+import type { Fibers, Property } from "../../../checker/index.ts"
+import type { Svmm } from "../../../model/driver/nouveauSvm.ts"
+import { folioOf, isLive } from "../../../model/mm/folio.ts"
+import { at } from "../../../model/mm/range.ts"
+import { type Mapping, mappingProperties } from "../mappings.ts"
+import type { NouveauWorld } from "./world.ts"
+
+const mappings = ({ gpus }: NouveauWorld): ReadonlyArray<Mapping> =>
+  gpus.flatMap(({ name, pageTable }) =>
+    pageTable.flatMap(({ value }, hva) =>
+      value === null ? [] : [{ ...value, hva, where: `the page table of ${name}` }],
+    ),
+  )
+
+/** What a GPU may store to, where neither the page nor the process's entry says that somebody stores. */
+const clean = (world: NouveauWorld): ReadonlyArray<Mapping> =>
+  mappings(world).filter(({ hva, page, write }) => {
+    const { folios } = world.mm.system
+    if (!write || page === null || !isLive(folios, page)) return false
+    const pte = at(world.mm.pte, hva).value
+    return !folioOf(folios, page).dirty && !(pte?.kind === "present" && pte.dirty)
+  })
+
+export const nouveauProperties: ReadonlyArray<Property<NouveauWorld>> = [
+  ...mappingProperties(mappings, "drivers/gpu/drm/nouveau/nouveau_svm.c"),
+  {
+    kind: "invariant",
+    id: "MIRROR-DIRTY",
+    statement: "A page that the GPU may store to is dirty, or the process's entry for it is.",
+    source:
+      "Linux MMU notifiers, LKML 2008; drivers/infiniband/core/umem_odp.c; drivers/gpu/drm/xe: xe_mark_range_accessed",
+    premise: (world) => mappings(world).some(({ write }) => write),
+    holds: (world) => clean(world).length === 0,
+    explain: (world) =>
+      clean(world)
+        .map(({ where, hva }) => `For address ${hva}, ${where} has a clean page for writing.`)
+        .join(" "),
+  },
+  {
+    kind: "invariant",
+    id: "NOTIFIER-NO-CB-AFTER-REMOVE",
+    statement: "When a fault has returned, no list holds the subscription that was on its stack.",
+    source:
+      "mm/mmu_notifier.c: mmu_interval_notifier_remove; drivers/gpu/drm/nouveau/nouveau_svm.c: nouveau_range_fault",
+    premise: ({ subs }) => subs.state.tree.length > 0,
+    holds: (world) => world.gpus.every((gpu) => isInFault(world, gpu) || !isSubscribed(world, gpu)),
+  },
+]
+
+const isInFault = ({ record }: NouveauWorld, { name }: Svmm): boolean => record.inFault.get(name)?.value === true
+
+const isSubscribed = ({ subs }: NouveauWorld, { notifiers }: Svmm): boolean =>
+  notifiers.some(({ name }) => subs.state.tree.includes(name) || subs.state.deferred.includes(name))
+
+const allEnd = ({ gpus }: NouveauWorld, { ended }: Fibers): boolean => gpus.every(({ name }) => ended(name))
+
+/** What starts that must not sleep, the OOM reaper's, add. */
+export const nonBlockableProperties: ReadonlyArray<Property<NouveauWorld>> = [
+  {
+    kind: "invariant",
+    id: "NOTIFIER-NONBLOCK-NO-SLEEP",
+    statement: "In a start that must not sleep no callback takes a mutex that it might have to wait for.",
+    source: "include/linux/mmu_notifier.h; mm/mmu_notifier.c: non_block_start",
+    premise: ({ record }) => [...record.nonBlockable.values()].some(({ value }) => value),
+    holds: ({ record }) => record.slip.value === "",
+    explain: ({ record }) => `${record.slip.value}.`,
+  },
+  {
+    kind: "leadsTo",
+    id: "L-ITREE-LEAK",
+    statement: "When a start was refused, others get on: a GPU's fault comes to its end.",
+    source: "mm/mmu_notifier.c: mn_itree_invalidate, mmu_interval_notifier_remove",
+    to: allEnd,
+  },
+]
+
+/** What must come about. */
+export const nouveauPromises: ReadonlyArray<Property<NouveauWorld>> = [
+  {
+    kind: "leadsTo",
+    id: "L-RETRY",
+    statement: "With finitely many invalidations, every fault of a GPU comes to its end, its subscription removed.",
+    source: "Documentation/mm/hmm.rst; mm/mmu_notifier.c: mmu_interval_read_begin, mmu_interval_notifier_remove",
+    to: allEnd,
+  },
+]
