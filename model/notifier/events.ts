@@ -28,6 +28,7 @@ export type NotifierCaller =
   | "page_mkclean_one"
   | "collapse_huge_page"
   | "collapse_pte_mapped_thp"
+  | "migrate_vma_collect"
   | "mn_itree_release"
 
 /** `struct mmu_notifier_range`: what is invalidated, why, by which function, and whether the callbacks may sleep. */
@@ -35,6 +36,8 @@ export interface NotifierRange extends Range {
   readonly event: NotifierEvent
   readonly by: NotifierCaller
   readonly blockable: boolean
+  /** Who has caused a MIGRATE or EXCLUSIVE: a device may ignore what is its own doing. */
+  readonly owner?: string
 }
 
 /** `mmu_notifier_range_init`, of a range whose callbacks may sleep. */

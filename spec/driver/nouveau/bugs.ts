@@ -8,6 +8,7 @@ import {
   changeResult,
   leaveOut,
   moveBehind,
+  type Plain,
   type Replacements,
   type SeededBug,
   step,
@@ -112,6 +113,34 @@ export const nouveauBugs: ReadonlyArray<SeededBug<NouveauWorld>> = [
     ...onePage,
     breaks: "MIRROR-AGREE",
     at: inGpus(() => moveBehind("mutex_lock", "mmu_interval_read_retry")),
+  },
+  {
+    id: "nouveau-samples-once",
+    title: "a fault that is tried again goes on with the sequence that it has read first",
+    source: "Documentation/mm/hmm.rst: the label `again` stands before mmu_interval_read_begin",
+    ...onePage,
+    breaks: "L-RETRY",
+    at: inGpus(() => {
+      let first: Plain | undefined
+      return {
+        mmu_interval_notifier_insert: (original) =>
+          Effect.tap(original, () =>
+            Effect.sync(() => {
+              first = undefined
+            }),
+          ),
+        mmu_interval_read_begin: (original) =>
+          Effect.suspend(() =>
+            first === undefined
+              ? Effect.tap(original, (sampled) =>
+                  Effect.sync(() => {
+                    first = { ...(sampled as { readonly seq: number }), invalidating: false } // what the step returns
+                  }),
+                )
+              : Effect.succeed(first),
+          ),
+      }
+    }),
   },
   {
     id: "nouveau-subscribes-as-if-idle",

@@ -1,0 +1,108 @@
+/** The invariants of the self tests' driver. */
+import type { Property } from "../../../checker/index.ts"
+import { folioOf, isLive } from "../../../model/mm/folio.ts"
+import { mappedPage } from "../../../model/mm/pte.ts"
+import { at } from "../../../model/mm/range.ts"
+import { type Mapping, mappingProperties } from "../mappings.ts"
+import type { DmirrorWorld } from "./world.ts"
+
+const source = "lib/test_hmm.c"
+
+const mappings = (world: DmirrorWorld): ReadonlyArray<Mapping> => {
+  const { dmirror, record, snapshot } = world
+  if (record.closing.value) return []
+  const inTable = dmirror.pt.flatMap(({ value }, hva) =>
+    value === null || isHandedOver(world, hva) ? [] : [{ ...value, hva, where: "the device's page table" }],
+  )
+  // Its subscriber is the only one to hold the mutex then: it does not sleep with it.
+  if (snapshot === undefined || dmirror.mutex.state.holder !== "snapshot") return inTable
+  const inSnapshot = snapshot.perm.flatMap(({ value }, hva) =>
+    value === null || typeof value === "string" ? [] : [{ ...value, hva, where: "the snapshot" }],
+  )
+  return [...inTable, ...inSnapshot]
+}
+
+/**
+ * Whether the driver already maps the page that a migration of its own moves to, whose folio is locked until the process
+ * maps it too.
+ */
+const isHandedOver = ({ dmirror, mm }: DmirrorWorld, hva: number): boolean => {
+  const { folios } = mm.system
+  const page = at(dmirror.pt, hva).value?.page ?? null
+  const pte = at(mm.pte, hva).value
+  if (pte?.kind !== "migration" || page === null || page.pfn === pte.page.pfn) return false
+  return isLive(folios, page) && folioOf(folios, page).lock === folioOf(folios, pte.page).lock
+}
+
+/** What the device may store to, where neither the page nor the process's entry says that somebody stores. */
+const clean = (world: DmirrorWorld): ReadonlyArray<Mapping> =>
+  mappings(world).filter(({ hva, page, write, where }) => {
+    const { folios } = world.mm.system
+    if (!write || page === null || !isLive(folios, page) || where === "the snapshot") return false
+    const pte = at(world.mm.pte, hva).value
+    return !folioOf(folios, page).dirty && !(pte?.kind === "present" && pte.dirty)
+  })
+
+/** Pages that do not hold what the device has stored there. */
+const lost = ({ mm, record }: DmirrorWorld): ReadonlyArray<string> =>
+  record.stored.flatMap(({ value }, va) => {
+    const page = mappedPage(at(mm.pte, va).value)
+    if (value === "" || page === null || !isLive(mm.system.folios, page)) return []
+    const { content } = folioOf(mm.system.folios, page)
+    return content === value ? [] : [`Page ${va} holds ${content}, and ${value} was stored there.`]
+  })
+
+export const dmirrorProperties: ReadonlyArray<Property<DmirrorWorld>> = [
+  ...mappingProperties(mappings, source),
+  {
+    kind: "invariant",
+    id: "MIRROR-DIRTY",
+    statement: "A page that the device may store to is dirty, or the process's entry for it is.",
+    source:
+      "Linux MMU notifiers, LKML 2008; drivers/infiniband/core/umem_odp.c; drivers/gpu/drm/xe: xe_mark_range_accessed",
+    premise: (world) => mappings(world).some(({ write }) => write),
+    holds: (world) => clean(world).length === 0,
+  },
+  {
+    kind: "atEnd",
+    id: "MIGD-NO-LOST-WRITE",
+    statement: "When everything has ended, a page that is mapped holds what the device has stored there.",
+    source: `Documentation/mm/hmm.rst; ${source}: dmirror_migrate_to_device`,
+    premise: ({ record }) => record.stored.some(({ value }) => value !== ""),
+    holds: (world) => lost(world).length === 0,
+    explain: (world) => lost(world).join(" "),
+  },
+  {
+    kind: "invariant",
+    id: "NOTIFIER-NO-CB-AFTER-REMOVE",
+    statement: "When the file has been closed, no list holds its subscription, and no callback uses it.",
+    source: `mm/mmu_notifier.c: mmu_interval_notifier_remove; ${source}: dmirror_fops_release`,
+    premise: ({ record }) => record.freed.value,
+    holds: ({ dmirror, record, subs }) =>
+      !record.freed.value ||
+      (record.slip.value === "" &&
+        !subs.state.tree.includes(dmirror.name) &&
+        !subs.state.deferred.includes(dmirror.name)),
+    explain: ({ record }) => record.slip.value,
+  },
+  {
+    kind: "invariant",
+    id: "MIRROR-SNAPSHOT-PURE",
+    statement: "A snapshot faults nothing in.",
+    source: `Documentation/mm/hmm.rst; ${source}: dmirror_snapshot`,
+    premise: ({ snapshot }) => snapshot?.perm.some(({ value }) => value !== null) === true,
+    holds: ({ record, snapshot }) => snapshot === undefined || record.slip.value === "",
+    explain: ({ record }) => record.slip.value,
+  },
+]
+
+/** What must come about. */
+export const dmirrorPromises: ReadonlyArray<Property<DmirrorWorld>> = [
+  {
+    kind: "leadsTo",
+    id: "L-RETRY",
+    statement: "With finitely many invalidations, every read, write and snapshot comes to the end of its retries.",
+    source: `Documentation/mm/hmm.rst; ${source}: dmirror_range_fault`,
+    to: ({ uses }, { ended }) => uses.every(ended),
+  },
+]
