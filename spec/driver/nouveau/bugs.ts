@@ -8,7 +8,6 @@ import {
   changeResult,
   leaveOut,
   moveBehind,
-  type Plain,
   type Replacements,
   type SeededBug,
   step,
@@ -116,31 +115,12 @@ export const nouveauBugs: ReadonlyArray<SeededBug<NouveauWorld>> = [
   },
   {
     id: "nouveau-samples-once",
-    title: "a fault that is tried again goes on with the sequence that it has read first",
+    title:
+      "the sequence is read when the GPU joins the process, before the first fault, and every fault retries with that",
     source: "Documentation/mm/hmm.rst: the label `again` stands before mmu_interval_read_begin",
     ...onePage,
     breaks: "L-RETRY",
-    at: inGpus(() => {
-      let first: Plain | undefined
-      return {
-        mmu_interval_notifier_insert: (original) =>
-          Effect.tap(original, () =>
-            Effect.sync(() => {
-              first = undefined
-            }),
-          ),
-        mmu_interval_read_begin: (original) =>
-          Effect.suspend(() =>
-            first === undefined
-              ? Effect.tap(original, (sampled) =>
-                  Effect.sync(() => {
-                    first = { ...(sampled as { readonly seq: number }), invalidating: false } // what the step returns
-                  }),
-                )
-              : Effect.succeed(first),
-          ),
-      }
-    }),
+    at: inGpus(() => ({ mmu_interval_read_begin: leaveOut({ seq: 1, invalidating: false }) })),
   },
   {
     id: "nouveau-subscribes-as-if-idle",
