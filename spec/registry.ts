@@ -1,10 +1,19 @@
 import type { Registry } from "../checker/index.ts"
 import { nouveau } from "./driver/nouveau/index.ts"
 import { testHmm } from "./driver/testHmm/index.ts"
+import { hmm } from "./hmm/index.ts"
 import { memoryManagement } from "./mm/index.ts"
 import { notifier2008 } from "./notifier/2008/index.ts"
 import { intervalNotifier } from "./notifier/interval/index.ts"
 import { synchronisation } from "./sync/index.ts"
 
 /** The protocols that the command line knows. */
-export const registry: Registry = [synchronisation, intervalNotifier, notifier2008, memoryManagement, nouveau, testHmm]
+export const registry: Registry = [
+  synchronisation,
+  intervalNotifier,
+  notifier2008,
+  memoryManagement,
+  hmm,
+  nouveau,
+  testHmm,
+]
