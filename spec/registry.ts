@@ -1,7 +1,7 @@
 import type { Registry } from "../checker/index.ts"
 import { nouveau } from "./driver/nouveau/index.ts"
 import { testHmm } from "./driver/testHmm/index.ts"
-import { hmm } from "./hmm/index.ts"
+import { hmmRangeFault } from "./hmm/rangeFault/index.ts"
 import { memoryManagement } from "./mm/index.ts"
 import { notifier2008 } from "./notifier/2008/index.ts"
 import { intervalNotifier } from "./notifier/interval/index.ts"
@@ -13,7 +13,7 @@ export const registry: Registry = [
   intervalNotifier,
   notifier2008,
   memoryManagement,
-  hmm,
+  hmmRangeFault,
   nouveau,
   testHmm,
 ]

@@ -14,7 +14,7 @@
 import * as Effect from "effect/Effect"
 import { type Cell, cell, enterLoop, step } from "../../checker/program/index.ts"
 import { type HmmPfn, hmmRangeFault } from "../hmm/rangeFault.ts"
-import { mmput } from "../mm/exit.ts"
+import { mmgetNotZero, mmput } from "../mm/exit.ts"
 import { type Content, folioOf, isLive } from "../mm/folio.ts"
 import { type Mm, mmapReadLock, mmapReadUnlock } from "../mm/mm.ts"
 import { at, pagesOf, type Range } from "../mm/range.ts"
@@ -156,11 +156,7 @@ const pfnmap = Effect.fnUntraced(function* ({ name, mm, pageTable }: Svmm, va: n
  */
 export const nouveauSvmFault = Effect.fnUntraced(function* (svmm: Svmm, va: number, write: boolean) {
   const { mm } = svmm
-  const alive = yield* step("mmget_not_zero", [mm.name], () => {
-    if (mm.state.users > 0) mm.state.users++
-    return mm.state.users > 0
-  })
-  if (!alive) return false
+  if (!(yield* mmgetNotZero(mm))) return false
   const mapped = yield* rangeFault(svmm, va, write)
   yield* mmput(mm)
   return mapped

@@ -12,7 +12,7 @@ import * as Effect from "effect/Effect"
 import { type Cell, cell, enterLoop, step } from "../../checker/program/index.ts"
 import { type HmmPfn, hmmRangeFault } from "../hmm/rangeFault.ts"
 import { hmmRangeSnapshot, type Snapped } from "../hmm/rangeSnapshot.ts"
-import { mmput } from "../mm/exit.ts"
+import { mmgetNotZero, mmput } from "../mm/exit.ts"
 import { type Content, folioOf, isLive, zeroes } from "../mm/folio.ts"
 import { type Mm, mmapReadLock, mmapReadUnlock } from "../mm/mm.ts"
 import { at, pagesOf, type Range } from "../mm/range.ts"
@@ -140,13 +140,6 @@ const dmirrorFault = Effect.fnUntraced(function* (dmirror: Dmirror, va: number, 
   yield* mmput(mm)
   return result
 })
-
-/** `mmget_not_zero` */
-export const mmgetNotZero = (mm: Mm): Effect.Effect<boolean> =>
-  step("mmget_not_zero", [mm.name], () => {
-    if (mm.state.users > 0) mm.state.users++
-    return mm.state.users > 0
-  })
 
 /** `dmirror_range_fault` and `dmirror_do_fault` */
 const dmirrorRangeFault = Effect.fnUntraced(function* (dmirror: Dmirror, range: Range, write: boolean) {

@@ -10,7 +10,7 @@
  */
 import * as Effect from "effect/Effect"
 import { step } from "../../checker/program/index.ts"
-import { mmput } from "../mm/exit.ts"
+import { mmgetNotZero, mmput } from "../mm/exit.ts"
 import { type Frame, folioAlloc, folioOf, folioPut, folioTrylock } from "../mm/folio.ts"
 import { moveMapping, removeMigrationPte } from "../mm/migrate.ts"
 import { findVma, type Mm, mmapReadLock, mmapReadUnlock, pageTableLock } from "../mm/mm.ts"
@@ -29,7 +29,7 @@ import {
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/invalidate.ts"
 import { mutexLock, mutexUnlock } from "../sync/mutex.ts"
 import { underLock } from "../sync/spinlock.ts"
-import { type Dmirror, mmgetNotZero, setPageDirty, subscription } from "./testHmm.ts"
+import { type Dmirror, setPageDirty, subscription } from "./testHmm.ts"
 
 /** A migration, with its subscription, of a page to the device's memory. */
 export interface Migration {

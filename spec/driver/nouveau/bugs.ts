@@ -167,7 +167,7 @@ export const nouveauBugs: ReadonlyArray<SeededBug<NouveauWorld>> = [
     title: "the callback waits for the mutex in a start that must not sleep",
     source: "mutant 46",
     scenario: oomReaper.id,
-    breaks: "NOTIFIER-NONBLOCK-NO-SLEEP",
+    breaks: "context",
     at: inThreads(({ gpus }) => ({
       mutex_trylock: (original, { args }) => {
         const lock = gpus.find(({ mutex }) => mutex.name === args[0])?.mutex

@@ -55,17 +55,8 @@ const isSubscribed = ({ subs }: NouveauWorld, { notifiers }: Svmm): boolean =>
 
 const allEnd = ({ gpus }: NouveauWorld, { ended }: Fibers): boolean => gpus.every(({ name }) => ended(name))
 
-/** What starts that must not sleep, the OOM reaper's, add. */
-export const nonBlockableProperties: ReadonlyArray<Property<NouveauWorld>> = [
-  {
-    kind: "invariant",
-    id: "NOTIFIER-NONBLOCK-NO-SLEEP",
-    statement: "In a start that must not sleep no callback takes a mutex that it might have to wait for.",
-    source: "include/linux/mmu_notifier.h; mm/mmu_notifier.c: non_block_start",
-    premise: ({ record }) => [...record.nonBlockable.values()].some(({ value }) => value),
-    holds: ({ record }) => record.slip.value === "",
-    explain: ({ record }) => `${record.slip.value}.`,
-  },
+/** What must come about where starts are refused: by the OOM reaper's, which must not sleep. */
+export const refusalPromises: ReadonlyArray<Property<NouveauWorld>> = [
   {
     kind: "leadsTo",
     id: "L-ITREE-LEAK",

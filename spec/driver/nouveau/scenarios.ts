@@ -3,7 +3,7 @@ import { type Parameter, type Property, type Scenario, scenario } from "../../..
 import { madvise } from "../../../model/mm/madvise.ts"
 import { oomReapTask } from "../../../model/mm/oomReaper.ts"
 import { allCalls } from "../calls.ts"
-import { nonBlockableProperties, nouveauPromises, nouveauProperties } from "./properties.ts"
+import { nouveauPromises, nouveauProperties, refusalPromises } from "./properties.ts"
 import { type NouveauWorld, nouveauWorld, type Shape } from "./world.ts"
 
 const parameter = (description: string, initial: number, max: number, min = 1): Parameter => ({
@@ -60,7 +60,7 @@ export const oomReaper = define(
   "a GPU faults while the OOM reaper, which must not wait, takes the process's memory, or is refused",
   { pages: pages(1), gpus: gpus(1), invalidations: invalidations(0, 0) },
   (bound) => ({ ...bound, cpus: bound.invalidations, others: ({ mm }) => ({ "oom-reaper": oomReapTask(mm) }) }),
-  nonBlockableProperties,
+  refusalPromises,
 )
 
 /** Pages that are dropped unless they are dirty. */

@@ -5,7 +5,7 @@ import type { Mm } from "../../../model/mm/mm.ts"
 import type { NotifierSubscriptions } from "../../../model/notifier/interval.ts"
 import { type Call, invalidator, type Process, processOf } from "../calls.ts"
 import { recordWindows, type Windows } from "../windows.ts"
-import { recordSvm, type SvmRecord, windowSteps } from "./record.ts"
+import { type FaultRecord, recordFaults, windowSteps } from "./record.ts"
 
 /** What the properties and seeded bugs of nouveau see. */
 export interface NouveauWorld {
@@ -13,7 +13,7 @@ export interface NouveauWorld {
   readonly subs: NotifierSubscriptions
   readonly gpus: ReadonlyArray<Svmm>
   readonly windows: Windows
-  readonly record: SvmRecord
+  readonly record: FaultRecord
 }
 
 export interface Shape {
@@ -45,7 +45,7 @@ export const nouveauWorld = (shape: Shape): Setup<NouveauWorld> => {
     ...shape.others?.(process),
   }
   const { windows, monitor } = recordWindows(Object.keys(fibers), windowSteps(gpus))
-  const record = recordSvm(Object.keys(fibers), gpus)
+  const record = recordFaults(gpus)
   return {
     world: { mm, subs: mm.subscriptions, gpus, windows, record },
     fibers,

@@ -1,5 +1,5 @@
 /** The invariants of hmm_range_fault: what it returns, and whether the lock is held then. */
-import type { Property } from "../../checker/index.ts"
+import type { Property } from "../../../checker/index.ts"
 import type { HmmWorld } from "./world.ts"
 
 export const hmmProperties: ReadonlyArray<Property<HmmWorld>> = [

@@ -1,15 +1,15 @@
 /** A device whose faults go through hmm_range_fault, and threads of its process that invalidate. */
 import * as Effect from "effect/Effect"
-import { type Monitor, type Setup, type Struct, struct, type Taken } from "../../checker/index.ts"
-import { type MirrorDevice, mirrorDevice } from "../../model/driver/mirror.ts"
-import { mirrorFaultUnlockable } from "../../model/driver/mirrorUnlockable.ts"
-import type { Outcome } from "../../model/hmm/rangeFaultUnlockable.ts"
-import { mmput } from "../../model/mm/exit.ts"
-import type { Mm } from "../../model/mm/mm.ts"
-import { isWritable } from "../../model/mm/pte.ts"
-import { at } from "../../model/mm/range.ts"
-import { treeInsert } from "../../model/notifier/interval.ts"
-import { invalidator, processOf } from "../driver/calls.ts"
+import { type Monitor, type Setup, type Struct, struct, type Taken } from "../../../checker/index.ts"
+import { type MirrorDevice, mirrorDevice } from "../../../model/driver/mirror.ts"
+import { mirrorFaultUnlockable } from "../../../model/driver/mirrorUnlockable.ts"
+import type { Outcome } from "../../../model/hmm/rangeFaultUnlockable.ts"
+import { mmput } from "../../../model/mm/exit.ts"
+import type { Mm } from "../../../model/mm/mm.ts"
+import { isWritable } from "../../../model/mm/pte.ts"
+import { at } from "../../../model/mm/range.ts"
+import { treeInsert } from "../../../model/notifier/interval.ts"
+import { invalidator, processOf } from "../../driver/calls.ts"
 
 /** What the properties and seeded bugs of hmm_range_fault see. */
 export interface HmmWorld {

@@ -1,9 +1,9 @@
-import { protocol } from "../../checker/index.ts"
+import { protocol } from "../../../checker/index.ts"
 import { hmmBugs } from "./bugs.ts"
 import { rangeFault } from "./scenarios.ts"
 
-export const hmm = protocol({
-  id: "hmm",
+export const hmmRangeFault = protocol({
+  id: "hmm/range-fault",
   title: "hmm_range_fault (mm/hmm.c), whose faults may drop mmap_lock",
   scenarios: [rangeFault],
   bugs: hmmBugs,

@@ -1,9 +1,9 @@
 /** Seeded bugs of hmm_range_fault and of those who call it. */
 import * as Effect from "effect/Effect"
-import { changeBody, leaveOut, type Replacements, type SeededBug } from "../../checker/index.ts"
-import type { HmmPfn } from "../../model/hmm/rangeFault.ts"
-import type { Mm } from "../../model/mm/mm.ts"
-import { at } from "../../model/mm/range.ts"
+import { changeBody, leaveOut, type Replacements, type SeededBug } from "../../../checker/index.ts"
+import type { HmmPfn } from "../../../model/hmm/rangeFault.ts"
+import type { Mm } from "../../../model/mm/mm.ts"
+import { at } from "../../../model/mm/range.ts"
 import { rangeFault } from "./scenarios.ts"
 import type { HmmWorld } from "./world.ts"
 
@@ -25,7 +25,7 @@ const toldAs = (code: string, instead: string): Replacements => ({
 
 export const hmmBugs: ReadonlyArray<SeededBug<HmmWorld>> = [
   {
-    id: "error-code-lies-about-lock-state",
+    id: "range-fault-code-hides-held-lock",
     title:
       "that the range was invalidated, the lock held, is told with the code that says it was dropped, and the lock leaks",
     source: "commit 2bcbeaefde2f: mm/hmm: always return EBUSY for invalid ranges in hmm_range_{fault,snapshot}",
@@ -34,7 +34,7 @@ export const hmmBugs: ReadonlyArray<SeededBug<HmmWorld>> = [
     at: inDevice(() => toldAs("-EBUSY", "-EAGAIN")),
   },
   {
-    id: "error-code-hides-unlock",
+    id: "range-fault-code-hides-dropped-lock",
     title: "that the lock was dropped is told with the code of an invalid range, and its caller unlocks once more",
     source: "commit 2bcbeaefde2f, the other way round",
     ...inOne,
