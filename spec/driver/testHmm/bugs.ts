@@ -18,6 +18,8 @@ import { faults, lazyfree, migration, session, snapshot } from "./scenarios.ts"
 import type { DmirrorWorld } from "./world.ts"
 
 const inFaults = { scenario: faults.id, bound: { pages: 1, invalidations: 1 } }
+const inMigration = { scenario: migration.id, bound: { writers: 1, invalidations: 0 } }
+const inZappedMigration = { scenario: migration.id, bound: { writers: 0, invalidations: 1 } }
 const inSnapshot = { scenario: snapshot.id, bound: { pages: 1, invalidations: 1 } }
 
 /** Replacements for one fiber. */
@@ -38,8 +40,7 @@ export const dmirrorBugs: ReadonlyArray<SeededBug<DmirrorWorld>> = [
     title:
       "as published: the callback ignores the driver's own migration, its sequence too, and a fault that has read the old page maps it",
     source: "lib/test_hmm.c: dmirror_interval_invalidate, MMU_NOTIFY_MIGRATE; mutant 3",
-    scenario: migration.id,
-    bound: { invalidations: 0 },
+    ...inMigration,
     breaks: "MIRROR-NO-UAF",
     at: inFiber("migrate", () => ({ mmu_interval_set_seq: leaveOut(), dmirror_do_update: leaveOut() })),
   },
@@ -48,8 +49,7 @@ export const dmirrorBugs: ReadonlyArray<SeededBug<DmirrorWorld>> = [
     title:
       "as published: the callback ignores the driver's own migration, and the device stores to the old page behind the copy",
     source: "lib/test_hmm.c: dmirror_interval_invalidate, dmirror_migrate_alloc_and_copy",
-    scenario: migration.id,
-    bound: { invalidations: 0 },
+    ...inMigration,
     breaks: "MIGD-NO-LOST-WRITE",
     at: inFiber("migrate", () => ({ dmirror_do_update: leaveOut() })),
   },
@@ -58,7 +58,7 @@ export const dmirrorBugs: ReadonlyArray<SeededBug<DmirrorWorld>> = [
     title:
       "as published: the new page is mapped without a look at a sequence, and the migration entry has been zapped meanwhile",
     source: "lib/test_hmm.c: dmirror_migrate_finalize_and_map; mm/memory.c: zap_nonpresent_ptes",
-    scenario: migration.id,
+    ...inZappedMigration,
     breaks: "MIRROR-NO-UAF",
     at: inFiber("migrate", () => ({ mmu_interval_read_retry: leaveOut(false) })),
   },
@@ -67,7 +67,7 @@ export const dmirrorBugs: ReadonlyArray<SeededBug<DmirrorWorld>> = [
     title:
       "the subscription of a migration sets its sequence and leaves the mappings to the other one, which may have been called before",
     source: "mm/mmu_notifier.c: mn_itree_invalidate calls in the order of the tree",
-    scenario: migration.id,
+    ...inZappedMigration,
     breaks: "MIRROR-NO-INSTALL-IN-WINDOW",
     at: inThreads(({ dmirror }) => {
       let called = ""
@@ -86,8 +86,7 @@ export const dmirrorBugs: ReadonlyArray<SeededBug<DmirrorWorld>> = [
     id: "unannounced-migrate_vma_collect",
     title: "migrate_vma_collect does not tell the notifier",
     source: "Documentation/mm/mmu_notifier.rst",
-    scenario: migration.id,
-    bound: { invalidations: 0 },
+    ...inMigration,
     breaks: "MIRROR-AGREE",
     at: inFiber("migrate", () => ({
       mn_itree_inv_start_range: leaveOut({ seq: 0, first: null }),

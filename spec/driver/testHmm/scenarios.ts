@@ -84,8 +84,13 @@ export const session = define(
 export const migration = define(
   "migration",
   "a page is migrated to the device's coherent memory while the device is written to, and a thread drops the page",
-  { invalidations: invalidations(1, 0) },
-  (bound) => ({ pages: 1, cpus: bound.invalidations, uses: ["migrate", "write"], calls: ["madvise(MADV_DONTNEED)"] }),
+  { writers: parameter("tasks that write to the device", 1, 1, 0), invalidations: invalidations(1, 0) },
+  (bound) => ({
+    pages: 1,
+    cpus: bound.invalidations,
+    uses: bound.writers > 0 ? ["migrate", "write"] : ["migrate"],
+    calls: ["madvise(MADV_DONTNEED)"],
+  }),
 )
 
 /** Callbacks that must not sleep. */
