@@ -10,7 +10,7 @@ import type { MmuNotifierOps } from "./mmuNotifierOps.ts"
  */
 export const untilRelease = (name: string, ops: MmuNotifierOps): MmuNotifierOps => {
   const state = struct(`${name}.mn`, { hashed: true })
-  const { release, invalidateRangeStart, invalidateRangeEnd } = ops
+  const { release, invalidateRangeStart, invalidateRangeEnd, clearFlushYoung } = ops
   const isListed = (callback: string) => step("hlist_for_each_entry_srcu", [name, callback], () => state.hashed)
 
   const releaseOf = Effect.fnUntraced(function* () {
@@ -27,10 +27,15 @@ export const untilRelease = (name: string, ops: MmuNotifierOps): MmuNotifierOps 
     Effect.fnUntraced(function* (range: NotifierRange) {
       if (yield* isListed("invalidate_range_end")) yield* end(range)
     })
+  const youngOf = (young: NonNullable<MmuNotifierOps["clearFlushYoung"]>) =>
+    Effect.fnUntraced(function* (va: number) {
+      return (yield* isListed("clear_flush_young")) && (yield* young(va))
+    })
   return {
     ...ops,
     release: releaseOf,
     ...(invalidateRangeStart === undefined ? {} : { invalidateRangeStart: startOf(invalidateRangeStart) }),
     ...(invalidateRangeEnd === undefined ? {} : { invalidateRangeEnd: endOf(invalidateRangeEnd) }),
+    ...(clearFlushYoung === undefined ? {} : { clearFlushYoung: youngOf(clearFlushYoung) }),
   }
 }
