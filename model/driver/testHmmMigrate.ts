@@ -18,7 +18,7 @@ import { isWritable, mappedPage } from "../mm/pte.ts"
 import { at } from "../mm/range.ts"
 import { clearMapping } from "../mm/reclaim.ts"
 import { isAnon, removeRmap, tryShareAnonRmap } from "../mm/rmap.ts"
-import { type NotifierRange, notifierRange } from "../notifier/events.ts"
+import { type NotifierRange, notifierRangeOf } from "../notifier/events.ts"
 import {
   type IntervalSubscription,
   mmuIntervalNotifierInsert,
@@ -102,7 +102,7 @@ const migratePage = Effect.fnUntraced(function* ({ dmirror, va, notifier }: Migr
 
 /** `migrate_vma_collect`: the entry becomes a migration entry, the folio locked and referred to; `null` if it stays. */
 const migrateVmaCollect = Effect.fnUntraced(function* ({ name, mm }: Dmirror, va: number) {
-  const window = { ...notifierRange("MIGRATE", "migrate_vma_collect", { start: va, end: va + 1 }), owner: name }
+  const window = notifierRangeOf(name, "MIGRATE", "migrate_vma_collect", { start: va, end: va + 1 })
   yield* mmuNotifierInvalidateRangeStart(mm.subscriptions, window)
   const collected = yield* underLock(pageTableLock(mm, va), "migrate_vma_collect_pmd", [mm.name, va], () =>
     collectPte(mm, va),

@@ -1,10 +1,11 @@
 /** The invariants of nouveau's shared virtual memory. */
 import type { Fibers, Property } from "../../../checker/index.ts"
 import type { Svmm } from "../../../model/driver/nouveauSvm.ts"
-import { folioOf, isLive } from "../../../model/mm/folio.ts"
-import { at } from "../../../model/mm/range.ts"
+import { dirtyAtMap } from "../dirtyAtMap.ts"
 import { type Mapping, mappingProperties } from "../mappings.ts"
 import type { NouveauWorld } from "./world.ts"
+
+const source = "drivers/gpu/drm/nouveau/nouveau_svm.c"
 
 const mappings = ({ gpus }: NouveauWorld): ReadonlyArray<Mapping> =>
   gpus.flatMap(({ name, pageTable }) =>
@@ -13,30 +14,9 @@ const mappings = ({ gpus }: NouveauWorld): ReadonlyArray<Mapping> =>
     ),
   )
 
-/** What a GPU may store to, where neither the page nor the process's entry says that somebody stores. */
-const clean = (world: NouveauWorld): ReadonlyArray<Mapping> =>
-  mappings(world).filter(({ hva, page, write }) => {
-    const { folios } = world.mm.system
-    if (!write || page === null || !isLive(folios, page)) return false
-    const pte = at(world.mm.pte, hva).value
-    return !folioOf(folios, page).dirty && !(pte?.kind === "present" && pte.dirty)
-  })
-
 export const nouveauProperties: ReadonlyArray<Property<NouveauWorld>> = [
-  ...mappingProperties(mappings, "drivers/gpu/drm/nouveau/nouveau_svm.c"),
-  {
-    kind: "invariant",
-    id: "MIRROR-DIRTY",
-    statement: "A page that the GPU may store to is dirty, or the process's entry for it is.",
-    source:
-      "Linux MMU notifiers, LKML 2008; drivers/infiniband/core/umem_odp.c; drivers/gpu/drm/xe: xe_mark_range_accessed",
-    premise: (world) => mappings(world).some(({ write }) => write),
-    holds: (world) => clean(world).length === 0,
-    explain: (world) =>
-      clean(world)
-        .map(({ where, hva }) => `For address ${hva}, ${where} has a clean page for writing.`)
-        .join(" "),
-  },
+  ...mappingProperties(mappings, source),
+  dirtyAtMap(mappings, source),
   {
     kind: "invariant",
     id: "NOTIFIER-NO-CB-AFTER-REMOVE",

@@ -3,24 +3,29 @@ import type { Property } from "../../../checker/index.ts"
 import { folioOf, isLive } from "../../../model/mm/folio.ts"
 import { mappedPage } from "../../../model/mm/pte.ts"
 import { at } from "../../../model/mm/range.ts"
+import { dirtyAtMap } from "../dirtyAtMap.ts"
 import { type Mapping, mappingProperties } from "../mappings.ts"
 import type { DmirrorWorld } from "./world.ts"
 
 const source = "lib/test_hmm.c"
 
-const mappings = (world: DmirrorWorld): ReadonlyArray<Mapping> => {
-  const { dmirror, record, snapshot } = world
-  if (record.closing.value) return []
-  const inTable = dmirror.pt.flatMap(({ value }, hva) =>
-    value === null || isHandedOver(world, hva) ? [] : [{ ...value, hva, where: "the device's page table" }],
-  )
-  // Its subscriber is the only one to hold the mutex then: it does not sleep with it.
-  if (snapshot === undefined || dmirror.mutex.state.holder !== "snapshot") return inTable
-  const inSnapshot = snapshot.perm.flatMap(({ value }, hva) =>
-    value === null || typeof value === "string" ? [] : [{ ...value, hva, where: "the snapshot" }],
-  )
-  return [...inTable, ...inSnapshot]
-}
+/** What the device maps: nothing that anybody uses any more once its file is being closed. */
+const inTable = (world: DmirrorWorld): ReadonlyArray<Mapping> =>
+  world.record.closing.value
+    ? []
+    : world.dmirror.pt.flatMap(({ value }, hva) =>
+        value === null || isHandedOver(world, hva) ? [] : [{ ...value, hva, where: "the device's page table" }],
+      )
+
+/** What a snapshot says, as long as it holds the mutex. */
+const inSnapshot = ({ dmirror, snapshot }: DmirrorWorld): ReadonlyArray<Mapping> =>
+  snapshot === undefined || dmirror.mutex.state.holder !== "snapshot"
+    ? []
+    : snapshot.perm.flatMap(({ value }, hva) =>
+        value === null || typeof value === "string" ? [] : [{ ...value, hva, where: "the snapshot" }],
+      )
+
+const mappings = (world: DmirrorWorld): ReadonlyArray<Mapping> => [...inTable(world), ...inSnapshot(world)]
 
 /**
  * Whether the driver already maps the page that a migration of its own moves to, whose folio is locked until the process
@@ -34,15 +39,6 @@ const isHandedOver = ({ dmirror, mm }: DmirrorWorld, hva: number): boolean => {
   return isLive(folios, page) && folioOf(folios, page).lock === folioOf(folios, pte.page).lock
 }
 
-/** What the device may store to, where neither the page nor the process's entry says that somebody stores. */
-const clean = (world: DmirrorWorld): ReadonlyArray<Mapping> =>
-  mappings(world).filter(({ hva, page, write, where }) => {
-    const { folios } = world.mm.system
-    if (!write || page === null || !isLive(folios, page) || where === "the snapshot") return false
-    const pte = at(world.mm.pte, hva).value
-    return !folioOf(folios, page).dirty && !(pte?.kind === "present" && pte.dirty)
-  })
-
 /** Pages that do not hold what the device has stored there. */
 const lost = ({ mm, record }: DmirrorWorld): ReadonlyArray<string> =>
   record.stored.flatMap(({ value }, va) => {
@@ -54,15 +50,7 @@ const lost = ({ mm, record }: DmirrorWorld): ReadonlyArray<string> =>
 
 export const dmirrorProperties: ReadonlyArray<Property<DmirrorWorld>> = [
   ...mappingProperties(mappings, source),
-  {
-    kind: "invariant",
-    id: "MIRROR-DIRTY",
-    statement: "A page that the device may store to is dirty, or the process's entry for it is.",
-    source:
-      "Linux MMU notifiers, LKML 2008; drivers/infiniband/core/umem_odp.c; drivers/gpu/drm/xe: xe_mark_range_accessed",
-    premise: (world) => mappings(world).some(({ write }) => write),
-    holds: (world) => clean(world).length === 0,
-  },
+  dirtyAtMap(inTable, source),
   {
     kind: "atEnd",
     id: "MIGD-NO-LOST-WRITE",
