@@ -8,13 +8,15 @@ import {
   changeResult,
   leaveOut,
   moveBehind,
+  type Plain,
+  type Replacement,
   type Replacements,
   type SeededBug,
 } from "../../../checker/index.ts"
 import { handleMmFault } from "../../../model/mm/fault.ts"
 import { folioOf } from "../../../model/mm/folio.ts"
 import { at } from "../../../model/mm/range.ts"
-import { faults, lazyfree, migration, session, snapshot } from "./scenarios.ts"
+import { faults, lazyfree, migration, orderedReads, session, snapshot } from "./scenarios.ts"
 import type { DmirrorWorld } from "./world.ts"
 
 const inFaults = { scenario: faults.id, bound: { pages: 1, invalidations: 1 } }
@@ -162,6 +164,37 @@ export const dmirrorBugs: ReadonlyArray<SeededBug<DmirrorWorld>> = [
             : Effect.succeed(found),
         ),
     })),
+  },
+  {
+    id: "test-hmm-copies-unannounced",
+    title: "copy-on-write does not tell the notifier, and the device goes on reading the old page beside a new one",
+    source: "Documentation/mm/mmu_notifier.rst, the example of two pages",
+    scenario: orderedReads.id,
+    breaks: "MIRROR-ORDERED-READ",
+    at: inThreads(() => {
+      const silent =
+        (result: Plain): Replacement =>
+        (original, { args }) =>
+          args.includes("wp_page_copy") ? Effect.succeed(result) : original
+      return {
+        mn_itree_inv_start_range: silent({ seq: 0, first: null }),
+        mn_itree_inv_end: silent(false),
+      }
+    }),
+  },
+  {
+    id: "test-hmm-child-inherits-subscription",
+    title: "fork gives the child the subscriptions of its parent, whose callbacks know nothing of it",
+    source: "kernel/fork.c: mm_init, mmu_notifier_subscriptions_init",
+    ...inFaults,
+    breaks: "MIRROR-CHILD-EMPTY",
+    at: ({ child, subs }) => ({
+      dup_mm: changeBody(({ body }) => {
+        const areas = body()
+        child.subscriptions.state.tree = subs.state.tree
+        return areas
+      }),
+    }),
   },
   {
     id: "test-hmm-close-does-not-wait",

@@ -75,12 +75,35 @@ export const dmirrorProperties: ReadonlyArray<Property<DmirrorWorld>> = [
   },
   {
     kind: "invariant",
+    id: "MIRROR-CHILD-EMPTY",
+    statement: "A child of fork has no subscriptions.",
+    source: "kernel/fork.c: mm_init, mmu_notifier_subscriptions_init",
+    premise: ({ child }) => child.state.users > 0,
+    holds: ({ child }) => child.subscriptions.state.tree.length + child.subscriptions.state.deferred.length === 0,
+  },
+  {
+    kind: "invariant",
     id: "MIRROR-SNAPSHOT-PURE",
     statement: "A snapshot faults nothing in.",
     source: `Documentation/mm/hmm.rst; ${source}: dmirror_snapshot`,
     premise: ({ snapshot }) => snapshot?.perm.some(({ value }) => value !== null) === true,
     holds: ({ record, snapshot }) => snapshot === undefined || record.slip.value === "",
     explain: ({ record }) => record.slip.value,
+  },
+]
+
+/** What a device that reads one page after the other finds, where the process stores to the first one and then to the second. */
+export const orderProperties: ReadonlyArray<Property<DmirrorWorld>> = [
+  {
+    kind: "invariant",
+    id: "MIRROR-ORDERED-READ",
+    statement:
+      "When the process has stored to one page and then to another, a device that finds the second store finds the first one behind it.",
+    source: "Documentation/mm/mmu_notifier.rst",
+    premise: ({ record }) => record.seen.second === "new" && record.seen.first !== "",
+    holds: ({ record }) => record.seen.second !== "new" || record.seen.first === "new" || record.seen.first === "",
+    explain: ({ record }) =>
+      `The device has read ${record.seen.second} from the second page, and then ${record.seen.first} from the first.`,
   },
 ]
 

@@ -1,9 +1,11 @@
 import * as Effect from "effect/Effect"
 import { type Parameter, type Property, type Scenario, scenario } from "../../../checker/index.ts"
+import { userStore } from "../../../model/mm/access.ts"
+import { dupMmap } from "../../../model/mm/fork.ts"
 import { madvise } from "../../../model/mm/madvise.ts"
 import { oomReapTask } from "../../../model/mm/oomReaper.ts"
 import { allCalls } from "../calls.ts"
-import { dmirrorPromises, dmirrorProperties } from "./properties.ts"
+import { dmirrorPromises, dmirrorProperties, orderProperties } from "./properties.ts"
 import { type DmirrorWorld, dmirrorWorld, type Shape } from "./world.ts"
 
 const parameter = (description: string, initial: number, max: number, min = 1): Parameter => ({
@@ -78,6 +80,23 @@ export const session = define(
   { pages: pages(1), invalidations: invalidations(1) },
   (bound) => ({ ...bound, cpus: bound.invalidations, uses: ["session"] }),
   dmirrorPromises,
+)
+
+/** What copy-on-write must not reorder. */
+export const orderedReads = define(
+  "ordered-reads",
+  "the device reads two pages that are shared with a child, while the process stores to the one and then to the other",
+  {},
+  () => ({
+    pages: 2,
+    cpus: 1,
+    uses: ["reads"],
+    thread: Effect.fnUntraced(function* ({ mm, child }, cpu) {
+      yield* Effect.ignore(dupMmap(mm, child))
+      for (const va of [0, 1]) yield* Effect.ignore(userStore(mm, cpu, va, "new"))
+    }),
+  }),
+  orderProperties,
 )
 
 /** Migration, which announces itself to the driver whose it is. */

@@ -21,6 +21,8 @@ import { type DmirrorRecord, recordDmirror } from "./record.ts"
 /** What the properties and seeded bugs of the self tests' driver see. */
 export interface DmirrorWorld {
   readonly mm: Mm
+  /** The address space of the child, if the process forks. */
+  readonly child: Mm
   readonly subs: NotifierSubscriptions
   readonly dmirror: Dmirror
   readonly snapshot: Snapshot | undefined
@@ -31,21 +33,23 @@ export interface DmirrorWorld {
 
 export interface Shape {
   readonly pages: number
-  /** CPUs whose threads of the process invalidate, once each. */
+  /** CPUs with threads of the process. */
   readonly cpus: number
+  /** What a thread does; by default it invalidates with a system call. */
+  readonly thread?: (process: Process, cpu: string) => Effect.Effect<unknown, unknown>
   /** Which calls invalidate; all by default. */
   readonly calls?: ReadonlyArray<Call>
-  /**
-   * The tasks that use the device, one `ioctl` each, at the last page: the process may be gone meanwhile, as the file may
-   * be shared.
-   */
+  /** The tasks that use the device: the process may be gone meanwhile, as the file may be shared. */
   readonly uses: ReadonlyArray<Use>
   /** Who else is there. */
   readonly others?: (process: Process) => { readonly [name: string]: Effect.Effect<unknown, unknown> }
 }
 
-/** `session` opens the file, writes and closes it; else it is open from the beginning. */
-export type Use = "read" | "write" | "snapshot" | "migrate" | "session"
+/**
+ * One `ioctl`, at the last page; `session` opens the file, writes and closes it, else it is open from the beginning;
+ * `reads` reads the first page, the second one, and the first one again.
+ */
+export type Use = "read" | "reads" | "write" | "snapshot" | "migrate" | "session"
 
 /** A process whose memory the device mirrors, and threads of it that invalidate. */
 export const dmirrorWorld = (shape: Shape): Setup<DmirrorWorld> => {
@@ -58,14 +62,18 @@ export const dmirrorWorld = (shape: Shape): Setup<DmirrorWorld> => {
   if (!uses.includes("session")) treeInsert(mm.subscriptions, dmirror.name)
   const va = pages - 1
   const fibers = {
-    ...Object.fromEntries(cpus.map((cpu, position) => [cpu, invalidator(process, position, shape.calls)] as const)),
+    ...Object.fromEntries(
+      cpus.map(
+        (cpu, position) => [cpu, shape.thread?.(process, cpu) ?? invalidator(process, position, shape.calls)] as const,
+      ),
+    ),
     ...Object.fromEntries(uses.map((use) => [use, useOf(dmirror, snapshot, va, use)] as const)),
     ...shape.others?.(process),
   }
   const { windows, monitor } = recordWindows(Object.keys(fibers), intervalSteps)
   const record = recordDmirror(dmirror, "snapshot")
   return {
-    world: { mm, subs: mm.subscriptions, dmirror, snapshot, uses, windows, record },
+    world: { mm, child: process.child, subs: mm.subscriptions, dmirror, snapshot, uses, windows, record },
     fibers,
     monitors: [monitor, record.monitor],
   }
@@ -80,6 +88,8 @@ const useOf = (
   switch (use) {
     case "read":
       return dmirrorRead(dmirror, va)
+    case "reads":
+      return Effect.forEach([0, 1, 0], (page) => dmirrorRead(dmirror, page))
     case "write":
       return dmirrorWrite(dmirror, va, "device")
     case "snapshot":
