@@ -2,7 +2,10 @@ import type { Registry } from "../checker/index.ts"
 import { deviceFree } from "./deviceMemory/free/index.ts"
 import { deviceMemory } from "./deviceMemory/index.ts"
 import { kvm } from "./driver/kvm/index.ts"
+import { nouveau } from "./driver/nouveau/index.ts"
+import { testHmm } from "./driver/testHmm/index.ts"
 import { hmm2019 } from "./hmm/2019/index.ts"
+import { hmmRangeFault } from "./hmm/rangeFault/index.ts"
 import { memoryManagement } from "./mm/index.ts"
 import { notifier2008 } from "./notifier/2008/index.ts"
 import { intervalNotifier } from "./notifier/interval/index.ts"
@@ -16,8 +19,11 @@ export const registry: Registry = [
   mmuNotifier,
   notifier2008,
   kvm,
+  nouveau,
+  testHmm,
   memoryManagement,
   deviceMemory,
+  hmmRangeFault,
   hmm2019,
   deviceFree,
 ]
