@@ -55,7 +55,12 @@ export const twoPassDevice = (mm: NotifiedMm, name: string): TwoPassDevice => {
   const tlb = mm.pte.map((_, va) => cell<Frame | null>(`${name}.tlb${va}`, null))
 
   const waitFor = (caller: string, flush: number, also: () => void) =>
-    guardedStep(caller, [name, flush], () => state.flushed >= flush, also)
+    guardedStep(caller, [name, flush], () => state.flushed >= flush, also, {
+      on: `a flush of the TLB of ${name}`,
+      kind: "flush",
+      sleeps: false,
+      hindrances: () => [{ fiber: `${name}.tlb/${flush}`, how: "is to do" }],
+    })
 
   const invalidateStart = Effect.fnUntraced(function* (range: NotifierRange, seq: number) {
     if (range.blockable) yield* mutexLock(lock)

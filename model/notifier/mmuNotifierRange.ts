@@ -5,6 +5,7 @@
 import * as Effect from "effect/Effect"
 import { type Plain, step } from "../../checker/program/index.ts"
 import type { Range } from "../mm/range.ts"
+import { atomicCallback, rangeCallback } from "./callback.ts"
 import type { NotifierRange } from "./events.ts"
 import { mnItreeInvalidateEnd, mnItreeInvalidateStart } from "./interval.ts"
 import { forEachListed, hlistEmpty, type MmuNotifier, underSrcu } from "./mmuNotifier.ts"
@@ -56,7 +57,7 @@ export const invalidateRangeStart = Effect.fnUntraced(function* (mm: NotifiedMm,
  */
 const hlistInvalidateRangeStart = Effect.fnUntraced(function* (mm: NotifiedMm, range: NotifierRange) {
   const answers = yield* forEachListed(mm.subs, "invalidate_range_start", ({ ops }) =>
-    ops.invalidateRangeStart?.(range),
+    called((start) => rangeCallback("invalidate_range_start", range, start), ops.invalidateRangeStart?.(range)),
   )
   if (!answers.includes(false)) return true
   yield* hlistInvalidateEnd(mm, range)
@@ -65,7 +66,19 @@ const hlistInvalidateRangeStart = Effect.fnUntraced(function* (mm: NotifiedMm, r
 
 /** `mn_hlist_invalidate_end` */
 const hlistInvalidateEnd = ({ subs }: NotifiedMm, range: NotifierRange) =>
-  forEachListed(subs, "invalidate_range_end", ({ ops }) => ops.invalidateRangeEnd?.(range))
+  forEachListed(subs, "invalidate_range_end", ({ ops }) =>
+    called((end) => rangeCallback("invalidate_range_end", range, end), ops.invalidateRangeEnd?.(range)),
+  )
+
+/** A callback in the context that it is called in, if there is one. */
+const called = <A>(
+  context: (callback: Effect.Effect<A>) => Effect.Effect<A>,
+  callback: Effect.Effect<A> | undefined,
+): Effect.Effect<A> | undefined => (callback === undefined ? undefined : context(callback))
+
+/** A callback under the lock of the page table. */
+const underPtl = <A>(name: string, callback: Effect.Effect<A> | undefined) =>
+  called((atomic) => atomicCallback(name, atomic), callback)
 
 /** `mmu_notifier_invalidate_range_end`: the interval tree's side first, then the list. */
 export const invalidateRangeEnd = Effect.fnUntraced(function* (mm: NotifiedMm, range: NotifierRange) {
@@ -80,7 +93,7 @@ export const clearFlushYoung = Effect.fnUntraced(function* (mm: NotifiedMm, va: 
   if (yield* hlistEmpty(mm)) return false
   const answers = yield* underSrcu(
     mm.subs,
-    forEachListed(mm.subs, "clear_flush_young", ({ ops }) => ops.clearFlushYoung?.(va)),
+    forEachListed(mm.subs, "clear_flush_young", ({ ops }) => underPtl("clear_flush_young", ops.clearFlushYoung?.(va))),
   )
   return answers.includes(true)
 })
@@ -90,7 +103,7 @@ export const clearYoung = Effect.fnUntraced(function* (mm: NotifiedMm, va: numbe
   if (yield* hlistEmpty(mm)) return false
   const answers = yield* underSrcu(
     mm.subs,
-    forEachListed(mm.subs, "clear_young", ({ ops }) => ops.clearYoung?.(va)),
+    forEachListed(mm.subs, "clear_young", ({ ops }) => underPtl("clear_young", ops.clearYoung?.(va))),
   )
   return answers.includes(true)
 })
@@ -98,7 +111,7 @@ export const clearYoung = Effect.fnUntraced(function* (mm: NotifiedMm, va: numbe
 /** `mmu_notifier_test_young`: the first that has used the page is enough. */
 export const testYoung = Effect.fnUntraced(function* (mm: NotifiedMm, va: number) {
   if (yield* hlistEmpty(mm)) return false
-  const asked = ({ ops }: MmuNotifier) => ops.testYoung?.(va)
+  const asked = ({ ops }: MmuNotifier) => underPtl("test_young", ops.testYoung?.(va))
   const answers = yield* underSrcu(
     mm.subs,
     forEachListed(mm.subs, "test_young", asked, (young) => young),
@@ -111,6 +124,8 @@ export const archInvalidateSecondaryTlbs = Effect.fnUntraced(function* (mm: Noti
   if (yield* hlistEmpty(mm)) return
   yield* underSrcu(
     mm.subs,
-    forEachListed(mm.subs, "arch_invalidate_secondary_tlbs", ({ ops }) => ops.archInvalidateSecondaryTlbs?.(range)),
+    forEachListed(mm.subs, "arch_invalidate_secondary_tlbs", ({ ops }) =>
+      underPtl("arch_invalidate_secondary_tlbs", ops.archInvalidateSecondaryTlbs?.(range)),
+    ),
   )
 })

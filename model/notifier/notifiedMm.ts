@@ -17,8 +17,9 @@ import {
 } from "../../checker/program/index.ts"
 import { type Folios, type Frame, folioAlloc, folioPut, folios } from "../mm/folio.ts"
 import { at, pagesOf, type Range } from "../mm/range.ts"
+import { holding } from "../sync/holding.ts"
 import { type Mutex, mutex } from "../sync/mutex.ts"
-import { downRead, type RwSem, rwSem, tryDownRead, upRead } from "../sync/rwsem.ts"
+import { downRead, type RwSem, readWait, rwSem, tryDownRead, upRead } from "../sync/rwsem.ts"
 import type { Srcu } from "../sync/srcu.ts"
 import {
   type NotifierCaller,
@@ -85,10 +86,10 @@ export const notifiedMm = (
     name,
     pages,
     state: struct(name, { users, count: 1, exiting: false }),
-    mmapLock: rwSem(`${name}.mmap_lock`),
-    vmaLock: rwSem(`${name}.vma`),
+    mmapLock: rwSem(`${name}.mmap_lock`, "mmap_lock"),
+    vmaLock: rwSem(`${name}.vma`, "vma_lock"),
     iMmapRwsem: rwSem("i_mmap_rwsem"),
-    anonVmaRwsem: rwSem("anon_vma.rwsem"),
+    anonVmaRwsem: rwSem("anon_vma.rwsem", "anon_vma"),
     allLocksMutex: mutex("mm_all_locks_mutex"),
     signals,
     folios: all,
@@ -256,6 +257,7 @@ export const getUserPage = Effect.fnUntraced(function* (mm: NotifiedMm, va: numb
         at(mm.young, va).value = true
         return at(mm.pte, va).value
       },
+      readWait(mm.mmapLock),
     )
     if (found !== "exclusive") return found
     yield* removeDeviceExclusiveEntry(mm, va)
@@ -284,6 +286,12 @@ const folioLock = (mm: NotifiedMm, va: number): Effect.Effect<void> =>
     () => at(mm.folioLock, va).value === "",
     () => {
       at(mm.folioLock, va).value = self()
+    },
+    {
+      on: `the lock of folio ${va}`,
+      kind: "folio_lock",
+      sleeps: true,
+      hindrances: () => holding(at(mm.folioLock, va).value),
     },
   )
 

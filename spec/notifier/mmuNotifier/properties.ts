@@ -14,7 +14,7 @@ const toldOf = (world: MmuNotifierWorld, name: string) =>
   walksOf(world).filter(({ told }) => told.includes(name)).length
 const seqIsOdd = ({ mm }: MmuNotifierWorld) => mm.subs.itree.state.seq % 2 === 1
 
-/** Starts and ends. */
+/** Starts and ends. That no callback sleeps where it may not (NOTIFIER-NONBLOCK-NO-SLEEP) is the built-in `context`. */
 const rangeProperties: ReadonlyArray<Spec> = [
   {
     kind: "invariant",
@@ -82,14 +82,6 @@ const rangeProperties: ReadonlyArray<Spec> = [
     source: "mm/mmu_notifier.c: mn_hlist_invalidate_range_start, its warning",
     premise: (world) => refused(world).length > 0,
     holds: ({ record }) => !record.slips.endOfRefuser,
-  },
-  {
-    kind: "invariant",
-    id: "NOTIFIER-NONBLOCK-NO-SLEEP",
-    statement: "A callback of a range that is not blockable takes no lock that it would have to sleep for.",
-    source: "include/linux/mmu_notifier.h: mmu_notifier_range_blockable; mm/mmu_notifier.c: non_block_start",
-    premise: (world) => walksOf(world).some(({ nonblock }) => nonblock),
-    holds: ({ record }) => !record.slips.slept,
   },
   {
     kind: "invariant",

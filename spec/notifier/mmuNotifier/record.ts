@@ -44,7 +44,6 @@ export type Slips = {
   endOfRefuser: boolean
   /** A start returned, in whichever way, with a second pass outstanding. */
   unfinished: boolean
-  slept: boolean
   registeredInflight: boolean
   unlinkedTwice: boolean
   wrongAge: boolean
@@ -92,7 +91,6 @@ const none: Slips = {
   blockableRefused: false,
   endOfRefuser: false,
   unfinished: false,
-  slept: false,
   registeredInflight: false,
   unlinkedTwice: false,
   wrongAge: false,
@@ -216,9 +214,6 @@ export const record = (
     }),
     "nouveau_svmm_invalidate_range_start: -EAGAIN": walking((walk) => {
       if (!walk.nonblock) slips.blockableRefused = true
-    }),
-    mutex_lock: walking((walk) => {
-      if (walk.nonblock) slips.slept = true
     }),
     kvm_flush_shadow_all: watching((_fiber, [name]) => {
       released.names = [...released.names.filter((other) => other !== name), String(name)].sort()

@@ -1,6 +1,7 @@
 /** Seeded bugs of starts and ends. Numbers are those of the list of mutants in the reference. */
 import * as Effect from "effect/Effect"
 import {
+  builtIn,
   changeBody,
   leaveOut,
   type Replacement,
@@ -108,9 +109,9 @@ export const rangeBugs: ReadonlyArray<SeededBug<MmuNotifierWorld>> = [
   {
     id: "nonblock-callback-takes-mutex",
     title: "a callback takes its mutex although the range is not blockable",
-    source: "mutant 46",
+    source: "mutant 46, of NOTIFIER-NONBLOCK-NO-SLEEP; mm/mmu_notifier.c: non_block_start",
     ...inNonBlockable,
-    breaks: "NOTIFIER-NONBLOCK-NO-SLEEP",
+    breaks: builtIn.context,
     at: ({ refusing }) => ({
       mutex_trylock: (original) =>
         refusing[0] === undefined ? original : Effect.as(mutexLock(refusing[0].lock), true),
