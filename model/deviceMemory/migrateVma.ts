@@ -157,6 +157,7 @@ const migrateDeviceUnmap = Effect.fnUntraced(function* (
 ) {
   const { folios } = system
   const slots: Array<MigrateSlot> = []
+  const isolated = new Set<Frame>()
   for (const slot of collected) {
     const { src } = slot
     if (src === null) {
@@ -176,11 +177,12 @@ const migrateDeviceUnmap = Effect.fnUntraced(function* (
       mapped !== "not on the LRU" &&
       (yield* step("migrate_vma_check_page", [src.pfn], () => checkPage(system, src, fault)))
     slots.push(alone ? slot : { ...slot, migrate: false })
+    if (mapped !== "not on the LRU") isolated.add(src)
   }
   for (const { src, migrate } of slots) {
     if (src === null || migrate) continue
     yield* rmapWalk(system, src, (mm, va) => removeMigrationPte(mm, va, src, src))
-    yield* putBack(system, src, fault)
+    yield* putBack(system, src, fault, isolated.has(src))
   }
   return slots.map((slot) => (slot.migrate ? slot : { ...slot, src: null }))
 })
@@ -199,12 +201,16 @@ const checkPage = (system: System, src: Frame, fault: Fault): boolean => {
 const expectedRefs = (folio: Folio, frame: Frame, fault: Fault): number =>
   1 + (isFaultPage(fault, frame) ? 1 : 0) + (isCached(folio) ? 1 : 0)
 
-/** The page stays, or is no longer needed: it is unlocked, unless it is the fault's, and the migration's reference dropped. */
-const putBack = (system: System, frame: Frame, fault: Fault): Effect.Effect<void> =>
+/**
+ * The page stays, or is no longer needed: it is unlocked, unless it is the fault's, and the migration's reference dropped.
+ *
+ * @param isolated whether the migration has it off the LRU
+ */
+const putBack = (system: System, frame: Frame, fault: Fault, isolated = true): Effect.Effect<void> =>
   step("folio_unlock, folio_putback_lru", [frame.pfn], () => {
     const folio = folioOf(system.folios, frame)
     if (!isFaultPage(fault, frame)) folio.lock = ""
-    if (!isZoneDevice(system.folios, frame)) folio.lru = true
+    if (isolated && !isZoneDevice(system.folios, frame)) folio.lru = true
     folioPut(system.folios, frame)
   })
 

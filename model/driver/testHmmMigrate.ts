@@ -119,7 +119,7 @@ const collectPte = (mm: Mm, va: number): { readonly src: Frame; readonly write: 
   if (!isAnon(folio) || !folioTrylock(folio)) return null
   const exclusive = folio.anonExclusive
   const taken = clearMapping(mm, va, src)
-  if (taken === null || !tryShareAnonRmap(folio)) {
+  if (taken?.kind !== "present" || !tryShareAnonRmap(folio)) {
     at(mm.pte, va).value = taken
     folio.lock = ""
     return null

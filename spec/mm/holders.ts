@@ -128,6 +128,7 @@ export const recordHolders = (system: System, fibers: ReadonlyArray<string>, sli
       if (page != null && !maps(mm, va, page)) storedTo(page, String(result))
     },
     put_page: letGo,
+    "folio_unlock, folio_put": letGo,
     unpin_user_page: letGo,
     zap_pte_range: ({ args, result }) => {
       if (result !== "nothing" && result !== flushed) detach(args, true)

@@ -16,6 +16,8 @@ export type Window = {
   mm: string
   start: number
   end: number
+  /** The function that announces it. */
+  by: string
   /** The sequence that the callbacks are told to set. */
   seq: number
   /** The subscriptions that overlapped when it started, those whose callback has completed, and the one being called. */
@@ -36,6 +38,7 @@ const closed: Window = {
   mm: "",
   start: 0,
   end: 0,
+  by: "",
   seq: 0,
   due: noNames,
   called: noNames,
@@ -68,6 +71,7 @@ export const recordWindows = (
       window.mm = mm
       window.start = start
       window.end = end
+      window.by = String(args[4])
       window.seq = seq
       window.due = overlapping(mms.get(mm), start, end)
       window.called = noNames
@@ -120,8 +124,13 @@ export const callbackIsDue = (windows: Windows, { mm, name }: MirrorDevice, va: 
     (window) => covers(window, mm, va) && window.phase === "starting" && !window.called.includes(name),
   )
 
-/** Whether an invalidation of the page has completed the device's callback, if it calls it at all, and not ended. */
+/**
+ * Whether an invalidation of the page has completed the device's callback, if it calls it at all, and not ended. A device
+ * that makes a page its own has nothing to do for that.
+ */
 export const callbackIsDone = (windows: Windows, { mm, name }: MirrorDevice, va: number): boolean =>
   [...windows.values()].some(
-    (window) => covers(window, mm, va) && (window.phase === "open" || window.called.includes(name)),
+    (window) =>
+      covers(window, mm, va) &&
+      (window.called.includes(name) || (window.phase === "open" && window.by !== "make_device_exclusive")),
   )
