@@ -98,6 +98,8 @@ const followPagePte = (mm: Mm, va: number, flags: GupFlags): UserPage | "fault" 
   const forced = flags.force === true && vma?.shared === false && isAnon(folio) && folio.anonExclusive
   if (flags.write && !isWritable(pte) && !forced) return "fault"
   if (mustUnshare(folio, vma?.shared === false, flags)) return "unshare"
+  // FOLL_TOUCH, which pins do without: a page that is got for writing counts as stored to.
+  if (flags.write && !flags.pin && !pte.dirty) folio.dirty = true
   grab(folio, flags.pin)
   return { frame: pte.page, pinned: flags.pin }
 }
