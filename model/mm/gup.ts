@@ -51,8 +51,8 @@ export const getUserPages = Effect.fnUntraced(function* (mm: Mm, va: number, fla
   }
 })
 
-/** `__get_user_pages`, of one page, `mmap_lock` held for read. */
-const getUserPage = Effect.fnUntraced(function* (mm: Mm, va: number, flags: GupFlags) {
+/** `__get_user_pages`, of one page, `mmap_lock` held for read: what went wrong instead, if anything did. */
+export const getUserPage = Effect.fnUntraced(function* (mm: Mm, va: number, flags: GupFlags) {
   const allowed = yield* step("check_vma_flags", [mm.name, va], () => {
     if (flags.pin) mm.state.hasPinned = true
     const vma = findVma(mm, va)

@@ -28,6 +28,7 @@ export type NotifierCaller =
   | "page_mkclean_one"
   | "collapse_huge_page"
   | "collapse_pte_mapped_thp"
+  | "do_pagemap_scan"
   | "mn_itree_release"
 
 /** `struct mmu_notifier_range`: what is invalidated, why, by which function, and whether the callbacks may sleep. */
