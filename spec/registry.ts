@@ -1,9 +1,10 @@
 import type { Registry } from "../checker/index.ts"
 import { gru } from "./driver/gru/index.ts"
+import { i915Userptr } from "./driver/i915-userptr/index.ts"
 import { memoryManagement } from "./mm/index.ts"
 import { notifier2008 } from "./notifier/2008/index.ts"
 import { intervalNotifier } from "./notifier/interval/index.ts"
 import { synchronisation } from "./sync/index.ts"
 
 /** The protocols that the command line knows. */
-export const registry: Registry = [synchronisation, intervalNotifier, notifier2008, gru, memoryManagement]
+export const registry: Registry = [synchronisation, intervalNotifier, notifier2008, gru, i915Userptr, memoryManagement]
