@@ -1,4 +1,5 @@
 import type { Registry } from "../checker/index.ts"
+import { gntdev } from "./driver/gntdev/index.ts"
 import { gru } from "./driver/gru/index.ts"
 import { i915Userptr } from "./driver/i915-userptr/index.ts"
 import { memoryManagement } from "./mm/index.ts"
@@ -7,4 +8,12 @@ import { intervalNotifier } from "./notifier/interval/index.ts"
 import { synchronisation } from "./sync/index.ts"
 
 /** The protocols that the command line knows. */
-export const registry: Registry = [synchronisation, intervalNotifier, notifier2008, gru, i915Userptr, memoryManagement]
+export const registry: Registry = [
+  synchronisation,
+  intervalNotifier,
+  notifier2008,
+  gru,
+  i915Userptr,
+  gntdev,
+  memoryManagement,
+]

@@ -8,7 +8,7 @@
 import * as Effect from "effect/Effect"
 import { enterLoop, fork, guardedStep, type Struct, step, struct } from "../../checker/program/index.ts"
 import { type Content, type Frame, folioOf } from "../mm/folio.ts"
-import { putUserPage, ungrab } from "../mm/gup.ts"
+import { getUserPages, putUserPage, ungrab } from "../mm/gup.ts"
 import { getUserPagesFast } from "../mm/gupFast.ts"
 import type { Mm } from "../mm/mm.ts"
 import type { NotifierRange } from "../notifier/events.ts"
@@ -27,6 +27,8 @@ export interface UserptrObject {
   readonly name: string
   readonly mm: Mm
   readonly va: number
+  /** Whether what is mapped there is special (pte_special), and left to the slow path when it is pinned. */
+  readonly special: boolean
   readonly iv: IntervalSubscription
   /** The object's lock: that of its `dma_resv`. */
   readonly lock: Mutex
@@ -43,12 +45,13 @@ export interface UserptrObject {
 }
 
 /** Makes an object, its subscription not inserted. */
-export const userptrObject = (mm: Mm, name: string, va: number): UserptrObject => {
+export const userptrObject = (mm: Mm, name: string, va: number, special = false): UserptrObject => {
   const range = { start: va, end: va + 1 }
   const object: UserptrObject = {
     name,
     mm,
     va,
+    special,
     iv: intervalSubscription(mm.subscriptions, name, range, (window, seq) => invalidate(object, window, seq)),
     lock: mutex(`${name}.lock`),
     state: struct(name, { page: null, notifierSeq: 0, fences: 0, running: 0 }),
@@ -89,7 +92,8 @@ const submitInit = Effect.fnUntraced(function* (object: UserptrObject) {
   yield* mutexUnlock(lock)
   if (kept) return "bound" as const
 
-  const got = yield* Effect.orElseSucceed(getUserPagesFast(mm, va, { write: true, pin: true }), () => null)
+  const pinUserPages = object.special ? getUserPages : getUserPagesFast
+  const got = yield* Effect.orElseSucceed(pinUserPages(mm, va, { write: true, pin: true }), () => null)
   if (got === null) return "-EFAULT" as const
   yield* mutexLock(lock)
   const retry = yield* mmuIntervalReadRetry(iv, seq)
