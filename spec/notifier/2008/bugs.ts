@@ -395,7 +395,8 @@ export const bugs2008: ReadonlyArray<SeededBug<World2008>> = [
   },
   {
     id: "n08-engine-hears-of-no-page",
-    title: "a device that keeps references does without invalidate_page, too: it stores to a page that was written back",
+    title:
+      "a device that keeps references does without invalidate_page, too: it stores to a page that was written back",
     source: `${m4}: "stuck with page pinning by increasing refcounts"`,
     scenario: engine.id,
     bound: { reclaim: 0, writeback: 1 },
