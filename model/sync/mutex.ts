@@ -1,5 +1,6 @@
 import type * as Effect from "effect/Effect"
 import { guardedStep, type Struct, self, step, struct } from "../../checker/program/index.ts"
+import { holding } from "./holding.ts"
 
 /** A mutex: `holder` is the fiber that holds it, empty when it is free. */
 export interface Mutex {
@@ -19,6 +20,7 @@ export const mutexLock = (lock: Mutex): Effect.Effect<void> =>
     () => {
       lock.state.holder = self()
     },
+    { on: lock.name, kind: "mutex", sleeps: true, hindrances: () => holding(lock.state.holder) },
   )
 
 /** `mutex_unlock` */
