@@ -2,7 +2,8 @@
  * GRU (drivers/misc/sgi-gru: grutlbpurge.c): a coprocessor whose TLB follows the process by the classic notifier. The
  * driver counts invalidations under way, and has no sequence of those that are over: that one begins and ends between
  * look-up and installation is seen by the hardware, which ignores an entry that is dropped in for a fault that the driver
- * has read before the invalidation. Its ASIDs, and contexts that are not loaded, are left out.
+ * has read before the invalidation. There is no release: at the end of an address space, too, ranges are announced as they
+ * are unmapped. Its ASIDs, and contexts that are not loaded, are left out.
  */
 import * as Effect from "effect/Effect"
 import { type Cell, cell, guardedStep, type Struct, step, struct } from "../../checker/program/index.ts"

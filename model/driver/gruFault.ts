@@ -1,7 +1,7 @@
 /** GRU's TLB misses (drivers/misc/sgi-gru/grufault.c), and the instructions that take them. */
 import * as Effect from "effect/Effect"
 import { enterLoop, step } from "../../checker/program/index.ts"
-import { mmput } from "../mm/exit.ts"
+import { mmgetNotZero, mmput } from "../mm/exit.ts"
 import { type Content, type Frame, folioOf } from "../mm/folio.ts"
 import { getUserPage, putUserPage } from "../mm/gup.ts"
 import { findVma, hasTable, type Mm, mmapReadLock, mmapReadTrylock, mmapReadUnlock } from "../mm/mm.ts"
@@ -52,11 +52,7 @@ const gruIntr = Effect.fnUntraced(function* (gms: GruMm, gru: Gru) {
 /** `gru_handle_user_call_os`, of a thread of the process, if there is any left: it sleeps with `mmap_lock` held. */
 const gruHandleUserCallOs = Effect.fnUntraced(function* (gms: GruMm, gru: Gru) {
   const { mm, state, waitQueue } = gms
-  const alive = yield* step("mmget_not_zero", [mm.name], () => {
-    if (mm.state.users > 0) mm.state.users++
-    return mm.state.users > 0
-  })
-  if (!alive) return "exception" as const
+  if (!(yield* mmgetNotZero(mm))) return "exception" as const
   yield* mmapReadLock(mm)
   const head = yield* enterLoop("gru_user_dropin")
   let result: DropIn = "upm"

@@ -6,7 +6,16 @@
  * notifier_lock, under which the sequence is set and compared, is not seen: each is one step.
  */
 import * as Effect from "effect/Effect"
-import { enterLoop, fork, guardedStep, type Struct, step, struct } from "../../checker/program/index.ts"
+import {
+  enterLoop,
+  fork,
+  guardedStep,
+  type Struct,
+  self,
+  step,
+  struct,
+  type Wait,
+} from "../../checker/program/index.ts"
 import { type Content, type Frame, folioOf } from "../mm/folio.ts"
 import { getUserPages, putUserPage, ungrab } from "../mm/gup.ts"
 import { getUserPagesFast } from "../mm/gupFast.ts"
@@ -37,8 +46,8 @@ export interface UserptrObject {
     page: Frame | null
     /** `notifier_seq`: the sequence that it was got with. */
     notifierSeq: number
-    /** How many requests have their fence in the object's `dma_resv` and have not signalled it. */
-    fences: number
+    /** Who has put a fence into the object's `dma_resv` and not signalled it: a request, or who is about to submit it. */
+    fences: ReadonlyArray<string>
     /** How many requests the GPU works on the page for, or is about to. */
     running: number
   }>
@@ -47,6 +56,7 @@ export interface UserptrObject {
 /** Makes an object, its subscription not inserted. */
 export const userptrObject = (mm: Mm, name: string, va: number, special = false): UserptrObject => {
   const range = { start: va, end: va + 1 }
+  const fences: ReadonlyArray<string> = []
   const object: UserptrObject = {
     name,
     mm,
@@ -54,7 +64,7 @@ export const userptrObject = (mm: Mm, name: string, va: number, special = false)
     special,
     iv: intervalSubscription(mm.subscriptions, name, range, (window, seq) => invalidate(object, window, seq)),
     lock: mutex(`${name}.lock`),
-    state: struct(name, { page: null, notifierSeq: 0, fences: 0, running: 0 }),
+    state: struct(name, { page: null, notifierSeq: 0, fences, running: 0 }),
   }
   return object
 }
@@ -72,11 +82,22 @@ const invalidate = Effect.fnUntraced(function* (object: UserptrObject, range: No
   yield* guardedStep(
     "dma_resv_wait_timeout",
     [name],
-    () => state.fences === 0,
+    () => state.fences.length === 0,
     () => undefined,
+    waitForGpu(object),
   )
   return true
 })
+
+/** What who waits for the object's fences waits for. */
+const waitForGpu = ({ name, state }: UserptrObject): Wait => ({
+  on: `the fences of ${name}`,
+  kind: "fence",
+  sleeps: true,
+  hindrances: () => state.fences.map((fiber) => ({ fiber, how: "has yet to signal" })),
+})
+
+const without = (names: ReadonlyArray<string>, name: string) => names.filter((other) => other !== name)
 
 /** `i915_gem_object_userptr_submit_init`: pins the page, unless it is pinned and there was no invalidation since. */
 const submitInit = Effect.fnUntraced(function* (object: UserptrObject) {
@@ -113,13 +134,15 @@ const submitInit = Effect.fnUntraced(function* (object: UserptrObject) {
  * `i915_gem_object_userptr_unbind`, when the GPU is done with the page. What it may have stored to is marked dirty; not
  * where somebody else has locked the page, for whom the driver must not wait here.
  */
-const unbind = Effect.fnUntraced(function* ({ name, mm, state }: UserptrObject) {
+const unbind = Effect.fnUntraced(function* (object: UserptrObject) {
+  const { name, mm, state } = object
   const { system } = mm
   yield* guardedStep(
     "i915_gem_object_unbind",
     [name],
-    () => state.fences === 0,
+    () => state.fences.length === 0,
     () => undefined,
+    waitForGpu(object),
   )
   yield* step("i915_gem_userptr_put_pages", [name], () => {
     if (state.page === null) return
@@ -147,19 +170,20 @@ export const execbuffer = Effect.fnUntraced(function* (object: UserptrObject, re
     if (bound === "-EAGAIN") continue
     yield* mutexLock(lock)
     const seq = yield* step("_i915_vma_move_to_active", [name], () => {
-      state.fences++
+      state.fences = [...state.fences, self()].sort()
       return state.notifierSeq
     })
     // i915_gem_object_userptr_submit_done
     const stale = yield* mmuIntervalReadRetry(iv, seq)
     if (!stale) {
       yield* step("eb_request_add", [request], () => {
+        state.fences = [...without(state.fences, self()), request].sort()
         state.running++
       })
       yield* fork(request, execute(object, content))
     } else {
       yield* step("i915_request_set_error_once", [request], () => {
-        state.fences--
+        state.fences = without(state.fences, self())
       })
     }
     yield* mutexUnlock(lock)
@@ -174,7 +198,7 @@ const execute = Effect.fnUntraced(function* ({ name, mm, state }: UserptrObject,
   })
   yield* step("dma_fence_signal", [name], () => {
     state.running--
-    state.fences--
+    state.fences = without(state.fences, self())
   })
 })
 

@@ -1,6 +1,14 @@
 /** Seeded bugs of gntdev. The first one is the bug zoo's. */
 import * as Effect from "effect/Effect"
-import { builtIn, changeBody, guardedStep, type Replacements, type SeededBug, step } from "../../../checker/index.ts"
+import {
+  builtIn,
+  changeBody,
+  guardedStep,
+  type Replacements,
+  type SeededBug,
+  step,
+  type Wait,
+} from "../../../checker/index.ts"
 import { gnttabUnmapRefs, isUsed } from "../../../model/driver/gntdev.ts"
 import { pageTableLock } from "../../../model/mm/mm.ts"
 import { isFree } from "../../../model/sync/spinlock.ts"
@@ -86,7 +94,16 @@ export const gntdevBugs: ReadonlyArray<SeededBug<GntdevWorld>> = [
 ]
 
 /** `gnttab_unmap_refs_sync`, as before 2022. */
-function waitsInCallback({ map, mm }: GntdevWorld): Replacements {
+function waitsInCallback({ map, mm, objects }: GntdevWorld): Replacements {
+  const wait: Wait = {
+    on: "the references to the granted page",
+    kind: "references",
+    sleeps: true,
+    hindrances: () =>
+      objects.flatMap(({ state }, position) =>
+        state.page === null ? [] : [{ fiber: `client${position}`, how: "has pinned" }],
+      ),
+  }
   return {
     __gnttab_unmap_refs_async: (_, { args }) =>
       guardedStep(
@@ -97,6 +114,7 @@ function waitsInCallback({ map, mm }: GntdevWorld): Replacements {
           gnttabUnmapRefs(map)
           return true
         },
+        wait,
       ),
   }
 }

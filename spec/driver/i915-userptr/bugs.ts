@@ -135,15 +135,6 @@ export const userptrBugs: ReadonlyArray<SeededBug<UserptrWorld>> = [
     breaks: "MIRROR-FLUSH-BEFORE-RETURN",
     at: (world) => ({
       _i915_vma_move_to_active: changeBody(({ args }) => objectNamed(world, args[0])?.state.notifierSeq ?? 0),
-      eb_request_add: (original, operation) =>
-        Effect.andThen(
-          step("_i915_vma_move_to_active (late)", operation.args, () => {
-            const object = world.objects.find(({ name }) => String(operation.args[0]).startsWith(`${name}-`))
-            if (object !== undefined) object.state.fences++
-          }),
-          original,
-        ),
-      i915_request_set_error_once: leaveOut(),
     }),
   },
   {
