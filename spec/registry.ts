@@ -1,19 +1,27 @@
 import type { Registry } from "../checker/index.ts"
+import { deviceFree } from "./deviceMemory/free/index.ts"
 import { gntdev } from "./driver/gntdev/index.ts"
 import { gru } from "./driver/gru/index.ts"
 import { i915Userptr } from "./driver/i915-userptr/index.ts"
+import { kvm } from "./driver/kvm/index.ts"
+import { hmm2019 } from "./hmm/2019/index.ts"
 import { memoryManagement } from "./mm/index.ts"
 import { notifier2008 } from "./notifier/2008/index.ts"
 import { intervalNotifier } from "./notifier/interval/index.ts"
+import { mmuNotifier } from "./notifier/mmuNotifier/index.ts"
 import { synchronisation } from "./sync/index.ts"
 
 /** The protocols that the command line knows. */
 export const registry: Registry = [
   synchronisation,
   intervalNotifier,
+  mmuNotifier,
   notifier2008,
+  kvm,
   gru,
   i915Userptr,
   gntdev,
   memoryManagement,
+  hmm2019,
+  deviceFree,
 ]
