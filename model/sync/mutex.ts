@@ -1,5 +1,5 @@
 import type * as Effect from "effect/Effect"
-import { guardedStep, type Struct, self, step, struct } from "../../checker/program/index.ts"
+import { guardedStep, type Plain, type Struct, self, step, struct } from "../../checker/program/index.ts"
 
 /** A mutex: `holder` is the fiber that holds it, empty when it is free. */
 export interface Mutex {
@@ -34,3 +34,7 @@ export const mutexTrylock = (lock: Mutex): Effect.Effect<boolean> =>
     lock.state.holder = self()
     return true
   })
+
+/** A critical section inside which nothing can be seen from outside: one step, taken when the mutex is free. */
+export const underMutex = <A>(lock: Mutex, name: string, args: ReadonlyArray<Plain>, body: () => A): Effect.Effect<A> =>
+  guardedStep(name, args, () => lock.state.holder === "", body)

@@ -1,0 +1,106 @@
+/** The invariants of on-demand paging: what the device maps, what is mapped for DMA, and which keys commands name. */
+import type { Property } from "../../../checker/index.ts"
+import type { ImplicitMr } from "../../../model/driver/mlx5Implicit.ts"
+import { type Folio, fateOf, isLive } from "../../../model/mm/folio.ts"
+import { type Mapping, mappingProperties } from "../mappings.ts"
+import type { OdpWorld } from "./world.ts"
+
+/** What the device can use: the translations of the keys that it knows. */
+const translations = ({ mrs }: OdpWorld): ReadonlyArray<Mapping> =>
+  mrs
+    .filter(({ mkey }) => mkey.exists)
+    .flatMap(({ name, mtt }) =>
+      mtt.flatMap(({ value }, hva) => (value === null ? [] : [{ ...value, where: `the table of ${name}`, hva }])),
+    )
+
+/** What is mapped for DMA, whether the device knows of it or not. */
+const dmaMappings = ({ mrs }: OdpWorld) =>
+  mrs.flatMap(({ name, umem }) =>
+    umem.pfnList.flatMap(({ value }, va) => (value === null || value.page === null ? [] : [{ name, va, ...value }])),
+  )
+
+const danglingDma = (world: OdpWorld) =>
+  dmaMappings(world).filter(({ page }) => page !== null && !isLive(world.mm.system.folios, page))
+
+/** The pages that the device has stored to, and that it does not map any more. */
+const givenUp = (world: OdpWorld): ReadonlyArray<Folio> => {
+  const mapped = dmaMappings(world)
+  return world.mm.system.folios.arena.slots.filter(
+    (folio) => folio.live && folio.content.startsWith("nic") && !mapped.some(({ page }) => page?.pfn === folio.index),
+  )
+}
+
+/** Whether a page's content would be written out before the page is given up, or has been. */
+const isSafe = ({ mm }: OdpWorld, folio: Folio): boolean => {
+  const ptes = [...mm.system.mms.values()].flatMap(({ pte }) => pte)
+  if (folio.dirty || folio.swap === null) return true
+  if (mm.system.swap.slots[folio.swap]?.content === folio.content) return true
+  return ptes.some(({ value }) => value?.kind === "present" && value.page.pfn === folio.index && value.dirty)
+}
+
+const isListed = ({ children }: ImplicitMr, name: string): boolean => children.some(({ value }) => value?.name === name)
+
+export const odpProperties: ReadonlyArray<Property<OdpWorld>> = [
+  ...mappingProperties<OdpWorld>(translations, "drivers/infiniband/hw/mlx5/odp.c: mlx5_ib_invalidate_range"),
+  {
+    kind: "invariant",
+    id: "DMA-UNMAP-BEFORE-FREE",
+    statement: "No page that was freed is mapped for DMA, not even where the device has no key for it.",
+    source: "drivers/infiniband/core/umem_odp.c: ib_umem_odp_unmap_dma_pages, which marks the page dirty",
+    premise: (world) => dmaMappings(world).length > 0,
+    holds: (world) => danglingDma(world).length === 0,
+    explain: (world) =>
+      danglingDma(world)
+        .map(({ name, va, page }) => {
+          const what = page === null ? "" : fateOf(world.mm.system.folios, page)
+          return `For address ${va}, ${name} has a DMA mapping of ${what}.`
+        })
+        .join(" "),
+  },
+  {
+    kind: "invariant",
+    id: "MIRROR-DIRTY",
+    statement: "A page that the device has stored to and maps no more is dirty, or what is in it has been written out.",
+    source: "Linux MMU notifiers, LKML 2008; drivers/infiniband/core/umem_odp.c: ib_umem_odp_unmap_dma_pages",
+    premise: (world) => givenUp(world).length > 0,
+    holds: (world) => givenUp(world).every((folio) => isSafe(world, folio)),
+    explain: (world) =>
+      givenUp(world)
+        .filter((folio) => !isSafe(world, folio))
+        .map(({ index, content }) => `Page ${index} is clean, and swap does not have what ${content} stored.`)
+        .join(" "),
+  },
+  {
+    kind: "invariant",
+    id: "ODP-LIVE-KEY",
+    statement: "No command to the device, and no entry of its tables that it follows, names a key that is no more.",
+    source: "commit abb604a1a9c8: RDMA/mlx5: Fix a race for an ODP MR which leads to CQE with error",
+    premise: ({ mrs }) => mrs.some(({ mkey, state }) => state.live && !mkey.exists),
+    holds: ({ dev }) => dev.umr.error === "",
+    explain: ({ dev }) => `The queue of commands has stopped: ${dev.umr.error}.`,
+  },
+]
+
+/** Of implicit regions besides. */
+export const implicitProperties: ReadonlyArray<Property<OdpWorld>> = [
+  {
+    kind: "invariant",
+    id: "ODP-FREE-ONCE",
+    statement: "Each child of an implicit region is destroyed once.",
+    source: "commit d3d930411ce3: RDMA/mlx5: Fix implicit ODP use after free",
+    premise: ({ mrs }) => mrs.some(({ state }) => state.life > 0 && !state.live),
+    holds: ({ record }) => record.slip.value === "",
+    explain: ({ record }) => `${record.slip.value}.`,
+  },
+  {
+    kind: "atEnd",
+    id: "ODP-KEY-REFERENCES",
+    statement:
+      "When everything has ended, the tables in which faults look for keys hold all the references to them: a region can be deregistered.",
+    source: "drivers/infiniband/hw/mlx5/odp.c: mlx5r_deref_wait_odp_mkey",
+    holds: ({ imr, mrs }) =>
+      imr === undefined ||
+      (imr.mkey.usecount === (imr.mkey.found ? 1 : 0) &&
+        mrs.every(({ name, mkey, state }) => !state.live || mkey.usecount === (isListed(imr, name) ? 1 : 0))),
+  },
+]
