@@ -69,8 +69,8 @@ export const odpWorld = (shape: Shape): Setup<OdpWorld> => {
   const invalidates = (position: number) =>
     Effect.forEach(Array.from({ length: shape.rounds ?? 1 }), () => invalidator(process, position, shape.calls))
   const fibers = {
-    ...Object.fromEntries(cpus.map((cpu, position) => [cpu, invalidates(position)] as const)),
     ...Object.fromEntries(nics.map((nic, position) => [nic, access(position)] as const)),
+    ...Object.fromEntries(cpus.map((cpu, position) => [cpu, invalidates(position)] as const)),
     ...shape.others?.({ dev, imr, mrs }),
   }
   const { windows, monitor } = recordWindows([...Object.keys(fibers), mmputWorker], intervalSteps)
