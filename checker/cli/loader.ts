@@ -31,6 +31,9 @@ export const initialize = (data: Data): void => {
 
 export const resolve = async (specifier: string, context: ResolveContext, next: Resolve): Promise<Resolved> => {
   if (specifier === "shootdown") return { url: entry, format: "module", shortCircuit: true }
+  if (specifier.startsWith("shootdown/")) {
+    return { ...(await next(specifier, { ...context, parentURL: entry })), format: "module" }
+  }
   if (specifier === "effect" || specifier.startsWith("effect/"))
     return next(specifier, { ...context, parentURL: entry })
   const resolved = await next(specifier, context)

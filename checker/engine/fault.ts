@@ -1,5 +1,5 @@
 import { inspect } from "node:util"
-import { AssertionFailed } from "../program/operation.ts"
+import { AssertionFailed, Forbidden } from "../program/operation.ts"
 import { NotPlain } from "../program/plain.ts"
 import { RuleBroken } from "../program/runtime.ts"
 import { builtIn, type Violation } from "../property/violation.ts"
@@ -36,6 +36,7 @@ export const violationOf = (error: unknown, where: string): Violation => {
     }
   }
   if (error instanceof AssertionFailed) return { property: builtIn.assertion, message: `${where}: ${error.message}` }
+  if (error instanceof Forbidden) return { property: builtIn.context, message: `${where}: ${error.message}` }
   return { property: builtIn.defect, message: `${where} threw ${describeError(error)}` }
 }
 

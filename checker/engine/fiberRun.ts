@@ -13,10 +13,12 @@ import type { Scheduler, SchedulerDispatcher } from "effect/Scheduler"
 import { labelOf, type Operation } from "../program/operation.ts"
 import { intern, NotPlain, type Plain } from "../program/plain.ts"
 import { type Actor, breakRule, runtime } from "../program/runtime.ts"
+import { Sections } from "../program/section.ts"
 import { builtIn, type Violation } from "../property/violation.ts"
 import type { NamedFiber, Rewrite } from "../scenario/program.ts"
 import { describeError } from "./fault.ts"
 import { type Answer, History, interruption } from "./history.ts"
+import { reachedIn } from "./sections.ts"
 
 /** How many Effect operations a fiber may compute between two steps before it is called a runaway. */
 const operationLimit = 1_000_000
@@ -185,7 +187,8 @@ export class FiberRun implements Actor {
         )
       }
       return Effect.callback<Plain>((resume) => {
-        const reached = this.replacing.size === 0 ? operation : { ...operation, changed: true }
+        const changed = this.replacing.size === 0 ? operation : { ...operation, changed: true }
+        const reached = reachedIn(self.getRef(Sections), changed)
         this.parked = { operation: reached, resume: (result) => resume(Exit.succeed(result)) }
         return Effect.sync(() => {
           this.parked = undefined

@@ -5,6 +5,7 @@
 import { labelOf, type Operation, optionsOf } from "../program/operation.ts"
 import { intern, type Plain } from "../program/plain.ts"
 import { breakRule, runtime } from "../program/runtime.ts"
+import type { Hindrance } from "../program/section.ts"
 import { Access, type StoredCell } from "../program/store.ts"
 import type { Fibers, Waiting } from "../property/property.ts"
 import type { PropertyTracker } from "../property/tracker.ts"
@@ -178,21 +179,43 @@ export const fibersOf = (system: System): Fibers => ({
   ended: (name) => system.hasEnded(system.fibers.findIndex((fiber) => fiber.name === name)),
 })
 
-/** The cells that a fiber's guard reads in the present state. */
-export const guardReads = (system: System, fiber: number): ReadonlyArray<StoredCell> => {
-  if (system.operation(fiber) === undefined) return []
+/** The step that a fiber is parked at: of the fiber that is there now, as another one's may close over what that one became. */
+const parkedAt = (system: System, fiber: number) => {
+  if (system.operation(fiber) === undefined) return undefined
   const run = system.actor(fiber)
-  // The guard is that of the fiber that is parked there now: another one's may close over what that one became.
   const operation = run?.standing.kind === "parked" ? run.standing.operation : undefined
-  if (operation?.kind !== "step" || operation.guard === undefined) return []
-  const { store } = system.instance
-  const reads = store.record()
-  runtime.actor = run
+  return operation?.kind === "step" ? operation : undefined
+}
+
+/** Reads cells as a fiber's guard does. */
+const readingAs = <A>(system: System, fiber: number, read: () => A): A => {
+  runtime.actor = system.actor(fiber)
   try {
-    store.reading(operation.guard)
+    return system.instance.store.reading(read)
   } finally {
-    store.stopRecording()
     runtime.actor = undefined
   }
+}
+
+/** The cells that a fiber's guard reads in the present state. */
+export const guardReads = (system: System, fiber: number): ReadonlyArray<StoredCell> => {
+  const guard = parkedAt(system, fiber)?.guard
+  if (guard === undefined) return []
+  const { store } = system.instance
+  const reads = store.record()
+  try {
+    readingAs(system, fiber, guard)
+  } finally {
+    store.stopRecording()
+  }
   return reads
+}
+
+/** What a fiber says that it waits for, and who keeps it waiting in the present state. */
+export const waitingFor = (
+  system: System,
+  fiber: number,
+): { readonly on: string; readonly hindrances: ReadonlyArray<Hindrance> } | undefined => {
+  const wait = parkedAt(system, fiber)?.wait
+  return wait === undefined ? undefined : { on: wait.on, hindrances: readingAs(system, fiber, wait.hindrances) }
 }

@@ -4,10 +4,13 @@
 import * as Effect from "effect/Effect"
 import { intern, type Plain, show } from "./plain.ts"
 import { breakRule, runtime } from "./runtime.ts"
+import type { Wait } from "./section.ts"
 
 interface Reached {
   /** Set by the engine on what a seeded bug does in the place of a step: the protocol itself never does it. */
   readonly changed?: boolean
+  /** Set by the engine: the names of the sections in which it was reached, the outermost first. */
+  readonly within?: ReadonlyArray<string>
 }
 
 /** An atomic step: its body runs with no other fiber between, once its guard (if any) holds. */
@@ -19,6 +22,8 @@ export interface Step extends Reached {
   readonly args: ReadonlyArray<Plain>
   readonly guard: (() => boolean) | undefined
   readonly body: () => unknown
+  /** What its guard waits for, if it says so. */
+  readonly wait?: Wait | undefined
 }
 
 /** A choice between values, every one of which is explored. */
@@ -89,17 +94,19 @@ export const step: {
 /**
  * A step that waits until `guard`, a pure read of cells, holds; then body runs in the same instant.
  *
+ * @param wait what it waits for, and who keeps it waiting. Without it a deadlock's report goes by who wrote last what the
+ *   guard reads, and no section can forbid the wait
  * @example yield* guardedStep("spin_lock", () => !lock.value, () => { lock.value = true })
  */
 export const guardedStep: {
   <A>(name: string, guard: () => boolean, body: () => A): Effect.Effect<A>
-  <A>(name: string, args: ReadonlyArray<Plain>, guard: () => boolean, body: () => A): Effect.Effect<A>
+  <A>(name: string, args: ReadonlyArray<Plain>, guard: () => boolean, body: () => A, wait?: Wait): Effect.Effect<A>
 } = <A>(
   name: string,
-  ...rest: [() => boolean, () => A] | [ReadonlyArray<Plain>, () => boolean, () => A]
+  ...rest: [() => boolean, () => A] | [ReadonlyArray<Plain>, () => boolean, () => A, (Wait | undefined)?]
 ): Effect.Effect<A> => {
-  const [args, guard, body] = rest.length === 2 ? [[], ...rest] : rest
-  return perform<A>({ kind: "step", name, args: args.map(intern), guard, body })
+  const [args, guard, body, wait] = rest.length === 2 ? [[], ...rest] : rest
+  return perform<A>({ kind: "step", name, args: args.map(intern), guard, body, wait })
 }
 
 /** One of the options, which must be plain data; the explorer tries them all. */
@@ -141,6 +148,11 @@ export const self = (): string => actor("self()").name
 /** A step found something that must never be. */
 export class AssertionFailed extends Error {
   override readonly name = "AssertionFailed"
+}
+
+/** A step waits for what the code that it is taken in may not wait for. */
+export class Forbidden extends Error {
+  override readonly name = "Forbidden"
 }
 
 /** Ends the run as a violation of `assertion` unless the condition holds. For use inside steps. */

@@ -1,4 +1,5 @@
-import { guardReads, type System, unended } from "../engine/system.ts"
+import { describeWait } from "../engine/sections.ts"
+import { guardReads, type System, unended, waitingFor } from "../engine/system.ts"
 import { labelOf, type Operation } from "../program/operation.ts"
 import { show } from "../program/plain.ts"
 import type { StoredCell } from "../program/store.ts"
@@ -12,33 +13,45 @@ export interface LastWrite {
 type LastWrites = ReadonlyMap<StoredCell, LastWrite>
 
 /**
- * Who waits for what, in a state without moves: for each fiber the step it waits in, the cells its guard reads with
- * their contents, and, where known, who wrote them last; and who waits for whom in a circle, or for a fiber that has
- * ended.
+ * Who waits for what, in a state without moves: for each fiber the step it waits in, the code it is in, and what keeps it
+ * waiting: what the step says itself, or the cells that its guard reads, with their contents and, where known, who wrote
+ * them last. Then who waits for whom in a circle, or for a fiber that has ended.
  */
 export const describeDeadlock = (system: System, lastWrites: LastWrites = new Map()): string => {
   const waitsFor = new Map<string, ReadonlyArray<string>>()
   const texts = unended(system).map(({ name, fiber, operation }) => {
-    const cells = guardReads(system, fiber)
-    waitsFor.set(name, operation.kind === "join" ? operation.args : writersOf(name, operation, cells, lastWrites))
-    return describeWait(name, operation, cells, lastWrites)
+    const { text, others } = waitOf(system, name, fiber, operation, lastWrites)
+    waitsFor.set(name, others)
+    const inside = operation.within === undefined ? "" : `, called in ${operation.within.join(" in ")},`
+    return `${name} waits in ${labelOf(operation)}${inside} for ${text}`
   })
   return [...texts, ...describeWaits(waitsFor)].join("; ")
 }
 
-const describeWait = (
+/** What a fiber waits for, in words, and the fibers that have to do something before it. */
+const waitOf = (
+  system: System,
   name: string,
+  fiber: number,
   operation: Operation,
-  cells: ReadonlyArray<StoredCell>,
   lastWrites: LastWrites,
-): string => {
+): { readonly text: string; readonly others: ReadonlyArray<string> } => {
+  if (operation.kind === "join") return { text: "its end", others: operation.args }
+  const wait = waitingFor(system, fiber)
+  if (wait !== undefined && wait.hindrances.length > 0) {
+    return { text: describeWait(wait.on, wait.hindrances), others: wait.hindrances.map(({ fiber }) => fiber) }
+  }
+  const cells = guardReads(system, fiber)
+  return { text: describeReads(cells, lastWrites), others: writersOf(name, operation, cells, lastWrites) }
+}
+
+const describeReads = (cells: ReadonlyArray<StoredCell>, lastWrites: LastWrites): string => {
   const reads = cells.map((cell) => {
     const last = lastWrites.get(cell)
     const by = last === undefined ? "" : `, last written by ${last.fiber} in ${labelOf(last.operation)}`
     return `${cell.name} (is ${show(cell.entry.content)}${by})`
   })
-  const on = reads.length === 0 ? "nothing that could change" : reads.join(" and ")
-  return `${name} waits in ${labelOf(operation)} for ${operation.kind === "join" ? "its end" : on}`
+  return reads.length === 0 ? "nothing that could change" : reads.join(" and ")
 }
 
 /**

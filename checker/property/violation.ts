@@ -27,6 +27,8 @@ export const builtIn = {
   failure: "failure",
   /** A fiber died, or code in a step, guard or property threw. */
   defect: "defect",
+  /** A step waits for what the code that it is taken in, a callback say, may not wait for. */
+  context: "context",
   /** The program broke a rule of the language of programs, so that its exploration would mean nothing. */
   rules: "rules",
 } as const

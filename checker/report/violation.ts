@@ -24,6 +24,7 @@ const builtInStatements: Readonly<Record<string, string>> = {
   [builtIn.assertion]: "What a step asserts is true.",
   [builtIn.failure]: "No fiber ends with an error.",
   [builtIn.defect]: "No fiber dies, and no step, guard or property throws.",
+  [builtIn.context]: "No step waits for what the code that it is taken in may not wait for.",
   [builtIn.rules]: "A program speaks to its surroundings through steps only, and does the same after the same results.",
 }
 

@@ -47,24 +47,17 @@ export const changeResult =
 export const changeGuard =
   (guard?: () => boolean): Replacement =>
   (original, operation) =>
-    operation.kind !== "step" ? original : guarded(operation.name, operation.args, guard, operation.body)
+    operation.kind !== "step" ? original : guarded({ ...operation, guard })
 
 /** The step waits as before and does something else. */
 export const changeBody =
   (body: (step: Step) => unknown): Replacement =>
   (original, operation) =>
-    operation.kind !== "step"
-      ? original
-      : guarded(operation.name, operation.args, operation.guard, () => body(operation))
+    operation.kind !== "step" ? original : guarded({ ...operation, body: () => body(operation) })
 
-const guarded = (
-  name: string,
-  args: ReadonlyArray<Plain>,
-  guard: (() => boolean) | undefined,
-  body: () => unknown,
-): Effect.Effect<Plain> => {
+const guarded = ({ name, args, guard, body, wait }: Step): Effect.Effect<Plain> => {
   const plainBody = () => body() as Plain // what a body returns is made plain, or reported, by the engine
-  return guard === undefined ? step(name, args, plainBody) : guardedStep(name, args, guard, plainBody)
+  return guard === undefined ? step(name, args, plainBody) : guardedStep(name, args, guard, plainBody, wait)
 }
 
 const nothing: Effect.Effect<Plain> = Effect.succeed(undefined)

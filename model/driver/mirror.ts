@@ -5,7 +5,7 @@
 import * as Effect from "effect/Effect"
 import { type Cell, cell, enterLoop, step } from "../../checker/program/index.ts"
 import { type HmmPfn, hmmRangeFault } from "../hmm/rangeFault.ts"
-import { mmput } from "../mm/exit.ts"
+import { mmgetNotZero, mmput } from "../mm/exit.ts"
 import { type Content, type Folios, folioOf, isLive } from "../mm/folio.ts"
 import { type Mm, mmapReadLock, mmapReadUnlock } from "../mm/mm.ts"
 import { at, pagesOf, type Range } from "../mm/range.ts"
@@ -125,11 +125,7 @@ export const mirrorAccess = Effect.fnUntraced(function* (device: MirrorDevice, v
       return true
     })
     if (done) return true
-    const alive = yield* step("mmget_not_zero", [mm.name], () => {
-      if (mm.state.users > 0) mm.state.users++
-      return mm.state.users > 0
-    })
-    if (!alive) return false
+    if (!(yield* mmgetNotZero(mm))) return false
     const mapped = yield* mirrorFault(device, write)
     yield* mmput(mm)
     if (!mapped) return false

@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect"
 import { enterLoop, step, struct } from "../../checker/program/index.ts"
 import { walk } from "../mm/access.ts"
-import { mmput } from "../mm/exit.ts"
+import { mmgetNotZero, mmput } from "../mm/exit.ts"
 import { handleMmFault } from "../mm/fault.ts"
 import { type Content, folioOf } from "../mm/folio.ts"
 import { findVma, type Mm, mmapReadLock, mmapReadUnlock } from "../mm/mm.ts"
@@ -69,11 +69,7 @@ const translate = ({ mm, tlb: { entries } }: SvaDevice, va: number, write: boole
 
 /** `iommu_sva_handle_mm`: a page request of the device; false for IOMMU_PAGE_RESP_INVALID. */
 const iommuSvaHandleMm = Effect.fnUntraced(function* (mm: Mm, va: number, write: boolean) {
-  const alive = yield* step("mmget_not_zero", [mm.name], () => {
-    if (mm.state.users > 0) mm.state.users++
-    return mm.state.users > 0
-  })
-  if (!alive) return false
+  if (!(yield* mmgetNotZero(mm))) return false
   yield* mmapReadLock(mm)
   const allowed = yield* step("iommu_sva_handle_mm", [mm.name, va], () => {
     const vma = findVma(mm, va)

@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect"
 import { type Cell, cell, enterLoop, step } from "../../checker/program/index.ts"
 import { type HmmPfn, hmmRangeFault } from "../hmm/rangeFault.ts"
-import { mmputAsync } from "../mm/exit.ts"
+import { mmgetNotZero, mmputAsync } from "../mm/exit.ts"
 import { folioOf } from "../mm/folio.ts"
 import { type Mm, mmapReadLock, mmapReadUnlock } from "../mm/mm.ts"
 import { at, pagesOf, type Range } from "../mm/range.ts"
@@ -53,11 +53,7 @@ export const npages = ({ pfnList }: UmemOdp): number => pfnList.filter(({ value 
  */
 export const ibUmemOdpMapDmaAndLock = Effect.fnUntraced(function* (umem: UmemOdp, va: number) {
   const { mm, iv, mutex } = umem
-  const alive = yield* step("mmget_not_zero", [mm.name], () => {
-    if (mm.state.users > 0) mm.state.users++
-    return mm.state.users > 0
-  })
-  if (!alive) return "-EINVAL" as const
+  if (!(yield* mmgetNotZero(mm))) return "-EINVAL" as const
   const head = yield* enterLoop("ib_umem_odp_map_dma_and_lock")
   for (;;) {
     yield* head()

@@ -17,13 +17,13 @@ import {
   step,
   struct,
 } from "../../checker/program/index.ts"
-import { mmput } from "../mm/exit.ts"
+import { mmgetNotZero, mmput } from "../mm/exit.ts"
 import { type Content, type Frame, folioOf } from "../mm/folio.ts"
 import { getUserPages, ungrab } from "../mm/gup.ts"
 import type { Mm } from "../mm/mm.ts"
 import { at, overlaps, pagesOf, type Range } from "../mm/range.ts"
 import { type Mutex, mutex, underMutex } from "../sync/mutex.ts"
-import { addReader, downWrite, type RwSem, rwSem, upRead, upWrite } from "../sync/rwsem.ts"
+import { addReader, downWrite, type RwSem, readWait, rwSem, upRead, upWrite } from "../sync/rwsem.ts"
 
 /** `struct ib_ucontext`: a process that uses a device. */
 export interface IbUcontext {
@@ -117,6 +117,7 @@ const downReadUmems = (context: IbUcontext, range: Range): Effect.Effect<Readonl
       addReader(context.umemRwsem)
       return context.state.tree.filter((name) => overlaps(umemOf(context, name).range, range))
     },
+    readWait(context.umemRwsem),
   )
 
 const upReadUmems = ({ umemRwsem }: IbUcontext) => upRead(umemRwsem, "up_read: umem_rwsem")
@@ -251,11 +252,8 @@ export const mmuNotifierRetry = ({ state }: Umem2014, seq: number): boolean =>
 const ibUmemOdpMapDmaPages = Effect.fnUntraced(function* (umem: Umem2014, va: number, seq: number) {
   const { name, context, mutex, pageList } = umem
   const { mm } = context
-  const alive = yield* step("get_task_mm", [mm.name], () => {
-    if (mm.state.users > 0) mm.state.users++
-    return mm.state.users > 0
-  })
-  if (!alive) return "-ENOENT" as const
+  // get_task_mm
+  if (!(yield* mmgetNotZero(mm))) return "-ENOENT" as const
   const frame = yield* Effect.match(getUserPages(mm, va, { write: true, pin: false }), {
     onFailure: () => null,
     onSuccess: (page) => page.frame,

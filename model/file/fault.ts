@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import { guardedStep, self, step } from "../../checker/program/index.ts"
 import { allocAnonFolio, type FaultFlags, type FaultResult, lockedVma } from "../mm/fault.ts"
-import { type Frame, folioOf, folioPut, isFrozen } from "../mm/folio.ts"
+import { type Frame, folioLockWait, folioOf, folioPut, isFrozen } from "../mm/folio.ts"
 import { hasTable, type Mm, pageTableLock, tableOf } from "../mm/mm.ts"
 import { type Access, present } from "../mm/pte.ts"
 import { at, pagesOf } from "../mm/range.ts"
@@ -176,6 +176,7 @@ const lockFolio = (system: System, file: Inode, cached: Frame, index: number): E
       folio.lock = self()
       return "locked"
     },
+    folioLockWait(system.folios, cached),
   )
 
 /**
@@ -221,6 +222,7 @@ export const doPageMkwrite = (system: System, frame: Frame): Effect.Effect<boole
       folio.dirty = true
       return true
     },
+    folioLockWait(system.folios, frame),
   )
 
 /** `fault_dirty_shared_page`: the entry lets stores through, and the folio, still locked, is dirty; it is unlocked. */

@@ -57,8 +57,8 @@ export const inode = (of: System, name: string, shape: FileShape): Inode => {
     disk: pages.map((index) => cell<Content>(`${name}.disk${index}`, shape.contents?.[index] ?? zeroes)),
     tracksDirty: shape.tracksDirty ?? true,
     lock: mutex(`${name}.i_rwsem`),
-    invalidateLock: rwSem(`${name}.invalidate_lock`),
-    mmapRwsem: rwSem(`${name}.i_mmap_rwsem`),
+    invalidateLock: rwSem(`${name}.invalidate_lock`, "invalidate_lock"),
+    mmapRwsem: rwSem(`${name}.i_mmap_rwsem`, "i_mmap_rwsem"),
   }
   of.inodes.set(name, made)
   return made

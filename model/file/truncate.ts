@@ -2,14 +2,14 @@
 import * as Effect from "effect/Effect"
 import { guardedStep, self, step } from "../../checker/program/index.ts"
 import { Errno } from "../errno.ts"
-import { type Frame, folioOf, folioPut, zeroes } from "../mm/folio.ts"
+import { type Frame, folioLockWait, folioOf, folioPut, zeroes } from "../mm/folio.ts"
 import { at, isWithin, pagesOf, type Range } from "../mm/range.ts"
 import { mmOf, type Place } from "../mm/rmap.ts"
 import type { System } from "../mm/system.ts"
 import { type ZapDetails, zapPageRange } from "../mm/unmap.ts"
 import { notifierRange } from "../notifier/events.ts"
 import { mutexLock, mutexUnlock } from "../sync/mutex.ts"
-import { addReader, downWrite, upRead, upWrite } from "../sync/rwsem.ts"
+import { addReader, downWrite, readWait, upRead, upWrite } from "../sync/rwsem.ts"
 import { filemapGetFolio, filemapRemoveFolio, type Inode } from "./inode.ts"
 
 /**
@@ -80,6 +80,7 @@ const unmapMappingRange = Effect.fnUntraced(function* (
       addReader(file.mmapRwsem)
       return placesIn(system, file, range)
     },
+    readWait(file.mmapRwsem),
   )
   for (const { mm, va } of places) {
     const window = notifierRange("CLEAR", "unmap_mapping_range", { start: va, end: va + 1 })
@@ -138,4 +139,5 @@ const lockForTruncation = (system: System, file: Inode, frame: Frame): Effect.Ef
       folio.lock = self()
       return folio.mapcount > 0 ? "mapped" : "unmapped"
     },
+    folioLockWait(system.folios, frame),
   )

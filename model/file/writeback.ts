@@ -1,7 +1,7 @@
 /** Writing dirty pages of a file to the disk (mm/page-writeback.c; mm/rmap.c: page_mkclean_one). */
 import * as Effect from "effect/Effect"
 import { guardedStep, self, step } from "../../checker/program/index.ts"
-import { type Frame, folioOf, folioPut } from "../mm/folio.ts"
+import { type Frame, folioLockWait, folioOf, folioPut } from "../mm/folio.ts"
 import { type Mm, pageTableLock } from "../mm/mm.ts"
 import { wrprotect } from "../mm/pte.ts"
 import { at } from "../mm/range.ts"
@@ -31,6 +31,7 @@ export const writeback = Effect.fnUntraced(function* (system: System, file: Inod
       folio.lock = self()
       return true
     },
+    folioLockWait(folios, frame),
   )
   if (!locked) return
   yield* rmapWalk(system, frame, (mm, va) => pageMkcleanOne(mm, va, frame))

@@ -10,6 +10,13 @@ import { dropSecondaryTranslations } from "./tlb.ts"
 import { unmapVmas } from "./unmap.ts"
 import { areasIn } from "./vma.ts"
 
+/** `mmget_not_zero`: becomes a user of the memory, unless its end has begun. */
+export const mmgetNotZero = (mm: Mm): Effect.Effect<boolean> =>
+  step("mmget_not_zero", [mm.name], () => {
+    if (mm.state.users > 0) mm.state.users++
+    return mm.state.users > 0
+  })
+
 /** `mmput`: one user less; with the last one goes all that is mapped. */
 export const mmput = Effect.fnUntraced(function* (mm: Mm) {
   const last = yield* step("mmput", [mm.name], () => {

@@ -4,7 +4,7 @@ import { assert, guardedStep, step } from "../../checker/program/index.ts"
 import { cowFault, fileFault } from "../file/fault.ts"
 import { underLock } from "../sync/spinlock.ts"
 import { doWpPage } from "./cow.ts"
-import { type Frame, folioAlloc, folioOf, folioPut } from "./folio.ts"
+import { type Frame, folioAlloc, folioLockWait, folioOf, folioPut } from "./folio.ts"
 import { findVma, hasTable, type Mm, pageTableLock, tableOf } from "./mm.ts"
 import { canChangeWritable } from "./protect.ts"
 import { isWritable, type Migration, type Present, type Pte, present, pteSame, type Swap } from "./pte.ts"
@@ -169,4 +169,5 @@ export const migrationEntryWait = ({ system }: Mm, page: Frame): Effect.Effect<F
       return slot === undefined || !slot.live || slot.generation !== page.generation || slot.lock === ""
     },
     () => "done" as const,
+    folioLockWait(system.folios, page),
   )

@@ -10,7 +10,9 @@ import {
   type Struct,
   self,
   struct,
+  type Wait,
 } from "../../checker/program/index.ts"
+import { holding } from "../sync/holding.ts"
 
 /** What a page holds, said by who stored it there last; `zeroes` is a page nobody has stored to. */
 export type Content = string
@@ -179,6 +181,14 @@ export const folioTrylock = (folio: Folio): boolean => {
   return true
 }
 
+/** A wait for the lock of folios. */
+export const folioLockWait = (all: Folios, ...frames: ReadonlyArray<Frame>): Wait => ({
+  on: `the lock of page ${frames.map(({ pfn }) => pfn).join(" and ")}`,
+  kind: "folio_lock",
+  sleeps: true,
+  hindrances: () => frames.flatMap(({ pfn }) => holding(all.arena.slots[pfn]?.lock ?? "")),
+})
+
 /** `folio_lock`, a reference held: waits until it is free. */
 export const folioLock = (all: Folios, frame: Frame): Effect.Effect<void> =>
   guardedStep(
@@ -188,6 +198,7 @@ export const folioLock = (all: Folios, frame: Frame): Effect.Effect<void> =>
     () => {
       folioOf(all, frame).lock = self()
     },
+    folioLockWait(all, frame),
   )
 
 /** What became of the folio that a frame means, in words. */

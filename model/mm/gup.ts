@@ -5,7 +5,7 @@ import { Errno } from "../errno.ts"
 import { inodeOf } from "../file/inode.ts"
 import { underLock } from "../sync/spinlock.ts"
 import { handleMmFault } from "./fault.ts"
-import { type Content, type Folio, type Frame, folioOf, folioPut } from "./folio.ts"
+import { type Content, type Folio, type Frame, folioLockWait, folioOf, folioPut } from "./folio.ts"
 import { migrateFolios } from "./migrate.ts"
 import { findVma, hasTable, type Mm, mmapReadLock, mmapReadUnlock, pageTableLock } from "./mm.ts"
 import { isWritable } from "./pte.ts"
@@ -154,6 +154,7 @@ export const setPageDirty = (system: System, { frame }: UserPage): Effect.Effect
         () => {
           folioOf(system.folios, frame).dirty = true
         },
+        folioLockWait(system.folios, frame),
       )
 
 /**

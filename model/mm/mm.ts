@@ -88,7 +88,7 @@ export const addressSpace = (
     name,
     pages,
     system: of,
-    mmapLock: rwSem(`${name}.mmap_lock`),
+    mmapLock: rwSem(`${name}.mmap_lock`, "mmap_lock"),
     vma: all.map((va) => cell<Vma | null>(`${name}.vma${va}`, null)),
     vmaLock: all.map((va) => struct(`${name}.vma_lock${va}`, { readers: none, writer: false })),
     tables,
@@ -164,6 +164,13 @@ export const vmaStartWrite = (mm: Mm, range: Range): Effect.Effect<void> =>
     [mm.name, range.start, range.end],
     () => canStartWrite(mm, range),
     () => writeLockVmas(mm, range),
+    {
+      on: "the locks of areas",
+      kind: "vma_lock",
+      sleeps: true,
+      hindrances: () =>
+        pagesOf(range).flatMap((va) => vmaLockOf(mm, va).readers.map((fiber) => ({ fiber, how: "holds for reading" }))),
+    },
   )
 
 /**

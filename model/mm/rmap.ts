@@ -1,7 +1,7 @@
 /** Reverse mapping (mm/rmap.c, include/linux/rmap.h): counts of mappings, and who maps a folio. */
 import * as Effect from "effect/Effect"
 import { assert, guardedStep, self, step } from "../../checker/program/index.ts"
-import { addReader, type RwSem, upRead } from "../sync/rwsem.ts"
+import { addReader, type RwSem, upRead, writeWait } from "../sync/rwsem.ts"
 import { type Folio, type Frame, folioOf, maybePinned } from "./folio.ts"
 import { hasTable, type Mm } from "./mm.ts"
 import { mappedPage } from "./pte.ts"
@@ -123,6 +123,12 @@ export const takeRmapLocks = (mm: Mm, va: number): Effect.Effect<void> =>
     () => canChangeTrees(mm, { start: va, end: va + 1 }),
     () => {
       for (const { state } of treeLocks(mm, va)) state.writer = self()
+    },
+    {
+      on: "i_mmap_rwsem and the lock of the anon_vma",
+      kind: "i_mmap_rwsem",
+      sleeps: true,
+      hindrances: () => treeLocks(mm, va).flatMap((lock) => writeWait(lock).hindrances()),
     },
   )
 

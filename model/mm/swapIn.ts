@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { guardedStep, self, step } from "../../checker/program/index.ts"
 import { underLock } from "../sync/spinlock.ts"
 import { lockedVma } from "./fault.ts"
-import { type Frame, folioAlloc, folioOf, folioPut, isFrozen } from "./folio.ts"
+import { type Frame, folioAlloc, folioLockWait, folioOf, folioPut, isFrozen } from "./folio.ts"
 import { type Mm, pageTableLock } from "./mm.ts"
 import { present, pteSame, type Swap } from "./pte.ts"
 import { at } from "./range.ts"
@@ -86,5 +86,6 @@ const lockSwapped = (mm: Mm, frame: Frame, { slot }: Swap): Effect.Effect<boolea
       folio.lock = self()
       return true
     },
+    folioLockWait(folios, frame),
   )
 }

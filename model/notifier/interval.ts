@@ -11,6 +11,7 @@ import { assert, type Plain, type Struct, step, struct } from "../../checker/pro
 import { overlaps, type Range } from "../mm/range.ts"
 import { isFree, keep, release, type SpinLock, spinLock, underLock } from "../sync/spinlock.ts"
 import { type WaitQueue, waitEvent, waitQueue, wakeUpAll } from "../sync/waitQueue.ts"
+import { rangeCallback } from "./callback.ts"
 import { type NotifierRange, notifierRange } from "./events.ts"
 import type { MmuNotifierOps } from "./mmuNotifierOps.ts"
 
@@ -186,7 +187,11 @@ export const mnItreeInvalidateStart = Effect.fnUntraced(function* (subs: Notifie
   for (let name = first; name !== null; ) {
     const called = name
     const iv = subs.byName.get(called)
-    if (iv !== undefined && !(yield* iv.invalidate(range, seq)) && !range.blockable) {
+    if (
+      iv !== undefined &&
+      !(yield* rangeCallback(`the invalidate of ${called}`, range, iv.invalidate(range, seq))) &&
+      !range.blockable
+    ) {
       yield* mnItreeInvalidateEnd(subs, range)
       return false
     }

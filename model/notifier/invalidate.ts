@@ -7,6 +7,7 @@
  */
 import * as Effect from "effect/Effect"
 import type { Range } from "../mm/range.ts"
+import { atomicCallback, rangeCallback } from "./callback.ts"
 import type { NotifierRange } from "./events.ts"
 import { mnItreeInvalidateEnd, mnItreeInvalidateStart, mnItreeRelease, type NotifierSubscriptions } from "./interval.ts"
 
@@ -32,7 +33,11 @@ export const mmuNotifierInvalidateRangeStart = Effect.fnUntraced(function* (
 const callStarts = Effect.fnUntraced(function* (subs: NotifierSubscriptions, range: NotifierRange) {
   let refused = false
   for (const { invalidateRangeStart } of subs.forLife) {
-    if (invalidateRangeStart !== undefined && !(yield* invalidateRangeStart(range))) refused = true
+    if (
+      invalidateRangeStart !== undefined &&
+      !(yield* rangeCallback("invalidate_range_start", range, invalidateRangeStart(range)))
+    )
+      refused = true
   }
   // In a blockable range a refusal is a driver's bug, of which the kernel warns.
   if (range.blockable || !refused) return true
@@ -42,8 +47,9 @@ const callStarts = Effect.fnUntraced(function* (subs: NotifierSubscriptions, ran
 
 /** `mn_hlist_invalidate_end` */
 const callEnds = Effect.fnUntraced(function* (subs: NotifierSubscriptions, range: NotifierRange) {
-  for (const { invalidateRangeEnd } of subs.forLife)
-    if (invalidateRangeEnd !== undefined) yield* invalidateRangeEnd(range)
+  for (const { invalidateRangeEnd } of subs.forLife) {
+    if (invalidateRangeEnd !== undefined) yield* rangeCallback("invalidate_range_end", range, invalidateRangeEnd(range))
+  }
 })
 
 /** `mmu_notifier_invalidate_range_end`: the interval tree's side first, then the classic notifiers. */
@@ -72,7 +78,7 @@ export const asksForYoung = (subs: NotifierSubscriptions): boolean =>
 export const mmuNotifierClearFlushYoung = Effect.fnUntraced(function* (subs: NotifierSubscriptions, va: number) {
   let young = false
   for (const { clearFlushYoung } of subs.forLife) {
-    if (clearFlushYoung !== undefined && (yield* clearFlushYoung(va))) young = true
+    if (clearFlushYoung !== undefined && (yield* atomicCallback("clear_flush_young", clearFlushYoung(va)))) young = true
   }
   return young
 })

@@ -19,6 +19,7 @@ import {
   self,
   step,
   struct,
+  type Wait,
 } from "../../checker/program/index.ts"
 
 /** Open read-side sections: the fiber that is inside, and the numbers of its sections. */
@@ -43,10 +44,7 @@ export interface Flavour {
 export interface Domain {
   readonly name: string
   readonly flavour: Flavour
-  /**
-   * Per fiber that may read, the numbers of its open sections: a bit, unless sections nest. A cell for each, so that a
-   * deadlock's report can say who is waited for.
-   */
+  /** Per fiber that may read, the numbers of its open sections: a bit, unless sections nest. */
   readonly readers: ReadonlyMap<string, Cell<ReadonlyArray<number>>>
   readonly state: Struct<{
     /** By the fiber that waits for a grace period: the sections that it still waits for. */
@@ -127,12 +125,16 @@ const withoutSection = (awaited: Sections, reader: string, section: number): Sec
   return rest.length === 0 ? others : { ...others, [reader]: rest }
 }
 
-/**
- * Whether sections have been left. Those that are awaited are open, as they are taken out when they are left; the cell
- * of their reader is read all the same, so that a deadlock's report finds in it who is waited for.
- */
-const haveLeft = (gp: Domain, awaited: Sections): boolean =>
-  Object.keys(awaited).every((reader) => !isInside(gp, reader))
+/** Whether sections have been left: those that are awaited are taken out when they are. */
+const haveLeft = (awaited: Sections): boolean => Object.keys(awaited).length === 0
+
+/** A wait for the sections that are awaited. */
+const gracePeriod = (gp: Domain, awaited: () => Sections): Wait => ({
+  on: `a grace period of ${gp.name}`,
+  kind: "grace period",
+  sleeps: true,
+  hindrances: () => Object.keys(awaited()).map((fiber) => ({ fiber, how: "holds up inside a section" })),
+})
 
 /** Waits until all sections that are open now have been left. */
 export const synchronize = Effect.fnUntraced(function* (gp: Domain) {
@@ -142,11 +144,12 @@ export const synchronize = Effect.fnUntraced(function* (gp: Domain) {
   yield* guardedStep(
     `${gp.flavour.synchronize}: wait_for_completion`,
     [gp.name],
-    () => haveLeft(gp, gp.state.awaited[self()] ?? {}),
+    () => haveLeft(gp.state.awaited[self()] ?? {}),
     () => {
       const { [self()]: _, ...others } = gp.state.awaited
       gp.state.awaited = others
     },
+    gracePeriod(gp, () => gp.state.awaited[self()] ?? {}),
   )
 })
 
@@ -170,6 +173,7 @@ const invoke = Effect.fnUntraced(function* (gp: Domain, head: string, callback: 
     [gp.name, head],
     () => isReady(gp, head),
     () => undefined,
+    gracePeriod(gp, () => awaitedBy(gp, head)),
   )
   yield* callback
   yield* step(`${gp.flavour.invoke}: done`, [gp.name, head], () => {
@@ -182,7 +186,14 @@ const invoke = Effect.fnUntraced(function* (gp: Domain, head: string, callback: 
 
 const isReady = (gp: Domain, head: string): boolean => {
   const [first] = gp.state.callbacks
-  return first?.kind === "callback" && first.head === head && haveLeft(gp, first.awaited)
+  return first?.kind === "callback" && first.head === head && haveLeft(first.awaited)
+}
+
+/** The sections that a callback waits for, itself and by those that come before it in the list. */
+const awaitedBy = (gp: Domain, head: string): Sections => {
+  const position = gp.state.callbacks.findIndex((queued) => queued.kind === "callback" && queued.head === head)
+  const before = gp.state.callbacks.slice(0, position + 1)
+  return Object.assign({}, ...before.map((queued) => (queued.kind === "callback" ? queued.awaited : {})))
 }
 
 /** Waits until all callbacks queued so far have returned; not for a grace period if there are none. */
@@ -196,5 +207,19 @@ export const barrier = Effect.fnUntraced(function* (gp: Domain) {
     [gp.name],
     () => gp.state.callbacks.every((queued) => queued.kind !== "barrier" || queued.waiter !== self()),
     () => undefined,
+    {
+      on: `the callbacks of ${gp.name}`,
+      kind: "grace period",
+      sleeps: true,
+      hindrances: () =>
+        gp.state.callbacks
+          .slice(
+            0,
+            gp.state.callbacks.findIndex((queued) => queued.kind === "barrier" && queued.waiter === self()),
+          )
+          .flatMap((queued) =>
+            queued.kind === "callback" ? [{ fiber: `${gp.name}/${queued.head}`, how: "has not returned from" }] : [],
+          ),
+    },
   )
 })

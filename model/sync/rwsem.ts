@@ -1,17 +1,39 @@
 import type * as Effect from "effect/Effect"
-import { guardedStep, type Plain, type Struct, self, step, struct } from "../../checker/program/index.ts"
+import { guardedStep, type Plain, type Struct, self, step, struct, type Wait } from "../../checker/program/index.ts"
+import { holding } from "./holding.ts"
 
 /** A reader-writer semaphore without queueing: any waiter may be next. `readers` is sorted by name. */
 export interface RwSem {
   readonly name: string
+  /** What sort of lock it is, whose ever it is: `mmap_lock`. */
+  readonly kind: string
   readonly state: Struct<{ writer: string; readers: ReadonlyArray<string> }>
 }
 
 /** Makes a semaphore that nobody holds. */
-export const rwSem = (name: string): RwSem => {
+export const rwSem = (name: string, kind = name): RwSem => {
   const readers: ReadonlyArray<string> = []
-  return { name, state: struct(name, { writer: "", readers }) }
+  return { name, kind, state: struct(name, { writer: "", readers }) }
 }
+
+/** A wait to read. */
+export const readWait = (sem: RwSem): Wait => ({
+  on: sem.name,
+  kind: sem.kind,
+  sleeps: true,
+  hindrances: () => holding(sem.state.writer, "holds for writing"),
+})
+
+/** A wait to write. */
+export const writeWait = ({ name, kind, state }: RwSem): Wait => ({
+  on: name,
+  kind,
+  sleeps: true,
+  hindrances: () => [
+    ...holding(state.writer, "holds for writing"),
+    ...state.readers.map((fiber) => ({ fiber, how: "holds for reading" })),
+  ],
+})
 
 /** The running fiber reads from here on. Within a step that is taken when nobody writes. */
 export const addReader = (sem: RwSem): void => {
@@ -27,6 +49,7 @@ export const downRead = (sem: RwSem, name: string, args: ReadonlyArray<Plain> = 
     () => {
       addReader(sem)
     },
+    readWait(sem),
   )
 
 /** `down_read_trylock`: whether it was to be had. */
@@ -52,6 +75,7 @@ export const downWrite = (sem: RwSem, name: string, args: ReadonlyArray<Plain> =
     () => {
       sem.state.writer = self()
     },
+    writeWait(sem),
   )
 
 /** `up_write` */

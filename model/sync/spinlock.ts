@@ -1,5 +1,6 @@
 import type * as Effect from "effect/Effect"
 import { guardedStep, type Plain, type Struct, self, struct } from "../../checker/program/index.ts"
+import { holding } from "./holding.ts"
 
 /** A spinlock: `holder` is the fiber that holds it, empty when it is free. */
 export interface SpinLock {
@@ -22,7 +23,13 @@ export const underLock = <A>(
   name: string,
   args: ReadonlyArray<Plain>,
   body: () => A,
-): Effect.Effect<A> => guardedStep(name, args, () => isFree(lock), body)
+): Effect.Effect<A> =>
+  guardedStep(name, args, () => isFree(lock), body, {
+    on: lock.name,
+    kind: "spinlock",
+    sleeps: false,
+    hindrances: () => holding(lock.state.holder),
+  })
 
 /** The running fiber holds the lock from this step on. Within `underLock`. */
 export const keep = (lock: SpinLock): void => {

@@ -273,7 +273,7 @@ const objection = (
 }
 
 const long = process.env.SHOOTDOWN_LONG !== undefined
-const wanted = long ? 5_000 : 400
+const wanted = long ? 5_000 : 250
 
 const counts = { holds: 0, terminal: 0, lasso: 0, finite: 0 }
 

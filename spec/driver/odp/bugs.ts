@@ -61,7 +61,8 @@ export const odpBugs: ReadonlyArray<SeededBug<OdpWorld>> = [
     title:
       "deregistration takes the lock of the key cache under umem_mutex, and somebody allocates memory under that lock",
     source: "commit 2ed25aa7f771: IB/mlx5: Fix potential deadlock in MR deregistration; CVE-2025-38373",
-    ...inDeregister,
+    scenario: deregister.id,
+    bound: { invalidations: 0 },
     breaks: builtIn.deadlock,
     at: (world) => ({
       mlx5_umr_revoke_mr_with_lock: changeBody((operation) => {

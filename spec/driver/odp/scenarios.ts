@@ -58,7 +58,7 @@ export const swappedIn = define(
 export const deregister = define(
   "deregister",
   "a region is deregistered while the device faults, a thread of the process invalidates, and somebody allocates memory for the cache of keys",
-  { invalidations: invalidations(1) },
+  { invalidations: invalidations(1, 0) },
   (bound) => ({
     pages: 1,
     nics: 1,

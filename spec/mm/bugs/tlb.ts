@@ -1,10 +1,11 @@
 /** Seeded bugs: translations that outlive what they translate, in the TLBs of CPUs and of devices. */
 import * as Effect from "effect/Effect"
-import { changeBody, type Replacement, type SeededBug, step } from "../../../checker/index.ts"
+import { builtIn, changeBody, type Replacement, type SeededBug, step } from "../../../checker/index.ts"
 import { type Frame, folioOf } from "../../../model/mm/folio.ts"
 import { type Mm, pageTableLock, tableOf } from "../../../model/mm/mm.ts"
 import { at, pagesOf } from "../../../model/mm/range.ts"
 import { removeRmap } from "../../../model/mm/rmap.ts"
+import { mutexLock } from "../../../model/sync/mutex.ts"
 import { release } from "../../../model/sync/spinlock.ts"
 import { svaPermissionUpgrade, svaTwoAreas } from "../scenarios/sva.ts"
 import { dontneedHugePmd, zapWritebackStore } from "../scenarios/translations.ts"
@@ -117,6 +118,19 @@ export const tlbBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     breaks: "ZAP-TLB-BEFORE-FREE",
     at: (world, fiber) =>
       fiber.startsWith("oom_reaper") ? { tlb_finish_mmu: changeBody(() => forgetFlush(world, fiber)) } : {},
+  },
+  {
+    id: "callback-sleeps-for-oom-reaper",
+    title: "a device's callback waits for its mutex though the OOM reaper has said that it must not sleep",
+    source: "commit 93065ac753e4: mm, oom: distinguish blockable mode for mmu notifiers",
+    scenario: "mm/pairs/store+oom-reap",
+    breaks: builtIn.context,
+    at: ({ devices }) => ({
+      mutex_trylock: (original, { args }) => {
+        const device = devices.find(({ lock }) => lock.name === args[0])
+        return device === undefined ? original : Effect.as(mutexLock(device.lock), true)
+      },
+    }),
   },
   {
     id: "zap-misses-transiently-cleared-pmd",

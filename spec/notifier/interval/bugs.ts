@@ -1,6 +1,7 @@
 /** Seeded bugs of the interval notifier and its mirrors. Numbers are those of the list of mutants in the reference. */
 import * as Effect from "effect/Effect"
 import {
+  builtIn,
   changeBody,
   changeGuard,
   leaveOut,
@@ -10,6 +11,7 @@ import {
   type SeededBug,
 } from "../../../checker/index.ts"
 import type { MirrorDevice } from "../../../model/driver/mirror.ts"
+import { mmapReadLock, mmapReadUnlock } from "../../../model/mm/mm.ts"
 import { isInvalidating, mmuIntervalNotifierRemove, treeInsert, treeRemove } from "../../../model/notifier/interval.ts"
 import { mutexLock, mutexUnlock } from "../../../model/sync/mutex.ts"
 import { isFree } from "../../../model/sync/spinlock.ts"
@@ -37,6 +39,18 @@ const inOverlapping = { scenario: overlapping.id, bound: { devices: 1, pages: 1,
 const inInsertRemove = { scenario: insertRemove.id, bound: { devices: 2, pages: 2, invalidations: 1, removals: 2 } }
 
 export const intervalBugs: ReadonlyArray<SeededBug<IntervalWorld>> = [
+  {
+    id: "callback-takes-mmap-lock",
+    title: "the callback looks the process's areas up, for which it takes mmap_lock, as the faults of its device do",
+    source:
+      "include/linux/mmu_notifier.h: __mmu_notifier_invalidate_range_start_map; Documentation/mm/mmu_notifier.rst",
+    ...inOneFault,
+    breaks: builtIn.context,
+    at: ({ mm }) => ({
+      mmu_interval_set_seq: (original) =>
+        Effect.andThen(Effect.andThen(mmapReadLock(mm), mmapReadUnlock(mm)), original),
+    }),
+  },
   {
     id: "end-without-seq-bump",
     title: "the end of an invalidation leaves the sequence odd",
