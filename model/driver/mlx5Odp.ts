@@ -238,7 +238,7 @@ const cacheEntFindAndStore = (dev: Mlx5Dev, mr: OdpMr): Effect.Effect<void> =>
  */
 export const cacheCreateEnt = Effect.fnUntraced(function* (dev: Mlx5Dev, va: number) {
   yield* mutexLock(dev.cacheLock)
-  // kzalloc, which gets to try_to_free_pages
-  yield* reclaimPage(dev.mm, va)
+  // kzalloc, in do_try_to_free_pages: a page that was used of late is kept the first time.
+  if ((yield* reclaimPage(dev.mm, va)) === "kept") yield* reclaimPage(dev.mm, va)
   yield* mutexUnlock(dev.cacheLock)
 })

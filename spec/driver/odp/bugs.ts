@@ -15,11 +15,11 @@ import type { OdpMr } from "../../../model/driver/mlx5Odp.ts"
 import { mmput } from "../../../model/mm/exit.ts"
 import { folioOf } from "../../../model/mm/folio.ts"
 import { at } from "../../../model/mm/range.ts"
-import { deregister, implicit, overlapping, swappedIn } from "./scenarios.ts"
+import { deregister, implicit, keyCache, overlapping, swappedIn } from "./scenarios.ts"
 import type { OdpWorld } from "./world.ts"
 
 const inOverlapping = { scenario: overlapping.id, bound: { pages: 1, nics: 1, invalidations: 1 } }
-const inDeregister = { scenario: deregister.id, bound: { invalidations: 1 } }
+const inDeregister = { scenario: deregister.id, bound: { nics: 1, invalidations: 1 } }
 const inImplicit = { scenario: implicit.id, bound: { nics: 1, invalidations: 2 } }
 
 const mrNamed = ({ mrs }: OdpWorld, name: unknown): OdpMr => {
@@ -61,8 +61,8 @@ export const odpBugs: ReadonlyArray<SeededBug<OdpWorld>> = [
     title:
       "deregistration takes the lock of the key cache under umem_mutex, and somebody allocates memory under that lock",
     source: "commit 2ed25aa7f771: IB/mlx5: Fix potential deadlock in MR deregistration; CVE-2025-38373",
-    scenario: deregister.id,
-    bound: { invalidations: 0 },
+    scenario: keyCache.id,
+    bound: { nics: 1 },
     breaks: builtIn.deadlock,
     at: (world) => ({
       mlx5_umr_revoke_mr_with_lock: changeBody((operation) => {

@@ -1,7 +1,8 @@
 /** The invariants of on-demand paging: what the device maps, what is mapped for DMA, and which keys commands name. */
 import type { Property } from "../../../checker/index.ts"
 import type { ImplicitMr } from "../../../model/driver/mlx5Implicit.ts"
-import { type Folio, fateOf, isLive } from "../../../model/mm/folio.ts"
+import { fateOf, isLive } from "../../../model/mm/folio.ts"
+import { dirtyProperty } from "../dirty.ts"
 import { type Mapping, mappingProperties } from "../mappings.ts"
 import type { OdpWorld } from "./world.ts"
 
@@ -16,27 +17,10 @@ const translations = ({ mrs }: OdpWorld): ReadonlyArray<Mapping> =>
 /** What is mapped for DMA, whether the device knows of it or not. */
 const dmaMappings = ({ mrs }: OdpWorld) =>
   mrs.flatMap(({ name, umem }) =>
-    umem.pfnList.flatMap(({ value }, va) => (value === null || value.page === null ? [] : [{ name, va, ...value }])),
+    umem.pfnList.flatMap(({ value }, va) => (value?.page ? [{ name, va, page: value.page }] : [])),
   )
 
-const danglingDma = (world: OdpWorld) =>
-  dmaMappings(world).filter(({ page }) => page !== null && !isLive(world.mm.system.folios, page))
-
-/** The pages that the device has stored to, and that it does not map any more. */
-const givenUp = (world: OdpWorld): ReadonlyArray<Folio> => {
-  const mapped = dmaMappings(world)
-  return world.mm.system.folios.arena.slots.filter(
-    (folio) => folio.live && folio.content.startsWith("nic") && !mapped.some(({ page }) => page?.pfn === folio.index),
-  )
-}
-
-/** Whether a page's content would be written out before the page is given up, or has been. */
-const isSafe = ({ mm }: OdpWorld, folio: Folio): boolean => {
-  const ptes = [...mm.system.mms.values()].flatMap(({ pte }) => pte)
-  if (folio.dirty || folio.swap === null) return true
-  if (mm.system.swap.slots[folio.swap]?.content === folio.content) return true
-  return ptes.some(({ value }) => value?.kind === "present" && value.page.pfn === folio.index && value.dirty)
-}
+const danglingDma = (world: OdpWorld) => dmaMappings(world).filter(({ page }) => !isLive(world.mm.system.folios, page))
 
 const isListed = ({ children }: ImplicitMr, name: string): boolean => children.some(({ value }) => value?.name === name)
 
@@ -52,24 +36,16 @@ export const odpProperties: ReadonlyArray<Property<OdpWorld>> = [
     explain: (world) =>
       danglingDma(world)
         .map(({ name, va, page }) => {
-          const what = page === null ? "" : fateOf(world.mm.system.folios, page)
+          const what = fateOf(world.mm.system.folios, page)
           return `For address ${va}, ${name} has a DMA mapping of ${what}.`
         })
         .join(" "),
   },
-  {
-    kind: "invariant",
-    id: "MIRROR-DIRTY",
-    statement: "A page that the device has stored to and maps no more is dirty, or what is in it has been written out.",
-    source: "Linux MMU notifiers, LKML 2008; drivers/infiniband/core/umem_odp.c: ib_umem_odp_unmap_dma_pages",
-    premise: (world) => givenUp(world).length > 0,
-    holds: (world) => givenUp(world).every((folio) => isSafe(world, folio)),
-    explain: (world) =>
-      givenUp(world)
-        .filter((folio) => !isSafe(world, folio))
-        .map(({ index, content }) => `Page ${index} is clean, and swap does not have what ${content} stored.`)
-        .join(" "),
-  },
+  dirtyProperty<OdpWorld>(
+    "nic0",
+    (world) => dmaMappings(world).map(({ page }) => page),
+    "drivers/infiniband/core/umem_odp.c: ib_umem_odp_unmap_dma_pages",
+  ),
   {
     kind: "invariant",
     id: "ODP-LIVE-KEY",

@@ -29,8 +29,8 @@ const define = <const P extends { readonly [name: string]: Parameter }>(
 const pages = (initial: number) => parameter("pages of the process, all registered", initial, 2)
 const nics = (initial: number) =>
   parameter("queues of the device that access a page once: the first stores, the others load", initial, 2)
-const invalidations = (initial: number, min = 1) =>
-  parameter("threads that munmap, MADV_DONTNEED, MADV_PAGEOUT, mprotect, fork or exit, once each", initial, 3, min)
+const invalidations = (initial: number) =>
+  parameter("threads that munmap, MADV_DONTNEED, MADV_PAGEOUT, mprotect, fork or exit, once each", initial, 3)
 
 /** A fault against two windows that overlap. */
 export const overlapping = define(
@@ -57,13 +57,25 @@ export const swappedIn = define(
 /** The end of a region. */
 export const deregister = define(
   "deregister",
-  "a region is deregistered while the device faults, a thread of the process invalidates, and somebody allocates memory for the cache of keys",
-  { invalidations: invalidations(1, 0) },
+  "a region is deregistered while the device faults and a thread of the process invalidates, or exits",
+  { nics: nics(1), invalidations: invalidations(1) },
   (bound) => ({
+    ...bound,
     pages: 1,
-    nics: 1,
     cpus: bound.invalidations,
-    calls: ["madvise(MADV_DONTNEED)", "munmap", "exit"],
+    others: ({ dev, mrs: [mr] }) => (mr === undefined ? {} : { ibv_dereg_mr: mlx5IbDeregMr(dev, mr) }),
+  }),
+)
+
+/** What may be waited for under the lock of the callback. */
+export const keyCache = define(
+  "key-cache",
+  "a region is deregistered while the device faults and memory for the cache of keys is allocated, which means to reclaim some",
+  { nics: nics(1) },
+  (bound) => ({
+    ...bound,
+    pages: 1,
+    cpus: 0,
     others: ({ dev, mrs: [mr] }) =>
       mr === undefined ? {} : { ibv_dereg_mr: mlx5IbDeregMr(dev, mr), ibv_reg_mr: cacheCreateEnt(dev, 0) },
   }),

@@ -3,12 +3,10 @@ import type { Setup } from "../../../checker/index.ts"
 import { type ImplicitMr, implicitAccess, implicitMr } from "../../../model/driver/mlx5Implicit.ts"
 import { type Mlx5Dev, mlx5Dev, type OdpMr, odpMr, rdmaAccess } from "../../../model/driver/mlx5Odp.ts"
 import { mmputWorker } from "../../../model/mm/exit.ts"
-import { folioOf } from "../../../model/mm/folio.ts"
 import type { Mm } from "../../../model/mm/mm.ts"
-import { at } from "../../../model/mm/range.ts"
-import { addToSwapCache } from "../../../model/mm/swap.ts"
 import { treeInsert } from "../../../model/notifier/interval.ts"
 import { type Call, invalidator, processOf } from "../calls.ts"
+import { swapIn } from "../dirty.ts"
 import { intervalSteps, recordWindows, type Windows } from "../windows.ts"
 import { type OdpRecord, recordOdp } from "./record.ts"
 
@@ -80,16 +78,3 @@ export const odpWorld = (shape: Shape): Setup<OdpWorld> => {
 
 const names = (kind: string, count: number): ReadonlyArray<string> =>
   Array.from({ length: count }, (_, i) => `${kind}${i}`)
-
-/** What is there of a page that was read from swap, where it still is, for a load. */
-const swapIn = (mm: Mm, va: number): void => {
-  const pte = at(mm.pte, va).value
-  const slot = mm.system.swap.allocate()
-  if (slot === undefined || pte?.kind !== "present") throw new RangeError(`page ${va} cannot have been in swap`)
-  const folio = folioOf(mm.system.folios, pte.page)
-  slot.content = folio.content
-  folio.dirty = false
-  addToSwapCache(slot, folio)
-  at(mm.pte, va).value = { ...pte, dirty: false }
-  for (const cache of mm.tlbs.values()) at(cache, va).value = null
-}

@@ -3,8 +3,8 @@ import * as Effect from "effect/Effect"
 import { builtIn, changeBody, leaveOut, type SeededBug, step } from "../../../checker/index.ts"
 import type { Umem2014 } from "../../../model/driver/umemOdp2014.ts"
 import { folioOf } from "../../../model/mm/folio.ts"
-import { at } from "../../../model/mm/range.ts"
-import { overlapping, register } from "./scenarios.ts"
+import { at, pagesOf } from "../../../model/mm/range.ts"
+import { overlapping, register, swappedIn } from "./scenarios.ts"
 import type { OdpWorld2014 } from "./world.ts"
 
 const file = "drivers/infiniband/core/umem_odp.c, 2014"
@@ -144,6 +144,20 @@ export const odpBugs2014: ReadonlyArray<SeededBug<OdpWorld2014>> = [
         "mlx5_ib_update_mtt: zap": (original) => (protects ? Effect.void : original),
       }
     },
+  },
+  {
+    id: "odp2014-unmaps-without-dirtying",
+    title: "an invalidation does not mark dirty what the device may have stored to",
+    source: `${file}: ib_umem_odp_unmap_dma_pages`,
+    scenario: swappedIn.id,
+    bound: { nics: 1 },
+    breaks: "MIRROR-DIRTY",
+    at: (world) => ({
+      ib_umem_odp_unmap_dma_pages: changeBody(({ args }) => {
+        const { pageList, range } = umemNamed(world, args[0])
+        for (const va of pagesOf(range)) at(pageList, va).value = null
+      }),
+    }),
   },
   {
     id: "odp2014-keeps-reference",

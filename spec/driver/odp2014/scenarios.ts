@@ -41,6 +41,21 @@ export const overlapping = define(
   (bound) => ({ ...bound, cpus: bound.invalidations, registered: true }),
 )
 
+/** What only the device knows to be dirty. */
+export const swappedIn = define(
+  "swapped-in",
+  "the device stores to a page that was read from swap, which is reclaimed",
+  { nics },
+  (bound) => ({
+    ...bound,
+    pages: 1,
+    cpus: 1,
+    registered: true,
+    swappedIn: true,
+    calls: ["madvise(MADV_PAGEOUT)"],
+  }),
+)
+
 /** A umem that comes while invalidations are under way. */
 export const register = define(
   "register",

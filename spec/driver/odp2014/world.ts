@@ -10,6 +10,7 @@ import {
 } from "../../../model/driver/umemOdp2014.ts"
 import type { Mm } from "../../../model/mm/mm.ts"
 import { type Call, invalidator, processOf } from "../calls.ts"
+import { swapIn } from "../dirty.ts"
 import type { Windows } from "../windows.ts"
 import { type Record2014, record2014 } from "./record.ts"
 
@@ -32,6 +33,8 @@ export interface Shape {
   readonly nics: number
   /** Whether the memory is registered at the beginning; otherwise a thread registers it, umem by umem. */
   readonly registered: boolean
+  /** Whether the pages have been read from swap, and nobody has stored to them since. */
+  readonly swappedIn?: boolean
 }
 
 /** A process, its threads, and the queues of a device. */
@@ -42,6 +45,7 @@ export const odpWorld2014 = (shape: Shape): Setup<OdpWorld2014> => {
   // Who registers memory is a thread of the process too.
   const process = processOf({ pages, cpus, users: registered ? 0 : 1 })
   const { mm } = process
+  if (shape.swappedIn === true) for (const va of mm.pte.keys()) swapIn(mm, va)
   const context = ibUcontext(mm)
   const umems = nics.map((_, position) => umem2014(context, `mr${position}`, { start: 0, end: pages }, registered))
 
