@@ -62,7 +62,7 @@ export interface OdpMr {
   }>
   /** The device's translations, by the process's addresses. */
   readonly mtt: ReadonlyArray<Cell<HmmPfn | null>>
-  /** What becomes of a region without pages, under `umem_mutex`; a region of its own stays. */
+  /** What becomes of a child without pages, under `umem_mutex`; the application's own region stays. */
   readonly unused: (() => Effect.Effect<void>) | undefined
 }
 
@@ -96,7 +96,10 @@ export const umrUpdateXlt = (dev: Mlx5Dev, name: string, mkey: Struct<Mkey>, cha
   else dev.umr.error = `it was to change what ${name} maps`
 }
 
-/** `mlx5_ib_invalidate_range` */
+/**
+ * `mlx5_ib_invalidate_range`. Where the region's key has been revoked the kernel returns without a look at the DMA mappings,
+ * which `ib_umem_odp_release` then finds of pages that may have been freed; here they go in any case.
+ */
 const invalidateRange = Effect.fnUntraced(function* (dev: Mlx5Dev, mr: OdpMr, range: NotifierRange, seq: number) {
   if (!range.blockable) return false
   const { umem } = mr
@@ -188,7 +191,8 @@ export const useEntry = (dev: Mlx5Dev, mr: OdpMr, va: number, content: Content |
  * forgets its key, which is kept for reuse; and the umem is given up.
  */
 export const mlx5IbDeregMr = Effect.fnUntraced(function* (dev: Mlx5Dev, mr: OdpMr) {
-  yield* stopPageFaults(mr.name, mr.mkey)
+  // A child's key is in its parent's table only.
+  if (mr.unused === undefined) yield* stopPageFaults(mr.name, mr.mkey)
   yield* revokeMrWithLock(mr)
   yield* cacheEntFindAndStore(dev, mr)
   yield* ibUmemOdpRelease(mr.umem)
@@ -197,15 +201,13 @@ export const mlx5IbDeregMr = Effect.fnUntraced(function* (dev: Mlx5Dev, mr: OdpM
   })
 })
 
-/** The erasure from `dev->odp_mkeys`, where it is, and `mlx5r_deref_wait_odp_mkey`. */
+/** The erasure from `dev->odp_mkeys`, and `mlx5r_deref_wait_odp_mkey`. */
 export const stopPageFaults = Effect.fnUntraced(function* (name: string, mkey: Struct<Mkey>) {
-  const erased = yield* step("xa_erase: odp_mkeys", [name], () => {
-    const { found } = mkey
+  yield* step("xa_erase: odp_mkeys", [name], () => {
     mkey.found = false
-    if (found) mkey.usecount--
-    return found
+    mkey.usecount--
   })
-  if (erased) yield* waitUnused(name, mkey)
+  yield* waitUnused(name, mkey)
 })
 
 /** The wait in `mlx5r_deref_wait_odp_mkey`. */
