@@ -1,10 +1,31 @@
 import type { Registry } from "../checker/index.ts"
+import { deviceFree } from "./deviceMemory/free/index.ts"
+import { kvm } from "./driver/kvm/index.ts"
+import { nouveau } from "./driver/nouveau/index.ts"
 import { odp } from "./driver/odp/index.ts"
 import { odp2014 } from "./driver/odp2014/index.ts"
+import { testHmm } from "./driver/testHmm/index.ts"
+import { hmm2019 } from "./hmm/2019/index.ts"
+import { hmmRangeFault } from "./hmm/rangeFault/index.ts"
 import { memoryManagement } from "./mm/index.ts"
 import { notifier2008 } from "./notifier/2008/index.ts"
 import { intervalNotifier } from "./notifier/interval/index.ts"
+import { mmuNotifier } from "./notifier/mmuNotifier/index.ts"
 import { synchronisation } from "./sync/index.ts"
 
 /** The protocols that the command line knows. */
-export const registry: Registry = [synchronisation, intervalNotifier, notifier2008, odp, odp2014, memoryManagement]
+export const registry: Registry = [
+  synchronisation,
+  intervalNotifier,
+  mmuNotifier,
+  notifier2008,
+  kvm,
+  nouveau,
+  odp,
+  odp2014,
+  testHmm,
+  memoryManagement,
+  hmmRangeFault,
+  hmm2019,
+  deviceFree,
+]

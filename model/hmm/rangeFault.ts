@@ -67,13 +67,14 @@ export const hmmRangeFault = Effect.fnUntraced(function* (
   }
 })
 
-const mayAccess = (mm: Mm, va: number, write: boolean): boolean => {
+/** Whether the process may access the page. Within a step. */
+export const mayAccess = (mm: Mm, va: number, write: boolean): boolean => {
   const vma = findVma(mm, va)
   return vma !== null && allows(vma, write)
 }
 
-/** `hmm_vma_handle_pte`: one entry, read without its lock. */
-const hmmVmaHandlePte = (mm: Mm, va: number, write: boolean): Found => {
+/** `hmm_vma_handle_pte`: one entry, read without its lock. Within a step. */
+export const hmmVmaHandlePte = (mm: Mm, va: number, write: boolean): Found => {
   if (!mayAccess(mm, va, false)) return "-EFAULT"
   const pte: Pte = hasTable(mm, va) ? at(mm.pte, va).value : null
   switch (pte?.kind) {

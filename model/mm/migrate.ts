@@ -98,7 +98,7 @@ const allocTarget = ({ folios }: System, src: Frame, zone: Zone): Effect.Effect<
 const expectedRefs = (folio: Folio): number => (isCached(folio) ? 2 : 1)
 
 /** `__folio_migrate_mapping` and `folio_migrate_flags`: the caches, the charge and the flags are the new folio's. Within a step. */
-const moveMapping = (system: System, source: Folio, target: Folio): void => {
+export const moveMapping = (system: System, source: Folio, target: Folio): void => {
   target.mapping = source.mapping
   target.offset = source.offset
   target.dirty = source.dirty
@@ -159,7 +159,7 @@ const tryToMigrateOne = Effect.fnUntraced(function* (mm: Mm, va: number, frame: 
 })
 
 /** `remove_migration_pte`: maps the folio, the new one or again the old one, with the rights that the entry had: of one that may be written through, mprotect has taken that away if it had to. */
-const removeMigrationPte = (mm: Mm, va: number, src: Frame, target: Frame): Effect.Effect<void> =>
+export const removeMigrationPte = (mm: Mm, va: number, src: Frame, target: Frame): Effect.Effect<void> =>
   underLock(pageTableLock(mm, va), "remove_migration_pte", [mm.name, va], () => {
     const cell = at(mm.pte, va)
     const pte = cell.value

@@ -30,18 +30,38 @@ export type NotifierCaller =
   | "collapse_pte_mapped_thp"
   | "mn_itree_release"
 
+/** Those that do so on behalf of a device, which only an address space with devices of that kind has. */
+export type DeviceCaller = "migrate_vma_collect" | "make_device_exclusive" | "remove_device_exclusive_entry"
+
 /** `struct mmu_notifier_range`: what is invalidated, why, by which function, and whether the callbacks may sleep. */
 export interface NotifierRange extends Range {
   readonly event: NotifierEvent
-  readonly by: NotifierCaller
+  readonly by: NotifierCaller | DeviceCaller
   readonly blockable: boolean
+  /** Whose doing it is, of MIGRATE and EXCLUSIVE: who finds itself there may ignore the event. */
+  readonly owner?: string
 }
 
 /** `mmu_notifier_range_init`, of a range whose callbacks may sleep. */
-export const notifierRange = (event: NotifierEvent, by: NotifierCaller, { start, end }: Range): NotifierRange => ({
+export const notifierRange = (
+  event: NotifierEvent,
+  by: NotifierCaller | DeviceCaller,
+  { start, end }: Range,
+): NotifierRange => ({
   start,
   end,
   event,
   by,
   blockable: true,
+})
+
+/** `mmu_notifier_range_init_owner` */
+export const notifierRangeOf = (
+  owner: string,
+  event: NotifierEvent,
+  by: DeviceCaller,
+  pages: Range,
+): NotifierRange => ({
+  ...notifierRange(event, by, pages),
+  owner,
 })

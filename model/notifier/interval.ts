@@ -45,9 +45,16 @@ export interface IntervalSubscription {
   readonly state: Struct<{ seq: number }>
   /**
    * `ops->invalidate`: with the sequence number to set; must drop what the device maps in the range. False when it
-   * would have to sleep and the range is not blockable.
+   * would have to sleep and the range is not blockable. With two passes this is `ops->invalidate_start`, and says what
+   * the second one is; true where none is needed.
    */
-  readonly invalidate: (range: NotifierRange, seq: number) => Effect.Effect<boolean>
+  readonly invalidate: (range: NotifierRange, seq: number) => Effect.Effect<boolean | FinishPass>
+}
+
+/** `struct mmu_interval_notifier_finish`: what a callback leaves to do until all others have been called. */
+export interface FinishPass {
+  /** `ops->invalidate_finish`: waits for what the first pass has begun. */
+  readonly invalidateFinish: () => Effect.Effect<void>
 }
 
 /** Makes the subscriptions of an address space: none, idle. */
@@ -184,27 +191,36 @@ export const mnItreeInvalidateStart = Effect.fnUntraced(function* (subs: Notifie
     if (overlapping !== null) state.seq |= 1
     return { seq: state.seq, first: overlapping }
   })
-  for (let name = first; name !== null; ) {
+  const finishPasses: Array<FinishPass> = []
+  let refused = false
+  for (let name = first; name !== null && !refused; ) {
     const called = name
     const iv = subs.byName.get(called)
-    if (
-      iv !== undefined &&
-      !(yield* rangeCallback(`the invalidate of ${called}`, range, iv.invalidate(range, seq))) &&
-      !range.blockable
-    ) {
-      yield* mnItreeInvalidateEnd(subs, range)
-      return false
-    }
-    name = yield* step("mn_itree_inv_next", [called], () => nextOverlapping(subs, range, called))
+    const answer =
+      iv === undefined || (yield* rangeCallback(`the invalidate of ${called}`, range, iv.invalidate(range, seq)))
+    if (typeof answer !== "boolean") finishPasses.push(answer)
+    if (answer === false && !range.blockable) refused = true
+    else name = yield* step("mn_itree_inv_next", [called], () => nextOverlapping(subs, range, called))
   }
-  return true
+  // mn_itree_finish_pass: in the order of the first one, and also when one has refused.
+  for (const { invalidateFinish } of finishPasses) yield* rangeCallback("invalidate_finish", range, invalidateFinish())
+  if (refused) yield* mnItreeInvalidateEnd(subs, range)
+  return !refused
 })
 
 /** What a range's steps show: the address space, the range, why, by whom, and whether the callbacks may not sleep. */
 const argsOf = (
   { mm }: NotifierSubscriptions,
-  { start, end, event, by, blockable }: NotifierRange,
-): ReadonlyArray<Plain> => [mm, start, end, event, by, ...(blockable ? [] : ["nonblock"])]
+  { start, end, event, by, blockable, owner }: NotifierRange,
+): ReadonlyArray<Plain> => [
+  mm,
+  start,
+  end,
+  event,
+  by,
+  ...(blockable ? [] : ["nonblock"]),
+  ...(owner === undefined ? [] : [owner]),
+]
 
 /** `mn_itree_inv_end`: the last one wakes the readers and does what was deferred. */
 export const mnItreeInvalidateEnd = Effect.fnUntraced(function* (subs: NotifierSubscriptions, range: NotifierRange) {

@@ -1,0 +1,37 @@
+/** The loop of a mirror (mirror.ts) whose faults may drop `mmap_lock`. */
+import * as Effect from "effect/Effect"
+import { checkpoint, step } from "../../checker/program/index.ts"
+import { hmmRangeFaultUnlockable } from "../hmm/rangeFaultUnlockable.ts"
+import { mmapReadLock, mmapReadUnlock } from "../mm/mm.ts"
+import { at } from "../mm/range.ts"
+import { mmuIntervalReadBegin, mmuIntervalReadRetry } from "../notifier/interval.ts"
+import { mutexLock, mutexUnlock } from "../sync/mutex.ts"
+import type { MirrorDevice } from "./mirror.ts"
+
+/** A device fault on a page, for writing; returns whether it is mapped. The address space has a user. */
+export const mirrorFaultUnlockable = Effect.fnUntraced(function* (device: MirrorDevice, va: number) {
+  const { name, mm, iv, lock, pageTable } = device
+  let block = false
+  for (;;) {
+    yield* checkpoint("mirror_fault", block)
+    const seq = yield* mmuIntervalReadBegin(mm.subscriptions, iv)
+    yield* mmapReadLock(mm)
+    const pfn = yield* hmmRangeFaultUnlockable(mm, iv, seq, va, { write: true, block })
+    if (pfn === "-EAGAIN") {
+      block = true
+      continue
+    }
+    yield* mmapReadUnlock(mm)
+    if (pfn === "-EBUSY") continue
+    if (pfn === "-EFAULT" || pfn === "-EPERM") return false
+    yield* mutexLock(lock)
+    const stale = yield* mmuIntervalReadRetry(iv, seq)
+    if (!stale) {
+      yield* step("device_map", [name, va], () => {
+        at(pageTable, va).value = pfn
+      })
+    }
+    yield* mutexUnlock(lock)
+    if (!stale) return true
+  }
+})

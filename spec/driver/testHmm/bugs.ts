@@ -1,0 +1,207 @@
+/**
+ * Seeded bugs of the self tests' driver. Those "as published" are what the driver does; that they break was read in its
+ * source, not seen on a machine.
+ */
+import * as Effect from "effect/Effect"
+import {
+  changeBody,
+  changeResult,
+  leaveOut,
+  moveBehind,
+  type Plain,
+  type Replacement,
+  type Replacements,
+  type SeededBug,
+} from "../../../checker/index.ts"
+import { handleMmFault } from "../../../model/mm/fault.ts"
+import { folioOf } from "../../../model/mm/folio.ts"
+import { at } from "../../../model/mm/range.ts"
+import { faults, lazyfree, migration, orderedReads, session, snapshot } from "./scenarios.ts"
+import type { DmirrorWorld } from "./world.ts"
+
+const inFaults = { scenario: faults.id, bound: { pages: 1, invalidations: 1 } }
+const inMigration = { scenario: migration.id, bound: { writers: 1, invalidations: 0 } }
+const inZappedMigration = { scenario: migration.id, bound: { writers: 0, invalidations: 1 } }
+const inSnapshot = { scenario: snapshot.id, bound: { pages: 1, invalidations: 1 } }
+
+/** Replacements for one fiber. */
+const inFiber =
+  (name: string, replacements: (world: DmirrorWorld) => Replacements) =>
+  (world: DmirrorWorld, fiber: string): Replacements =>
+    fiber === name ? replacements(world) : {}
+
+/** Replacements for the threads that invalidate. */
+const inThreads =
+  (replacements: (world: DmirrorWorld) => Replacements) =>
+  (world: DmirrorWorld, fiber: string): Replacements =>
+    fiber.startsWith("cpu") ? replacements(world) : {}
+
+export const dmirrorBugs: ReadonlyArray<SeededBug<DmirrorWorld>> = [
+  {
+    id: "test-hmm-ignores-own-migration",
+    title:
+      "as published: the callback ignores the driver's own migration, its sequence too, and a fault that has read the old page maps it",
+    source: "lib/test_hmm.c: dmirror_interval_invalidate, MMU_NOTIFY_MIGRATE; mutant 3",
+    ...inMigration,
+    breaks: "MIRROR-NO-UAF",
+    at: inFiber("migrate", () => ({ mmu_interval_set_seq: leaveOut(), dmirror_do_update: leaveOut() })),
+  },
+  {
+    id: "test-hmm-keeps-entry-over-own-migration",
+    title:
+      "as published: the callback ignores the driver's own migration, and the device stores to the old page behind the copy",
+    source: "lib/test_hmm.c: dmirror_interval_invalidate, dmirror_migrate_alloc_and_copy",
+    ...inMigration,
+    breaks: "MIGD-NO-LOST-WRITE",
+    at: inFiber("migrate", () => ({ dmirror_do_update: leaveOut() })),
+  },
+  {
+    id: "test-hmm-maps-migrated-unchecked",
+    title:
+      "as published: the new page is mapped without a look at a sequence, and the migration entry has been zapped meanwhile",
+    source: "lib/test_hmm.c: dmirror_migrate_finalize_and_map; mm/memory.c: zap_nonpresent_ptes",
+    ...inZappedMigration,
+    breaks: "MIRROR-NO-UAF",
+    at: inFiber("migrate", () => ({ mmu_interval_read_retry: leaveOut(false) })),
+  },
+  {
+    id: "test-hmm-migration-sequence-alone",
+    title:
+      "the subscription of a migration sets its sequence and leaves the mappings to the other one, which may have been called before",
+    source: "mm/mmu_notifier.c: mn_itree_invalidate calls in the order of the tree",
+    ...inZappedMigration,
+    breaks: "MIRROR-NO-INSTALL-IN-WINDOW",
+    at: inThreads(({ dmirror }) => {
+      let called = ""
+      return {
+        mmu_interval_set_seq: (original, { args }) =>
+          Effect.tap(original, () =>
+            Effect.sync(() => {
+              called = String(args[0])
+            }),
+          ),
+        dmirror_do_update: (original) => Effect.suspend(() => (called === dmirror.name ? original : Effect.void)),
+      }
+    }),
+  },
+  {
+    id: "unannounced-migrate_vma_collect",
+    title: "migrate_vma_collect does not tell the notifier",
+    source: "Documentation/mm/mmu_notifier.rst",
+    ...inMigration,
+    breaks: "MIRROR-AGREE",
+    at: inFiber("migrate", () => ({
+      mn_itree_inv_start_range: leaveOut({ seq: 0, first: null }),
+      mn_itree_inv_end: leaveOut(false),
+    })),
+  },
+  {
+    id: "test-hmm-retries-for-dead-process",
+    title:
+      "as published: a fault on memory whose process is gone is said to have succeeded, and is tried again for ever",
+    source: "lib/test_hmm.c: dmirror_fault, whose caller may have the file by fork",
+    ...inFaults,
+    breaks: "L-RETRY",
+    at: () => ({ "dmirror_fault: !mmget_not_zero": changeResult(() => "0") }),
+  },
+  {
+    id: "test-hmm-never-dirty",
+    title: "as published: nobody says that a page to which the device stores is dirty; one of MADV_FREE's is dropped",
+    source: "lib/test_hmm.c: dmirror_do_write; mm/madvise.c: madvise_free_pte_range",
+    scenario: lazyfree.id,
+    breaks: "MIRROR-DIRTY",
+    at: () => ({ set_page_dirty: leaveOut() }),
+  },
+  {
+    id: "test-hmm-sequence-not-set",
+    title: "the callback drops what the device maps and does not set the sequence",
+    source: "mutant 3",
+    ...inFaults,
+    breaks: "MIRROR-AGREE",
+    at: inThreads(() => ({ mmu_interval_set_seq: leaveOut() })),
+  },
+  {
+    id: "test-hmm-retry-outside-mutex",
+    title: "a fault asks read_retry before it takes the mutex",
+    source: "mutant 2",
+    ...inFaults,
+    breaks: "MIRROR-PERM",
+    at: inFiber("write", () => moveBehind("mutex_lock", "mmu_interval_read_retry")),
+  },
+  {
+    id: "test-hmm-keeps-references",
+    title: "a fault takes a reference to the page that the device is to map, which nobody gives back",
+    source: "mm/hmm: add helpers to dma map, LKML 2019",
+    ...inFaults,
+    breaks: "MIRROR-NO-REF",
+    at: ({ dmirror, mm }) => ({
+      dmirror_do_fault: changeBody(({ body, args }) => {
+        body()
+        const page = at(dmirror.pt, Number(args[1])).value?.page ?? null
+        if (page !== null) folioOf(mm.system.folios, page).refcount++
+      }),
+    }),
+  },
+  {
+    id: "test-hmm-snapshot-without-retry",
+    title: "a snapshot trusts the lockless check inside hmm_range_fault and does not ask read_retry",
+    source: "mutant 45; lib/test_hmm.c: dmirror_range_snapshot",
+    ...inSnapshot,
+    breaks: "MIRROR-AGREE",
+    at: inFiber("snapshot", () => ({ mmu_interval_read_retry: leaveOut(false) })),
+  },
+  {
+    id: "test-hmm-snapshot-faults",
+    title: "a snapshot asks for the pages that are not there",
+    source: "lib/test_hmm.c: dmirror_snapshot, which sets no HMM_PFN_REQ_FAULT",
+    ...inSnapshot,
+    breaks: "MIRROR-SNAPSHOT-PURE",
+    at: inFiber("snapshot", ({ mm }) => ({
+      hmm_vma_handle_pte: (original, { args }) =>
+        Effect.flatMap(original, (found) =>
+          found === "none"
+            ? Effect.andThen(handleMmFault(mm, Number(args[0]), { write: false }), original)
+            : Effect.succeed(found),
+        ),
+    })),
+  },
+  {
+    id: "test-hmm-copies-unannounced",
+    title: "copy-on-write does not tell the notifier, and the device goes on reading the old page beside a new one",
+    source: "Documentation/mm/mmu_notifier.rst, the example of two pages",
+    scenario: orderedReads.id,
+    breaks: "MIRROR-ORDERED-READ",
+    at: inThreads(() => {
+      const silent =
+        (result: Plain): Replacement =>
+        (original, { args }) =>
+          args.includes("wp_page_copy") ? Effect.succeed(result) : original
+      return {
+        mn_itree_inv_start_range: silent({ seq: 0, first: null }),
+        mn_itree_inv_end: silent(false),
+      }
+    }),
+  },
+  {
+    id: "test-hmm-child-inherits-subscription",
+    title: "fork gives the child the subscriptions of its parent, whose callbacks know nothing of it",
+    source: "kernel/fork.c: mm_init, mmu_notifier_subscriptions_init",
+    ...inFaults,
+    breaks: "MIRROR-CHILD-EMPTY",
+    at: ({ child, subs }) => ({
+      dup_mm: changeBody(({ body }) => {
+        const areas = body()
+        child.subscriptions.state.tree = subs.state.tree
+        return areas
+      }),
+    }),
+  },
+  {
+    id: "test-hmm-close-does-not-wait",
+    title: "the file's memory is freed without a wait for the removal of its subscription",
+    source: "mm/mmu_notifier.c: mmu_interval_notifier_remove; lib/test_hmm.c: dmirror_fops_release",
+    scenario: session.id,
+    breaks: "NOTIFIER-NO-CB-AFTER-REMOVE",
+    at: inFiber("session", () => ({ mmu_interval_notifier_remove: changeResult(() => null) })),
+  },
+]

@@ -1,0 +1,20 @@
+import { protocol } from "../../../checker/index.ts"
+import { dmirrorBugs } from "./bugs.ts"
+import {
+  faults,
+  lazyfree,
+  migration,
+  oomReaper,
+  orderedReads,
+  overlapping,
+  session,
+  snapshot,
+  twoFaults,
+} from "./scenarios.ts"
+
+export const testHmm = protocol({
+  id: "driver/test-hmm",
+  title: "The driver of the HMM self tests (lib/test_hmm.c): a page table in software that shadows a process's",
+  scenarios: [faults, twoFaults, overlapping, snapshot, session, orderedReads, migration, oomReaper, lazyfree],
+  bugs: dmirrorBugs,
+})

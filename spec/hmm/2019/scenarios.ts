@@ -1,0 +1,191 @@
+import * as Effect from "effect/Effect"
+import { choose, type Parameter, type Property, type Scenario, scenario } from "../../../checker/index.ts"
+import {
+  type HmmMirrorDevice,
+  hmmMirrorAttach,
+  hmmMirrorDetach,
+  hmmMirrorFault,
+} from "../../../model/driver/hmmMirror.ts"
+import {
+  madviseDontneed2019,
+  oomReapTask2019,
+  reclaim2019,
+  truncate2019,
+} from "../../../model/notifier/mmuNotifier2019.ts"
+import { mmput } from "../../../model/notifier/notifiedMm.ts"
+import { faultsEnd, hmm2019Properties } from "./properties.ts"
+import { type Hmm2019World, hmm2019World, names, type Parts, type Shape } from "./world.ts"
+
+const parameter = (description: string, initial: number, max: number, min = 1): Parameter => ({
+  description,
+  default: initial,
+  min,
+  max,
+})
+
+const define = <const P extends { readonly [name: string]: Parameter }>(
+  id: string,
+  summary: string,
+  parameters: P,
+  shape: (bound: { readonly [name in keyof P]: number }) => Shape,
+  promises: ReadonlyArray<Property<Hmm2019World>> = [],
+): Scenario<Hmm2019World> =>
+  scenario({
+    id: `hmm/2019/${id}`,
+    summary,
+    parameters,
+    setup: (bound) => hmm2019World(shape(bound)),
+    properties: [...hmm2019Properties, ...promises],
+  })
+
+const cpus = (initial: number, min = 0) =>
+  parameter("processors that take a page away, once each, by truncation, madvise and reclaim", initial, 3, min)
+const pages = parameter("pages of the process", 1, 2)
+const devices = (initial: number) => parameter("devices, each on a page of its own as far as there are", initial, 2)
+
+/** Those who announce a page, each under another lock: the file's, mmap_lock, the anonymous area's. */
+const calls = [truncate2019, madviseDontneed2019, reclaim2019]
+
+const invalidators = ({ mm }: Parts, count: number, first = 0) =>
+  Object.fromEntries(
+    [...calls.slice(first), ...calls.slice(0, first)].slice(0, count).map((call, cpu) => {
+      const page = cpu % mm.pages
+      return [`cpu${cpu}`, call(mm, { start: page, end: page + 1 })] as const
+    }),
+  )
+
+const byName = (
+  { devices: all }: Parts,
+  does: (device: HmmMirrorDevice) => Effect.Effect<unknown>,
+): { readonly [name: string]: Effect.Effect<unknown> } =>
+  Object.fromEntries(all.map((device) => [device.name, does(device)] as const))
+
+/** The heart of it. */
+export const fault = define(
+  "fault",
+  "devices fault on pages that are being taken away",
+  { pages, devices: devices(1), cpus: cpus(2) },
+  (bound) => ({
+    ...bound,
+    registered: bound.devices,
+    others: names("cpu", bound.cpus),
+    fibers: (parts) => ({
+      ...invalidators(parts, bound.cpus),
+      ...byName(parts, (device) => hmmMirrorFault(device, true)),
+    }),
+  }),
+  faultsEnd,
+)
+
+/** Who holds mmap_lock behind an error. */
+export const droppedLock = define(
+  "dropped-lock",
+  "devices fault on pages that are being taken away, and the process's own faults may drop mmap_lock",
+  { pages, devices: devices(1), cpus: cpus(1) },
+  (bound) => ({
+    ...bound,
+    registered: bound.devices,
+    others: names("cpu", bound.cpus),
+    fibers: (parts) => ({
+      ...invalidators(parts, bound.cpus),
+      ...byName(parts, (device) => hmmMirrorFault(device, false)),
+    }),
+  }),
+)
+
+/**
+ * Refusals, by who holds the driver's lock and by who holds the list of mirrors. Only who leaves the list does so:
+ * who joins has mmap_lock, which the reaper does not wait for.
+ */
+export const nonBlockable = define(
+  "non-blockable",
+  "the OOM reaper, which may not sleep, takes the page of a device away that faults, while another unregisters",
+  {
+    attempts: parameter("how often the reaper tries", 2, 3),
+    leaves: parameter("whether another device unregisters meanwhile", 1, 1, 0),
+    cpus: cpus(0),
+  },
+  (bound) => ({
+    pages: 1,
+    devices: 1 + bound.leaves,
+    registered: 1 + bound.leaves,
+    others: ["oom_reaper", ...names("cpu", bound.cpus)],
+    fibers: (parts) => ({
+      oom_reaper: oomReapTask2019(parts.mm, bound.attempts),
+      ...invalidators(parts, bound.cpus),
+      ...byName(parts, (device) => (device.name === "gpu0" ? hmmMirrorFault(device, true) : hmmMirrorDetach(device))),
+    }),
+  }),
+)
+
+const faultsAndCloses = (device: HmmMirrorDevice) =>
+  Effect.andThen(hmmMirrorFault(device, true), hmmMirrorDetach(device))
+
+/** `struct hmm` goes with its last mirror, while somebody is in a callback of its notifier. */
+export const unregister = define(
+  "unregister",
+  "devices fault, let go of all and unregister while pages are being taken away",
+  { pages, devices: devices(1), cpus: cpus(2) },
+  (bound) => ({
+    ...bound,
+    registered: bound.devices,
+    others: names("cpu", bound.cpus),
+    fibers: (parts) => ({
+      ...invalidators(parts, bound.cpus),
+      ...byName(parts, faultsAndCloses),
+    }),
+  }),
+)
+
+/** The first mirror makes the struct. */
+export const register = define(
+  "register",
+  "devices register, map a page or not, and unregister, while pages are being taken away",
+  { pages, devices: devices(1), cpus: cpus(1) },
+  (bound) => ({
+    ...bound,
+    registered: 0,
+    others: names("cpu", bound.cpus),
+    fibers: (parts) => ({ ...invalidators(parts, bound.cpus), ...byName(parts, comesAndGoes) }),
+  }),
+)
+
+/** Who comes later finds the struct of the first, or one that is going, and makes another. */
+export const succession = define(
+  "succession",
+  "two devices register, map a page or not, and unregister",
+  { pages },
+  (bound) => ({
+    ...bound,
+    devices: 2,
+    registered: 0,
+    others: [],
+    fibers: (parts) => byName(parts, comesAndGoes),
+  }),
+)
+
+const comesAndGoes = Effect.fnUntraced(function* (device: HmmMirrorDevice) {
+  if (!(yield* hmmMirrorAttach(device))) return
+  if (yield* choose("user", [true, false])) yield* hmmMirrorFault(device, true)
+  yield* hmmMirrorDetach(device)
+})
+
+/** The end of a process whose range a device is faulting on. */
+export const exit = define(
+  "exit",
+  "a process exits while devices fault on its pages and one of them is taken away; then the devices are closed",
+  { pages, devices: devices(1), cpus: cpus(1) },
+  (bound) => ({
+    ...bound,
+    registered: bound.devices,
+    others: ["exit", ...names("cpu", bound.cpus)],
+    fibers: (parts) => ({
+      exit: mmput(parts.mm),
+      // Reclaim finds the pages of a process that is on its way out as well.
+      ...invalidators(parts, bound.cpus, calls.indexOf(reclaim2019)),
+      ...byName(parts, faultsAndCloses),
+    }),
+  }),
+)
+
+export const hmm2019Scenarios = [fault, droppedLock, nonBlockable, unregister, register, succession, exit]

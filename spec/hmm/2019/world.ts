@@ -1,0 +1,56 @@
+import type * as Effect from "effect/Effect"
+import type { Setup } from "../../../checker/index.ts"
+import { type HmmMirrorDevice, hmmMirrorDevice } from "../../../model/driver/hmmMirror.ts"
+import { type HmmOfMm, haveRegistered, hmmOfMm } from "../../../model/hmm/mirror2019.ts"
+import { type NotifiedMm, notifiedMm } from "../../../model/notifier/notifiedMm.ts"
+import { srcuDomain } from "../../../model/sync/srcu.ts"
+import { type Hmm2019Record, record } from "./record.ts"
+
+/** What there is, for those who say what happens with it. */
+export interface Parts {
+  readonly mm: NotifiedMm
+  readonly hmm: HmmOfMm
+  readonly devices: ReadonlyArray<HmmMirrorDevice>
+}
+
+/** What the properties and seeded bugs of the HMM of 2019 see. */
+export interface Hmm2019World extends Parts {
+  readonly record: Hmm2019Record
+}
+
+export interface Shape {
+  readonly pages: number
+  /** Who uses the address space from the beginning. */
+  readonly users?: number
+  readonly devices: number
+  /** How many of them have registered before anything else happens. */
+  readonly registered: number
+  /** The names of the other fibers. */
+  readonly others: ReadonlyArray<string>
+  readonly fibers: (parts: Parts) => { readonly [name: string]: Effect.Effect<unknown, unknown> }
+}
+
+/** A process, devices that mirror a page of it each, and what happens to them. */
+export const hmm2019World = (shape: Shape): Setup<Hmm2019World> => {
+  const gpus = names("gpu", shape.devices)
+  const all = [...gpus, ...shape.others]
+  const mm = notifiedMm("mm", shape.pages, shape.users ?? 1, srcuDomain("srcu", all))
+  const hmm = hmmOfMm(mm, Math.max(1, shape.devices))
+  const devices = gpus.map((name, i) =>
+    hmmMirrorDevice(hmm, name, { start: i % shape.pages, end: (i % shape.pages) + 1 }),
+  )
+  haveRegistered(
+    hmm,
+    devices.slice(0, shape.registered).map(({ mirror }) => mirror),
+  )
+  const made = record({ mm, hmm, devices }, all)
+  return {
+    world: { mm, hmm, devices, record: made },
+    fibers: shape.fibers({ mm, hmm, devices }),
+    monitors: [made.monitor],
+  }
+}
+
+/** `count` names of one kind. */
+export const names = (kind: string, count: number): ReadonlyArray<string> =>
+  Array.from({ length: count }, (_, i) => `${kind}${i}`)

@@ -1,0 +1,5 @@
+import { deviceBugs } from "./devices.ts"
+import { lifeBugs } from "./life.ts"
+import { rangeBugs } from "./ranges.ts"
+
+export const mmuNotifierBugs = [...rangeBugs, ...lifeBugs, ...deviceBugs]

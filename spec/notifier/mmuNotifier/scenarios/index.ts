@@ -1,0 +1,30 @@
+import { ownExclusive, ownMigrate, readBegin, secondaryTlb, twoPass, twoPassRefused } from "./devices.ts"
+import {
+  firstInsert,
+  getPut,
+  moduleExit,
+  nonBlockable,
+  overlapping,
+  register,
+  releaseOnce,
+  unregister,
+  young,
+} from "./subscriptions.ts"
+
+export const mmuNotifierScenarios = [
+  register,
+  firstInsert,
+  overlapping,
+  nonBlockable,
+  unregister,
+  releaseOnce,
+  getPut,
+  moduleExit,
+  young,
+  twoPass,
+  twoPassRefused,
+  secondaryTlb,
+  ownMigrate,
+  ownExclusive,
+  readBegin,
+]

@@ -1,0 +1,173 @@
+/** Today's mmu notifier: the corrected model holds, what was published breaks where it was read to, and each rule can break. */
+import { readFile } from "node:fs/promises"
+import * as Effect from "effect/Effect"
+import { describe, expect, it } from "vitest"
+import { explore, replay, runMoves, type SearchOptions, shrink, strategies } from "../../checker/index.ts"
+import { mmuNotifier } from "../../spec/notifier/mmuNotifier/index.ts"
+
+const options: SearchOptions = { maxSteps: 10_000, seed: 1 }
+const strategy = (name: string) => {
+  const found = strategies.find((candidate) => candidate.name === name)
+  if (found === undefined) throw new Error(`no strategy ${name}`)
+  return found
+}
+const scenario = (name: string) => {
+  const found = mmuNotifier.scenarios.find(({ id }) => id === name || id === `notifier/mmu/${name}`)
+  if (found === undefined) throw new Error(`no scenario ${name}`)
+  return found
+}
+const bug = (id: string) => {
+  const found = mmuNotifier.bugs.find((candidate) => candidate.id === id)
+  if (found === undefined) throw new Error(`no bug ${id}`)
+  return found
+}
+const recorded = async (id: string) => {
+  const text = await readFile(new URL(`../../counterexamples/${id}.json`, import.meta.url), "utf8")
+  const { schedule, cycle, bound }: Recorded = JSON.parse(text)
+  return { schedule, bound, cycle, steps: schedule.map(({ fiber, label }) => `${fiber} ${label}`) }
+}
+interface Recorded {
+  readonly schedule: ReadonlyArray<{ readonly fiber: string; readonly label: string }>
+  readonly bound: unknown
+  readonly cycle?: number
+}
+
+describe("the mmu notifier of today, corrected", () => {
+  it.each([
+    ["register", { pages: 1, devices: 2, cpus: 0, exit: 0 }],
+    ["first-insert", { pages: 1, devices: 1, cpus: 1 }],
+    ["overlapping", { pages: 1, counting: 2, refusing: 0, cpus: 2 }],
+    ["overlapping", { pages: 2, counting: 1, refusing: 1, cpus: 1 }],
+    ["non-blockable", { pages: 1, attempts: 1, cpus: 0 }],
+    ["unregister-vs-exit", { pages: 1, devices: 2, cpus: 0 }],
+    ["release-once", { pages: 1, devices: 2 }],
+    ["get-put", { pages: 1, users: 1, cpus: 2 }],
+    ["young", { devices: 2, asks: 2, damon: 0, cpus: 0 }],
+    ["two-pass", { pages: 1, devices: 2, cpus: 1 }],
+    ["two-pass-refused", { pages: 1, devices: 1, attempts: 2, cpus: 0 }],
+    ["secondary-tlb", { pages: 1, devices: 1, cpus: 2, exit: 0 }],
+    ["own-migrate", { others: 0, cpus: 1 }],
+    ["own-exclusive", { others: 0, cpus: 1 }],
+    ["read-begin", { pages: 2, cpus: 1, rounds: 3 }],
+  ])("holds in %s at %o, every state visited", async (name, bound) => {
+    const result = await Effect.runPromise(explore(scenario(name).program(bound), strategy("states"), options))
+    expect(result.violation).toBeUndefined()
+    expect(result.outcome).toBe("holds")
+    expect(result.statistics.states).toBeGreaterThan(300)
+  })
+
+  it("puts every property and every named step to the test in some scenario", { timeout: 60_000 }, async () => {
+    const exercised = new Map<string, number>()
+    const taken = new Map<string, number>()
+    const small: Record<string, Record<string, number>> = {
+      "notifier/mmu/register": { cpus: 1 },
+      "notifier/mmu/first-insert": { cpus: 1 },
+      "notifier/mmu/overlapping": { cpus: 1 },
+      "notifier/mmu/secondary-tlb": { exit: 0 },
+      "notifier/mmu/read-begin": { rounds: 1 },
+    }
+    for (const { id, program } of mmuNotifier.scenarios) {
+      const result = await Effect.runPromise(explore(program(small[id] ?? {}), strategy("states"), options))
+      expect(result.outcome, id).toBe("holds")
+      for (const { id: property, times } of result.exercised) {
+        exercised.set(property, (exercised.get(property) ?? 0) + times)
+      }
+      for (const [step, times] of result.steps) taken.set(step, (taken.get(step) ?? 0) + times)
+    }
+    expect([...exercised].filter(([, times]) => times === 0)).toEqual([])
+    expect([...taken].filter(([, times]) => times === 0)).toEqual([])
+  })
+
+  it("states the invariants of the reference, and each is broken by a seeded bug", () => {
+    const stated = mmuNotifier.scenarios.flatMap(({ properties }) => properties)
+    const ids = new Set(stated.map(({ id }) => id))
+    const wanted = `NOTIFIER-PAIRING NOTIFIER-NO-END-AFTER-EAGAIN NOTIFIER-FAIL-RESTORES NOTIFIER-BLOCKABLE-NEVER-FAILS
+      NOTIFIER-FAILER-HAS-NO-END NOTIFIER-NONBLOCK-NO-SLEEP NOTIFIER-NO-ORPHAN-END NOTIFIER-ALL-CALLED
+      NOTIFIER-EXCLUSIVE-OPS NOTIFIER-CB-CONTEXT NOTIFIER-NO-CB-AFTER-UNREGISTER NOTIFIER-FREE-AFTER-GRACE
+      NOTIFIER-RELEASE-BEFORE-FREE NOTIFIER-RELEASE-IDEMPOTENT NOTIFIER-MMCOUNT NOTIFIER-SUBS-LIFETIME
+      NOTIFIER-REG-NO-INFLIGHT NOTIFIER-REG-MMUSERS NOTIFIER-USERS-POS NOTIFIER-YOUNG-OR NOTIFIER-TESTYOUNG-SOUND
+      NOTIFIER-START-WHILE-MAPPED L-UNREG L-REGISTER L-READBEGIN L-ITREE-LEAK`.split(/\s+/)
+    expect(wanted.filter((id) => !ids.has(id))).toEqual([])
+    const broken = new Set(mmuNotifier.bugs.map(({ breaks }) => breaks))
+    expect([...ids].filter((id) => !broken.has(id))).toEqual([])
+    for (const { id, statement, source } of stated) {
+      expect(statement, id).toMatch(/^\w.* .*\.$/)
+      expect(source, id).not.toBe("")
+    }
+  })
+
+  it("keeps to the rules of the language of programs, as far as they can be checked", {
+    timeout: 120_000,
+  }, async () => {
+    for (const [name, bound] of [
+      ["release-once", { pages: 1, devices: 1 }],
+      ["own-exclusive", { others: 1, cpus: 0 }],
+    ] as const) {
+      const program = scenario(name).program(bound)
+      const result = await Effect.runPromise(explore(program, strategy("states"), { ...options, paranoid: true }))
+      expect(result.violation).toBeUndefined()
+      expect(result.outcome).toBe("holds")
+    }
+  })
+})
+
+describe("the mmu notifier of today", () => {
+  it.each(mmuNotifier.bugs.map(({ id }) => id))("breaks with %s as recorded", async (id) => {
+    const { scenario: where, bound, breaks } = bug(id)
+    const entry = scenario(where)
+    const program = entry.program(bound, id)
+    const found = await Effect.runPromise(explore(program, strategy("states"), { ...options, target: breaks }))
+    expect(found.violation?.property).toBe(breaks)
+    const shrunk = shrink(entry, program, breaks, found.moves ?? [], found.cycle)
+    const run = runMoves(shrunk.program, shrunk.moves, shrunk.cycle)
+    const file = await recorded(id)
+    expect(file.bound).toEqual(shrunk.program.bound)
+    expect(file.cycle).toEqual(shrunk.cycle)
+    expect(file.schedule).toEqual(
+      run.steps.map(({ fiber, label, choice }) => (choice === undefined ? { fiber, label } : { fiber, label, choice })),
+    )
+    const { schedule, cycle } = file
+    const replayed = { schedule, property: breaks, ...(cycle === undefined ? {} : { cycle }) }
+    expect(replay(shrunk.program, replayed).kind).toBe("reproduced")
+    expect(replay(entry.program(shrunk.program.bound), replayed).kind).not.toBe("reproduced")
+  })
+
+  it("leaves the interval tree's side open when the list refuses, as published, and the reader asleep", async () => {
+    const story = [
+      "svm0 mutex_lock(svm0.mutex)",
+      "oom_reaper nouveau_svmm_invalidate_range_start: -EAGAIN(svm0)",
+      "oom_reaper kvm_mmu_notifier_invalidate_range_end(kvm0, 0, 1)",
+      "oom_reaper __oom_reap_task_mm: -EAGAIN(mm)",
+      "svm0 mmu_interval_read_begin: prepare_to_wait(3)",
+    ]
+    const { steps } = await recorded("refused-start-starves-reader")
+    expect(steps.filter((step) => story.includes(step))).toEqual(story)
+    expect(steps.some((step) => step.startsWith("oom_reaper mn_itree_inv_end"))).toBe(false)
+    const { source, title } = bug("refused-start-leaves-itree-open")
+    expect(title).toContain("as published")
+    for (const said of ["Found in the protocol as published", "not observed", "OOM reaper"]) {
+      expect(source).toContain(said)
+    }
+  })
+
+  it("starves a reader though both processors get on for ever, one of them nowhere near its range", async () => {
+    const { steps, cycle } = await recorded("endless-invalidations-starve-reader")
+    const forEver = steps.slice(cycle)
+    const by = (fiber: string, step: string) => forEver.filter((each) => each.startsWith(`${fiber} ${step}`)).length
+    for (const cpu of ["cpu0", "cpu1"]) {
+      for (const step of ["mn_itree_inv_start_range", "mn_itree_inv_end"]) expect(by(cpu, step)).toBeGreaterThan(0)
+    }
+    expect(forEver.some((step) => step.startsWith("svm0"))).toBe(false)
+    expect(steps.slice(0, cycle)).toContain("svm0 mmu_interval_read_begin: prepare_to_wait(3)")
+    expect(forEver).toContain("cpu1 mn_itree_inv_start_range(mm, 1, 2, PROTECTION_PAGE, page_mkclean_one)")
+  })
+
+  it("sends a device round its retry loop for ever, with read_begin returning each time", async () => {
+    const { steps, cycle } = await recorded("endless-invalidations-starve-retry")
+    const forEver = steps.slice(cycle)
+    for (const step of ["mmu_interval_read_begin(svm0)", "mmu_interval_read_retry(svm0)"]) {
+      expect(forEver).toContain(`svm0 ${step}`)
+    }
+    expect(forEver.some((step) => step.includes("prepare_to_wait"))).toBe(false)
+  })
+})
