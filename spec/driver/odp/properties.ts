@@ -2,7 +2,7 @@
 import type { Property } from "../../../checker/index.ts"
 import type { ImplicitMr } from "../../../model/driver/mlx5Implicit.ts"
 import { fateOf, isLive } from "../../../model/mm/folio.ts"
-import { dirtyProperty } from "../dirty.ts"
+import { dirtyAtUnmap } from "../dirtyAtUnmap.ts"
 import { type Mapping, mappingProperties } from "../mappings.ts"
 import type { OdpWorld } from "./world.ts"
 
@@ -41,7 +41,7 @@ export const odpProperties: ReadonlyArray<Property<OdpWorld>> = [
         })
         .join(" "),
   },
-  dirtyProperty<OdpWorld>(
+  dirtyAtUnmap<OdpWorld>(
     "nic0",
     (world) => dmaMappings(world).map(({ page }) => page),
     "drivers/infiniband/core/umem_odp.c: ib_umem_odp_unmap_dma_pages",

@@ -6,7 +6,7 @@ import { mmputWorker } from "../../../model/mm/exit.ts"
 import type { Mm } from "../../../model/mm/mm.ts"
 import { treeInsert } from "../../../model/notifier/interval.ts"
 import { type Call, invalidator, processOf } from "../calls.ts"
-import { swapIn } from "../dirty.ts"
+import { swapIn } from "../dirtyAtUnmap.ts"
 import { intervalSteps, recordWindows, type Windows } from "../windows.ts"
 import { type OdpRecord, recordOdp } from "./record.ts"
 

@@ -1,6 +1,6 @@
 /** The invariants of the on-demand paging of 2014: what the device maps, and the counts by which umems know of invalidations. */
 import type { Property } from "../../../checker/index.ts"
-import { dirtyProperty } from "../dirty.ts"
+import { dirtyAtUnmap } from "../dirtyAtUnmap.ts"
 import { type Mapping, mappingProperties } from "../mappings.ts"
 import type { OdpWorld2014 } from "./world.ts"
 
@@ -26,7 +26,7 @@ const untold = ({ umems, record }: OdpWorld2014) =>
 
 export const odpProperties2014: ReadonlyArray<Property<OdpWorld2014>> = [
   ...mappingProperties<OdpWorld2014>(mappings, "drivers/infiniband/core/umem_odp.c, 2014"),
-  dirtyProperty<OdpWorld2014>(
+  dirtyAtUnmap<OdpWorld2014>(
     "nic0",
     (world) => mappings(world).flatMap(({ page }) => (page === null ? [] : [page])),
     "drivers/infiniband/core/umem_odp.c, 2014: ib_umem_odp_unmap_dma_pages",

@@ -10,7 +10,7 @@ import {
 } from "../../../model/driver/umemOdp2014.ts"
 import type { Mm } from "../../../model/mm/mm.ts"
 import { type Call, invalidator, processOf } from "../calls.ts"
-import { swapIn } from "../dirty.ts"
+import { swapIn } from "../dirtyAtUnmap.ts"
 import type { Windows } from "../windows.ts"
 import { type Record2014, record2014 } from "./record.ts"
 

@@ -1,4 +1,4 @@
-/** That what a device has stored is not lost: for drivers that say so when they let go of a page. */
+/** That what a device has stored is not lost: for drivers that say so when they unmap a page. */
 import type { Property } from "../../checker/index.ts"
 import { type Folio, type Frame, folioOf } from "../../model/mm/folio.ts"
 import type { Mm } from "../../model/mm/mm.ts"
@@ -15,7 +15,7 @@ interface World {
  * @param device the device that stores, by its name, which is what it stores
  * @param mapped the pages that are mapped for it
  */
-export const dirtyProperty = <W extends World>(
+export const dirtyAtUnmap = <W extends World>(
   device: string,
   mapped: (world: W) => ReadonlyArray<Frame>,
   source: string,
