@@ -24,6 +24,8 @@ export const registry: Registry = [
   notifier2008,
   kvm,
   nouveau,
+  odp,
+  odp2014,
   testHmm,
   odp,
   odp2014,
