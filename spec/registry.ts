@@ -1,8 +1,13 @@
 import type { Registry } from "../checker/index.ts"
 import { deviceFree } from "./deviceMemory/free/index.ts"
 import { deviceMemory } from "./deviceMemory/index.ts"
+import { gntdev } from "./driver/gntdev/index.ts"
+import { gru } from "./driver/gru/index.ts"
+import { i915Userptr } from "./driver/i915-userptr/index.ts"
 import { kvm } from "./driver/kvm/index.ts"
 import { nouveau } from "./driver/nouveau/index.ts"
+import { odp } from "./driver/odp/index.ts"
+import { odp2014 } from "./driver/odp2014/index.ts"
 import { testHmm } from "./driver/testHmm/index.ts"
 import { hmm2019 } from "./hmm/2019/index.ts"
 import { hmmRangeFault } from "./hmm/rangeFault/index.ts"
@@ -20,7 +25,14 @@ export const registry: Registry = [
   notifier2008,
   kvm,
   nouveau,
+  odp,
+  odp2014,
   testHmm,
+  odp,
+  odp2014,
+  gru,
+  i915Userptr,
+  gntdev,
   memoryManagement,
   deviceMemory,
   hmmRangeFault,

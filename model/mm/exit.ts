@@ -1,6 +1,6 @@
 /** The end of an address space (mm/mmap.c: exit_mmap). */
 import * as Effect from "effect/Effect"
-import { guardedStep, step } from "../../checker/program/index.ts"
+import { fork, guardedStep, step } from "../../checker/program/index.ts"
 import { mmuNotifierRelease } from "../notifier/invalidate.ts"
 import { gatherTables, tlbFinishMmu, tlbGather } from "./gather.ts"
 import { changeVmas, type Mm, mmapReadLock, mmapReadUnlock, mmapWriteLock, mmapWriteUnlock } from "./mm.ts"
@@ -23,7 +23,25 @@ export const mmput = Effect.fnUntraced(function* (mm: Mm) {
     mm.state.users--
     return mm.state.users === 0
   })
-  if (!last) return
+  if (last) yield* lastMmput(mm)
+})
+
+/**
+ * `mmput_async`: the same, for those who hold a lock that the end of the address space takes: a worker carries that out.
+ */
+export const mmputAsync = Effect.fnUntraced(function* (mm: Mm) {
+  const last = yield* step("mmput_async", [mm.name], () => {
+    mm.state.users--
+    return mm.state.users === 0
+  })
+  if (last) yield* fork(mmputWorker, lastMmput(mm))
+})
+
+/** The worker of `mmput_async_fn`. */
+export const mmputWorker = "kworker/mmput"
+
+/** `__mmput` */
+const lastMmput = Effect.fnUntraced(function* (mm: Mm) {
   yield* khugepagedExit(mm)
   yield* exitMmap(mm)
 })

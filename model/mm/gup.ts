@@ -51,8 +51,13 @@ export const getUserPages = Effect.fnUntraced(function* (mm: Mm, va: number, fla
   }
 })
 
+<<<<<<< HEAD
 /** `__get_user_pages`, of one page, `mmap_lock` held for read. */
 export const getUserPageLocked = Effect.fnUntraced(function* (mm: Mm, va: number, flags: GupFlags) {
+=======
+/** `__get_user_pages`, of one page, `mmap_lock` held for read: what went wrong instead, if anything did. */
+export const getUserPage = Effect.fnUntraced(function* (mm: Mm, va: number, flags: GupFlags) {
+>>>>>>> notifiers
   const allowed = yield* step("check_vma_flags", [mm.name, va], () => {
     if (flags.pin) mm.state.hasPinned = true
     const vma = findVma(mm, va)
@@ -98,6 +103,8 @@ const followPagePte = (mm: Mm, va: number, flags: GupFlags): UserPage | "fault" 
   const forced = flags.force === true && vma?.shared === false && isAnon(folio) && folio.anonExclusive
   if (flags.write && !isWritable(pte) && !forced) return "fault"
   if (mustUnshare(folio, vma?.shared === false, flags)) return "unshare"
+  // FOLL_TOUCH, which pins do without: a page that is got for writing counts as stored to.
+  if (flags.write && !flags.pin && !pte.dirty) folio.dirty = true
   grab(folio, flags.pin)
   return { frame: pte.page, pinned: flags.pin }
 }

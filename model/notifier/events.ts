@@ -28,6 +28,7 @@ export type NotifierCaller =
   | "page_mkclean_one"
   | "collapse_huge_page"
   | "collapse_pte_mapped_thp"
+  | "do_pagemap_scan"
   | "mn_itree_release"
 
 /** Those that do so on behalf of a device, which only an address space with devices of that kind has. */

@@ -1,5 +1,5 @@
 import type * as Effect from "effect/Effect"
-import { guardedStep, type Struct, self, step, struct } from "../../checker/program/index.ts"
+import { guardedStep, type Plain, type Struct, self, step, struct, type Wait } from "../../checker/program/index.ts"
 import { holding } from "./holding.ts"
 
 /** A mutex: `holder` is the fiber that holds it, empty when it is free. */
@@ -11,6 +11,13 @@ export interface Mutex {
 /** Makes a mutex that nobody holds. */
 export const mutex = (name: string): Mutex => ({ name, state: struct(name, { holder: "" }) })
 
+const mutexWait = ({ name, state }: Mutex): Wait => ({
+  on: name,
+  kind: "mutex",
+  sleeps: true,
+  hindrances: () => holding(state.holder),
+})
+
 /** `mutex_lock`: waits until it is free. */
 export const mutexLock = (lock: Mutex): Effect.Effect<void> =>
   guardedStep(
@@ -20,7 +27,7 @@ export const mutexLock = (lock: Mutex): Effect.Effect<void> =>
     () => {
       lock.state.holder = self()
     },
-    { on: lock.name, kind: "mutex", sleeps: true, hindrances: () => holding(lock.state.holder) },
+    mutexWait(lock),
   )
 
 /** `mutex_unlock` */
@@ -36,3 +43,7 @@ export const mutexTrylock = (lock: Mutex): Effect.Effect<boolean> =>
     lock.state.holder = self()
     return true
   })
+
+/** A critical section inside which nothing can be seen from outside: one step, taken when the mutex is free. */
+export const underMutex = <A>(lock: Mutex, name: string, args: ReadonlyArray<Plain>, body: () => A): Effect.Effect<A> =>
+  guardedStep(name, args, () => lock.state.holder === "", body, mutexWait(lock))

@@ -21,9 +21,9 @@ export interface MmuNotifier {
   /** The entry was cleared: drops the page. Under the page table's lock. */
   readonly invalidatePage?: (va: number) => Effect.Effect<void>
   /** Drops the range, and lets nothing be established there until the end. `atomic`: it must not sleep. */
-  readonly invalidateRangeBegin: (range: Range, atomic: boolean) => Effect.Effect<void>
+  readonly invalidateRangeBegin?: (range: Range, atomic: boolean) => Effect.Effect<void>
   /** As posted it was not told of which range. */
-  readonly invalidateRangeEnd: (range: Range, atomic: boolean) => Effect.Effect<void>
+  readonly invalidateRangeEnd?: (range: Range, atomic: boolean) => Effect.Effect<void>
 }
 
 /** Makes a notifier that is not registered. */
@@ -43,7 +43,7 @@ export const invalidateRangeBegin = (of: Machine, range: Range, atomic: boolean)
     "srcu",
     "invalidate_range_begin",
     [range.start, range.end, contextOf(atomic)],
-    (ops) => ops.invalidateRangeBegin(range, atomic),
+    (ops) => ops.invalidateRangeBegin?.(range, atomic),
   )
 
 /** `mmu_notifier(invalidate_range_end, mm, start, end, atomic)` */
@@ -54,7 +54,7 @@ export const invalidateRangeEnd = (of: Machine, range: Range, atomic: boolean): 
     "srcu",
     "invalidate_range_end",
     [range.start, range.end, contextOf(atomic)],
-    (ops) => ops.invalidateRangeEnd(range, atomic),
+    (ops) => ops.invalidateRangeEnd?.(range, atomic),
   )
 
 /** `mmu_notifier(invalidate_page, mm, address)`, the page table's lock held, the entry cleared. */

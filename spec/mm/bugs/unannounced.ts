@@ -8,8 +8,10 @@ import type { Operation, Replacement, SeededBug } from "../../../checker/index.t
 import type { NotifierCaller } from "../../../model/notifier/events.ts"
 import type { MmWorld } from "../world.ts"
 
-/** Where it shows that a function says nothing, and as what. */
-const shows: { readonly [caller in NotifierCaller]: Pick<SeededBug<MmWorld>, "scenario" | "breaks"> } = {
+/** Where it shows that a function says nothing, and as what. What PAGEMAP_SCAN says is checked with a driver (spec/driver/gru). */
+const shows: {
+  readonly [caller in Exclude<NotifierCaller, "do_pagemap_scan">]: Pick<SeededBug<MmWorld>, "scenario" | "breaks">
+} = {
   unmap_vmas: { scenario: "mm/pairs/munmap+munmap", breaks: "MIRROR-NO-UAF" },
   zap_page_range_single: { scenario: "mm/pairs/madvise-dontneed+madvise-dontneed", breaks: "MIRROR-NO-UAF" },
   // The page stays; what the device stores to it from then on is not seen to be dirty, and dropped.

@@ -23,6 +23,7 @@ import type { Machine } from "../../../model/notifier/2008/machine.ts"
 import { invalidatePage } from "../../../model/notifier/2008/mmuNotifier.ts"
 import { rmapInvalidatePage } from "../../../model/notifier/2008/rmapNotifier.ts"
 import { keep, release, underLock } from "../../../model/sync/spinlock.ts"
+import { engineBugs } from "./engineBugs.ts"
 import { age, counter, exits, rangeList, reclaim, register, unregister, writeback } from "./scenarios.ts"
 import type { World2008 } from "./world.ts"
 
@@ -363,6 +364,7 @@ export const bugs2008: ReadonlyArray<SeededBug<World2008>> = [
       }
     },
   },
+  ...engineBugs,
 ]
 
 /** The range of the page whose number is an argument of a step. */

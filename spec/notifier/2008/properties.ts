@@ -231,6 +231,11 @@ export const contextProperties: ReadonlyArray<Spec> = [
   },
 ]
 
+const hearingRanges = ({ counters, rangeLists }: Pick<World2008, "counters" | "rangeLists">) => [
+  ...counters,
+  ...rangeLists,
+]
+
 /** What a device maps. */
 export const mirrorProperties2008: ReadonlyArray<Spec> = [
   {
@@ -258,11 +263,11 @@ export const mirrorProperties2008: ReadonlyArray<Spec> = [
     kind: "invariant",
     id: "MIRROR-AGREE",
     statement:
-      "What a device maps the process maps too, and for writing if the device does; unless the entry was cleared just now, its lock still held.",
+      "What a device maps that hears of ranges the process maps too, and for writing if the device does; unless the entry was cleared just now, its lock still held.",
     source: `${m4}, by inference`,
-    premise: ({ devices }) => devices.some((device) => installedOf(device).length > 0),
-    holds: ({ machine: { mm }, devices }) =>
-      devices.every(({ pageTable }) =>
+    premise: (world) => hearingRanges(world).some((device) => installedOf(device).length > 0),
+    holds: ({ machine: { mm }, ...world }) =>
+      hearingRanges(world).every(({ pageTable }) =>
         pageTable.every(({ value }, va) => {
           const pte = mm.pte[va]?.value
           if (value === null) return true
@@ -270,8 +275,8 @@ export const mirrorProperties2008: ReadonlyArray<Spec> = [
           return pte.page.pfn === value.page.pfn && (!value.write || pte.access === "write")
         }),
       ),
-    explain: ({ machine: { mm }, devices }) =>
-      devices
+    explain: ({ machine: { mm }, ...world }) =>
+      hearingRanges(world)
         .flatMap(({ name, pageTable }) =>
           pageTable.flatMap(({ value }, va) =>
             value === null || mm.pte[va]?.value !== null

@@ -189,3 +189,34 @@ export const exits = define(
     }),
   }),
 )
+
+/** What becomes of the process, in the scenario of a device that hears of no ranges. */
+const changes = Effect.fnUntraced(function* (of: Machine) {
+  const whole = { start: 0, end: of.mm.pages }
+  const call = yield* choose("syscall", ["madvise(MADV_DONTNEED)", "munmap", "ftruncate", "exit"])
+  if (call === "ftruncate") yield* truncate(of, 0)
+  else if (call === "munmap") yield* munmap(of, whole)
+  else if (call === "exit") yield* exit(of)
+  else yield* madviseDontneed(of, whole)
+})
+
+/** Who has only `release` and `invalidate_page`. */
+export const engine = define(
+  "dma-engine",
+  "a device that hears of single pages and of the end of the process stores to a page that is unmapped, truncated, reclaimed and written back",
+  {
+    reclaim: parameter("whether the page is reclaimed", 1, 1, 0),
+    writeback: parameter("whether it is written back", 1, 1, 0),
+  },
+  (bound) => ({
+    pages: 1,
+    accountsDirty: true,
+    engines: 1,
+    fibers: (parts) => ({
+      cpu0: changes(parts.machine),
+      ...(bound.reclaim === 1 ? { kswapd: shrinkPage(parts.machine, 0, false) } : {}),
+      ...(bound.writeback === 1 ? { pdflush: writePage(parts.machine, 0) } : {}),
+      ...visitors(parts),
+    }),
+  }),
+)

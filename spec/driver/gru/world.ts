@@ -1,0 +1,80 @@
+import type * as Effect from "effect/Effect"
+import type { Setup } from "../../../checker/index.ts"
+import { type Gru, type GruMm, gruMm } from "../../../model/driver/gru.ts"
+import { gruAccess } from "../../../model/driver/gruFault.ts"
+import type { Mm } from "../../../model/mm/mm.ts"
+import { at, pagesOf } from "../../../model/mm/range.ts"
+import { type Call, invalidator, processOf } from "../calls.ts"
+import { type Change, closes, opens, recordWindows, starts, type Windows } from "../windows.ts"
+
+/** What the properties and seeded bugs of GRU see. */
+export interface GruWorld {
+  readonly mm: Mm
+  readonly gms: GruMm
+  readonly windows: Windows
+}
+
+export interface Shape {
+  readonly pages: number
+  readonly grus: number
+  /** CPUs whose threads of the process invalidate, once each. */
+  readonly cpus: number
+  /** Which calls invalidate; all by default. */
+  readonly calls?: ReadonlyArray<Call>
+  /** Whether the pages have not been stored to since they were swapped in, although they may be. */
+  readonly clean?: boolean
+  readonly registered?: boolean
+  /** What the first CPU's thread does instead. */
+  readonly thread?: (mm: Mm) => Effect.Effect<unknown, unknown>
+  /** What a GRU's thread does; an instruction by default. */
+  readonly gru?: (gms: GruMm, gru: Gru, position: number) => Effect.Effect<unknown, unknown>
+}
+
+/** The first GRU's instruction stores, the others' load, each at a page of its own if there are enough: the first at the last. */
+export const instruction = (gms: GruMm, gru: Gru, position: number): Effect.Effect<boolean> => {
+  const { pages } = gms.mm
+  const va = pages - 1 - (position % pages)
+  return gruAccess(gms, gru, va, position === 0 ? gru.name : undefined)
+}
+
+/** A process with its pages present, GRUs that execute for it, and threads that invalidate. */
+export const gruWorld = (shape: Shape): Setup<GruWorld> => {
+  const cpus = names("cpu", shape.cpus)
+  const grus = names("gru", shape.grus)
+  const process = processOf({ pages: shape.pages, cpus })
+  const { mm } = process
+  if (shape.clean === true) makeClean(mm)
+  const gms = gruMm(mm, grus, shape.registered !== false)
+  const { thread, gru: executes = instruction } = shape
+  const fibers = [
+    ...cpus.map((cpu, position) => {
+      const replaced = position === 0 ? thread?.(mm) : undefined
+      return [cpu, replaced ?? invalidator(process, position, shape.calls)] as const
+    }),
+    ...gms.grus.map((gru, position) => [gru.name, executes(gms, gru, position)] as const),
+  ]
+  const { windows, monitor } = recordWindows([...cpus, ...grus], windowSteps(grus.at(-1) ?? ""))
+  return { world: { mm, gms, windows }, fibers: Object.fromEntries(fibers), monitors: [monitor] }
+}
+
+/** A range that was announced while the notifier was not on the list is not one of its windows. */
+const windowSteps = (last: string): { readonly [stepName: string]: Change } => {
+  const begins = starts()
+  return {
+    gru_invalidate_range_start: (taken, window) => (taken.result === true ? begins(taken, window) : undefined),
+    tgh_invalidate: opens(({ args }) => args[0] === last),
+    gru_invalidate_range_end: closes(),
+  }
+}
+
+/** do_swap_page makes an entry for stores of a page that is the process's alone, be it for a load. */
+const makeClean = (mm: Mm): void => {
+  for (const va of pagesOf({ start: 0, end: mm.pages })) {
+    const pte = at(mm.pte, va)
+    if (pte.value?.kind === "present") pte.value = { ...pte.value, dirty: false }
+    for (const tlb of mm.tlbs.values()) at(tlb, va).value = null
+  }
+}
+
+const names = (kind: string, count: number): ReadonlyArray<string> =>
+  Array.from({ length: count }, (_, i) => `${kind}${i}`)

@@ -1,0 +1,11 @@
+import { protocol } from "../../../checker/index.ts"
+import { userptrBugs } from "./bugs.ts"
+import { overlapping, submit } from "./scenarios.ts"
+
+export const i915Userptr = protocol({
+  id: "driver/i915-userptr",
+  title:
+    "i915 userptr objects (drivers/gpu/drm/i915/gem/i915_gem_userptr.c): a GPU that works on pinned pages of a process",
+  scenarios: [submit, overlapping],
+  bugs: userptrBugs,
+})

@@ -1,0 +1,82 @@
+/** The invariants of on-demand paging: what the device maps, what is mapped for DMA, and which keys commands name. */
+import type { Property } from "../../../checker/index.ts"
+import type { ImplicitMr } from "../../../model/driver/mlx5Implicit.ts"
+import { fateOf, isLive } from "../../../model/mm/folio.ts"
+import { dirtyAtUnmap } from "../dirtyAtUnmap.ts"
+import { type Mapping, mappingProperties } from "../mappings.ts"
+import type { OdpWorld } from "./world.ts"
+
+/** What the device can use: the translations of the keys that it knows. */
+const translations = ({ mrs }: OdpWorld): ReadonlyArray<Mapping> =>
+  mrs
+    .filter(({ mkey }) => mkey.exists)
+    .flatMap(({ name, mtt }) =>
+      mtt.flatMap(({ value }, hva) => (value === null ? [] : [{ ...value, where: `the table of ${name}`, hva }])),
+    )
+
+/** What is mapped for DMA, whether the device knows of it or not. */
+const dmaMappings = ({ mrs }: OdpWorld) =>
+  mrs.flatMap(({ name, umem }) =>
+    umem.pfnList.flatMap(({ value }, va) => (value?.page ? [{ name, va, page: value.page }] : [])),
+  )
+
+const danglingDma = (world: OdpWorld) => dmaMappings(world).filter(({ page }) => !isLive(world.mm.system.folios, page))
+
+const isListed = ({ children }: ImplicitMr, name: string): boolean => children.some(({ value }) => value?.name === name)
+
+export const odpProperties: ReadonlyArray<Property<OdpWorld>> = [
+  ...mappingProperties<OdpWorld>(translations, "drivers/infiniband/hw/mlx5/odp.c: mlx5_ib_invalidate_range"),
+  {
+    kind: "invariant",
+    id: "DMA-UNMAP-BEFORE-FREE",
+    statement: "No page that was freed is mapped for DMA, not even where the device has no key for it.",
+    source: "drivers/infiniband/core/umem_odp.c: ib_umem_odp_unmap_dma_pages, which marks the page dirty",
+    premise: (world) => dmaMappings(world).length > 0,
+    holds: (world) => danglingDma(world).length === 0,
+    explain: (world) =>
+      danglingDma(world)
+        .map(({ name, va, page }) => {
+          const what = fateOf(world.mm.system.folios, page)
+          return `For address ${va}, ${name} has a DMA mapping of ${what}.`
+        })
+        .join(" "),
+  },
+  dirtyAtUnmap<OdpWorld>(
+    "nic0",
+    (world) => dmaMappings(world).map(({ page }) => page),
+    "drivers/infiniband/core/umem_odp.c: ib_umem_odp_unmap_dma_pages",
+  ),
+  {
+    kind: "invariant",
+    id: "ODP-LIVE-KEY",
+    statement: "No command to the device, and no entry of its tables that it follows, names a key that is no more.",
+    source: "commit abb604a1a9c8: RDMA/mlx5: Fix a race for an ODP MR which leads to CQE with error",
+    premise: ({ mrs }) => mrs.some(({ mkey, state }) => state.live && !mkey.exists),
+    holds: ({ dev }) => dev.umr.error === "",
+    explain: ({ dev }) => `The queue of commands has stopped: ${dev.umr.error}.`,
+  },
+]
+
+/** Of implicit regions besides. */
+export const implicitProperties: ReadonlyArray<Property<OdpWorld>> = [
+  {
+    kind: "invariant",
+    id: "ODP-FREE-ONCE",
+    statement: "Each child of an implicit region is destroyed once.",
+    source: "commit d3d930411ce3: RDMA/mlx5: Fix implicit ODP use after free",
+    premise: ({ mrs }) => mrs.some(({ state }) => state.life > 0 && !state.live),
+    holds: ({ record }) => record.slip.value === "",
+    explain: ({ record }) => `${record.slip.value}.`,
+  },
+  {
+    kind: "atEnd",
+    id: "ODP-KEY-REFERENCES",
+    statement:
+      "When everything has ended, the tables in which faults look for keys hold all the references to them: a region can be deregistered.",
+    source: "drivers/infiniband/hw/mlx5/odp.c: mlx5r_deref_wait_odp_mkey",
+    holds: ({ imr, mrs }) =>
+      imr === undefined ||
+      (imr.mkey.usecount === (imr.mkey.found ? 1 : 0) &&
+        mrs.every(({ name, mkey, state }) => !state.live || mkey.usecount === (isListed(imr, name) ? 1 : 0))),
+  },
+]

@@ -1,0 +1,80 @@
+import * as Effect from "effect/Effect"
+import type { Setup } from "../../../checker/index.ts"
+import { type ImplicitMr, implicitAccess, implicitMr } from "../../../model/driver/mlx5Implicit.ts"
+import { type Mlx5Dev, mlx5Dev, type OdpMr, odpMr, rdmaAccess } from "../../../model/driver/mlx5Odp.ts"
+import { mmputWorker } from "../../../model/mm/exit.ts"
+import type { Mm } from "../../../model/mm/mm.ts"
+import { treeInsert } from "../../../model/notifier/interval.ts"
+import { type Call, invalidator, processOf } from "../calls.ts"
+import { swapIn } from "../dirtyAtUnmap.ts"
+import { intervalSteps, recordWindows, type Windows } from "../windows.ts"
+import { type OdpRecord, recordOdp } from "./record.ts"
+
+/** What the properties and seeded bugs of on-demand paging see. */
+export interface OdpWorld {
+  readonly mm: Mm
+  readonly dev: Mlx5Dev
+  /** The region of all memory, where there is one. */
+  readonly imr: ImplicitMr | undefined
+  /** All regions with pages of their own: one of the application's, or the children of the implicit one. */
+  readonly mrs: ReadonlyArray<OdpMr>
+  readonly windows: Windows
+  readonly record: OdpRecord
+}
+
+export interface Shape {
+  readonly pages: number
+  /** CPUs whose threads of the process invalidate, once each or, where it says so, in rounds. */
+  readonly cpus: number
+  readonly rounds?: number
+  /** Queues of the device, each of which accesses a page once: the first stores, the others load. */
+  readonly nics: number
+  /** Whether the region is one of all memory. */
+  readonly implicit?: boolean
+  /** Which calls invalidate; all by default. */
+  readonly calls?: ReadonlyArray<Call>
+  /** Whether the pages have been read from swap, and nobody has stored to them since. */
+  readonly swappedIn?: boolean
+  /** Who else is there. */
+  readonly others?: (parts: Pick<OdpWorld, "dev" | "imr" | "mrs">) => {
+    readonly [name: string]: Effect.Effect<unknown, unknown>
+  }
+}
+
+/** The application's region. */
+const region = "mr"
+
+/** A process with memory that it has registered, all of it, its threads, and the queues of a device. */
+export const odpWorld = (shape: Shape): Setup<OdpWorld> => {
+  const { pages } = shape
+  const cpus = names("cpu", shape.cpus)
+  const nics = names("nic", shape.nics)
+  // Where no thread invalidates, one waits.
+  const process = processOf({ pages, cpus, users: cpus.length === 0 ? 1 : 0 })
+  const { mm } = process
+  if (shape.swappedIn === true) for (const va of mm.pte.keys()) swapIn(mm, va)
+  const dev = mlx5Dev(mm)
+  const imr = shape.implicit === true ? implicitMr(dev, region, 2) : undefined
+  const own = imr === undefined ? [odpMr(dev, region, { start: 0, end: pages }, true)] : []
+  for (const { umem } of own) treeInsert(mm.subscriptions, umem.name)
+  const mrs = imr === undefined ? own : [...imr.places.values()]
+
+  const access = (position: number) => {
+    const content = position === 0 ? "nic0" : undefined
+    if (imr !== undefined) return implicitAccess(imr, position % pages, content)
+    return Effect.forEach(own, (mr) => rdmaAccess(dev, mr, position % pages, content))
+  }
+  const invalidates = (position: number) =>
+    Effect.forEach(Array.from({ length: shape.rounds ?? 1 }), () => invalidator(process, position, shape.calls))
+  const fibers = {
+    ...Object.fromEntries(nics.map((nic, position) => [nic, access(position)] as const)),
+    ...Object.fromEntries(cpus.map((cpu, position) => [cpu, invalidates(position)] as const)),
+    ...shape.others?.({ dev, imr, mrs }),
+  }
+  const { windows, monitor } = recordWindows([...Object.keys(fibers), mmputWorker], intervalSteps)
+  const record = recordOdp(mrs)
+  return { world: { mm, dev, imr, mrs, windows, record }, fibers, monitors: [monitor, record.monitor] }
+}
+
+const names = (kind: string, count: number): ReadonlyArray<string> =>
+  Array.from({ length: count }, (_, i) => `${kind}${i}`)
