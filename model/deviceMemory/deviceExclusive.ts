@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { enterLoop, step } from "../../checker/program/index.ts"
 import type { FaultResult } from "../mm/fault.ts"
 import { type Frame, folioLock, folioOf, folioPut, folioTryGet } from "../mm/folio.ts"
-import { getUserPageLocked, putUserPage } from "../mm/gup.ts"
+import { getUserPage, putUserPage } from "../mm/gup.ts"
 import { findVma, type Mm, pageTableLock } from "../mm/mm.ts"
 import { canChangeWritable } from "../mm/protect.ts"
 import { type Exclusive, isWritable, type Present, present, pteSame } from "../mm/pte.ts"
@@ -30,7 +30,7 @@ export const makeDeviceExclusive = Effect.fnUntraced(function* (mm: Mm, va: numb
   const head = yield* enterLoop("make_device_exclusive")
   for (;;) {
     yield* head()
-    const got = yield* getUserPageLocked(mm, va, { write: true, pin: false })
+    const got = yield* getUserPage(mm, va, { write: true, pin: false })
     if (typeof got === "string") return got
     const { frame } = got
     const anonymous = yield* step("make_device_exclusive: folio_test_anon", [mm.name, va], () =>

@@ -41,7 +41,7 @@ export const getUserPages = Effect.fnUntraced(function* (mm: Mm, va: number, fla
   for (;;) {
     yield* head()
     yield* mmapReadLock(mm)
-    const got = yield* getUserPageLocked(mm, va, flags)
+    const got = yield* getUserPage(mm, va, flags)
     yield* mmapReadUnlock(mm)
     if (typeof got === "string") return yield* new Errno({ call: "get_user_pages", errno: got })
     if (flags.longterm !== true || got.frame === null) return got
@@ -51,13 +51,8 @@ export const getUserPages = Effect.fnUntraced(function* (mm: Mm, va: number, fla
   }
 })
 
-<<<<<<< HEAD
-/** `__get_user_pages`, of one page, `mmap_lock` held for read. */
-export const getUserPageLocked = Effect.fnUntraced(function* (mm: Mm, va: number, flags: GupFlags) {
-=======
 /** `__get_user_pages`, of one page, `mmap_lock` held for read: what went wrong instead, if anything did. */
 export const getUserPage = Effect.fnUntraced(function* (mm: Mm, va: number, flags: GupFlags) {
->>>>>>> notifiers
   const allowed = yield* step("check_vma_flags", [mm.name, va], () => {
     if (flags.pin) mm.state.hasPinned = true
     const vma = findVma(mm, va)
