@@ -1,17 +1,18 @@
 /**
  * The driver of the kernel's HMM self tests (lib/test_hmm.c): a device made of software, whose page table is an array that
- * shadows the process's, under a mutex, with one subscription to the whole address space.
+ * shadows the process's, under a mutex, with one subscription to the whole address space. Here are its file, its loads and
+ * its stores; its memory is in testHmmDevice.ts, what takes pages there and back in testHmmMigrate.ts, exclusive access in
+ * testHmmExclusive.ts, and snapshots in testHmmSnapshot.ts.
  *
- * Not here: memory of the device's own that CPUs cannot reach, exclusive access, the time after which a fault gives up.
- * Migration to coherent memory is in testHmmMigrate.ts.
+ * Not here: huge pages, and the time after which a fault gives up.
  *
  * Corrected here, and put back by seeded bugs ("as published"): a read or write of an address space that has ended fails;
  * pages that the device may store to are said to be dirty; migrations of its own concern it as all others do.
  */
 import * as Effect from "effect/Effect"
 import { type Cell, cell, enterLoop, step } from "../../checker/program/index.ts"
+import { pgmapOf } from "../deviceMemory/pgmap.ts"
 import { type HmmPfn, hmmRangeFault } from "../hmm/rangeFault.ts"
-import { hmmRangeSnapshot, type Snapped } from "../hmm/rangeSnapshot.ts"
 import { mmgetNotZero, mmput } from "../mm/exit.ts"
 import { type Content, folioOf, isLive, zeroes } from "../mm/folio.ts"
 import { type Mm, mmapReadLock, mmapReadUnlock } from "../mm/mm.ts"
@@ -27,26 +28,54 @@ import {
   mmuIntervalSetSeq,
 } from "../notifier/interval.ts"
 import { type Mutex, mutex, mutexLock, mutexTrylock, mutexUnlock } from "../sync/mutex.ts"
+import { type DmirrorDevice, dmirrorDeviceEvictChunk } from "./testHmmDevice.ts"
+
+/** An entry of the device's page table; `atomic`: the page is the device's alone (DPT_XA_TAG_ATOMIC, which is not DPT_XA_TAG_WRITE). */
+export type DmirrorPte = HmmPfn & { readonly atomic?: true }
 
 /** `struct dmirror`: what belongs to an open file of the device. */
 export interface Dmirror {
   readonly name: string
   readonly mm: Mm
+  readonly mdevice: DmirrorDevice
   /** Of the whole address space. */
   readonly notifier: IntervalSubscription
   readonly mutex: Mutex
   /** `pt`, an XArray: the page table of the device. */
-  readonly pt: ReadonlyArray<Cell<HmmPfn | null>>
+  readonly pt: ReadonlyArray<Cell<DmirrorPte | null>>
 }
 
+/** What a command comes to, 0 or an error. */
+export type DmirrorRet = "0" | "-EBUSY" | "-EFAULT" | "-EINVAL" | "-ENOENT" | "-ENOMEM" | "-EOPNOTSUPP" | "-EPERM"
+
+/** `struct hmm_dmirror_cmd`: what a command says when it is done. Userspace hears of errors only that they are. */
+export interface DmirrorCmd {
+  readonly ret: DmirrorRet
+  /** How many pages were handled. */
+  readonly cpages: number
+  /** How many faults the device took, as far as `mostCounted`. */
+  readonly faults: number
+  /** What the device has read. */
+  readonly data: ReadonlyArray<Content>
+}
+
+/** A command that has failed, or that handles no pages. */
+export const dmirrorCmd = (ret: DmirrorRet): DmirrorCmd => ({ ret, cpages: 0, faults: 0, data: [] })
+
 /** Makes a device's file, not open yet. */
-export const dmirrorOf = (mm: Mm, name: string): Dmirror => {
+export const dmirrorOf = (mm: Mm, name: string, mdevice: DmirrorDevice): Dmirror => {
   const whole = { start: 0, end: mm.pages }
   const lock = mutex(`${name}.mutex`)
-  const pt = mm.pte.map((_, va) => cell<HmmPfn | null>(`${name}.pt${va}`, null))
-  // The driver does not want to hear of its own migrations: a seeded bug.
-  const notifier = subscription({ name, mm, mutex: lock, pt }, name, whole, { clears: true })
-  return { name, mm, notifier, mutex: lock, pt }
+  const pt = mm.pte.map((_, va) => cell<DmirrorPte | null>(`${name}.pt${va}`, null))
+  const { memory } = mdevice
+  // The driver does not want to hear of its own migrations at all: a seeded bug.
+  const notifier = subscription({ name, mm, mdevice, mutex: lock, pt }, name, whole, {
+    clears: true,
+    isOwn: ({ event, owner }) => event === "EXCLUSIVE" && owner === memory.owner,
+    keeps: ({ event, owner }, { page }) =>
+      event === "MIGRATE" && owner === name && page !== null && pgmapOf(mm.system.folios, page) === memory,
+  })
+  return { name, mm, mdevice, notifier, mutex: lock, pt }
 }
 
 /**
@@ -55,21 +84,36 @@ export const dmirrorOf = (mm: Mm, name: string): Dmirror => {
  * @param clears whether its callback drops what the device maps in the range (`dmirror_interval_invalidate`), besides
  *   setting the sequence (`dmirror_snapshot_invalidate`)
  * @param ignores of what it does not want to hear
+ * @param isOwn what does not make stale what was read: the page stays what it is, and becomes the device's
+ * @param keeps which entries stay where they are: those in its own memory, when pages are moved there
  */
 export const subscription = (
   { name: owner, mm, mutex: lock, pt }: Omit<Dmirror, "notifier">,
   name: string,
   range: Range,
-  { clears, ignores }: { readonly clears: boolean; readonly ignores?: (announced: NotifierRange) => boolean },
+  {
+    clears,
+    ignores,
+    isOwn,
+    keeps,
+  }: {
+    readonly clears: boolean
+    readonly ignores?: (announced: NotifierRange) => boolean
+    readonly isOwn?: (announced: NotifierRange) => boolean
+    readonly keeps?: (announced: NotifierRange, entry: DmirrorPte) => boolean
+  },
 ): IntervalSubscription => {
   const invalidate = Effect.fnUntraced(function* (announced: NotifierRange, seq: number) {
     if (ignores?.(announced) === true) return true
     if (announced.blockable) yield* mutexLock(lock)
     else if (!(yield* mutexTrylock(lock))) return false
-    yield* mmuIntervalSetSeq(notifier, seq)
+    if (isOwn?.(announced) !== true) yield* mmuIntervalSetSeq(notifier, seq)
     if (clears) {
       yield* step("dmirror_do_update", [owner, announced.start, announced.end], () => {
-        for (const va of pagesOf(announced)) at(pt, va).value = null
+        for (const va of pagesOf(announced)) {
+          const entry = at(pt, va)
+          if (entry.value !== null && keeps?.(announced, entry.value) !== true) entry.value = null
+        }
       })
     }
     yield* mutexUnlock(lock)
@@ -83,73 +127,116 @@ export const subscription = (
 export const dmirrorFopsOpen = ({ mm, notifier }: Dmirror): Effect.Effect<void> =>
   mmuIntervalNotifierInsert(mm.subscriptions, notifier)
 
-/** `dmirror_fops_release` */
-export const dmirrorFopsRelease = Effect.fnUntraced(function* ({ name, mm, notifier, pt }: Dmirror) {
+/** `dmirror_fops_release`: the pages in the device's memory, whosever they are, go back to the system's. */
+export const dmirrorFopsRelease = Effect.fnUntraced(function* ({ name, mm, mdevice, notifier, pt }: Dmirror) {
   yield* mmuIntervalNotifierRemove(mm.subscriptions, notifier)
+  yield* dmirrorDeviceEvictChunk(mm.system, mdevice)
   yield* step("xa_destroy", [name], () => {
     for (const entry of pt) entry.value = null
   })
   yield* step("kfree", [name], () => undefined)
 })
 
-/** `dmirror_read`: what the page holds, or `null` when it is not to be had. */
-export const dmirrorRead = Effect.fnUntraced(function* (dmirror: Dmirror, va: number) {
-  const { name, mm, mutex: lock, pt } = dmirror
+/** How far faults are counted: whoever faults for ever comes back to where it was. */
+const mostCounted = 2
+
+/** `dmirror_read` */
+export const dmirrorRead = Effect.fnUntraced(function* (dmirror: Dmirror, { start, end }: Range) {
+  const data: Array<Content> = []
+  let faults = 0
   const head = yield* enterLoop("dmirror_read")
   for (;;) {
-    yield* head()
-    yield* mutexLock(lock)
+    yield* head(data, faults)
+    data.push(...(yield* dmirrorDoRead(dmirror, { start: start + data.length, end })))
+    if (start + data.length === end) return { ret: "0", cpages: data.length, faults, data } satisfies DmirrorCmd
+    const ret = yield* dmirrorFault(dmirror, { start: start + data.length, end }, false)
+    if (ret !== "0") return { ret, cpages: data.length, faults, data: [] } satisfies DmirrorCmd
+    faults = Math.min(faults + 1, mostCounted)
+  }
+})
+
+/** `dmirror_do_read`, under the mutex: what the pages hold, as far as the device maps them. */
+export const dmirrorDoRead = Effect.fnUntraced(function* ({ name, mm, mutex: lock, pt }: Dmirror, range: Range) {
+  const data: Array<Content> = []
+  yield* mutexLock(lock)
+  for (const va of pagesOf(range)) {
     const read = yield* step("dmirror_do_read", [name, va], () => {
       const entry = at(pt, va).value
       if (entry === null) return null
       return entry.page === null ? zeroes : folioOf(mm.system.folios, entry.page).content
     })
-    yield* mutexUnlock(lock)
-    if (read !== null) return read
-    if ((yield* dmirrorFault(dmirror, va, false)) !== "0") return null
+    if (read === null) break
+    data.push(read)
   }
+  yield* mutexUnlock(lock)
+  return data
 })
 
-/** `dmirror_write`: whether the page could be stored to. */
-export const dmirrorWrite = Effect.fnUntraced(function* (dmirror: Dmirror, va: number, content: Content) {
+/** The end of a command that gives back what the device now maps: all of it, or -ENOENT. */
+export const dmirrorVerify = Effect.fnUntraced(function* (dmirror: Dmirror, range: Range) {
+  const data = yield* dmirrorDoRead(dmirror, range)
+  const cpages = data.length
+  if (cpages < range.end - range.start) return { ...dmirrorCmd("-ENOENT"), cpages }
+  return { ret: "0", cpages, faults: 0, data } satisfies DmirrorCmd
+})
+
+/**
+ * `dmirror_write`
+ *
+ * @param contents what is to be stored, page by page
+ */
+export const dmirrorWrite = Effect.fnUntraced(function* (
+  dmirror: Dmirror,
+  start: number,
+  contents: ReadonlyArray<Content>,
+) {
   const { name, mm, mutex: lock, pt } = dmirror
+  let cpages = 0
+  let faults = 0
   const head = yield* enterLoop("dmirror_write")
   for (;;) {
-    yield* head()
+    yield* head(cpages, faults)
     yield* mutexLock(lock)
-    const done = yield* step("dmirror_do_write", [name, va, content], () => {
-      const entry = at(pt, va).value
-      if (entry === null || !entry.write) return false
-      if (entry.page !== null) folioOf(mm.system.folios, entry.page).content = content
-      return true
-    })
+    for (const content of contents.slice(cpages)) {
+      const va = start + cpages
+      const done = yield* step("dmirror_do_write", [name, va, content], () => {
+        const entry = at(pt, va).value
+        if (entry === null || !entry.write) return false
+        if (entry.page !== null) folioOf(mm.system.folios, entry.page).content = content
+        return true
+      })
+      if (!done) break
+      cpages++
+    }
     yield* mutexUnlock(lock)
-    if (done) return true
-    if ((yield* dmirrorFault(dmirror, va, true)) !== "0") return false
+    if (cpages === contents.length) return { ...dmirrorCmd("0"), cpages, faults }
+    const ret = yield* dmirrorFault(dmirror, { start: start + cpages, end: start + contents.length }, true)
+    if (ret !== "0") return { ...dmirrorCmd(ret), cpages, faults }
+    faults = Math.min(faults + 1, mostCounted)
   }
 })
 
-/** `dmirror_fault`, of one page: 0 or an error. That it is done says nothing of what the mutex allows to see afterwards. */
-const dmirrorFault = Effect.fnUntraced(function* (dmirror: Dmirror, va: number, write: boolean) {
+/** `dmirror_fault`: 0 or an error. That it is done says nothing of what the mutex allows to see afterwards. */
+export const dmirrorFault = Effect.fnUntraced(function* (dmirror: Dmirror, range: Range, write: boolean) {
   const { mm } = dmirror
   if (!(yield* mmgetNotZero(mm))) {
     // The driver returns 0 here, and is asked again.
     return yield* step("dmirror_fault: !mmget_not_zero", [dmirror.name], (): "0" | "-EFAULT" => "-EFAULT")
   }
-  const result = yield* dmirrorRangeFault(dmirror, { start: va, end: va + 1 }, write)
+  const result = yield* dmirrorRangeFault(dmirror, range, write)
   yield* mmput(mm)
   return result
 })
 
 /** `dmirror_range_fault` and `dmirror_do_fault` */
 const dmirrorRangeFault = Effect.fnUntraced(function* (dmirror: Dmirror, range: Range, write: boolean) {
-  const { name, mm, notifier, mutex: lock, pt } = dmirror
+  const { name, mm, mdevice, notifier, mutex: lock, pt } = dmirror
   const head = yield* enterLoop("dmirror_range_fault")
   for (;;) {
     yield* head()
     const seq = yield* mmuIntervalReadBegin(mm.subscriptions, notifier)
     yield* mmapReadLock(mm)
-    const pfns = yield* hmmRangeFault(mm, notifier, seq, range, write)
+    const pfns = yield* hmmRangeFault(mm, notifier, seq, range, write, mdevice.memory.owner)
     yield* mmapReadUnlock(mm)
     if (pfns === "-EBUSY") continue
     if (pfns === "-EFAULT" || pfns === "-EPERM") return pfns
@@ -178,56 +265,3 @@ export const setPageDirty = ({ system }: Mm, pfn: HmmPfn | null): Effect.Effect<
     if (isLive(system.folios, page)) folioOf(system.folios, page).dirty = true
   })
 }
-
-/** A snapshot of a range, with its subscription and what it says (`perm`), page by page; both are on the stack. */
-export interface Snapshot {
-  readonly dmirror: Dmirror
-  readonly range: Range
-  readonly notifier: IntervalSubscription
-  readonly perm: ReadonlyArray<Cell<Snapped | null>>
-}
-
-/** Makes a snapshot that is not taken yet. */
-export const snapshotOf = (dmirror: Dmirror, range: Range): Snapshot => {
-  const name = `${dmirror.name}.snapshot`
-  return {
-    dmirror,
-    range,
-    notifier: subscription(dmirror, name, range, { clears: false }),
-    perm: dmirror.mm.pte.map((_, va) => cell<Snapped | null>(`${name}.perm${va}`, null)),
-  }
-}
-
-/** `dmirror_snapshot`: what the page table has. True of the time at which the mutex was held. */
-export const dmirrorSnapshot = Effect.fnUntraced(function* ({ dmirror, range, notifier, perm }: Snapshot) {
-  const { name, mm, mutex: lock } = dmirror
-  if (!(yield* mmgetNotZero(mm))) return false
-  yield* mmuIntervalNotifierInsert(mm.subscriptions, notifier)
-  const head = yield* enterLoop("dmirror_range_snapshot")
-  for (;;) {
-    yield* head()
-    const seq = yield* mmuIntervalReadBegin(mm.subscriptions, notifier)
-    yield* mmapReadLock(mm)
-    const found = yield* hmmRangeSnapshot(mm, notifier, seq, range)
-    yield* mmapReadUnlock(mm)
-    if (found === "-EBUSY") continue
-    yield* mutexLock(lock)
-    if (yield* mmuIntervalReadRetry(notifier, seq)) {
-      yield* mutexUnlock(lock)
-      continue
-    }
-    for (const [position, va] of pagesOf(range).entries()) {
-      yield* step("dmirror_mkentry", [name, va], () => {
-        at(perm, va).value = found[position] ?? null
-      })
-    }
-    yield* mutexUnlock(lock)
-    break
-  }
-  yield* mmuIntervalNotifierRemove(mm.subscriptions, notifier)
-  yield* step("copy_to_user", [name], () => {
-    for (const entry of perm) entry.value = null
-  })
-  yield* mmput(mm)
-  return true
-})

@@ -1,24 +1,32 @@
 /**
- * Migration to a device's memory by the driver of the self tests (lib/test_hmm.c: dmirror_migrate_to_device;
- * mm/migrate_device.c), where that memory is coherent: CPUs map it as they map their own, so that here it is not told from
- * it, but for not being on the LRU. One page of anonymous memory; what other processes map too is left where it is.
+ * Migration to the memory of the self tests' devices, and back, at the wish of a process (lib/test_hmm.c:
+ * dmirror_migrate_to_device, dmirror_migrate_to_system).
  *
  * Corrected: the driver maps the new page without a look at any sequence, and holds the locks of both folios to be enough.
  * They do not keep the migration entry from being zapped. Here a subscription that hears of everything but the migration
  * itself tells; a seeded bug leaves the look out. Like every subscription by whose sequence something is mapped it drops
  * that in the same critical section: the other one's callback may have been called before.
+ *
+ * What is moved to the device is announced in the name of the file, not of the device, so that the file can tell it from
+ * what is moved back: its entries in the device's memory stay where they are.
  */
 import * as Effect from "effect/Effect"
 import { step } from "../../checker/program/index.ts"
+import {
+  type MigrateSlot,
+  type MigrateVma,
+  migrateVmaFinalize,
+  migrateVmaPages,
+  migrateVmaSetup,
+} from "../deviceMemory/migrateVma.ts"
+import { zoneDevicePageInit } from "../deviceMemory/pgmap.ts"
 import { mmgetNotZero, mmput } from "../mm/exit.ts"
-import { type Frame, folioAlloc, folioOf, folioPut, folioTrylock } from "../mm/folio.ts"
-import { moveMapping, removeMigrationPte } from "../mm/migrate.ts"
-import { findVma, type Mm, mmapReadLock, mmapReadUnlock, pageTableLock } from "../mm/mm.ts"
-import { isWritable, mappedPage } from "../mm/pte.ts"
-import { at } from "../mm/range.ts"
-import { clearMapping } from "../mm/reclaim.ts"
-import { isAnon, removeRmap, tryShareAnonRmap } from "../mm/rmap.ts"
-import { type NotifierRange, notifierRangeOf } from "../notifier/events.ts"
+import { folioOf, zeroes } from "../mm/folio.ts"
+import { findVma, type Mm, mmapReadLock, mmapReadUnlock } from "../mm/mm.ts"
+import { at, type Range } from "../mm/range.ts"
+import { allows } from "../mm/vma.ts"
+import { areaOf } from "../mm/vmaMerge.ts"
+import type { NotifierRange } from "../notifier/events.ts"
 import {
   type IntervalSubscription,
   mmuIntervalNotifierInsert,
@@ -26,129 +34,135 @@ import {
   mmuIntervalReadBegin,
   mmuIntervalReadRetry,
 } from "../notifier/interval.ts"
-import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/invalidate.ts"
 import { mutexLock, mutexUnlock } from "../sync/mutex.ts"
-import { underLock } from "../sync/spinlock.ts"
-import { type Dmirror, setPageDirty, subscription } from "./testHmm.ts"
+import { type Dmirror, dmirrorCmd, dmirrorVerify, setPageDirty, subscription } from "./testHmm.ts"
+import { allocAndCopy } from "./testHmmDevice.ts"
 
-/** A migration, with its subscription, of a page to the device's memory. */
+/** A migration to the device, with its subscription. */
 export interface Migration {
   readonly dmirror: Dmirror
-  readonly va: number
+  readonly range: Range
   readonly notifier: IntervalSubscription
 }
 
 /** Makes a migration that has not begun. */
-export const migrationOf = (dmirror: Dmirror, va: number): Migration => {
+export const migrationOf = (dmirror: Dmirror, range: Range): Migration => {
   const { name } = dmirror
-  const page = { start: va, end: va + 1 }
-  const ignores = ({ owner }: NotifierRange) => owner === name
-  const notifier = subscription(dmirror, `${name}.migration`, page, { clears: true, ignores })
-  return { dmirror, va, notifier }
+  const ignores = ({ event, owner }: NotifierRange) => event === "MIGRATE" && owner === name
+  const notifier = subscription(dmirror, `${name}.migration`, range, { clears: true, ignores })
+  return { dmirror, range, notifier }
 }
 
-/** `dmirror_migrate_to_device` of one page: whether it was moved. */
+/** `dmirror_migrate_to_device`: what can be moved is, and all is to be in the device's page table afterwards. */
 export const dmirrorMigrateToDevice = Effect.fnUntraced(function* (migration: Migration) {
-  const { dmirror, notifier } = migration
+  const { dmirror, range, notifier } = migration
   const { mm } = dmirror
-  if (!(yield* mmgetNotZero(mm))) return false
+  if (!(yield* mmgetNotZero(mm))) return dmirrorCmd("-EINVAL")
   yield* mmuIntervalNotifierInsert(mm.subscriptions, notifier)
   const seq = yield* mmuIntervalReadBegin(mm.subscriptions, notifier)
   yield* mmapReadLock(mm)
-  const moved = yield* migratePage(migration, seq)
+  const ret = yield* forAreas(mm, range, (area) => moveToDevice(migration, area, seq))
   yield* mmapReadUnlock(mm)
   yield* mmuIntervalNotifierRemove(mm.subscriptions, notifier)
   yield* mmput(mm)
-  return moved
+  return typeof ret === "string" ? dmirrorCmd(ret) : yield* dmirrorVerify(dmirror, range)
 })
 
-/** From `migrate_vma_setup` to `migrate_vma_finalize`, `mmap_lock` held for read. */
-const migratePage = Effect.fnUntraced(function* ({ dmirror, va, notifier }: Migration, seq: number) {
-  const { mm } = dmirror
-  const { system } = mm
-  const collected = yield* migrateVmaCollect(dmirror, va)
-  if (collected === null) return false
-  const { src, write } = collected
-  const isolated = yield* migrateDeviceUnmap(mm, src)
-  const dst = isolated ? yield* allocAndCopy(mm, src) : null
-  const moved =
-    dst !== null &&
-    (yield* step("migrate_vma_pages", [src.pfn, dst.pfn], () => {
-      const source = folioOf(system.folios, src)
-      if (source.refcount !== 1 || source.swap !== null) return false
-      moveMapping(system, source, folioOf(system.folios, dst))
-      return true
-    }))
-  if (moved) {
-    yield* mutexLock(dmirror.mutex)
-    if (!(yield* mmuIntervalReadRetry(notifier, seq))) {
+/**
+ * Area by area, `mmap_lock` held for read.
+ *
+ * @param move says how many pages it has moved, or what went wrong
+ * @returns how many there were, or what went wrong
+ */
+const forAreas = Effect.fnUntraced(function* (
+  mm: Mm,
+  range: Range,
+  move: (area: Range) => Effect.Effect<number | "-ENOMEM">,
+) {
+  let pages = 0
+  for (let start = range.start; start < range.end; ) {
+    const next = yield* step("vma_lookup", [mm.name, start], () => {
+      const vma = findVma(mm, start)
+      return vma === null || !allows(vma, false) ? null : Math.min(range.end, areaOf(mm, start).end)
+    })
+    if (next === null) return "-EINVAL" as const
+    const moved = yield* move({ start, end: next })
+    if (moved === "-ENOMEM") return moved
+    pages += moved
+    start = next
+  }
+  return pages
+})
+
+/** How many pages of those there were are moved (`dmirror_successful_migrated_pages`). */
+const successful = (moved: ReadonlyArray<MigrateSlot>): number =>
+  moved.filter(({ src, migrate }) => src !== null && migrate).length
+
+/** From `migrate_vma_setup` to `migrate_vma_finalize`, of pages of one area. */
+const moveToDevice = Effect.fnUntraced(function* ({ dmirror, notifier }: Migration, range: Range, seq: number) {
+  const { name, mm, mutex, pt } = dmirror
+  const args: MigrateVma = { mm, range, select: "system", owner: name }
+  const slots: Array<MigrateSlot> = []
+  for (const slot of yield* migrateVmaSetup(args)) slots.push(yield* dmirrorMigrateAllocAndCopy(dmirror, slot))
+  const moved = yield* migrateVmaPages(args, slots)
+  if (moved.some(({ migrate }) => migrate)) {
+    yield* mutexLock(mutex)
+    const stale = yield* mmuIntervalReadRetry(notifier, seq)
+    for (const { va, dst, migrate, write } of stale ? [] : moved) {
+      if (!migrate || dst === null) continue
       yield* setPageDirty(mm, { page: dst, write })
-      yield* step("dmirror_migrate_finalize_and_map", [dmirror.name, va], () => {
-        at(dmirror.pt, va).value = { page: dst, write }
+      yield* step("dmirror_migrate_finalize_and_map", [name, va], () => {
+        at(pt, va).value = { page: dst, write }
       })
     }
-    yield* mutexUnlock(dmirror.mutex)
+    yield* mutexUnlock(mutex)
   }
-  yield* removeMigrationPte(mm, va, src, moved ? dst : src)
-  yield* step("migrate_vma_finalize", [src.pfn, ...(dst === null ? [] : [dst.pfn])], () => {
-    if (isolated) folioOf(system.folios, src).lru = true
-    for (const frame of dst === null ? [src] : [src, dst]) {
-      folioOf(system.folios, frame).lock = ""
-      folioPut(system.folios, frame)
-    }
-  })
-  return moved
+  yield* migrateVmaFinalize(args, moved)
+  return successful(moved)
 })
 
-/** `migrate_vma_collect`: the entry becomes a migration entry, the folio locked and referred to; `null` if it stays. */
-const migrateVmaCollect = Effect.fnUntraced(function* ({ name, mm }: Dmirror, va: number) {
-  const window = notifierRangeOf(name, "MIGRATE", "migrate_vma_collect", { start: va, end: va + 1 })
-  yield* mmuNotifierInvalidateRangeStart(mm.subscriptions, window)
-  const collected = yield* underLock(pageTableLock(mm, va), "migrate_vma_collect_pmd", [mm.name, va], () =>
-    collectPte(mm, va),
+/** `dmirror_migrate_alloc_and_copy`, of one page: before it is sure that it is moved. A page yet to come is full of zeroes. */
+const dmirrorMigrateAllocAndCopy = Effect.fnUntraced(function* ({ mm, mdevice }: Dmirror, slot: MigrateSlot) {
+  const { folios } = mm.system
+  const { src } = slot
+  const dst = slot.migrate ? yield* zoneDevicePageInit(folios, mdevice.memory) : null
+  if (dst === null) return slot
+  yield* step("dmirror_migrate_alloc_and_copy", [src?.pfn ?? null, dst.pfn], () => {
+    folioOf(folios, dst).content = src === null ? zeroes : folioOf(folios, src).content
+  })
+  return { ...slot, dst }
+})
+
+/** `dmirror_migrate_to_system`: says how many pages it has moved, be it none. */
+export const dmirrorMigrateToSystem = Effect.fnUntraced(function* ({ mm, mdevice }: Dmirror, range: Range) {
+  if (!(yield* mmgetNotZero(mm))) return dmirrorCmd("-EINVAL")
+  yield* mmapReadLock(mm)
+  const ret = yield* forAreas(mm, range, (area) =>
+    moveToSystem({ mm, range: area, select: mdevice.memory.type, owner: mdevice.memory.owner }),
   )
-  yield* mmuNotifierInvalidateRangeEnd(mm.subscriptions, window)
-  return collected
+  yield* mmapReadUnlock(mm)
+  yield* mmput(mm)
+  return typeof ret === "string" ? dmirrorCmd(ret) : { ...dmirrorCmd("0"), cpages: ret }
 })
 
-/** One entry, its translations flushed, under the page table's lock. Within a step. */
-const collectPte = (mm: Mm, va: number): { readonly src: Frame; readonly write: boolean } | null => {
-  const src = mappedPage(at(mm.pte, va).value)
-  if (src === null || findVma(mm, va) === null) return null
-  const folio = folioOf(mm.system.folios, src)
-  if (!isAnon(folio) || !folioTrylock(folio)) return null
-  const exclusive = folio.anonExclusive
-  const taken = clearMapping(mm, va, src)
-  if (taken?.kind !== "present" || !tryShareAnonRmap(folio)) {
-    at(mm.pte, va).value = taken
-    folio.lock = ""
-    return null
+const moveToSystem = Effect.fnUntraced(function* (args: MigrateVma) {
+  const { system } = args.mm
+  const slots: Array<MigrateSlot> = []
+  let enough = true
+  for (const slot of yield* migrateVmaSetup(args)) {
+    const wanted = enough && slot.src !== null && slot.migrate
+    const dst = wanted ? yield* allocAndCopy(system, slot.src, "dmirror_devmem_fault_alloc_and_copy") : null
+    if (wanted && dst === null) enough = false
+    slots.push({ ...slot, dst })
   }
-  const write = isWritable(taken)
-  const mode = write ? "write" : exclusive ? "readExclusive" : "read"
-  at(mm.pte, va).value = { kind: "migration", page: src, mode, dirty: taken.dirty, young: taken.young }
-  // The entry's reference becomes the migration's.
-  removeRmap(folio)
-  return { src, write }
-}
-
-/** `migrate_device_unmap`: takes the folio off the LRU; false if somebody else has. Who refers to it besides is seen below. */
-const migrateDeviceUnmap = ({ system }: Mm, src: Frame): Effect.Effect<boolean> =>
-  step("migrate_device_unmap", [src.pfn], () => {
-    const folio = folioOf(system.folios, src)
-    if (!folio.lru) return false
-    folio.lru = false
-    return true
-  })
-
-/** `dmirror_migrate_alloc_and_copy`: before it is sure that the page is moved. */
-const allocAndCopy = ({ system }: Mm, src: Frame): Effect.Effect<Frame | null> =>
-  step("dmirror_migrate_alloc_and_copy", [src.pfn], () => {
-    const source = folioOf(system.folios, src)
-    const dst = folioAlloc(system.folios, source.memcg)
-    if (dst === null) return null
-    const target = folioOf(system.folios, dst)
-    target.lock = source.lock
-    target.content = source.content
-    return dst
-  })
+  if (!enough) {
+    yield* migrateVmaFinalize(
+      args,
+      slots.map((slot) => ({ ...slot, migrate: false })),
+    )
+    return "-ENOMEM" as const
+  }
+  const moved = yield* migrateVmaPages(args, slots)
+  yield* migrateVmaFinalize(args, moved)
+  return successful(moved)
+})

@@ -2,7 +2,7 @@
 import { actionInvariant, type Property } from "../../checker/index.ts"
 import { type Frame, fateOf, isLive } from "../../model/mm/folio.ts"
 import { type Mm, vmaLockOf } from "../../model/mm/mm.ts"
-import { isWritable } from "../../model/mm/pte.ts"
+import { isRmapped, isWritable } from "../../model/mm/pte.ts"
 import { at } from "../../model/mm/range.ts"
 import { isUnder, type Windows } from "./windows.ts"
 
@@ -23,16 +23,12 @@ export interface MappedWorld {
   readonly windows: Windows
 }
 
-/** Whether the process's entry maps the same page, for writing if the mapping does. */
+/** Whether the process's entry has the same page, be it the device's alone, for writing if the mapping does. */
 const agrees = ({ mm }: MappedWorld, { hva, page, write }: Mapping): boolean => {
   const pte = at(mm.pte, hva).value
   if (page === null) return pte?.kind === "zero" && !write
-  return (
-    pte?.kind === "present" &&
-    pte.page.pfn === page.pfn &&
-    pte.page.generation === page.generation &&
-    (!write || isWritable(pte))
-  )
+  if (!isRmapped(pte) || pte.page.pfn !== page.pfn || pte.page.generation !== page.generation) return false
+  return !write || pte.kind === "exclusive" || (pte.kind === "private" ? pte.write : isWritable(pte))
 }
 
 /** Whether a mapping for writing is of a page that the process may not write to, with no invalidation on its way there. */

@@ -16,7 +16,7 @@ import {
 import { handleMmFault } from "../../../model/mm/fault.ts"
 import { folioOf } from "../../../model/mm/folio.ts"
 import { at } from "../../../model/mm/range.ts"
-import { faults, lazyfree, migration, orderedReads, session, snapshot } from "./scenarios.ts"
+import { exclusive, faults, lazyfree, migration, orderedReads, privateFault, session, snapshot } from "./scenarios.ts"
 import type { DmirrorWorld } from "./world.ts"
 
 const inFaults = { scenario: faults.id, bound: { pages: 1, invalidations: 1 } }
@@ -83,6 +83,37 @@ export const dmirrorBugs: ReadonlyArray<SeededBug<DmirrorWorld>> = [
         dmirror_do_update: (original) => Effect.suspend(() => (called === dmirror.name ? original : Effect.void)),
       }
     }),
+  },
+  {
+    id: "test-hmm-exclusive-unchecked",
+    title:
+      "as published: a page is mapped for atomic access without a look at a sequence, and its entry has been zapped meanwhile",
+    source: "lib/test_hmm.c: dmirror_atomic_map; mutant 27",
+    scenario: exclusive.id,
+    bound: { invalidations: 1 },
+    breaks: "MIRROR-NO-UAF",
+    at: inFiber("exclusive", () => {
+      let made = false
+      return {
+        "make_device_exclusive: set_pte_at": (original) =>
+          Effect.tap(original, () =>
+            Effect.sync(() => {
+              made = true
+            }),
+          ),
+        mmu_interval_read_retry: (original) => Effect.suspend(() => (made ? Effect.succeed(false) : original)),
+      }
+    }),
+  },
+  {
+    id: "test-hmm-no-memory-is-no-error",
+    title:
+      "as published at first: a fault for which there is no memory leaves the page where it is and says nothing; the process faults for ever",
+    source: "lib/test_hmm.c of Linux 5.8: dmirror_devmem_fault_alloc_and_copy",
+    scenario: privateFault.id,
+    bound: { threads: 1 },
+    breaks: "L-FAULT-PRIV",
+    at: () => ({ "dmirror_devmem_fault: VM_FAULT_OOM": changeResult(() => "done") }),
   },
   {
     id: "unannounced-migrate_vma_collect",

@@ -1,12 +1,14 @@
 import { protocol } from "../../../checker/index.ts"
 import { dmirrorBugs } from "./bugs.ts"
 import {
+  exclusive,
   faults,
   lazyfree,
   migration,
   oomReaper,
   orderedReads,
   overlapping,
+  privateFault,
   session,
   snapshot,
   twoFaults,
@@ -15,6 +17,18 @@ import {
 export const testHmm = protocol({
   id: "driver/test-hmm",
   title: "The driver of the HMM self tests (lib/test_hmm.c): a page table in software that shadows a process's",
-  scenarios: [faults, twoFaults, overlapping, snapshot, session, orderedReads, migration, oomReaper, lazyfree],
+  scenarios: [
+    faults,
+    twoFaults,
+    overlapping,
+    snapshot,
+    session,
+    orderedReads,
+    migration,
+    privateFault,
+    exclusive,
+    oomReaper,
+    lazyfree,
+  ],
   bugs: dmirrorBugs,
 })

@@ -1,7 +1,7 @@
 /** The invariants of the self tests' driver. */
 import type { Property } from "../../../checker/index.ts"
 import { folioOf, isLive } from "../../../model/mm/folio.ts"
-import { mappedPage } from "../../../model/mm/pte.ts"
+import { rmappedPage } from "../../../model/mm/pte.ts"
 import { at } from "../../../model/mm/range.ts"
 import { dirtyAtMap } from "../dirtyAtMap.ts"
 import { type Mapping, mappingProperties } from "../mappings.ts"
@@ -14,7 +14,9 @@ const inTable = (world: DmirrorWorld): ReadonlyArray<Mapping> =>
   world.record.closing.value
     ? []
     : world.dmirror.pt.flatMap(({ value }, hva) =>
-        value === null || isHandedOver(world, hva) ? [] : [{ ...value, hva, where: "the device's page table" }],
+        value === null || isHandedOver(world, hva)
+          ? []
+          : [{ page: value.page, write: value.write || value.atomic === true, hva, where: "the device's page table" }],
       )
 
 /** What a snapshot says, as long as it holds the mutex. */
@@ -42,7 +44,7 @@ const isHandedOver = ({ dmirror, mm }: DmirrorWorld, hva: number): boolean => {
 /** Pages that do not hold what the device has stored there. */
 const lost = ({ mm, record }: DmirrorWorld): ReadonlyArray<string> =>
   record.stored.flatMap(({ value }, va) => {
-    const page = mappedPage(at(mm.pte, va).value)
+    const page = rmappedPage(at(mm.pte, va).value)
     if (value === "" || page === null || !isLive(mm.system.folios, page)) return []
     const { content } = folioOf(mm.system.folios, page)
     return content === value ? [] : [`Page ${va} holds ${content}, and ${value} was stored there.`]
@@ -115,5 +117,17 @@ export const dmirrorPromises: ReadonlyArray<Property<DmirrorWorld>> = [
     statement: "With finitely many invalidations, every read, write and snapshot comes to the end of its retries.",
     source: `Documentation/mm/hmm.rst; ${source}: dmirror_range_fault`,
     to: ({ uses }, { ended }) => uses.every(ended),
+  },
+]
+
+/** What must come about where a thread wants a page that is in the device's memory. */
+export const privatePromises: ReadonlyArray<Property<DmirrorWorld>> = [
+  {
+    kind: "leadsTo",
+    id: "L-FAULT-PRIV",
+    statement:
+      "An access of the process to a page in the device's memory comes to an end, be it that there is no memory.",
+    source: `mm/memory.c: do_swap_page; ${source}: dmirror_devmem_fault`,
+    to: ({ threads }, { ended }) => threads.every(ended),
   },
 ]

@@ -27,8 +27,9 @@ export const recordDmirror = ({ name, mm }: Dmirror, snapshooter: string): Dmirr
   const called: Monitor[string] = ({ args }) => {
     if (freed.value && args[0] === name) slip.value = `A callback uses ${name}, which was freed.`
   }
-  const givesUp: Monitor[string] = () => {
-    for (const page of stored) page.value = ""
+  const givesUp: Monitor[string] = ({ args }) => {
+    const page = args[0] === mm.name ? stored[Number(args[1])] : undefined
+    if (page !== undefined) page.value = ""
   }
   const monitor: Monitor = {
     dmirror_do_write: ({ args, result }) => {
@@ -40,7 +41,7 @@ export const recordDmirror = ({ name, mm }: Dmirror, snapshooter: string): Dmirr
       if (Number(args[1]) === 1) seen.second = String(result)
       else if (seen.second !== "") seen.first = String(result)
     },
-    MADV_DONTNEED: givesUp,
+    zap_pte_range: givesUp,
     mmu_interval_notifier_remove: ({ args }) => {
       if (args[0] === name) closing.value = true
     },

@@ -1,11 +1,12 @@
 import * as Effect from "effect/Effect"
-import { type Parameter, type Property, type Scenario, scenario } from "../../../checker/index.ts"
+import { type Parameter, type Property, type Scenario, scenario, step } from "../../../checker/index.ts"
 import { userStore } from "../../../model/mm/access.ts"
+import { folioAllocUncharged } from "../../../model/mm/folio.ts"
 import { dupMmap } from "../../../model/mm/fork.ts"
 import { madvise } from "../../../model/mm/madvise.ts"
 import { oomReapTask } from "../../../model/mm/oomReaper.ts"
 import { allCalls } from "../calls.ts"
-import { dmirrorPromises, dmirrorProperties, orderProperties } from "./properties.ts"
+import { dmirrorPromises, dmirrorProperties, orderProperties, privatePromises } from "./properties.ts"
 import { type DmirrorWorld, dmirrorWorld, type Shape } from "./world.ts"
 
 const parameter = (description: string, initial: number, max: number, min = 1): Parameter => ({
@@ -102,7 +103,7 @@ export const orderedReads = define(
 /** Migration, which announces itself to the driver whose it is. */
 export const migration = define(
   "migration",
-  "a page is migrated to the device's coherent memory while the device is written to, and a thread drops the page",
+  "a page is migrated to the device's private memory while the device is written to, and a thread drops the page",
   { writers: parameter("tasks that write to the device", 1, 1, 0), invalidations: invalidations(1, 0) },
   (bound) => ({
     pages: 1,
@@ -110,6 +111,39 @@ export const migration = define(
     uses: bound.writers > 0 ? ["migrate", "write"] : ["migrate"],
     calls: ["madvise(MADV_DONTNEED)"],
   }),
+)
+
+/** A page in the device's memory, which the process wants back when there may be no memory for it. */
+export const privateFault = scenario({
+  id: "driver/test-hmm/private-fault",
+  summary: "threads store to a page in the device's memory, while others take the only page of memory that is free",
+  parameters: { threads: parameter("threads of the process that store to the page, once each", 2, 3) },
+  setup: ({ threads }) =>
+    dmirrorWorld({
+      pages: 1,
+      cpus: threads,
+      uses: [],
+      spare: 0,
+      inDevice: true,
+      thread: ({ mm }, cpu) => Effect.ignore(userStore(mm, cpu, 0, cpu)),
+      others: ({ mm }) => ({ others: step("alloc_page", () => folioAllocUncharged(mm.system.folios)) }),
+    }),
+  // What the others have taken is nobody's mapping.
+  properties: [...dmirrorProperties.filter(({ id }) => id !== "MIRROR-NO-REF"), ...privatePromises],
+})
+
+/** Exclusive access, which a zap does not wait for. */
+export const exclusive = define(
+  "exclusive",
+  "the device gets a page for itself while a thread of the process drops, protects or shares it",
+  { invalidations: invalidations(1) },
+  (bound) => ({
+    pages: 1,
+    cpus: bound.invalidations,
+    uses: ["exclusive"],
+    calls: ["madvise(MADV_DONTNEED)", "mprotect(PROT_READ)", "fork"],
+  }),
+  dmirrorPromises,
 )
 
 /** Callbacks that must not sleep. */

@@ -1,18 +1,22 @@
 import * as Effect from "effect/Effect"
 import type { Setup } from "../../../checker/index.ts"
+import type { DevPagemap } from "../../../model/deviceMemory/pgmap.ts"
 import {
   type Dmirror,
   dmirrorFopsOpen,
   dmirrorFopsRelease,
   dmirrorOf,
   dmirrorRead,
-  dmirrorSnapshot,
   dmirrorWrite,
-  type Snapshot,
-  snapshotOf,
 } from "../../../model/driver/testHmm.ts"
+import { dmirrorDevice } from "../../../model/driver/testHmmDevice.ts"
+import { dmirrorExclusive } from "../../../model/driver/testHmmExclusive.ts"
 import { dmirrorMigrateToDevice, migrationOf } from "../../../model/driver/testHmmMigrate.ts"
+import { dmirrorSnapshot, type Snapshot, snapshotOf } from "../../../model/driver/testHmmSnapshot.ts"
+import { folioOf, frameOf } from "../../../model/mm/folio.ts"
 import type { Mm } from "../../../model/mm/mm.ts"
+import { mappedPage } from "../../../model/mm/pte.ts"
+import { at } from "../../../model/mm/range.ts"
 import { type NotifierSubscriptions, treeInsert } from "../../../model/notifier/interval.ts"
 import { type Call, invalidator, type Process, processOf } from "../calls.ts"
 import { intervalSteps, recordWindows, type Windows } from "../windows.ts"
@@ -27,6 +31,8 @@ export interface DmirrorWorld {
   readonly dmirror: Dmirror
   readonly snapshot: Snapshot | undefined
   readonly uses: ReadonlyArray<Use>
+  /** The threads of the process, by their CPUs. */
+  readonly threads: ReadonlyArray<string>
   readonly windows: Windows
   readonly record: DmirrorRecord
 }
@@ -41,6 +47,10 @@ export interface Shape {
   readonly calls?: ReadonlyArray<Call>
   /** The tasks that use the device: the process may be gone meanwhile, as the file may be shared. */
   readonly uses: ReadonlyArray<Use>
+  /** How many pages of system memory are free; two by default. */
+  readonly spare?: number
+  /** Whether the first page is in the device's memory, whoever had its file open. */
+  readonly inDevice?: boolean
   /** Who else is there. */
   readonly others?: (process: Process) => { readonly [name: string]: Effect.Effect<unknown, unknown> }
 }
@@ -49,17 +59,26 @@ export interface Shape {
  * One `ioctl`, at the last page; `session` opens the file, writes and closes it, else it is open from the beginning;
  * `reads` reads the first page, the second one, and the first one again.
  */
-export type Use = "read" | "reads" | "write" | "snapshot" | "migrate" | "session"
+export type Use = "read" | "reads" | "write" | "snapshot" | "migrate" | "exclusive" | "session"
 
 /** A process whose memory the device mirrors, and threads of it that invalidate. */
 export const dmirrorWorld = (shape: Shape): Setup<DmirrorWorld> => {
   const { pages, uses } = shape
   const cpus = Array.from({ length: shape.cpus }, (_, i) => `cpu${i}`)
-  const process = processOf({ pages, cpus, users: cpus.length === 0 ? 1 : 0 })
+  const process = processOf({
+    pages,
+    cpus,
+    users: cpus.length === 0 ? 1 : 0,
+    spare: shape.spare ?? 2,
+    devices: [{ name: "devmem", type: "private", owner: "mdevice", pages: 1 }],
+  })
   const { mm } = process
-  const dmirror = dmirrorOf(mm, "dmirror")
+  const [memory] = mm.system.folios.pgmaps.values()
+  if (memory === undefined) throw new RangeError("the device has no memory")
+  const dmirror = dmirrorOf(mm, "dmirror", dmirrorDevice(mm.system, memory))
   const snapshot = uses.includes("snapshot") ? snapshotOf(dmirror, { start: 0, end: pages }) : undefined
-  if (!uses.includes("session")) treeInsert(mm.subscriptions, dmirror.name)
+  if (shape.inDevice === true) moveToDevice(mm, memory)
+  else if (!uses.includes("session")) treeInsert(mm.subscriptions, dmirror.name)
   const va = pages - 1
   const fibers = {
     ...Object.fromEntries(
@@ -73,10 +92,35 @@ export const dmirrorWorld = (shape: Shape): Setup<DmirrorWorld> => {
   const { windows, monitor } = recordWindows(Object.keys(fibers), intervalSteps)
   const record = recordDmirror(dmirror, "snapshot")
   return {
-    world: { mm, child: process.child, subs: mm.subscriptions, dmirror, snapshot, uses, windows, record },
+    world: {
+      mm,
+      child: process.child,
+      subs: mm.subscriptions,
+      dmirror,
+      snapshot,
+      uses,
+      threads: cpus,
+      windows,
+      record,
+    },
     fibers,
     monitors: [monitor, record.monitor],
   }
+}
+
+/** What a migration of the first page leaves behind. */
+const moveToDevice = (mm: Mm, memory: DevPagemap): void => {
+  const { folios } = mm.system
+  const pte = at(mm.pte, 0)
+  const from = mappedPage(pte.value)
+  const folio = folios.arena.allocate(({ index }) => folios.pgmaps.get(index) === memory)
+  if (from === null || folio === undefined) throw new RangeError("there is no page to be moved")
+  memory.state.refs++
+  const { refcount, mapcount, anonExclusive, memcg, mapping, offset, dirty, content } = folioOf(folios, from)
+  Object.assign(folio, { refcount, mapcount, anonExclusive, memcg, mapping, offset, dirty, content })
+  pte.value = { kind: "private", page: frameOf(folio), write: true }
+  for (const tlb of mm.tlbs.values()) at(tlb, 0).value = null
+  folios.arena.free(folioOf(folios, from))
 }
 
 const useOf = (
@@ -85,20 +129,23 @@ const useOf = (
   va: number,
   use: Use,
 ): Effect.Effect<unknown, unknown> => {
+  const page = { start: va, end: va + 1 }
   switch (use) {
     case "read":
-      return dmirrorRead(dmirror, va)
+      return dmirrorRead(dmirror, page)
     case "reads":
-      return Effect.forEach([0, 1, 0], (page) => dmirrorRead(dmirror, page))
+      return Effect.forEach([0, 1, 0], (start) => dmirrorRead(dmirror, { start, end: start + 1 }))
     case "write":
-      return dmirrorWrite(dmirror, va, "device")
+      return dmirrorWrite(dmirror, va, ["device"])
     case "snapshot":
       return snapshot === undefined ? Effect.void : dmirrorSnapshot(snapshot)
     case "migrate":
-      return dmirrorMigrateToDevice(migrationOf(dmirror, va))
+      return dmirrorMigrateToDevice(migrationOf(dmirror, page))
+    case "exclusive":
+      return dmirrorExclusive(dmirror, page)
     case "session":
       return dmirrorFopsOpen(dmirror).pipe(
-        Effect.andThen(dmirrorWrite(dmirror, va, "device")),
+        Effect.andThen(dmirrorWrite(dmirror, va, ["device"])),
         Effect.andThen(dmirrorFopsRelease(dmirror)),
       )
   }
