@@ -6,7 +6,7 @@
  */
 import * as Effect from "effect/Effect"
 import { step } from "../../checker/program/index.ts"
-import { lockedVma, vmfAnonPrepare } from "../mm/fault.ts"
+import { linkTable, lockedVma, vmfAnonPrepare } from "../mm/fault.ts"
 import { type Folio, type Frame, folioOf, folioPut, folioTrylock, memcgCharge } from "../mm/folio.ts"
 import { migrationEntry, moveMapping, removeMigrationPte, tryToMigrateOne } from "../mm/migrate.ts"
 import { findVma, hasTable, type Mm, pageTableLock } from "../mm/mm.ts"
@@ -259,11 +259,15 @@ export const folioMigrateMapping = (system: System, src: Frame, dst: Frame, faul
     return true
   })
 
-/** `migrate_vma_insert_page`: maps a new page where none is. Within a step, under the page table's lock. */
+/**
+ * `migrate_vma_insert_page`: maps a new page where none is, not even a page table (`pte_alloc`). Within a step, under the
+ * page table's lock.
+ */
 const insertPage = (mm: Mm, va: number, dst: Frame): boolean => {
   const { folios } = mm.system
   const pte = at(mm.pte, va)
-  if (findVma(mm, va) === null || mm.state.unstable || !hasTable(mm, va)) return false
+  if (findVma(mm, va) === null || mm.state.unstable) return false
+  linkTable(mm, va)
   if (pte.value !== null && pte.value.kind !== "zero") return false
   if (!vmfAnonPrepare(mm, va, { write: true })) return false
   const vma = lockedVma(mm, va)

@@ -115,14 +115,18 @@ export const lockedVma = (mm: Mm, va: number): Vma => {
 /** `__pte_alloc`: links an empty page table. */
 const pteAlloc = (mm: Mm, va: number): Effect.Effect<FaultResult> =>
   step("__pte_alloc", [mm.name, va], () => {
-    const { state } = tableOf(mm, va)
-    if (!state.linked) {
-      state.linked = true
-      state.live = true
-      state.generation++
-    }
+    linkTable(mm, va)
     return "done"
   })
+
+/** Links an empty page table, if there is none. Within a step. */
+export const linkTable = (mm: Mm, va: number): void => {
+  const { state } = tableOf(mm, va)
+  if (state.linked) return
+  state.linked = true
+  state.live = true
+  state.generation++
+}
 
 /** `do_anonymous_page`: the zero page for a load, a fresh page for a store. */
 const doAnonymousPage = Effect.fnUntraced(function* (mm: Mm, va: number, flags: FaultFlags) {
