@@ -8,6 +8,7 @@ import { isFree, keep, release, underLock } from "../sync/spinlock.ts"
 import { flushBatchedPending, flushed } from "./batchedFlush.ts"
 import { gatherTables, tlbFinishMmu, tlbGather } from "./gather.ts"
 import {
+  changeVmas,
   findVma,
   type Mm,
   mmapWriteLock,
@@ -41,13 +42,15 @@ export const doMunmap = Effect.fnUntraced(function* (mm: Mm, range: Range) {
  * `mremap`: shrinks or grows where it is, or, given a place (MREMAP_MAYMOVE | MREMAP_FIXED), moves there, over whatever
  * is mapped. A range of shared memory without pages is mapped there once more.
  *
+ * @param dontUnmap whether the old range, of the same size, stays mapped, and is empty (MREMAP_DONTUNMAP)
  * @throws Errno EINVAL for ranges that cannot be or overlap; EFAULT where the old range is not within one area, unless
  * it only moves; ENOMEM where there is no room to grow
  */
-export const mremap = Effect.fnUntraced(function* (mm: Mm, old: Range, pages: number, to?: number) {
+export const mremap = Effect.fnUntraced(function* (mm: Mm, old: Range, pages: number, to?: number, dontUnmap = false) {
   const fail = (errno: MremapError) => new Errno({ call: "mremap", errno })
   const isRange = Number.isInteger(old.start) && Number.isInteger(old.end) && 0 <= old.start && old.start <= old.end
   if (!isRange || !Number.isInteger(pages) || pages < 1) return yield* fail("EINVAL")
+  if (dontUnmap && (to === undefined || pages !== old.end - old.start)) return yield* fail("EINVAL")
   if (to !== undefined) {
     const target = { start: to, end: to + pages }
     if (!isWithin(mm.pages, target) || overlaps(old, target)) return yield* fail("EINVAL")
@@ -57,7 +60,7 @@ export const mremap = Effect.fnUntraced(function* (mm: Mm, old: Range, pages: nu
     to === undefined
       ? yield* mremapAt(mm, old, pages)
       : pages === old.end - old.start
-        ? yield* remapMove(mm, old, to)
+        ? yield* remapMove(mm, old, to, dontUnmap)
         : yield* mremapTo(mm, old, pages, to)
   if (result === "unlocked") return
   yield* mmapWriteUnlock(mm)
@@ -67,7 +70,7 @@ export const mremap = Effect.fnUntraced(function* (mm: Mm, old: Range, pages: nu
 type MremapError = "EINVAL" | "EFAULT" | "ENOMEM"
 
 /** `remap_move`: every area in the range moves, each over what is mapped at its place; what is at the place of a hole stays. */
-const remapMove = Effect.fnUntraced(function* (mm: Mm, old: Range, to: number) {
+const remapMove = Effect.fnUntraced(function* (mm: Mm, old: Range, to: number, dontUnmap: boolean) {
   const areas = yield* step("remap_move", [mm.name, old.start, old.end, to], () => {
     const range = { start: old.start, end: Math.min(old.end, mm.pages) }
     return findVma(mm, old.start) === null ? [] : areasIn((va) => findVma(mm, va), range)
@@ -76,7 +79,7 @@ const remapMove = Effect.fnUntraced(function* (mm: Mm, old: Range, to: number) {
   for (const { start, end } of areas) {
     const target = { start: to + start - old.start, end: to + end - old.start }
     yield* doMunmap(mm, target)
-    yield* moveVma(mm, { start, end }, target)
+    yield* moveVma(mm, { start, end }, target, dontUnmap)
   }
   return null
 })
@@ -143,7 +146,7 @@ const expandVma = Effect.fnUntraced(function* (mm: Mm, old: Range, grown: Range)
  *
  * @returns false when the area is gone: it was at the new place itself
  */
-const moveVma = Effect.fnUntraced(function* (mm: Mm, old: Range, target: Range) {
+const moveVma = Effect.fnUntraced(function* (mm: Mm, old: Range, target: Range, dontUnmap = false) {
   yield* vmaStartWrite(mm, old)
   const copied = yield* guardedStep(
     "copy_vma",
@@ -164,10 +167,23 @@ const moveVma = Effect.fnUntraced(function* (mm: Mm, old: Range, target: Range) 
   )
   if (copied && old.start < old.end) {
     yield* movePageTables(mm, old, target.start)
-    yield* doMunmap(mm, old)
+    yield* dontUnmap ? dontUnmapComplete(mm, old) : doMunmap(mm, old)
   }
   return copied
 })
+
+/** `dontunmap_complete`: the old area stays, nothing locked in it; if all of it was moved it has no anonymous pages any more. */
+const dontUnmapComplete = (mm: Mm, old: Range): Effect.Effect<void> =>
+  guardedStep(
+    "dontunmap_complete",
+    [mm.name, old.start, old.end],
+    () => canChangeTrees(mm, old),
+    () => {
+      const { start, end } = areaOf(mm, old.start)
+      const isWhole = start === old.start && end === old.end
+      changeVmas(mm, old, (vma) => ({ ...vma, locked: false, anonVmas: isWhole ? [] : vma.anonVmas }))
+    },
+  )
 
 /** `move_page_tables`: only the old range is announced, in the new one nothing was mapped. */
 const movePageTables = Effect.fnUntraced(function* (mm: Mm, old: Range, to: number) {
