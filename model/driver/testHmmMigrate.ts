@@ -45,11 +45,11 @@ export interface Migration {
   readonly notifier: IntervalSubscription
 }
 
-/** Makes a migration that has not begun. */
-export const migrationOf = (dmirror: Dmirror, range: Range): Migration => {
+/** Makes a migration that has not begun; more than one of a file need names. */
+export const migrationOf = (dmirror: Dmirror, range: Range, called = `${dmirror.name}.migration`): Migration => {
   const { name } = dmirror
   const ignores = ({ event, owner }: NotifierRange) => event === "MIGRATE" && owner === name
-  const notifier = subscription(dmirror, `${name}.migration`, range, { clears: true, ignores })
+  const notifier = subscription(dmirror, called, range, { clears: true, ignores })
   return { dmirror, range, notifier }
 }
 

@@ -53,9 +53,8 @@ export interface Snapshot {
   readonly perm: ReadonlyArray<Cell<Snapped | null>>
 }
 
-/** Makes a snapshot that is not taken yet. */
-export const snapshotOf = (dmirror: Dmirror, range: Range): Snapshot => {
-  const name = `${dmirror.name}.snapshot`
+/** Makes a snapshot that is not taken yet; more than one of a file need names. */
+export const snapshotOf = (dmirror: Dmirror, range: Range, name = `${dmirror.name}.snapshot`): Snapshot => {
   return {
     dmirror,
     range,

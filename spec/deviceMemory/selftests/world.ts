@@ -1,0 +1,171 @@
+/** The machine of the HMM self tests (tools/testing/selftests/mm/hmm-tests.c): a process, its child, four devices. */
+import * as Effect from "effect/Effect"
+import { checkpoint, choose, type Monitor, type Setup, type Struct, step, struct } from "../../../checker/index.ts"
+import type { DevPagemap, MemoryType } from "../../../model/deviceMemory/pgmap.ts"
+import { type Dmirror, dmirrorFopsOpen, dmirrorFopsRelease, dmirrorOf } from "../../../model/driver/testHmm.ts"
+import { type DmirrorDevice, dmirrorDevice } from "../../../model/driver/testHmmDevice.ts"
+import { type Migration, migrationOf } from "../../../model/driver/testHmmMigrate.ts"
+import { type Snapshot, snapshotOf } from "../../../model/driver/testHmmSnapshot.ts"
+import { type Inode, inode } from "../../../model/file/inode.ts"
+import { addressSpace, type Mm } from "../../../model/mm/mm.ts"
+import type { Range } from "../../../model/mm/range.ts"
+import { type System, system } from "../../../model/mm/system.ts"
+import { munmap } from "../../../model/mm/unmap.ts"
+
+/** Who does something: the process that the test is, and the child that it forks. */
+export type Who = "parent" | "child"
+
+/** Of which kind the devices' memory is that the test is run with. */
+export type Variant = MemoryType
+
+/** What the properties and seeded bugs of the self tests see. */
+export interface SelftestWorld {
+  readonly system: System
+  readonly parent: Mm
+  readonly child: Mm
+  readonly devices: ReadonlyArray<DmirrorDevice>
+  /** A file on a disk, and the memory of MAP_SHARED | MAP_ANONYMOUS. */
+  readonly file: Inode
+  readonly shmem: Inode
+  readonly outcome: Struct<{
+    /** How many outcomes were as they are to be. */
+    asExpected: number
+    /** Which was not, in words. */
+    wrong: string
+  }>
+}
+
+/** What the steps of a test are done with: the machine, and the devices of a variant. */
+export interface Bench {
+  readonly world: SelftestWorld
+  readonly variant: Variant
+  /** `/dev/hmm_dmirrorN`, N counted from the first of the variant, as opened by a process. */
+  readonly file: (who: Who, device: number) => Dmirror
+  readonly migration: (device: number, range: Range) => Migration
+  readonly snapshot: (device: number, range: Range) => Snapshot
+}
+
+/** Some steps of a test, one after the other; what the next one does depends on no earlier one's result. */
+export type Verb = (bench: Bench) => ReadonlyArray<Effect.Effect<unknown>>
+
+/** How large the processes are, and how much memory each device has, in pages. */
+const mmPages = 8
+const devicePages = 6
+
+/** The devices of a test's fixture: `hmm` opens one, `hmm2` two. */
+export type Fixture = "hmm" | "hmm2"
+
+const variants: ReadonlyArray<Variant> = ["private", "coherent"]
+
+/** `DMIRROR_NDEVICES`: two of private memory, two of coherent memory. */
+const perVariant = 2
+
+/** Makes the machine, nothing mapped. */
+export const selftestWorld = (cpus: ReadonlyArray<string> = ["cpu0"]): SelftestWorld => {
+  const memories = variants.flatMap((type, position) =>
+    Array.from({ length: perVariant }, (_, i) => {
+      const name = `hmm_dmirror${position * perVariant + i}`
+      return { name, type, owner: name, pages: devicePages }
+    }),
+  )
+  const of = system({
+    folios: 2 * mmPages,
+    devices: memories,
+    pagesPerTable: 4,
+    cgroups: ["parent", "child", "file", "shmem", "hmm_dmirror"],
+  })
+  const contents = Array.from({ length: mmPages }, (_, index) => `${index}`)
+  // What vm_insert_page maps of the device's file belongs to no page cache.
+  inode(of, "hmm_dmirror", { size: mmPages })
+  const pgmaps: ReadonlyArray<DevPagemap> = [...new Set(of.folios.pgmaps.values())]
+  return {
+    system: of,
+    parent: addressSpace(of, "parent", mmPages, cpus),
+    child: addressSpace(of, "child", mmPages, ["child0"], 0),
+    devices: pgmaps.map((memory) => dmirrorDevice(of, memory)),
+    file: inode(of, "file", { size: mmPages, contents }),
+    shmem: inode(of, "shmem", { size: mmPages, tracksDirty: false }),
+    outcome: struct("outcome", { asExpected: 0, wrong: "" }),
+  }
+}
+
+/** The bench for a variant: what has cells is made beforehand, and only once. */
+export const benchOf = (world: SelftestWorld, variant: Variant): Bench => {
+  const once = <A>(make: (key: string) => A) => {
+    const made = new Map<string, A>()
+    return (key: string): A => {
+      const found = made.get(key) ?? make(key)
+      made.set(key, found)
+      return found
+    }
+  }
+  const first = variants.indexOf(variant) * perVariant
+  const files = once((key) => {
+    const [who = "", device = ""] = key.split(" ")
+    const mdevice = world.devices[first + Number(device)]
+    if (mdevice === undefined) throw new RangeError(`there is no device ${device}`)
+    return dmirrorOf(who === "child" ? world.child : world.parent, `${who}.dmirror${first + Number(device)}`, mdevice)
+  })
+  const file: Bench["file"] = (who, device) => files(`${who} ${device}`)
+  const argsOf = (key: string, what: string): readonly [Dmirror, Range, string] => {
+    const [device = 0, start = 0, end = 0] = key.split(" ").map(Number)
+    const dmirror = file("parent", device)
+    return [dmirror, { start, end }, `${dmirror.name}.${what}${start}-${end}`]
+  }
+  const migrations = once((key) => migrationOf(...argsOf(key, "migration")))
+  const snapshots = once((key) => snapshotOf(...argsOf(key, "snapshot")))
+  return {
+    world,
+    variant,
+    file,
+    migration: (device, { start, end }) => migrations(`${device} ${start} ${end}`),
+    snapshot: (device, { start, end }) => snapshots(`${device} ${start} ${end}`),
+  }
+}
+
+/** FIXTURE_SETUP: opens the devices. */
+export const openAll = (bench: Bench, fixture: Fixture): Effect.Effect<void> =>
+  Effect.forEach(devicesOf(fixture), (device) => dmirrorFopsOpen(bench.file("parent", device)), { discard: true })
+
+/** `hmm_buffer_free` and FIXTURE_TEARDOWN: all memory is given back, the devices closed. */
+export const closeAll = Effect.fnUntraced(function* (bench: Bench, fixture: Fixture) {
+  yield* Effect.ignore(munmap(bench.world.parent, { start: 0, end: mmPages }))
+  for (const device of devicesOf(fixture)) yield* dmirrorFopsRelease(bench.file("parent", device))
+})
+
+const devicesOf = (fixture: Fixture): ReadonlyArray<number> => (fixture === "hmm" ? [0] : [0, 1])
+
+/** Compares what came out with what is to: the first that differs is kept. */
+export const expect = (
+  { outcome }: SelftestWorld,
+  what: string,
+  got: string,
+  expected: string,
+): Effect.Effect<unknown> =>
+  step("ASSERT_EQ", [what, got, expected], () => {
+    if (got === expected) outcome.asExpected++
+    else if (outcome.wrong === "") outcome.wrong = `${what}: ${got}, where it is to be ${expected}.`
+  })
+
+/** A sequential test, by one fiber, with each kind of memory in turn. */
+export const sequential = (fixture: Fixture, script: ReadonlyArray<Verb>): Setup<SelftestWorld> => {
+  const world = selftestWorld()
+  const benches = variants.map((variant) => benchOf(world, variant))
+  const runs = benches.map((bench) => {
+    for (const device of devicesOf(fixture)) bench.file("parent", device)
+    return { bench, verbs: script.flatMap((verb) => verb(bench)) }
+  })
+  const test = Effect.gen(function* () {
+    const variant = yield* choose("variant", variants)
+    const run = runs.find(({ bench }) => bench.variant === variant)
+    if (run === undefined) return
+    yield* openAll(run.bench, fixture)
+    for (const [position, verb] of run.verbs.entries()) {
+      yield* checkpoint("verb", variant, position)
+      yield* verb
+    }
+    yield* closeAll(run.bench, fixture)
+  })
+  const monitors: ReadonlyArray<Monitor> = []
+  return { world, fibers: { test }, monitors }
+}
