@@ -1,9 +1,9 @@
 import { protocol } from "../../../checker/index.ts"
-import { selftestScenarios } from "./scenarios.ts"
+import { hugeTests, migrationTests, readAndWriteTests, specialTests } from "./scenarios.ts"
 
 export const selftests = protocol({
   id: "device/selftests",
   title: "The kernel's HMM self tests (tools/testing/selftests/mm/hmm-tests.c), with the outcomes stated there",
-  scenarios: selftestScenarios,
+  scenarios: [readAndWriteTests, migrationTests, specialTests, hugeTests],
   bugs: [],
 })

@@ -1,6 +1,6 @@
 /** The machine of the HMM self tests (tools/testing/selftests/mm/hmm-tests.c): a process, its child, four devices. */
 import * as Effect from "effect/Effect"
-import { checkpoint, choose, type Monitor, type Setup, type Struct, step, struct } from "../../../checker/index.ts"
+import { checkpoint, choose, type Setup, type Struct, step, struct } from "../../../checker/index.ts"
 import type { DevPagemap, MemoryType } from "../../../model/deviceMemory/pgmap.ts"
 import { type Dmirror, dmirrorFopsOpen, dmirrorFopsRelease, dmirrorOf } from "../../../model/driver/testHmm.ts"
 import { type DmirrorDevice, dmirrorDevice } from "../../../model/driver/testHmmDevice.ts"
@@ -11,6 +11,7 @@ import { addressSpace, type Mm } from "../../../model/mm/mm.ts"
 import type { Range } from "../../../model/mm/range.ts"
 import { type System, system } from "../../../model/mm/system.ts"
 import { munmap } from "../../../model/mm/unmap.ts"
+import type { Selftest } from "./selftest.ts"
 
 /** Who does something: the process that the test is, and the child that it forks. */
 export type Who = "parent" | "child"
@@ -125,15 +126,19 @@ export const benchOf = (world: SelftestWorld, variant: Variant): Bench => {
 
 /** FIXTURE_SETUP: opens the devices. */
 export const openAll = (bench: Bench, fixture: Fixture): Effect.Effect<void> =>
-  Effect.forEach(devicesOf(fixture), (device) => dmirrorFopsOpen(bench.file("parent", device)), { discard: true })
+  Effect.forEach(filesOf(bench, fixture), dmirrorFopsOpen, { discard: true })
 
 /** `hmm_buffer_free` and FIXTURE_TEARDOWN: all memory is given back, the devices closed. */
-export const closeAll = Effect.fnUntraced(function* (bench: Bench, fixture: Fixture) {
-  yield* Effect.ignore(munmap(bench.world.parent, { start: 0, end: mmPages }))
-  for (const device of devicesOf(fixture)) yield* dmirrorFopsRelease(bench.file("parent", device))
-})
+export const closeAll = (bench: Bench, fixture: Fixture): Effect.Effect<void> => {
+  const files = filesOf(bench, fixture)
+  return Effect.andThen(
+    Effect.ignore(munmap(bench.world.parent, { start: 0, end: mmPages })),
+    Effect.forEach(files, dmirrorFopsRelease, { discard: true }),
+  )
+}
 
-const devicesOf = (fixture: Fixture): ReadonlyArray<number> => (fixture === "hmm" ? [0] : [0, 1])
+const filesOf = (bench: Bench, fixture: Fixture): ReadonlyArray<Dmirror> =>
+  (fixture === "hmm" ? [0] : [0, 1]).map((device) => bench.file("parent", device))
 
 /** Compares what came out with what is to: the first that differs is kept. */
 export const expect = (
@@ -147,25 +152,31 @@ export const expect = (
     else if (outcome.wrong === "") outcome.wrong = `${what}: ${got}, where it is to be ${expected}.`
   })
 
-/** A sequential test, by one fiber, with each kind of memory in turn. */
-export const sequential = (fixture: Fixture, script: ReadonlyArray<Verb>): Setup<SelftestWorld> => {
+/** One fiber runs one of the tests, with each kind of memory in turn. */
+export const oneOf = (tests: ReadonlyArray<Selftest>): Setup<SelftestWorld> => {
   const world = selftestWorld()
-  const benches = variants.map((variant) => benchOf(world, variant))
-  const runs = benches.map((bench) => {
-    for (const device of devicesOf(fixture)) bench.file("parent", device)
-    return { bench, verbs: script.flatMap((verb) => verb(bench)) }
-  })
+  const benches = new Map(variants.map((variant) => [variant, benchOf(world, variant)]))
+  const runs = new Map(
+    tests.flatMap((test) =>
+      [...benches].map(([variant, bench]) => [`${test.id} ${variant}`, runOf(test, bench)] as const),
+    ),
+  )
   const test = Effect.gen(function* () {
+    const id = yield* choose(
+      "test",
+      tests.map((one) => one.id),
+    )
     const variant = yield* choose("variant", variants)
-    const run = runs.find(({ bench }) => bench.variant === variant)
-    if (run === undefined) return
-    yield* openAll(run.bench, fixture)
-    for (const [position, verb] of run.verbs.entries()) {
-      yield* checkpoint("verb", variant, position)
+    for (const [position, verb] of (runs.get(`${id} ${variant}`) ?? []).entries()) {
+      yield* checkpoint("verb", id, variant, position)
       yield* verb
     }
-    yield* closeAll(run.bench, fixture)
   })
-  const monitors: ReadonlyArray<Monitor> = []
-  return { world, fibers: { test }, monitors }
+  return { world, fibers: tests.length === 0 ? {} : { test }, monitors: [] }
 }
+
+const runOf = ({ fixture, script }: Selftest, bench: Bench): ReadonlyArray<Effect.Effect<unknown>> => [
+  openAll(bench, fixture),
+  ...script.flatMap((verb) => verb(bench)),
+  closeAll(bench, fixture),
+]
