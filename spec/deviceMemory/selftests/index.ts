@@ -1,9 +1,10 @@
 import { protocol } from "../../../checker/index.ts"
+import { doubleMap, teardown } from "./concurrent.ts"
 import { hugeTests, migrationTests, readAndWriteTests, specialTests } from "./scenarios.ts"
 
 export const selftests = protocol({
   id: "device/selftests",
   title: "The kernel's HMM self tests (tools/testing/selftests/mm/hmm-tests.c), with the outcomes stated there",
-  scenarios: [readAndWriteTests, migrationTests, specialTests, hugeTests],
+  scenarios: [readAndWriteTests, migrationTests, specialTests, hugeTests, teardown, doubleMap],
   bugs: [],
 })

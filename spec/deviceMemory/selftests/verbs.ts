@@ -160,14 +160,15 @@ export const gup = (va: number, flags: GupFlags, fast: boolean): Verb =>
   })
 
 /** Says it as userspace sees it: of errors nothing but that. */
-const inWords = (name: string, { ret, cpages, faults, data }: DmirrorCmd, expected: Said): string => {
+export const inWords = (name: string, { ret, cpages, faults, data }: DmirrorCmd, expected: Said): string => {
   if (ret !== "0" || typeof expected === "string") return ret
   const told = expected.faults === undefined ? "" : `, ${faults} faults`
   const read = expected.data === undefined ? "" : `: ${data.join(" ")}`
   return `${name} of ${cpages} pages${told}${read}`
 }
 
-const expectedInWords = (name: string, range: Range, expected: Said): string => {
+/** The same of what is expected. */
+export const expectedInWords = (name: string, range: Range, expected: Said): string => {
   if (typeof expected === "string") return expected
   const { cpages, faults, data } = expected
   const told = faults === undefined ? "" : `, ${faults} faults`

@@ -56,7 +56,7 @@ const devicePages = 6
 /** The devices of a test's fixture: `hmm` opens one, `hmm2` two. */
 export type Fixture = "hmm" | "hmm2"
 
-const variants: ReadonlyArray<Variant> = ["private", "coherent"]
+export const variants: ReadonlyArray<Variant> = ["private", "coherent"]
 
 /** `DMIRROR_NDEVICES`: two of private memory, two of coherent memory. */
 const perVariant = 2

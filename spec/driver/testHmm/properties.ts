@@ -1,5 +1,6 @@
 /** The invariants of the self tests' driver. */
 import type { Property } from "../../../checker/index.ts"
+import type { Dmirror } from "../../../model/driver/testHmm.ts"
 import { folioOf, isLive } from "../../../model/mm/folio.ts"
 import { rmappedPage } from "../../../model/mm/pte.ts"
 import { at } from "../../../model/mm/range.ts"
@@ -9,15 +10,17 @@ import type { DmirrorWorld } from "./world.ts"
 
 const source = "lib/test_hmm.c"
 
-/** What the device maps: nothing that anybody uses any more once its file is being closed. */
-const inTable = (world: DmirrorWorld): ReadonlyArray<Mapping> =>
-  world.record.closing.value
-    ? []
-    : world.dmirror.pt.flatMap(({ value }, hva) =>
-        value === null || isHandedOver(world, hva)
-          ? []
-          : [{ page: value.page, write: value.write || value.atomic === true, hva, where: "the device's page table" }],
-      )
+/** What a device maps. */
+export const mappedBy = (dmirror: Dmirror, where: string): ReadonlyArray<Mapping> =>
+  dmirror.pt.flatMap(({ value }, hva) =>
+    value === null || isHandedOver(dmirror, hva)
+      ? []
+      : [{ page: value.page, write: value.write || value.atomic === true, hva, where }],
+  )
+
+/** The same of the device here: nothing that anybody uses any more once its file is being closed. */
+const inTable = ({ dmirror, record }: DmirrorWorld): ReadonlyArray<Mapping> =>
+  record.closing.value ? [] : mappedBy(dmirror, "the device's page table")
 
 /** What a snapshot says, as long as it holds the mutex. */
 const inSnapshot = ({ dmirror, snapshot }: DmirrorWorld): ReadonlyArray<Mapping> =>
@@ -33,9 +36,9 @@ const mappings = (world: DmirrorWorld): ReadonlyArray<Mapping> => [...inTable(wo
  * Whether the driver already maps the page that a migration of its own moves to, whose folio is locked until the process
  * maps it too.
  */
-const isHandedOver = ({ dmirror, mm }: DmirrorWorld, hva: number): boolean => {
+const isHandedOver = ({ mm, pt }: Dmirror, hva: number): boolean => {
   const { folios } = mm.system
-  const page = at(dmirror.pt, hva).value?.page ?? null
+  const page = at(pt, hva).value?.page ?? null
   const pte = at(mm.pte, hva).value
   if (pte?.kind !== "migration" || page === null || page.pfn === pte.page.pfn) return false
   return isLive(folios, page) && folioOf(folios, page).lock === folioOf(folios, pte.page).lock
