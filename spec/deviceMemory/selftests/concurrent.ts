@@ -1,7 +1,7 @@
 /** The self tests in which two things happen at once, under every schedule. */
 import * as Effect from "effect/Effect"
 import { choose, fork, join, type Property, type Setup, scenario } from "../../../checker/index.ts"
-import { type Dmirror, type DmirrorCmd, dmirrorRead } from "../../../model/driver/testHmm.ts"
+import { type DmirrorCmd, dmirrorRead } from "../../../model/driver/testHmm.ts"
 import { dmirrorMigrateToDevice } from "../../../model/driver/testHmmMigrate.ts"
 import type { Mm } from "../../../model/mm/mm.ts"
 import { munmap as doMunmap } from "../../../model/mm/unmap.ts"
@@ -27,7 +27,6 @@ import {
 export interface ConcurrentWorld extends SelftestWorld {
   readonly mm: Mm
   readonly windows: Windows
-  readonly dmirrors: ReadonlyArray<Dmirror>
 }
 
 /** A test: what is done one after the other, what then at once, and what behind that. */
@@ -43,10 +42,8 @@ const concurrently = ({ fixture, before, atOnce, behind }: Concurrent): Setup<Co
   const world = selftestWorld()
   const runs = variants.map((variant) => {
     const bench = benchOf(world, variant)
-    const files = (fixture === "hmm" ? [0] : [0, 1]).map((number) => bench.file("parent", number))
     return {
       variant,
-      files,
       begin: [openAll(bench, fixture), ...inOrder(before)(bench)],
       atOnce: atOnce(bench),
       end: [...inOrder(behind)(bench), closeAll(bench, fixture)],
@@ -65,7 +62,7 @@ const concurrently = ({ fixture, before, atOnce, behind }: Concurrent): Setup<Co
   const fibers = ["test", ...Object.keys(runs[0]?.atOnce ?? {})]
   const { windows, monitor } = recordWindows(fibers, intervalSteps)
   return {
-    world: { ...world, mm: world.parent, windows, dmirrors: runs.flatMap(({ files }) => files) },
+    world: { ...world, mm: world.parent, windows },
     fibers: { test },
     monitors: [monitor],
   }
@@ -74,7 +71,7 @@ const concurrently = ({ fixture, before, atOnce, behind }: Concurrent): Setup<Co
 const properties: ReadonlyArray<Property<ConcurrentWorld>> = [
   ...selftestProperties,
   ...mappingProperties<ConcurrentWorld>(
-    ({ dmirrors }) => dmirrors.flatMap((dmirror) => mappedBy(dmirror, dmirror.name)),
+    ({ dmirrors }) => [...dmirrors.values()].flatMap((dmirror) => mappedBy(dmirror, dmirror.name)),
     "lib/test_hmm.c",
   ),
 ]

@@ -26,6 +26,11 @@ export const notModelled: ReadonlyArray<{ readonly id: string; readonly what: st
     why: "folios have one page",
   },
   {
+    id: "migrate_remap_fault",
+    what: "the other two of three offsets to which the buffer is moved",
+    why: "without huge pages no offset is aligned better than another",
+  },
+  {
     id: "benchmark_thp_migration",
     what: "the times, and the sizes up to 256 MiB",
     why: "steps take no time; the sizes are one page and two",

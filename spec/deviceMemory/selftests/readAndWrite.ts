@@ -45,7 +45,7 @@ export const readAndWrite: ReadonlyArray<Selftest> = [
       load(pages(1, 2), zero),
       store(pages(2, 3)),
       mprotect(pages(0, 3), "r"),
-      gpu.read(pages(0, 3), { cpages: 3, faults: 1, data: (va) => (va < 2 ? "0" : `${va}`) }),
+      gpu.read(pages(0, 3), { cpages: 3, faults: 1, data: (va) => (va < 2 ? zero(va) : i(va)) }),
     ],
   },
   {

@@ -14,14 +14,16 @@ import {
   munmap,
   only,
   pages,
+  plus,
   store,
   whole,
+  zero,
 } from "./verbs.ts"
 
 const gpu = device(0)
 const other = device(1)
 const moved = { ...whole, data: i }
-const more = (va: number): string => `${va}+1`
+const more = plus(1)
 
 /** Pages with data that the device has for itself. */
 const exclusively = [mmap(buffer, "private"), store(buffer), gpu.exclusive(buffer, moved)]
@@ -44,14 +46,14 @@ export const special: ReadonlyArray<Selftest> = [
       mmap(pages(0, 7), "private", "none"),
       munmap(pages(1, 2)),
       mprotect(pages(2, 3), "r"),
-      load(pages(2, 3), () => "0"),
+      load(pages(2, 3), zero),
       mprotect(pages(3, 4), "rw"),
       store(pages(3, 4)),
       mprotect(pages(3, 4), "r"),
       mprotect(pages(4, 7), "rw"),
       store(pages(4, 5)),
-      gpu.migrateToDev(pages(5, 6), { cpages: 1, data: () => "0" }),
-      other.migrateToDev(pages(6, 7), { cpages: 1, data: () => "0" }),
+      gpu.migrateToDev(pages(5, 6), { cpages: 1, data: zero }),
+      other.migrateToDev(pages(6, 7), { cpages: 1, data: zero }),
       only(
         "private",
         gpu.snapshot(pages(0, 7), ["ERROR", "ERROR", "ZERO|READ", "READ", "WRITE", "DEV_PRIVATE_LOCAL|WRITE", "NONE"]),

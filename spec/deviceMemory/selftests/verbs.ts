@@ -12,7 +12,7 @@ import { contentInFile } from "../../../model/file/inode.ts"
 import { userLoad, userStore } from "../../../model/mm/access.ts"
 import { exitMm } from "../../../model/mm/exit.ts"
 import { linkTable } from "../../../model/mm/fault.ts"
-import { type Content, folioAlloc, folioOf } from "../../../model/mm/folio.ts"
+import { type Content, folioAlloc, folioOf, zeroes } from "../../../model/mm/folio.ts"
 import { dupMmap } from "../../../model/mm/fork.ts"
 import { type GupFlags, getUserPages, putUserPage } from "../../../model/mm/gup.ts"
 import { getUserPagesFast } from "../../../model/mm/gupFast.ts"
@@ -34,15 +34,15 @@ export const buffer = pages(0, 2)
 /** What is said where all of it was handled. */
 export const whole = { cpages: 2 }
 
-/** What is stored in each page: its number ("i"), or another pattern of it. */
+/** What is stored in each page: its number, so that no two have the same, or another pattern of it. */
 export type Pattern = (va: number) => Content
-export const i: Pattern = (va) => `${va}`
-export const minusI: Pattern = (va) => `-${va}`
-export const zero: Pattern = () => "0"
+export const i: Pattern = (va) => `i${va}`
+export const minusI: Pattern = (va) => `-i${va}`
+export const zero: Pattern = () => zeroes
 export const plus =
   (round: number): Pattern =>
   (va) =>
-    `${va}+${round}`
+    `i${va}+${round}`
 
 /** What a command of the driver is to say. Nothing but the error, where there is one. */
 export type Said =

@@ -25,6 +25,8 @@ export interface SelftestWorld {
   readonly parent: Mm
   readonly child: Mm
   readonly devices: ReadonlyArray<DmirrorDevice>
+  /** The devices' files that are opened, by name. */
+  readonly dmirrors: Map<string, Dmirror>
   /** A file on a disk, and the memory of MAP_SHARED | MAP_ANONYMOUS. */
   readonly file: Inode
   readonly shmem: Inode
@@ -75,7 +77,7 @@ export const selftestWorld = (cpus: ReadonlyArray<string> = ["cpu0"]): SelftestW
     pagesPerTable: 4,
     cgroups: ["parent", "child", "file", "shmem", "hmm_dmirror"],
   })
-  const contents = Array.from({ length: mmPages }, (_, index) => `${index}`)
+  const contents = Array.from({ length: mmPages }, (_, index) => `i${index}`)
   // What vm_insert_page maps of the device's file belongs to no page cache.
   inode(of, "hmm_dmirror", { size: mmPages })
   const pgmaps: ReadonlyArray<DevPagemap> = [...new Set(of.folios.pgmaps.values())]
@@ -84,6 +86,7 @@ export const selftestWorld = (cpus: ReadonlyArray<string> = ["cpu0"]): SelftestW
     parent: addressSpace(of, "parent", mmPages, cpus),
     child: addressSpace(of, "child", mmPages, ["child0"], 0),
     devices: pgmaps.map((memory) => dmirrorDevice(of, memory)),
+    dmirrors: new Map(),
     file: inode(of, "file", { size: mmPages, contents }),
     shmem: inode(of, "shmem", { size: mmPages, tracksDirty: false }),
     outcome: struct("outcome", { asExpected: 0, wrong: "" }),
@@ -105,7 +108,10 @@ export const benchOf = (world: SelftestWorld, variant: Variant): Bench => {
     const [who = "", device = ""] = key.split(" ")
     const mdevice = world.devices[first + Number(device)]
     if (mdevice === undefined) throw new RangeError(`there is no device ${device}`)
-    return dmirrorOf(who === "child" ? world.child : world.parent, `${who}.dmirror${first + Number(device)}`, mdevice)
+    const name = `${who}.dmirror${first + Number(device)}`
+    const dmirror = dmirrorOf(who === "child" ? world.child : world.parent, name, mdevice)
+    world.dmirrors.set(name, dmirror)
+    return dmirror
   })
   const file: Bench["file"] = (who, device) => files(`${who} ${device}`)
   const argsOf = (key: string, what: string): readonly [Dmirror, Range, string] => {

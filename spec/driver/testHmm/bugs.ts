@@ -16,12 +16,22 @@ import {
 import { handleMmFault } from "../../../model/mm/fault.ts"
 import { folioOf } from "../../../model/mm/folio.ts"
 import { at } from "../../../model/mm/range.ts"
-import { exclusive, faults, lazyfree, migration, orderedReads, privateFault, session, snapshot } from "./scenarios.ts"
+import {
+  exclusive,
+  faults,
+  lazyfree,
+  migration,
+  orderedReads,
+  privateFault,
+  session,
+  snapshot,
+  zappedMigration,
+} from "./scenarios.ts"
 import type { DmirrorWorld } from "./world.ts"
 
 const inFaults = { scenario: faults.id, bound: { pages: 1, invalidations: 1 } }
-const inMigration = { scenario: migration.id, bound: { writers: 1, invalidations: 0 } }
-const inZappedMigration = { scenario: migration.id, bound: { writers: 0, invalidations: 1 } }
+const inMigration = { scenario: migration.id, bound: { invalidations: 0 } }
+const inZappedMigration = { scenario: zappedMigration.id, bound: { invalidations: 1 } }
 const inSnapshot = { scenario: snapshot.id, bound: { pages: 1, invalidations: 1 } }
 
 /** Replacements for one fiber. */

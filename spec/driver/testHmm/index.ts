@@ -12,6 +12,7 @@ import {
   session,
   snapshot,
   twoFaults,
+  zappedMigration,
 } from "./scenarios.ts"
 
 export const testHmm = protocol({
@@ -25,6 +26,7 @@ export const testHmm = protocol({
     session,
     orderedReads,
     migration,
+    zappedMigration,
     privateFault,
     exclusive,
     oomReaper,

@@ -103,14 +103,22 @@ export const orderedReads = define(
 /** Migration, which announces itself to the driver whose it is. */
 export const migration = define(
   "migration",
-  "a page is migrated to the device's private memory while the device is written to, and a thread drops the page",
-  { writers: parameter("tasks that write to the device", 1, 1, 0), invalidations: invalidations(1, 0) },
+  "a page is migrated to the device's private memory while the device is written to, and threads drop the page",
+  { invalidations: invalidations(0, 0) },
   (bound) => ({
     pages: 1,
     cpus: bound.invalidations,
-    uses: bound.writers > 0 ? ["migrate", "write"] : ["migrate"],
+    uses: ["migrate", "write"],
     calls: ["madvise(MADV_DONTNEED)"],
   }),
+)
+
+/** The same, of a page that is dropped meanwhile. */
+export const zappedMigration = define(
+  "zapped-migration",
+  "a page is migrated to the device's private memory while a thread drops it",
+  { invalidations: invalidations(1) },
+  (bound) => ({ pages: 1, cpus: bound.invalidations, uses: ["migrate"], calls: ["madvise(MADV_DONTNEED)"] }),
 )
 
 /** A page in the device's memory, which the process wants back when there may be no memory for it. */
