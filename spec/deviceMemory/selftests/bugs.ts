@@ -6,20 +6,18 @@ import { pageTableLock } from "../../../model/mm/mm.ts"
 import { at, pagesOf } from "../../../model/mm/range.ts"
 import { keep } from "../../../model/sync/spinlock.ts"
 import { doubleMap, teardown } from "./concurrent.ts"
-import { migrationTests, readAndWriteTests, specialTests } from "./scenarios.ts"
+import { oneAtATime } from "./scenarios.ts"
 import type { SelftestWorld } from "./world.ts"
 
 /** Where a bug is hunted: in the test of that number. */
-const inReadAndWrite = (number: number) => ({ scenario: readAndWriteTests.id, bound: { number } })
-const inMigration = (number: number) => ({ scenario: migrationTests.id, bound: { number } })
-const inSpecial = (number: number) => ({ scenario: specialTests.id, bound: { number } })
+const inTest = (number: number) => ({ scenario: oneAtATime.id, bound: { number } })
 
 export const selftestBugs: ReadonlyArray<SeededBug<SelftestWorld>> = [
   {
     id: "selftests-own-pages-dropped",
     title: "the callback drops pages in the device's own memory, too, when others are migrated there",
     source: "hmm-tests.c: migrate_fault, by inference",
-    ...inMigration(13),
+    ...inTest(13),
     breaks: "SELFTEST-OUTCOME",
     at: ({ dmirrors }) => ({
       dmirror_do_update: changeBody(({ args }) => {
@@ -35,7 +33,7 @@ export const selftestBugs: ReadonlyArray<SeededBug<SelftestWorld>> = [
     id: "selftests-migrates-pages-of-others",
     title: "migrate_vma_collect takes private pages of whatever device where pages of the system are asked for",
     source: "mutant 26; hmm-tests.c: migrate_mixed",
-    ...inMigration(16),
+    ...inTest(16),
     breaks: "SELFTEST-OUTCOME",
     at: ({ parent, system }) => ({
       "migrate_vma_collect_pmd: ptep_get_and_clear": changeBody(({ args, body }) => {
@@ -55,7 +53,7 @@ export const selftestBugs: ReadonlyArray<SeededBug<SelftestWorld>> = [
     id: "selftests-new-page-not-put",
     title: "migrate_vma_finalize does not drop its reference to the new page, which nobody frees any more",
     source: "mm/migrate_device.c: migrate_device_finalize, by inference",
-    ...inMigration(12),
+    ...inTest(12),
     breaks: "SELFTEST-NO-LEAK",
     at: ({ system: { folios } }) => ({
       "folio_unlock, folio_putback_lru": changeBody(({ args, body }) => {
@@ -69,7 +67,7 @@ export const selftestBugs: ReadonlyArray<SeededBug<SelftestWorld>> = [
     id: "selftests-fork-leaves-private-writable",
     title: "fork shares a private page, and leaves both entries writable for the devices",
     source: "mm/memory.c: copy_nonpresent_pte; hmm-tests.c: anon_write_child",
-    ...inReadAndWrite(6),
+    ...inTest(6),
     breaks: "SELFTEST-OUTCOME",
     at: ({ parent, child }) => ({
       copy_pte_range: changeBody(({ args, body }) => {
@@ -86,7 +84,7 @@ export const selftestBugs: ReadonlyArray<SeededBug<SelftestWorld>> = [
     id: "selftests-fork-ignores-exclusive",
     title: "fork passes over pages that a device has for itself, and the child has none",
     source: "mutant 30; hmm-tests.c: exclusive_cow",
-    ...inSpecial(26),
+    ...inTest(26),
     breaks: "SELFTEST-OUTCOME",
     at: ({ parent }) => ({
       copy_pte_range: changeBody(({ args, body }) =>
@@ -98,7 +96,7 @@ export const selftestBugs: ReadonlyArray<SeededBug<SelftestWorld>> = [
     id: "selftests-atomic-entry-stays",
     title: "a process's fault takes an exclusive page back and the callback leaves the device's entry where it is",
     source: "mutant 28; hmm-tests.c: exclusive",
-    ...inSpecial(24),
+    ...inTest(24),
     breaks: "SELFTEST-OUTCOME",
     at: () => ({ dmirror_do_update: leaveOut() }),
   },
@@ -106,7 +104,7 @@ export const selftestBugs: ReadonlyArray<SeededBug<SelftestWorld>> = [
     id: "selftests-snapshot-tells-of-others",
     title: "a snapshot tells of private pages that are another device's",
     source: "mutant 26; mm/hmm.c: hmm_vma_handle_pte, dev_private_owner; hmm-tests.c: snapshot",
-    ...inSpecial(21),
+    ...inTest(21),
     breaks: "SELFTEST-OUTCOME",
     at: ({ parent }) => ({
       hmm_vma_handle_pte: changeBody(({ args, body }) => {
@@ -120,7 +118,7 @@ export const selftestBugs: ReadonlyArray<SeededBug<SelftestWorld>> = [
     id: "selftests-pin-leaves-coherent-page",
     title: "a page of coherent memory is pinned for good where it is",
     source: "mm/gup.c: collect_longterm_unpinnable_folios; hmm-tests.c: hmm_gup_test",
-    ...inSpecial(27),
+    ...inTest(27),
     breaks: "SELFTEST-OUTCOME",
     at: () => ({ collect_longterm_unpinnable_folios: changeResult(() => "kept") }),
   },

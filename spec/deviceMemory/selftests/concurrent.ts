@@ -19,6 +19,7 @@ import {
   openAll,
   type SelftestWorld,
   selftestWorld,
+  task,
   type Verb,
   variants,
 } from "./world.ts"
@@ -53,13 +54,13 @@ const concurrently = ({ fixture, before, atOnce, behind }: Concurrent): Setup<Co
     const variant = yield* choose("variant", variants)
     const run = runs.find((one) => one.variant === variant)
     if (run === undefined) return
-    for (const verb of run.begin) yield* verb
+    for (const verb of run.begin) yield* join(yield* fork(task, verb))
     const forked = []
     for (const [name, effect] of Object.entries(run.atOnce)) forked.push(yield* fork(name, effect))
     for (const one of forked) yield* join(one)
-    for (const verb of run.end) yield* verb
+    for (const verb of run.end) yield* join(yield* fork(task, verb))
   })
-  const fibers = ["test", ...Object.keys(runs[0]?.atOnce ?? {})]
+  const fibers = ["test", task, ...Object.keys(runs[0]?.atOnce ?? {})]
   const { windows, monitor } = recordWindows(fibers, intervalSteps)
   return {
     world: { ...world, mm: world.parent, windows },

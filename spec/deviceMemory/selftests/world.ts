@@ -1,6 +1,6 @@
 /** The machine of the HMM self tests (tools/testing/selftests/mm/hmm-tests.c): a process, its child, four devices. */
 import * as Effect from "effect/Effect"
-import { checkpoint, choose, type Setup, type Struct, step, struct } from "../../../checker/index.ts"
+import { checkpoint, choose, fork, join, type Setup, type Struct, step, struct } from "../../../checker/index.ts"
 import type { DevPagemap, MemoryType } from "../../../model/deviceMemory/pgmap.ts"
 import { type Dmirror, dmirrorFopsOpen, dmirrorFopsRelease, dmirrorOf } from "../../../model/driver/testHmm.ts"
 import { type DmirrorDevice, dmirrorDevice } from "../../../model/driver/testHmmDevice.ts"
@@ -158,7 +158,10 @@ export const expect = (
     else if (outcome.wrong === "") outcome.wrong = `${what}: ${got}, where it is to be ${expected}.`
   })
 
-/** One fiber runs one of the tests, with each kind of memory in turn. */
+/** Does what the test does, one thing after the other, each as a fiber of that name: short ones are learnt more easily. */
+export const task = "task"
+
+/** One of the tests, with each kind of memory in turn. */
 export const oneOf = (tests: ReadonlyArray<Selftest>): Setup<SelftestWorld> => {
   const world = selftestWorld()
   const benches = new Map(variants.map((variant) => [variant, benchOf(world, variant)]))
@@ -168,6 +171,7 @@ export const oneOf = (tests: ReadonlyArray<Selftest>): Setup<SelftestWorld> => {
     ),
   )
   const test = Effect.gen(function* () {
+    if (tests.length === 0) return yield* step("SKIP", () => undefined)
     const id = yield* choose(
       "test",
       tests.map((one) => one.id),
@@ -175,10 +179,10 @@ export const oneOf = (tests: ReadonlyArray<Selftest>): Setup<SelftestWorld> => {
     const variant = yield* choose("variant", variants)
     for (const [position, verb] of (runs.get(`${id} ${variant}`) ?? []).entries()) {
       yield* checkpoint("verb", id, variant, position)
-      yield* verb
+      yield* join(yield* fork(task, verb))
     }
   })
-  return { world, fibers: tests.length === 0 ? {} : { test }, monitors: [] }
+  return { world, fibers: { test }, monitors: [] }
 }
 
 const runOf = ({ fixture, script }: Selftest, bench: Bench): ReadonlyArray<Effect.Effect<unknown>> => [
