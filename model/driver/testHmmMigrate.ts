@@ -156,10 +156,11 @@ const moveToSystem = Effect.fnUntraced(function* (args: MigrateVma) {
     slots.push({ ...slot, dst })
   }
   if (!enough) {
-    yield* migrateVmaFinalize(
-      args,
+    // The driver leaves those marked that it has a page for, none of which has been moved.
+    const stay = yield* step("dmirror_migrate_to_system: -ENOMEM", [args.mm.name], () =>
       slots.map((slot) => ({ ...slot, migrate: false })),
     )
+    yield* migrateVmaFinalize(args, stay)
     return "-ENOMEM" as const
   }
   const moved = yield* migrateVmaPages(args, slots)

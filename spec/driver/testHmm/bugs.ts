@@ -13,6 +13,7 @@ import {
   type Replacements,
   type SeededBug,
 } from "../../../checker/index.ts"
+import type { MigrateSlot } from "../../../model/deviceMemory/migrateVma.ts"
 import { handleMmFault } from "../../../model/mm/fault.ts"
 import { folioOf } from "../../../model/mm/folio.ts"
 import { at } from "../../../model/mm/range.ts"
@@ -20,6 +21,7 @@ import {
   exclusive,
   faults,
   lazyfree,
+  migrateBack,
   migration,
   orderedReads,
   privateFault,
@@ -124,6 +126,19 @@ export const dmirrorBugs: ReadonlyArray<SeededBug<DmirrorWorld>> = [
     bound: { threads: 1 },
     breaks: "L-FAULT-PRIV",
     at: () => ({ "dmirror_devmem_fault: VM_FAULT_OOM": changeResult(() => "done") }),
+  },
+  {
+    id: "test-hmm-finalizes-unmoved",
+    title:
+      "as published: where there is memory for some pages only, those are finalized as if they had been moved; their migration entries stay, and the pages are freed",
+    source: "lib/test_hmm.c: dmirror_migrate_to_system, dmirror_devmem_fault_alloc_and_copy, by inference; mutant 22",
+    scenario: migrateBack.id,
+    breaks: "L-FAULT-PRIV",
+    at: () => ({
+      "dmirror_migrate_to_system: -ENOMEM": changeResult(
+        (slots) => (slots as ReadonlyArray<MigrateSlot>).map((slot) => ({ ...slot, migrate: slot.dst !== null })), // what the step returns
+      ),
+    }),
   },
   {
     id: "unannounced-migrate_vma_collect",

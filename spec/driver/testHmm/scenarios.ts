@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import { type Parameter, type Property, type Scenario, scenario, step } from "../../../checker/index.ts"
-import { userStore } from "../../../model/mm/access.ts"
+import { userLoad, userStore } from "../../../model/mm/access.ts"
 import { folioAllocUncharged } from "../../../model/mm/folio.ts"
 import { dupMmap } from "../../../model/mm/fork.ts"
 import { madvise } from "../../../model/mm/madvise.ts"
@@ -132,8 +132,27 @@ export const privateFault = scenario({
       cpus: threads,
       uses: [],
       spare: 0,
-      inDevice: true,
+      inDevice: 1,
       thread: ({ mm }, cpu) => Effect.ignore(userStore(mm, cpu, 0, cpu)),
+      others: ({ mm }) => ({ others: step("alloc_page", () => folioAllocUncharged(mm.system.folios)) }),
+    }),
+  // What the others have taken is nobody's mapping.
+  properties: [...dmirrorProperties.filter(({ id }) => id !== "MIRROR-NO-REF"), ...privatePromises],
+})
+
+/** Pages that are to come back, for some of which there may be no memory. */
+export const migrateBack = scenario({
+  id: "driver/test-hmm/migrate-back",
+  summary:
+    "two pages in the device's memory are migrated back and read by a thread, while others take one of two pages that are free",
+  setup: () =>
+    dmirrorWorld({
+      pages: 2,
+      cpus: 1,
+      uses: ["migrate-back"],
+      spare: 0,
+      inDevice: 2,
+      thread: ({ mm }, cpu) => Effect.forEach([0, 1], (va) => Effect.ignore(userLoad(mm, cpu, va))),
       others: ({ mm }) => ({ others: step("alloc_page", () => folioAllocUncharged(mm.system.folios)) }),
     }),
   // What the others have taken is nobody's mapping.

@@ -11,12 +11,12 @@ import {
 } from "../../../model/driver/testHmm.ts"
 import { dmirrorDevice } from "../../../model/driver/testHmmDevice.ts"
 import { dmirrorExclusive } from "../../../model/driver/testHmmExclusive.ts"
-import { dmirrorMigrateToDevice, migrationOf } from "../../../model/driver/testHmmMigrate.ts"
+import { dmirrorMigrateToDevice, dmirrorMigrateToSystem, migrationOf } from "../../../model/driver/testHmmMigrate.ts"
 import { dmirrorSnapshot, type Snapshot, snapshotOf } from "../../../model/driver/testHmmSnapshot.ts"
 import { folioOf, frameOf } from "../../../model/mm/folio.ts"
 import type { Mm } from "../../../model/mm/mm.ts"
 import { mappedPage } from "../../../model/mm/pte.ts"
-import { at } from "../../../model/mm/range.ts"
+import { at, pagesOf } from "../../../model/mm/range.ts"
 import { type NotifierSubscriptions, treeInsert } from "../../../model/notifier/interval.ts"
 import { type Call, invalidator, type Process, processOf } from "../calls.ts"
 import { intervalSteps, recordWindows, type Windows } from "../windows.ts"
@@ -49,17 +49,17 @@ export interface Shape {
   readonly uses: ReadonlyArray<Use>
   /** How many pages of system memory are free; two by default. */
   readonly spare?: number
-  /** Whether the first page is in the device's memory, whoever had its file open. */
-  readonly inDevice?: boolean
+  /** How many pages, the first ones, are in the device's memory, whoever had its file open. */
+  readonly inDevice?: number
   /** Who else is there. */
   readonly others?: (process: Process) => { readonly [name: string]: Effect.Effect<unknown, unknown> }
 }
 
 /**
  * One `ioctl`, at the last page; `session` opens the file, writes and closes it, else it is open from the beginning;
- * `reads` reads the first page, the second one, and the first one again.
+ * `migrate-back` is of all pages; `reads` reads the first page, the second one, and the first one again.
  */
-export type Use = "read" | "reads" | "write" | "snapshot" | "migrate" | "exclusive" | "session"
+export type Use = "read" | "reads" | "write" | "snapshot" | "migrate" | "migrate-back" | "exclusive" | "session"
 
 /** A process whose memory the device mirrors, and threads of it that invalidate. */
 export const dmirrorWorld = (shape: Shape): Setup<DmirrorWorld> => {
@@ -70,15 +70,15 @@ export const dmirrorWorld = (shape: Shape): Setup<DmirrorWorld> => {
     cpus,
     users: cpus.length === 0 ? 1 : 0,
     spare: shape.spare ?? 2,
-    devices: [{ name: "devmem", type: "private", owner: "mdevice", pages: 1 }],
+    devices: [{ name: "devmem", type: "private", owner: "mdevice", pages: shape.inDevice ?? 1 }],
   })
   const { mm } = process
   const [memory] = mm.system.folios.pgmaps.values()
   if (memory === undefined) throw new RangeError("the device has no memory")
   const dmirror = dmirrorOf(mm, "dmirror", dmirrorDevice(mm.system, memory))
   const snapshot = uses.includes("snapshot") ? snapshotOf(dmirror, { start: 0, end: pages }) : undefined
-  if (shape.inDevice === true) moveToDevice(mm, memory)
-  else if (!uses.includes("session")) treeInsert(mm.subscriptions, dmirror.name)
+  for (const va of pagesOf({ start: 0, end: shape.inDevice ?? 0 })) moveToDevice(mm, memory, va)
+  if (shape.inDevice === undefined && !uses.includes("session")) treeInsert(mm.subscriptions, dmirror.name)
   const va = pages - 1
   const fibers = {
     ...Object.fromEntries(
@@ -108,10 +108,10 @@ export const dmirrorWorld = (shape: Shape): Setup<DmirrorWorld> => {
   }
 }
 
-/** What a migration of the first page leaves behind. */
-const moveToDevice = (mm: Mm, memory: DevPagemap): void => {
+/** What a migration of a page leaves behind. */
+const moveToDevice = (mm: Mm, memory: DevPagemap, va: number): void => {
   const { folios } = mm.system
-  const pte = at(mm.pte, 0)
+  const pte = at(mm.pte, va)
   const from = mappedPage(pte.value)
   const folio = folios.arena.allocate(({ index }) => folios.pgmaps.get(index) === memory)
   if (from === null || folio === undefined) throw new RangeError("there is no page to be moved")
@@ -119,7 +119,7 @@ const moveToDevice = (mm: Mm, memory: DevPagemap): void => {
   const { refcount, mapcount, anonExclusive, memcg, mapping, offset, dirty, content } = folioOf(folios, from)
   Object.assign(folio, { refcount, mapcount, anonExclusive, memcg, mapping, offset, dirty, content })
   pte.value = { kind: "private", page: frameOf(folio), write: true }
-  for (const tlb of mm.tlbs.values()) at(tlb, 0).value = null
+  for (const tlb of mm.tlbs.values()) at(tlb, va).value = null
   folios.arena.free(folioOf(folios, from))
 }
 
@@ -141,6 +141,8 @@ const useOf = (
       return snapshot === undefined ? Effect.void : dmirrorSnapshot(snapshot)
     case "migrate":
       return dmirrorMigrateToDevice(migrationOf(dmirror, page))
+    case "migrate-back":
+      return dmirrorMigrateToSystem(dmirror, { start: 0, end: dmirror.mm.pages })
     case "exclusive":
       return dmirrorExclusive(dmirror, page)
     case "session":
