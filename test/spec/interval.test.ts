@@ -66,6 +66,7 @@ describe("the interval notifier", () => {
     expect(checked.outcome).toBe("holds")
     expect(checked.statistics).toEqual(plain.statistics)
     expect(checked.exercised).toEqual(plain.exercised)
+    expect(checked.steps).toEqual(plain.steps)
     const { histories = 0, steps = 0, paths = 0 } = checked.compared ?? {}
     expect(histories).toBeGreaterThan(100)
     expect(steps).toBeGreaterThan(2 * checked.statistics.transitions)
