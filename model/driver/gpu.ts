@@ -13,13 +13,14 @@ import {
   migrateVmaPages,
   migrateVmaSetup,
 } from "../deviceMemory/migrateVma.ts"
-import { type DevPagemap, isZoneDevice, type PrivateFault, zoneDevicePageInit } from "../deviceMemory/pgmap.ts"
+import { type DevPagemap, isZoneDevice, type PrivateFault, pgmapOf, zoneDevicePageInit } from "../deviceMemory/pgmap.ts"
 import { hmmRangeFault } from "../hmm/rangeFault.ts"
 import { mmgetNotZero, mmput } from "../mm/exit.ts"
 import type { FaultResult } from "../mm/fault.ts"
 import { type Content, type Frame, folioAllocUncharged, folioLock, folioOf, isLive, zeroes } from "../mm/folio.ts"
 import { type Mm, mmapReadLock, mmapReadUnlock } from "../mm/mm.ts"
 import { at, pagesOf, type Range } from "../mm/range.ts"
+import type { System } from "../mm/system.ts"
 import type { NotifierRange } from "../notifier/events.ts"
 import {
   type IntervalSubscription,
@@ -107,17 +108,23 @@ export const gpuFault = Effect.fnUntraced(function* (gpu: Gpu, va: number, write
  * there yet come into being there. The GPU's next fault maps them (as with amdgpu and Xe): whoever mapped them here, before
  * they are unlocked, would have to ask the sequence, as a zap takes migration entries away and waits for no lock.
  *
- * @returns whether all are there now; the process may be gone
+ * @param select which pages: those of other devices with the same owner too, if it is said so (as Xe does)
+ * @returns whether all were moved; the process may be gone
  */
-export const gpuMigrateToDevice = Effect.fnUntraced(function* (gpu: Gpu, range: Range) {
+export const gpuMigrateToDevice = Effect.fnUntraced(function* (
+  gpu: Gpu,
+  range: Range,
+  select: MigrateVma["select"] = "system",
+) {
   const { mm, memory } = gpu
   if (!(yield* mmgetNotZero(mm))) return false
   yield* mmapReadLock(mm)
-  const args: MigrateVma = { mm, range, select: "system", owner: memory.owner }
+  const args: MigrateVma = { mm, range, select, owner: memory.owner }
   const slots: Array<MigrateSlot> = []
   for (const slot of yield* migrateVmaSetup(args)) {
-    const dst = slot.migrate ? yield* zoneDevicePageInit(mm.system.folios, memory) : null
-    if (dst !== null) yield* copyPage(mm, slot.src, dst)
+    const isThere = slot.src !== null && pgmapOf(mm.system.folios, slot.src) === memory
+    const dst = slot.migrate && !isThere ? yield* zoneDevicePageInit(mm.system.folios, memory) : null
+    if (dst !== null) yield* copyPage(mm.system, slot.src, dst)
     slots.push({ ...slot, dst })
   }
   const moved = yield* migrateVmaPages(args, slots)
@@ -128,9 +135,9 @@ export const gpuMigrateToDevice = Effect.fnUntraced(function* (gpu: Gpu, range: 
 })
 
 /** The GPU's copy engine: the content of a page, or zeroes where there was none. */
-const copyPage = ({ system }: Mm, src: Frame | null, dst: Frame): Effect.Effect<void> =>
+export const copyPage = ({ folios }: System, src: Frame | null, dst: Frame): Effect.Effect<void> =>
   step("copy_page", [src?.pfn ?? null, dst.pfn], () => {
-    folioOf(system.folios, dst).content = src === null ? zeroes : folioOf(system.folios, src).content
+    folioOf(folios, dst).content = src === null ? zeroes : folioOf(folios, src).content
   })
 
 /** `nouveau_dmem_migrate_to_ram`, `svm_migrate_to_ram`: gives the page back that a CPU has faulted on. */
@@ -141,17 +148,17 @@ const migrateToRam = Effect.fnUntraced(function* (memory: DevPagemap, { mm, va, 
   const [slot] = yield* migrateVmaSetup(args)
   // It is gone, or somebody else refers to it: the fault comes again.
   if (slot === undefined || slot.src === null || !slot.migrate) return done
-  const dst = yield* allocSystemPage(mm)
-  if (dst !== null) yield* copyPage(mm, slot.src, dst)
+  const dst = yield* allocSystemPage(mm.system)
+  if (dst !== null) yield* copyPage(mm.system, slot.src, dst)
   const moved = yield* migrateVmaPages(args, [{ ...slot, dst }])
   yield* migrateVmaFinalize(args, moved)
   return dst === null ? "SIGBUS" : done
 })
 
 /** `alloc_page_vma` and `lock_page`: a page of system memory, which takes the charge of the one it replaces. */
-const allocSystemPage = Effect.fnUntraced(function* ({ system }: Mm) {
-  const frame = yield* step("alloc_page_vma", () => folioAllocUncharged(system.folios))
-  if (frame !== null) yield* folioLock(system.folios, frame)
+export const allocSystemPage = Effect.fnUntraced(function* ({ folios }: System) {
+  const frame = yield* step("alloc_page_vma", () => folioAllocUncharged(folios))
+  if (frame !== null) yield* folioLock(folios, frame)
   return frame
 })
 

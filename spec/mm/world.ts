@@ -102,6 +102,8 @@ export interface Machine {
   readonly devices: number
   /** The GPUs, by what kind of memory they have. */
   readonly gpus?: ReadonlyArray<MemoryType>
+  /** Whose memory theirs all is (`pgmap->owner`); without it each has its own. */
+  readonly gpuOwner?: string
   /** How much memory each of them has. */
   readonly gpuPages?: number
   /** How many pages each process has. */
@@ -111,6 +113,8 @@ export interface Machine {
   readonly folios?: number
   readonly swapSlots?: number
   readonly gatherBatch?: number
+  /** How many lives of a page are told apart, where fibers go on for ever. */
+  readonly lives?: number
   /** The CPUs, by their operation's number, that have not touched the page yet: their TLBs do not have it. */
   readonly cold?: ReadonlyArray<number>
   /** Whether the child is no child but a process of its own, with nothing at its page yet. */
@@ -176,11 +180,12 @@ export const build = (
   const gpuMemory = (machine.gpus ?? []).map((type, i) => ({
     name: `vram${i}`,
     type,
-    owner: `card${i}`,
+    owner: machine.gpuOwner ?? `card${i}`,
     pages: machine.gpuPages ?? 1,
   }))
   const of = system({
     devices: gpuMemory,
+    lives: machine.lives,
     folios: machine.folios ?? 6,
     movable: 1,
     swapSlots: machine.swapSlots ?? 2,
@@ -199,7 +204,7 @@ export const build = (
     mirrorDevice(parent, `gpu${i}`, machine.mirrored ?? { start: page, end: page + 1 }),
   )
   const pgmaps = new Set(of.folios.pgmaps.values())
-  const gpus = [...pgmaps].map((memory) => gpuDevice(parent, memory.owner, memory))
+  const gpus = [...pgmaps].map((memory, i) => gpuDevice(parent, `card${i}`, memory))
   const devices = [...mirrors, ...gpus]
   const svaDevices = (crew.sva ?? []).map((name) => svaDevice(parent, name))
   const cpus = machine.switching === true ? crew.parent.map(cpu) : []
