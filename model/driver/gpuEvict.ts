@@ -4,12 +4,13 @@
  * mapped.
  */
 import * as Effect from "effect/Effect"
-import { assert, enterLoop, type Struct, step, struct } from "../../checker/program/index.ts"
+import { assert, guardedStep, type Struct, step, struct } from "../../checker/program/index.ts"
 import { migrateDevicePages, migrateDevicePfns } from "../deviceMemory/migrateDevice.ts"
 import { type DeviceSlot, migrateDeviceFinalize } from "../deviceMemory/migrateVma.ts"
 import { type DevPagemap, memunmapPages } from "../deviceMemory/pgmap.ts"
 import type { Range } from "../mm/range.ts"
 import type { System } from "../mm/system.ts"
+import { type Mutex, mutexLock, mutexUnlock } from "../sync/mutex.ts"
 import { allocSystemPage, copyPage, type Gpu, gpuMigrateToDevice } from "./gpu.ts"
 
 /** `nouveau_dmem_evict_chunk`: moves what can be moved to system memory. What somebody else has locked or refers to stays. */
@@ -44,20 +45,19 @@ export const gpuMigrateEvicting = Effect.fnUntraced(function* (gpu: Gpu, range: 
 })
 
 /**
- * The driver is unbound: it gives no page out any more, gets back those that are out, and takes its memory away
- * (dmirror_device_remove_chunks). A page that is locked, or that somebody refers to, is tried again: with one pass, as
- * published, it would be left to its owner to give it back, and memunmap_pages waits for that.
+ * The driver is unbound: it gives no page out any more, when the migrations that have one are done gets back those that are
+ * out, and takes its memory away (nouveau_dmem_fini, dmirror_device_remove_chunks). What could not be had in the one pass, as
+ * its process was faulting on it, or somebody referred to it, comes back by itself, and memunmap_pages waits for it.
+ *
+ * @param migrations what each migration to the device holds
  */
-export const gpuUnbind = Effect.fnUntraced(function* (system: System, memory: DevPagemap) {
+export const gpuUnbind = Effect.fnUntraced(function* (system: System, memory: DevPagemap, migrations: Mutex) {
+  yield* mutexLock(migrations)
   yield* step("devmem_chunk->remove", [memory.name], () => {
     memory.state.dying = true
   })
-  const head = yield* enterLoop("nouveau_dmem_fini")
-  for (;;) {
-    yield* head()
-    yield* gpuEvict(system, memory)
-    if (yield* step("nouveau_dmem_fini: callocated", [memory.name], () => memory.state.refs === 0)) break
-  }
+  yield* mutexUnlock(migrations)
+  yield* gpuEvict(system, memory)
   yield* memunmapPages(system.folios, memory)
 })
 
@@ -81,14 +81,18 @@ export const gpuOpen = ({ name, memory }: Gpu): Provider => {
   return provider
 }
 
-/** The device is closed (dmirror_fops_release): what is in its memory goes back before the object of whoever had it open does. */
+/**
+ * The device is closed (dmirror_fops_release): what is in its memory goes back before the object of whoever had it open does.
+ * A fault that is under way has locked its page, so that the eviction passes that over: it is waited for.
+ */
 export const gpuClose = Effect.fnUntraced(function* ({ mm, memory }: Gpu, provider: Provider) {
-  const head = yield* enterLoop("dmirror_fops_release")
-  for (;;) {
-    yield* head()
-    yield* gpuEvict(mm.system, memory)
-    if (yield* step("dmirror_fops_release: calloc", [memory.name], () => memory.state.refs === 0)) break
-  }
+  yield* gpuEvict(mm.system, memory)
+  yield* guardedStep(
+    "dmirror_fops_release: wait for faults",
+    [memory.name],
+    () => memory.state.refs === 0,
+    () => undefined,
+  )
   yield* step("dmirror_fops_release: kfree", [provider.name], () => {
     provider.state.freed = true
   })
