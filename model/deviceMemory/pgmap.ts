@@ -54,6 +54,16 @@ export const pgmapOf = ({ pgmaps }: Folios, frame: Frame): DevPagemap | undefine
 /** `folio_is_device_private` */
 export const isDevicePrivate = (all: Folios, frame: Frame): boolean => pgmapOf(all, frame)?.type === "private"
 
+/** `folio_is_device_coherent` */
+export const isDeviceCoherent = (all: Folios, frame: Frame): boolean => pgmapOf(all, frame)?.type === "coherent"
+
+/**
+ * `folio_is_longterm_pinnable`: not what must stay movable, nor coherent memory, which its driver must be able to have
+ * back. Of other memory of devices no CPU has a page to pin.
+ */
+export const isLongtermPinnable = (all: Folios, frame: Frame): boolean =>
+  !all.movable.has(frame.pfn) && !isDeviceCoherent(all, frame)
+
 /** `folio_is_zone_device` */
 export const isZoneDevice = (all: Folios, frame: Frame): boolean => all.pgmaps.has(frame.pfn)
 

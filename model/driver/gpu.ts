@@ -42,6 +42,8 @@ export interface Gpu {
   readonly iv: IntervalSubscription
   /** The lock of its page table. */
   readonly lock: Mutex
+  /** Its fault buffer has one reader: one fault at a time (`nouveau_svm_fault`). */
+  readonly faults: Mutex
   readonly pageTable: ReadonlyArray<Cell<GpuPte | null>>
 }
 
@@ -64,7 +66,7 @@ export const gpuDevice = (mm: Mm, name: string, memory: DevPagemap): Gpu => {
     return true
   })
   const iv: IntervalSubscription = intervalSubscription(mm.subscriptions, name, { start: 0, end: mm.pages }, invalidate)
-  const gpu: Gpu = { name, mm, memory, iv, lock, pageTable }
+  const gpu: Gpu = { name, mm, memory, iv, lock, faults: mutex(`${name}.faults`), pageTable }
   memory.migrateToRam = (fault) => migrateToRam(memory, fault)
   return gpu
 }
@@ -226,10 +228,7 @@ export const gpuAccess = Effect.fnUntraced(function* (gpu: Gpu, va: number, acce
     })
     if (done) return true
     if (faults === mostFaults || !(yield* mmgetNotZero(mm))) return false
-    const mapped =
-      access.kind === "atomic" && !(yield* isInDeviceMemory(gpu, va))
-        ? yield* gpuAtomicFault(gpu, va)
-        : yield* gpuFault(gpu, va, access.kind !== "load")
+    const mapped = yield* serviceFault(gpu, va, access)
     yield* mmput(mm)
     if (!mapped) return false
   }
@@ -242,9 +241,27 @@ const allows = ({ system }: Mm, entry: GpuPte, { kind }: GpuAccess): boolean => 
   return kind === "store" || entry.atomic || (entry.page !== null && isZoneDevice(system.folios, entry.page))
 }
 
-/** Whether the process's entry says that the page is in the GPU's memory. A hint. */
-const isInDeviceMemory = ({ mm, memory }: Gpu, va: number): Effect.Effect<boolean> =>
-  step("is_device_private_page", [mm.name, va], () => {
-    const pte = at(mm.pte, va).value
-    return pte?.kind === "private" && mm.system.folios.pgmaps.get(pte.page.pfn) === memory
+/**
+ * One fault of the buffer (`nouveau_svm_fault`): of those on one page the first is handled, and the others are with it.
+ *
+ * @returns whether the access is to be tried again
+ */
+const serviceFault = Effect.fnUntraced(function* (gpu: Gpu, va: number, access: GpuAccess) {
+  yield* mutexLock(gpu.faults)
+  const wanted = yield* step("nouveau_svm_fault", [gpu.name, va], () => {
+    const entry = at(gpu.pageTable, va).value
+    if (entry !== null && allows(gpu.mm, entry, access)) return "nothing"
+    return access.kind === "atomic" && !isInDeviceMemory(gpu, va) ? "atomic" : "page"
   })
+  const mapped =
+    wanted === "nothing" ||
+    (wanted === "atomic" ? yield* gpuAtomicFault(gpu, va) : yield* gpuFault(gpu, va, access.kind !== "load"))
+  yield* mutexUnlock(gpu.faults)
+  return mapped
+})
+
+/** Whether the process's entry says that the page is in the GPU's memory. A hint. Within a step. */
+const isInDeviceMemory = ({ mm, memory }: Gpu, va: number): boolean => {
+  const pte = at(mm.pte, va).value
+  return pte?.kind === "private" && mm.system.folios.pgmaps.get(pte.page.pfn) === memory
+}
