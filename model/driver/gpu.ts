@@ -55,7 +55,7 @@ export const gpuDevice = (mm: Mm, name: string, memory: DevPagemap): Gpu => {
   /** `ops->invalidate` */
   const invalidate = Effect.fnUntraced(function* (range: NotifierRange, seq: number) {
     // It makes the page its own, and what it maps stays as it is.
-    if (range.event === "EXCLUSIVE" && range.owner === memory.owner) return true
+    if (range.event === "EXCLUSIVE" && range.owner === name) return true
     if (range.blockable) yield* mutexLock(lock)
     else if (!(yield* mutexTrylock(lock))) return false
     yield* mmuIntervalSetSeq(iv, seq)
@@ -178,14 +178,14 @@ const mostRounds = 2
  * @returns false when the page cannot be had so, or not in time
  */
 export const gpuAtomicFault = Effect.fnUntraced(function* (gpu: Gpu, va: number) {
-  const { mm, iv, lock, memory } = gpu
+  const { mm, iv, lock, name } = gpu
   const head = yield* enterLoop("nouveau_atomic_range_fault")
   for (let round = 0; round < mostRounds; round++) {
     yield* head(round)
     if (!(yield* gpuFault(gpu, va, true))) return false
     const seq = yield* mmuIntervalReadBegin(mm.subscriptions, iv)
     yield* mmapReadLock(mm)
-    const page = yield* makeDeviceExclusive(mm, va, memory.owner)
+    const page = yield* makeDeviceExclusive(mm, va, name)
     yield* mmapReadUnlock(mm)
     if (typeof page === "string") return false
     yield* mutexLock(lock)

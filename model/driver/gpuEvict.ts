@@ -13,10 +13,10 @@ import type { System } from "../mm/system.ts"
 import { type Mutex, mutexLock, mutexUnlock } from "../sync/mutex.ts"
 import { allocSystemPage, copyPage, type Gpu, gpuMigrateToDevice } from "./gpu.ts"
 
-/** `nouveau_dmem_evict_chunk`: moves what can be moved to system memory. What somebody else has locked or refers to stays. */
-export const gpuEvict = Effect.fnUntraced(function* (system: System, memory: DevPagemap) {
+/** `nouveau_dmem_evict_chunk`: moves what can be moved to system memory. What somebody else has locked or refers to stays. See `migrateDevicePfns`. */
+export const gpuEvict = Effect.fnUntraced(function* (system: System, memory: DevPagemap, atOnce = false) {
   const slots: Array<DeviceSlot> = []
-  for (const slot of yield* migrateDevicePfns(system, pfnsOf(system, memory))) {
+  for (const slot of yield* migrateDevicePfns(system, pfnsOf(system, memory), atOnce)) {
     const { src } = slot
     const dst = slot.migrate && src !== null ? yield* allocSystemPage(system) : null
     if (dst !== null) yield* copyPage(system, src, dst)
@@ -30,17 +30,15 @@ const pfnsOf = ({ folios }: System, memory: DevPagemap): ReadonlyArray<number> =
   [...folios.pgmaps].flatMap(([pfn, pgmap]) => (pgmap === memory ? [pfn] : []))
 
 /**
- * Takes pages into the GPU's memory, where there may be no place for them: then what is there goes first, as when a buffer
- * object is evicted for another (drivers/gpu/drm/amd/amdkfd/kfd_svm.c: svm_range_evict_svm_bo_worker).
+ * Takes pages into the GPU's memory, where there may be no place for them: then what is there goes first
+ * (drivers/gpu/drm/amd/amdkfd/kfd_svm.c: svm_range_vram_node_new, svm_range_evict_svm_bo_worker).
  *
  * @returns whether all were moved
  */
 export const gpuMigrateEvicting = Effect.fnUntraced(function* (gpu: Gpu, range: Range) {
   const { memory, mm } = gpu
-  if (yield* gpuMigrateToDevice(gpu, range)) return true
-  const full = yield* step("ttm_bo_evict", [memory.name], () => memory.state.refs === memory.pages)
-  if (!full) return false
-  yield* gpuEvict(mm.system, memory)
+  const full = yield* step("ttm_mem_evict_first", [memory.name], () => memory.state.refs === memory.pages)
+  if (full) yield* gpuEvict(mm.system, memory, true)
   return yield* gpuMigrateToDevice(gpu, range)
 })
 
@@ -51,13 +49,18 @@ export const gpuMigrateEvicting = Effect.fnUntraced(function* (gpu: Gpu, range: 
  *
  * @param migrations what each migration to the device holds
  */
-export const gpuUnbind = Effect.fnUntraced(function* (system: System, memory: DevPagemap, migrations: Mutex) {
+export const gpuUnbind = Effect.fnUntraced(function* (
+  system: System,
+  memory: DevPagemap,
+  migrations: Mutex,
+  atOnce = false,
+) {
   yield* mutexLock(migrations)
   yield* step("devmem_chunk->remove", [memory.name], () => {
     memory.state.dying = true
   })
   yield* mutexUnlock(migrations)
-  yield* gpuEvict(system, memory)
+  yield* gpuEvict(system, memory, atOnce)
   yield* memunmapPages(system.folios, memory)
 })
 

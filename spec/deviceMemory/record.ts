@@ -100,6 +100,18 @@ export const recordMigrations = (world: MmWorld, fibers: ReadonlyArray<string>):
     const { mm, va } = place(taken)
     return { mm, va, pte: at(mm.pte, va).value }
   }
+  /** A page that is migrated by its number is so wherever it is mapped. */
+  const lockedByNumber = ({ fiber, args, result }: Taken) => {
+    if (result === null || result === false) return
+    const found = world.mms.flatMap((mm) =>
+      mm.pte.flatMap(({ value: pte }, va): ReadonlyArray<Source> => {
+        if (!isRmapped(pte) || pte.page.pfn !== args[0]) return []
+        const write = pte.kind === "private" ? pte.write : isWritable(pte)
+        return [{ mm: mm.name, va, page: pte.page, write, phase: "collected" }]
+      }),
+    )
+    change(fiber, (one) => ({ ...one, sources: [...one.sources, ...found] }))
+  }
   const allocated = ({ result }: Taken) => note("allocatesDevices", isFrame(result) && folios.pgmaps.has(result.pfn))
   const restored = (taken: Taken) => {
     const { mm, va, pte } = pteAt(taken)
@@ -121,6 +133,7 @@ export const recordMigrations = (world: MmWorld, fibers: ReadonlyArray<string>):
       const source: Source = { mm: mm.name, va, page: pte.page, write: pte.mode === "write", phase: "collected" }
       change(taken.fiber, (one) => ({ ...one, sources: [...one.sources, source] }))
     },
+    migrate_device_pfn_lock: lockedByNumber,
     migrate_vma_check_page: ({ fiber, args, result }) =>
       changeSource(fiber, args[0], (source) => ({ ...source, phase: result === true ? "alone" : "stays" })),
     // Behind the look at the references only who maps the page again walks to where it was.

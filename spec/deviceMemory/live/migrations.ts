@@ -98,7 +98,7 @@ export const unbind: Scenario<LiveWorld> = scenario({
   summary: "a driver is unbound while threads store to what is in its memory, or its GPU takes a page there",
   parameters: {
     cpus: parameter("threads that store", 1, 2),
-    migrations: parameter("how often the GPU takes a page", 1, 1),
+    migrations: parameter("how often the GPU takes a page", 0, 1),
   },
   setup: (bound) => {
     const cpus = names("cpu", bound.cpus)
