@@ -1,4 +1,8 @@
 import { protocol } from "../../checker/index.ts"
+import { exclusiveBugs } from "./bugs/exclusive.ts"
+import { migrationBugs } from "./bugs/migration.ts"
+import { pageBugs } from "./bugs/pages.ts"
+import { unannounced } from "./bugs/unannounced.ts"
 import { devicePairs } from "./pairs.ts"
 import { deviceRaces } from "./races.ts"
 
@@ -6,5 +10,5 @@ export const deviceMemory = protocol({
   id: "device",
   title: "Device memory: private, coherent and exclusive pages, and their migration",
   scenarios: [...devicePairs, ...deviceRaces],
-  bugs: [],
+  bugs: [...migrationBugs, ...pageBugs, ...exclusiveBugs, ...unannounced],
 })

@@ -38,19 +38,23 @@ export const gpuOperation = (id: string): Operation => {
   return found
 }
 
-/** Accesses of the first GPU, one after the other. */
-export const gpuAccesses = (
-  id: string,
-  accesses: ReadonlyArray<{ readonly va: number; readonly kind: GpuAccess["kind"] }>,
-): Operation => ({
+/** An access of a GPU, by its number. */
+export interface Access {
+  readonly gpu: number
+  readonly va: number
+  readonly kind: GpuAccess["kind"]
+}
+
+/** Accesses of GPUs, one after the other. */
+export const gpuAccesses = (id: string, accesses: ReadonlyArray<Access>): Operation => ({
   id,
   actor: "gpu",
   pages: deviceKinds,
-  run: Effect.fnUntraced(function* ({ gpus: [gpu] }, fiber) {
-    if (gpu === undefined) return
-    for (const [position, { va, kind }] of accesses.entries()) {
+  run: Effect.fnUntraced(function* ({ gpus }, fiber) {
+    for (const [position, { gpu: number, va, kind }] of accesses.entries()) {
+      const gpu = gpus[number]
       const content = `${fiber}.${position + 1}`
-      yield* gpuAccess(gpu, va, kind === "load" ? { kind } : { kind, content })
+      if (gpu !== undefined) yield* gpuAccess(gpu, va, kind === "load" ? { kind } : { kind, content })
     }
   }),
 })

@@ -25,26 +25,35 @@ const raceOf = ({ name, summary, pages, operations, properties = [], ...machine 
     properties: [...deviceProperties, ...properties],
   })
 
+/** Three at a time, on a page that is in system memory or already in the device's. */
+const threeOf = ({ name, summary, operations }: Pick<Race, "name" | "summary" | "operations">) =>
+  scenario({
+    id: `device/races/${name}`,
+    summary,
+    parameters: {
+      there: { description: "whether the page is in the device's memory at first", default: 0, min: 0, max: 1 },
+    },
+    setup: ({ there }) => deviceRace([there === 1 ? "device" : "anon"], operations),
+    properties: deviceProperties,
+  })
+
 const toDevice = gpuOperation("migrate-to-device")
 
-export const migrateFaultPin = raceOf({
+export const migrateFaultPin = threeOf({
   name: "migrate+store+pin",
   summary: "a page goes to the device while a CPU faults on it and a thread pins it",
-  pages: ["anon", "device"],
   operations: [toDevice, operation("store"), operation("pin-fast-write")],
 })
 
-export const migrateFaultUnmap = raceOf({
+export const migrateFaultUnmap = threeOf({
   name: "migrate+store+munmap",
   summary: "a page goes to the device while a CPU faults on it and the process unmaps it",
-  pages: ["anon", "device"],
   operations: [toDevice, operation("store"), operation("munmap")],
 })
 
-export const migratePinUnmap = raceOf({
+export const migratePinUnmap = threeOf({
   name: "migrate+pin+munmap",
   summary: "a page goes to the device while a thread pins it and the process unmaps it",
-  pages: ["anon", "device"],
   operations: [toDevice, operation("pin-fast-write"), operation("munmap")],
 })
 
@@ -57,18 +66,40 @@ export const forkBoth = raceOf({
   operations: [
     operation("fork"),
     gpuAccesses("gpu-stores", [
-      { va: page, kind: "store" },
-      { va: otherPage, kind: "atomic" },
-      { va: page, kind: "store" },
+      { gpu: 0, va: page, kind: "store" },
+      { gpu: 0, va: otherPage, kind: "atomic" },
+      { gpu: 0, va: page, kind: "store" },
     ]),
   ],
   layOut: (world) => prepare(world, otherPage, "exclusive"),
 })
 
+/** The page is in private memory, the next in coherent memory, and the last is a device's alone. */
+export const forkAll = raceOf({
+  name: "fork+gpu-stores-coherent",
+  summary:
+    "a process forks that has pages in private and in coherent memory and one that is a device's alone, and devices store to all",
+  pages: ["device"],
+  gpus: ["private", "coherent"],
+  mmPages: 3,
+  operations: [
+    operation("fork"),
+    gpuAccesses("gpu-stores", [
+      { gpu: 0, va: page, kind: "store" },
+      { gpu: 1, va: otherPage, kind: "store" },
+      { gpu: 0, va: otherPage + 1, kind: "atomic" },
+    ]),
+  ],
+  layOut: (world) => {
+    prepare(world, otherPage, "coherent")
+    prepare(world, otherPage + 1, "exclusive")
+  },
+})
+
 export const migrationWaiters = raceOf({
   name: "migrate+loads",
   summary: "a page goes to the device while two threads load from it",
-  pages: ["anon", "device"],
+  pages: ["anon"],
   operations: [toDevice, operation("load"), operation("load")],
   properties: [waitersLetMove],
 })
@@ -77,6 +108,7 @@ export const privateFaults = raceOf({
   name: "load+store",
   summary: "two threads fault on a page in the device's memory",
   pages: ["device"],
+  gpuPages: 2,
   operations: [operation("load"), operation("store")],
   properties: [waitersLetMove],
 })
@@ -118,12 +150,12 @@ export const exclusiveReclaim = raceOf({
   operations: [operation("migrate"), operation("load")],
 })
 
-export const twoAtomics = raceOf({
-  name: "gpu-atomic+other-gpu-atomic",
-  summary: "two GPUs want a page for themselves",
+export const takeFromOther = raceOf({
+  name: "load+other-gpu-atomic",
+  summary: "a GPU wants a page for itself that another has, and a thread wants it back",
   pages: ["exclusive"],
   gpus: ["private", "private"],
-  operations: [gpuOperation("gpu-atomic"), byOther(gpuOperation("gpu-atomic"))],
+  operations: [byOther(gpuOperation("gpu-atomic")), operation("load")],
 })
 
 export const othersMemory = raceOf({
@@ -132,6 +164,38 @@ export const othersMemory = raceOf({
   pages: ["device"],
   gpus: ["private", "private"],
   operations: [operation("load"), byOther(gpuOperation("gpu-load"))],
+})
+
+export const mapAndTake = raceOf({
+  name: "gpu-load+other-gpu-atomic",
+  summary: "a GPU wants a page for itself that another maps",
+  pages: ["anon"],
+  gpus: ["private", "private"],
+  operations: [gpuOperation("gpu-load"), byOther(gpuOperation("gpu-atomic"))],
+})
+
+export const forkAndFault = raceOf({
+  name: "fork+load",
+  summary: "a process forks while a thread faults on a page in the device's memory",
+  pages: ["device"],
+  operations: [operation("fork"), operation("load")],
+})
+
+/** Whatever is there: it takes as many faults as that needs. */
+const getsThrough: Spec = {
+  kind: "atEnd",
+  id: "EXCL-GETS-THROUGH",
+  statement: "An atomic access that nobody comes in the way of is done.",
+  source: "drivers/gpu/drm/nouveau/nouveau_svm.c: nouveau_atomic_range_fault",
+  holds: ({ memory, parent }) => memory.expected(parent, page) === "gpu0",
+}
+
+export const loneAtomic = raceOf({
+  name: "gpu-atomic",
+  summary: "a GPU wants a page for itself, and nobody else wants it",
+  pages: ["none", "zero", "anon", "cow", "swap", "device", "exclusive"],
+  operations: [gpuOperation("gpu-atomic")],
+  properties: [getsThrough],
 })
 
 export const forkCoherent = raceOf({
@@ -147,6 +211,7 @@ export const deviceRaces = [
   migrateFaultUnmap,
   migratePinUnmap,
   forkBoth,
+  forkAll,
   migrationWaiters,
   privateFaults,
   fullDevice,
@@ -154,7 +219,10 @@ export const deviceRaces = [
   exclusiveProtected,
   fileExclusive,
   exclusiveReclaim,
-  twoAtomics,
+  takeFromOther,
   othersMemory,
+  mapAndTake,
+  forkAndFault,
+  loneAtomic,
   forkCoherent,
 ]
