@@ -143,6 +143,7 @@ export const recordMigrations = (world: MmWorld, fibers: ReadonlyArray<string>):
       const [from, to] = args
       const [source, target] = [folioAt(from ?? -1), folioAt(to)]
       if (target === undefined) return
+      if (byFiber.get(fiber)?.value.targets.some(({ page }) => page.pfn === to) === true) return
       const of = source === undefined ? null : frameOf(source)
       const [owner, other] = [of, frameOf(target)].map((page) => page && pgmapOf(folios, page)?.owner)
       note("movesOthers", owner != null && other != null && owner !== other)
@@ -158,9 +159,10 @@ export const recordMigrations = (world: MmWorld, fibers: ReadonlyArray<string>):
       note("staysThoughFree", result === false && from.swap === null)
       if (result !== true) return
       changeSource(fiber, args[0], (source) => ({ ...source, phase: "moved" }))
+      const used: Target = { page: frameOf(to), of: frameOf(from), used: true }
       change(fiber, (one) => ({
         ...one,
-        targets: one.targets.map((target) => (target.page.pfn === args[1] ? { ...target, used: true } : target)),
+        targets: [...one.targets.filter(({ page }) => page.pfn !== args[1]), used],
       }))
     },
     migrate_vma_insert_page: (taken) => {

@@ -1,11 +1,9 @@
-/** Seeded bugs of a driver that gets its memory back, and of two GPUs. */
+/** Seeded bugs of a driver that gets its memory back. */
 import * as Effect from "effect/Effect"
 import { changeBody, changeGuard, type SeededBug, step } from "../../../checker/index.ts"
 import { folioOf, frameOf } from "../../../model/mm/folio.ts"
-import { at } from "../../../model/mm/range.ts"
-import { page } from "../../mm/world.ts"
 import type { DeviceWorld } from "../world.ts"
-import { evict, peerFault, unbind } from "./scenarios.ts"
+import { evict, unbind } from "./scenarios.ts"
 
 /** The content of the page in a frame. Within a step. */
 const contentIn = ({ folios }: DeviceWorld, pfn: unknown): string => folios.arena.slots[Number(pfn)]?.content ?? ""
@@ -45,19 +43,5 @@ export const gpuBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
     scenario: unbind.id,
     breaks: "DEV-MEMUNMAP",
     at: () => ({ "memunmap_pages: wait_for_completion": changeGuard() }),
-  },
-  {
-    id: "range-fault-returns-others-pages",
-    title: "hmm_range_fault tells a GPU of a page in another's memory as if it could reach that",
-    source: "mm/hmm.c: hmm_vma_handle_pte; commit 08ddddda667b (mm/hmm: check the device private page owner)",
-    scenario: peerFault.id,
-    bound: { calls: 0 },
-    breaks: "MIGD-OWNER",
-    at: ({ parent }) => ({
-      hmm_vma_handle_pte: changeBody(({ body }) => {
-        const pte = at(parent.pte, page).value
-        return pte?.kind === "private" ? { page: pte.page, write: pte.write } : body()
-      }),
-    }),
   },
 ]

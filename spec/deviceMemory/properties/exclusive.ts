@@ -49,13 +49,13 @@ export const exclusiveProperties: ReadonlyArray<Spec> = [
   {
     kind: "invariant",
     id: "EXCL-ONE-OWNER",
-    statement: "At most one device may access a page atomically.",
+    statement: "While a device may access a page atomically no other device maps it.",
     source: "include/linux/mmu_notifier.h: MMU_NOTIFY_EXCLUSIVE",
     premise: (world) => atomics(world).length > 0,
-    holds: (world) => {
-      const pages = atomics(world).map(({ entry }) => entry.page?.pfn)
-      return new Set(pages).size === pages.length
-    },
+    holds: (world) =>
+      atomics(world).every(({ gpu, entry }) =>
+        gpuEntries(world).every((other) => other.gpu === gpu || !sameFrame(other.entry.page, entry.page)),
+      ),
   },
   {
     kind: "invariant",
