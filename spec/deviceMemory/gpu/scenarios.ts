@@ -16,15 +16,17 @@ const here = { start: page, end: page + 1 }
 /** What the process does to the page that it is all about; `madvise-pageout` is reclaim. */
 const calls = ["store", "munmap", "madvise-dontneed", "madvise-pageout", "fork", "exit"] as const
 
+type Call = (typeof calls)[number]
+
 /** A thread makes one of the calls. */
-const aCall: Operation = {
+const oneOf = (of: ReadonlyArray<Call>): Operation => ({
   id: "call",
   actor: "cpu",
   pages: [],
   run: Effect.fnUntraced(function* (world, fiber) {
-    yield* operation(yield* choose("call", calls)).run(world, fiber)
+    yield* operation(yield* choose("call", of)).run(world, fiber)
   }),
-}
+})
 
 const gpuOf = ({ gpus }: MmWorld, position = 0) => {
   const gpu = gpus[position]
@@ -56,21 +58,23 @@ interface Race {
   readonly pages?: ReadonlyArray<PageKind>
   readonly actor: string
   readonly work: Work
-  /** How much of it is done if nothing else is said. */
-  readonly done?: number
+  /** What the process may do meanwhile; everything if nothing is said. */
+  readonly against?: ReadonlyArray<Call>
+  /** The default bound, where it is not one thread that makes a call and nothing else. */
+  readonly bound?: Partial<Bound>
   readonly machine?: Partial<Machine>
 }
 
 type Bound = { readonly calls: number; readonly accesses: number; readonly done: number }
 
-const setUp = ({ pages = ["device"], actor, work, machine }: Race, bound: Bound) => {
+const setUp = ({ pages = ["device"], actor, work, machine, against = calls }: Race, bound: Bound) => {
   const migrations = mutex("migrate_mutex")
   const done = work.slice(0, bound.done)
   return deviceRace(
     pages,
     [
       by(actor, (world, fiber) => Effect.forEach(done, (one) => one(world, fiber, migrations))),
-      ...Array.from({ length: bound.calls }, () => aCall),
+      ...Array.from({ length: bound.calls }, () => oneOf(against)),
       ...Array.from({ length: bound.accesses }, () => by("gpu", stores(0))),
     ],
     machine,
@@ -82,9 +86,9 @@ const define = (of: Race): Scenario<DeviceWorld> =>
     id: `device/gpu/${of.id}`,
     summary: of.summary,
     parameters: {
-      calls: parameter("threads of the process that make a call", 1, 2),
-      accesses: parameter("whether the first GPU stores to the page besides", 0, 1),
-      done: parameter("how much of it is done, from its beginning", of.done ?? 1, of.work.length),
+      calls: parameter("threads of the process that make a call", of.bound?.calls ?? 1, 2),
+      accesses: parameter("whether the first GPU stores to the page besides", of.bound?.accesses ?? 0, 1),
+      done: parameter("how much of it is done, from its beginning", of.bound?.done ?? 1, of.work.length),
     },
     setup: (bound) => setUp(of, bound),
     properties: [...deviceProperties, ...memunmapProperties],
@@ -103,6 +107,8 @@ export const evict = define({
   summary: "a driver gets a page of its GPU's memory back, by its number, while the process uses it",
   actor: "driver",
   work: [(world) => gpuEvict(world.system, gpuOf(world).memory, true)],
+  // What else may happen meanwhile, happens in `unbind` too.
+  bound: { calls: 0, accesses: 1 },
 })
 
 export const pressure = define({
@@ -111,6 +117,7 @@ export const pressure = define({
     "a GPU wants a page in its memory, which is full: another page is evicted first, while the process uses that",
   actor: "gpu",
   work: [(world) => gpuMigrateEvicting(gpuOf(world), { start: otherPage, end: otherPage + 1 })],
+  against: ["store", "munmap", "fork"],
   machine: { layOut: (world) => prepare(world, otherPage, "anon") },
 })
 
@@ -162,6 +169,7 @@ export const peerFault = define({
     "a GPU stores to a page that is in another's memory, which it cannot reach: the other's driver brings it back",
   actor: "gpu",
   work: [stores(1)],
+  against: ["store", "munmap", "fork"],
   machine: { gpus: ["private", "private"] },
 })
 
