@@ -150,6 +150,7 @@ export const peers = define({
     "a GPU takes a page that is in another's memory, stores there, and the other wants it for itself; each may move only its own",
   actor: "gpu",
   work: fromPeer,
+  against: ["store", "munmap", "fork"],
   machine: { gpus: ["private", "private"] },
 })
 
@@ -169,7 +170,7 @@ export const peerFault = define({
     "a GPU stores to a page that is in another's memory, which it cannot reach: the other's driver brings it back",
   actor: "gpu",
   work: [stores(1)],
-  against: ["store", "munmap", "fork"],
+  against: ["store", "munmap"],
   machine: { gpus: ["private", "private"] },
 })
 

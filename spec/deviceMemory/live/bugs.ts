@@ -178,6 +178,7 @@ export const liveBugs: ReadonlyArray<SeededBug<LiveWorld>> = [
     title: "a migration that finds its page pinned waits until it is not, instead of leaving it where it is",
     source: "mm/migrate_device.c: migrate_vma_collect_pmd",
     scenario: pinned.id,
+    bound: { cpus: 0 },
     breaks: "L-MIGRATE-PINNED",
     at: ({ folios }) => ({
       "migrate_vma_collect_pmd: set_pte_at": changeGuard(() =>

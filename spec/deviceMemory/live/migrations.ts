@@ -54,17 +54,20 @@ export const waiters: Scenario<LiveWorld> = scenario({
 export const pinned: Scenario<LiveWorld> = scenario({
   id: "device/live/pinned-page",
   summary: "a GPU takes a page that is pinned, or about to be, and never given back",
-  setup: () =>
-    liveWorld({
+  parameters: { cpus: parameter("threads that store to the page", 1, 2) },
+  setup: (bound) => {
+    const cpus = names("cpu", bound.cpus)
+    return liveWorld({
       gpus: ["private"],
-      cpus: ["cpu0", "pin"],
+      cpus: [...cpus, "pin"],
       prepare: anon,
       fibers: (world) => ({
-        cpu0: userStore(world.parent, "cpu0", page, "cpu0"),
+        ...Object.fromEntries(cpus.map((cpu) => [cpu, userStore(world.parent, cpu, page, cpu)])),
         pin: getUserPages(world.parent, page, { write: true, pin: true }),
         gpu: migrates(world),
       }),
-    }),
+    })
+  },
   properties: pinnedMigrations,
 })
 
