@@ -96,12 +96,12 @@ export const forkAll = raceOf({
   },
 })
 
-export const migrationWaiters = raceOf({
-  name: "migrate+loads",
-  summary: "a page goes to the device while two threads load from it",
-  pages: ["anon"],
-  operations: [toDevice, operation("load"), operation("load")],
-  properties: [waitersLetMove],
+export const migrationWaiters = scenario({
+  id: "device/races/migrate+loads",
+  summary: "a page goes to the device while threads load from it",
+  parameters: { loads: { description: "threads that load", default: 2, min: 1, max: 2 } },
+  setup: ({ loads }) => deviceRace(["anon"], [toDevice, ...Array.from({ length: loads }, () => operation("load"))]),
+  properties: [...deviceProperties, waitersLetMove],
 })
 
 export const privateFaults = raceOf({

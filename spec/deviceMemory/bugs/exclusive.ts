@@ -28,7 +28,7 @@ const atomicFaultAsPublished = Effect.fnUntraced(function* (
   va: number,
 ) {
   // HMM_RANGE_DEFAULT_TIMEOUT, in rounds.
-  for (let round = 0; round < 3; round++) {
+  for (let round = 0; round < 2; round++) {
     const seq = yield* mmuIntervalReadBegin(mm.subscriptions, iv)
     yield* mmapReadLock(mm)
     const page = yield* makeDeviceExclusive(mm, va, memory.owner)
@@ -209,7 +209,7 @@ export const exclusiveBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
     title:
       "as published: an atomic fault makes the page exclusive behind the look at the sequence, by a fault that invalidates it; every round takes back what the one before has got, until its time is over",
     source:
-      "drivers/gpu/drm/nouveau/nouveau_svm.c: nouveau_atomic_range_fault, by reading; the rounds that a timeout allows are three here",
+      "drivers/gpu/drm/nouveau/nouveau_svm.c: nouveau_atomic_range_fault, by reading; a timeout of two rounds here",
     scenario: loneAtomic.id,
     breaks: "EXCL-GETS-THROUGH",
     at: ({ gpus }) => ({

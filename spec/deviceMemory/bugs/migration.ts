@@ -212,7 +212,7 @@ export const migrationBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
     id: "device-unused-page-kept",
     title: "a page of the device's memory that was to take another's place, and did not, is not given back",
     source: "mm/migrate_device.c: __migrate_device_finalize, by inference",
-    scenario: "device/pairs/migrate-to-device+madvise-dontneed",
+    scenario: "device/pairs/migrate-to-device+store",
     breaks: "MIGD-DST-NO-LEAK",
     at: (world, fiber) => ({
       "folio_unlock, folio_putback_lru": changeBody(({ args, body }) => {
@@ -226,6 +226,7 @@ export const migrationBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
     title: "who waits for a page that goes to the device holds a reference to it, which keeps it from being moved",
     source: "mutant 53; commit ffa65753c431: mm/migrate.c: rework migration_entry_wait() to not take a pageref",
     scenario: migrationWaiters.id,
+    bound: { loads: 1 },
     breaks: "MIGD-WAITERS-LET-MOVE",
     at: ({ folios, parent }) => ({
       migration_entry_wait: (original, { args }) =>
