@@ -1,6 +1,7 @@
 import type { Registry } from "../checker/index.ts"
 import { deviceFree } from "./deviceMemory/free/index.ts"
 import { deviceMemory } from "./deviceMemory/index.ts"
+import { deviceLive } from "./deviceMemory/live/index.ts"
 import { gntdev } from "./driver/gntdev/index.ts"
 import { gru } from "./driver/gru/index.ts"
 import { i915Userptr } from "./driver/i915-userptr/index.ts"
@@ -33,6 +34,7 @@ export const registry: Registry = [
   gntdev,
   memoryManagement,
   deviceMemory,
+  deviceLive,
   hmmRangeFault,
   hmm2019,
   deviceFree,

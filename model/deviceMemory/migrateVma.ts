@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import { step } from "../../checker/program/index.ts"
 import { lockedVma, vmfAnonPrepare } from "../mm/fault.ts"
 import { type Folio, type Frame, folioOf, folioPut, folioTrylock, memcgCharge } from "../mm/folio.ts"
+import { drainFor } from "../mm/lruDrain.ts"
 import { migrationEntry, moveMapping, removeMigrationPte, tryToMigrateOne } from "../mm/migrate.ts"
 import { findVma, hasTable, type Mm, pageTableLock } from "../mm/mm.ts"
 import { isRmapped, isWritable, type Pte, present, type Rmapped } from "../mm/pte.ts"
@@ -29,7 +30,7 @@ export type Selected = "system" | "private" | "coherent"
 export interface MigrateVma {
   readonly mm: Mm
   readonly range: Range
-  readonly select: Selected
+  readonly select: Selected | ReadonlyArray<Selected>
   /** `pgmap_owner`: whose private and coherent pages are meant, and who ignores what the migration announces. */
   readonly owner: string
   /** The private page whose fault is being handled: it is locked, and has one more reference. */
@@ -37,8 +38,10 @@ export interface MigrateVma {
 }
 
 /** An entry of `src` and `dst`: plain data, as steps return it. */
-export type MigrateSlot = {
-  readonly va: number
+export type MigrateSlot = DeviceSlot & { readonly va: number }
+
+/** The same, of a migration of pages wherever they are mapped. */
+export type DeviceSlot = {
   /** The page, locked; `null` where there is none, or nothing to move. */
   readonly src: Frame | null
   /** MIGRATE_PFN_MIGRATE: whether it can be moved, as far as is known. Whoever clears it says that the page stays. */
@@ -86,7 +89,7 @@ const collectPte = Effect.fnUntraced(function* (args: MigrateVma, va: number) {
     const empty = pte === null || pte.kind === "zero"
     if (empty) {
       const vma = findVma(mm, va)
-      if (vma === null || vma.file !== null || (pte !== null && args.select !== "system")) return "skip"
+      if (vma === null || vma.file !== null || (pte !== null && !selects(args, "system"))) return "skip"
       return { kind: "empty", write: mostAccess(vma) === "write" }
     }
     if (!isRmapped(pte) || !isSelected(args, pte)) return "skip"
@@ -134,11 +137,14 @@ const flushCollected = (mm: Mm, va: number): Effect.Effect<void> =>
     release(pageTableLock(mm, va))
   })
 
-const isSelected = ({ mm, select, owner }: MigrateVma, pte: Rmapped): boolean => {
-  const pgmap = pgmapOf(mm.system.folios, pte.page)
+const selects = ({ select }: MigrateVma, kind: Selected): boolean =>
+  typeof select === "string" ? select === kind : select.includes(kind)
+
+const isSelected = (args: MigrateVma, pte: Rmapped): boolean => {
+  const pgmap = pgmapOf(args.mm.system.folios, pte.page)
   if (pte.kind === "exclusive") return false
-  if (pgmap === undefined) return select === "system"
-  return select === pgmap.type && pgmap.owner === owner
+  if (pgmap === undefined) return selects(args, "system")
+  return selects(args, pgmap.type) && pgmap.owner === args.owner
 }
 
 /** What the steps behind the collection need to know. */
@@ -150,20 +156,22 @@ interface Fault {
  * `migrate_device_unmap`: takes the pages off the LRU and out of all other page tables. A page that then is referred to by
  * anybody else goes back where it was.
  */
-const migrateDeviceUnmap = Effect.fnUntraced(function* (
+export const migrateDeviceUnmap = Effect.fnUntraced(function* <Slot extends DeviceSlot>(
   system: System,
-  collected: ReadonlyArray<MigrateSlot>,
+  collected: ReadonlyArray<Slot>,
   fault: Fault,
 ) {
   const { folios } = system
-  const slots: Array<MigrateSlot> = []
+  const slots: Array<Slot> = []
   const isolated = new Set<Frame>()
+  let mayDrain = true
   for (const slot of collected) {
     const { src } = slot
     if (src === null) {
       slots.push(slot)
       continue
     }
+    if (mayDrain && !isZoneDevice(folios, src)) mayDrain = !(yield* drainFor(system, src))
     const mapped = yield* step("migrate_device_unmap: folio_isolate_lru", [src.pfn], () => {
       const folio = folioOf(folios, src)
       if (isZoneDevice(folios, src)) return folio.mapcount > 0 ? "mapped" : "unmapped"
@@ -221,7 +229,6 @@ const putBack = (system: System, frame: Frame, fault: Fault, isolated = true): E
  */
 export const migrateVmaPages = Effect.fnUntraced(function* (args: MigrateVma, slots: ReadonlyArray<MigrateSlot>) {
   const { mm, owner, range } = args
-  const { folios } = mm.system
   const moved: Array<MigrateSlot> = []
   let window: NotifierRange | null = null
   for (const slot of slots) {
@@ -239,21 +246,24 @@ export const migrateVmaPages = Effect.fnUntraced(function* (args: MigrateVma, sl
         ? yield* underLock(pageTableLock(mm, va), "migrate_vma_insert_page", [mm.name, va], () =>
             insertPage(mm, va, dst),
           )
-        : yield* step("folio_migrate_mapping", [src.pfn, dst.pfn], () => {
-            const source = folioOf(folios, src)
-            if (isZoneDevice(folios, dst) && !isAnon(source)) return false
-            if (source.swap !== null && isZoneDevice(folios, dst) && !folioFreeSwap(mm.system.swap, folios, src)) {
-              return false
-            }
-            if (source.refcount !== expectedRefs(source, src, args)) return false
-            moveMapping(mm.system, source, folioOf(folios, dst))
-            return true
-          })
+        : yield* folioMigrateMapping(mm.system, src, dst, args)
     moved.push({ ...slot, migrate })
   }
   if (window !== null) yield* mmuNotifierInvalidateRangeEnd(mm.subscriptions, window)
   return moved
 })
+
+/** `folio_migrate_mapping`, if nobody else refers to the page, and the new one is of a kind for it. */
+export const folioMigrateMapping = (system: System, src: Frame, dst: Frame, fault: Fault): Effect.Effect<boolean> =>
+  step("folio_migrate_mapping", [src.pfn, dst.pfn], () => {
+    const { folios } = system
+    const source = folioOf(folios, src)
+    if (isZoneDevice(folios, dst) && !isAnon(source)) return false
+    if (source.swap !== null && isZoneDevice(folios, dst) && !folioFreeSwap(system.swap, folios, src)) return false
+    if (source.refcount !== expectedRefs(source, src, fault)) return false
+    moveMapping(system, source, folioOf(folios, dst))
+    return true
+  })
 
 /** `migrate_vma_insert_page`: maps a new page where none is. Within a step, under the page table's lock. */
 const insertPage = (mm: Mm, va: number, dst: Frame): boolean => {
@@ -278,13 +288,20 @@ const insertPage = (mm: Mm, va: number, dst: Frame): boolean => {
 }
 
 /** `migrate_vma_finalize`: maps what was moved where it now is, and what was not where it was; both are unlocked and put. */
-export const migrateVmaFinalize = Effect.fnUntraced(function* (args: MigrateVma, slots: ReadonlyArray<MigrateSlot>) {
-  const { system } = args.mm
+export const migrateVmaFinalize = (args: MigrateVma, slots: ReadonlyArray<MigrateSlot>): Effect.Effect<void> =>
+  migrateDeviceFinalize(args.mm.system, slots, args)
+
+/** `migrate_device_finalize`, of pages wherever they are mapped. */
+export const migrateDeviceFinalize = Effect.fnUntraced(function* (
+  system: System,
+  slots: ReadonlyArray<DeviceSlot>,
+  fault: Fault = {},
+) {
   for (const { src, dst, migrate } of slots) {
     if (src !== null) {
       const target = migrate && dst !== null ? dst : src
       yield* rmapWalk(system, target, (mm, va) => removeMigrationPte(mm, va, src, target))
-      yield* putBack(system, src, args)
+      yield* putBack(system, src, fault)
     }
     if (dst !== null) yield* putBack(system, dst, {})
   }

@@ -34,6 +34,8 @@ export interface DevPagemap extends DeviceMemory {
     refs: number
     /** Whether `memunmap_pages` has begun: no page is given out any more. */
     dying: boolean
+    /** Whether it is taken away. */
+    gone: boolean
   }>
   /** `ops->migrate_to_ram`: moves the page to system memory, or says SIGBUS. Set by the driver. */
   migrateToRam: (fault: PrivateFault) => Effect.Effect<FaultResult>
@@ -42,7 +44,7 @@ export interface DevPagemap extends DeviceMemory {
 /** `memremap_pages`: makes a device's memory, none of it given out. */
 export const devPagemap = (memory: DeviceMemory): DevPagemap => ({
   ...memory,
-  state: struct(`${memory.name}.pgmap`, { refs: 0, dying: false }),
+  state: struct(`${memory.name}.pgmap`, { refs: 0, dying: false, gone: false }),
   migrateToRam: ({ page }) => {
     throw new RangeError(`nobody brings page ${page.pfn} of ${memory.name} back`)
   },
@@ -53,6 +55,16 @@ export const pgmapOf = ({ pgmaps }: Folios, frame: Frame): DevPagemap | undefine
 
 /** `folio_is_device_private` */
 export const isDevicePrivate = (all: Folios, frame: Frame): boolean => pgmapOf(all, frame)?.type === "private"
+
+/** `folio_is_device_coherent` */
+export const isDeviceCoherent = (all: Folios, frame: Frame): boolean => pgmapOf(all, frame)?.type === "coherent"
+
+/**
+ * `folio_is_longterm_pinnable`: not what must stay movable, nor coherent memory, which its driver must be able to have
+ * back. Of other memory of devices no CPU has a page to pin.
+ */
+export const isLongtermPinnable = (all: Folios, frame: Frame): boolean =>
+  !all.movable.has(frame.pfn) && !isDeviceCoherent(all, frame)
 
 /** `folio_is_zone_device` */
 export const isZoneDevice = (all: Folios, frame: Frame): boolean => all.pgmaps.has(frame.pfn)
@@ -78,7 +90,9 @@ export const memunmapPages = (all: Folios, pgmap: DevPagemap): Effect.Effect<voi
     "memunmap_pages: wait_for_completion",
     [pgmap.name],
     () => pgmap.state.refs === 0,
-    () => undefined,
+    () => {
+      pgmap.state.gone = true
+    },
     {
       on: `the last page of ${pgmap.name}`,
       kind: "pgmap",

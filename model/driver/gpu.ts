@@ -13,13 +13,14 @@ import {
   migrateVmaPages,
   migrateVmaSetup,
 } from "../deviceMemory/migrateVma.ts"
-import { type DevPagemap, isZoneDevice, type PrivateFault, zoneDevicePageInit } from "../deviceMemory/pgmap.ts"
+import { type DevPagemap, isZoneDevice, type PrivateFault, pgmapOf, zoneDevicePageInit } from "../deviceMemory/pgmap.ts"
 import { hmmRangeFault } from "../hmm/rangeFault.ts"
 import { mmgetNotZero, mmput } from "../mm/exit.ts"
 import type { FaultResult } from "../mm/fault.ts"
 import { type Content, type Frame, folioAllocUncharged, folioLock, folioOf, isLive, zeroes } from "../mm/folio.ts"
 import { type Mm, mmapReadLock, mmapReadUnlock } from "../mm/mm.ts"
 import { at, pagesOf, type Range } from "../mm/range.ts"
+import type { System } from "../mm/system.ts"
 import type { NotifierRange } from "../notifier/events.ts"
 import {
   type IntervalSubscription,
@@ -41,6 +42,8 @@ export interface Gpu {
   readonly iv: IntervalSubscription
   /** The lock of its page table. */
   readonly lock: Mutex
+  /** Its fault buffer has one reader: one fault at a time (`nouveau_svm_fault`). */
+  readonly faults: Mutex
   readonly pageTable: ReadonlyArray<Cell<GpuPte | null>>
 }
 
@@ -52,7 +55,7 @@ export const gpuDevice = (mm: Mm, name: string, memory: DevPagemap): Gpu => {
   /** `ops->invalidate` */
   const invalidate = Effect.fnUntraced(function* (range: NotifierRange, seq: number) {
     // It makes the page its own, and what it maps stays as it is.
-    if (range.event === "EXCLUSIVE" && range.owner === memory.owner) return true
+    if (range.event === "EXCLUSIVE" && range.owner === name) return true
     if (range.blockable) yield* mutexLock(lock)
     else if (!(yield* mutexTrylock(lock))) return false
     yield* mmuIntervalSetSeq(iv, seq)
@@ -63,7 +66,7 @@ export const gpuDevice = (mm: Mm, name: string, memory: DevPagemap): Gpu => {
     return true
   })
   const iv: IntervalSubscription = intervalSubscription(mm.subscriptions, name, { start: 0, end: mm.pages }, invalidate)
-  const gpu: Gpu = { name, mm, memory, iv, lock, pageTable }
+  const gpu: Gpu = { name, mm, memory, iv, lock, faults: mutex(`${name}.faults`), pageTable }
   memory.migrateToRam = (fault) => migrateToRam(memory, fault)
   return gpu
 }
@@ -107,17 +110,23 @@ export const gpuFault = Effect.fnUntraced(function* (gpu: Gpu, va: number, write
  * there yet come into being there. The GPU's next fault maps them (as with amdgpu and Xe): whoever mapped them here, before
  * they are unlocked, would have to ask the sequence, as a zap takes migration entries away and waits for no lock.
  *
- * @returns whether all are there now; the process may be gone
+ * @param select which pages: those of other devices with the same owner too, if it is said so (as Xe does)
+ * @returns whether all were moved; the process may be gone
  */
-export const gpuMigrateToDevice = Effect.fnUntraced(function* (gpu: Gpu, range: Range) {
+export const gpuMigrateToDevice = Effect.fnUntraced(function* (
+  gpu: Gpu,
+  range: Range,
+  select: MigrateVma["select"] = "system",
+) {
   const { mm, memory } = gpu
   if (!(yield* mmgetNotZero(mm))) return false
   yield* mmapReadLock(mm)
-  const args: MigrateVma = { mm, range, select: "system", owner: memory.owner }
+  const args: MigrateVma = { mm, range, select, owner: memory.owner }
   const slots: Array<MigrateSlot> = []
   for (const slot of yield* migrateVmaSetup(args)) {
-    const dst = slot.migrate ? yield* zoneDevicePageInit(mm.system.folios, memory) : null
-    if (dst !== null) yield* copyPage(mm, slot.src, dst)
+    const isThere = slot.src !== null && pgmapOf(mm.system.folios, slot.src) === memory
+    const dst = slot.migrate && !isThere ? yield* zoneDevicePageInit(mm.system.folios, memory) : null
+    if (dst !== null) yield* copyPage(mm.system, slot.src, dst)
     slots.push({ ...slot, dst })
   }
   const moved = yield* migrateVmaPages(args, slots)
@@ -128,9 +137,9 @@ export const gpuMigrateToDevice = Effect.fnUntraced(function* (gpu: Gpu, range: 
 })
 
 /** The GPU's copy engine: the content of a page, or zeroes where there was none. */
-const copyPage = ({ system }: Mm, src: Frame | null, dst: Frame): Effect.Effect<void> =>
+export const copyPage = ({ folios }: System, src: Frame | null, dst: Frame): Effect.Effect<void> =>
   step("copy_page", [src?.pfn ?? null, dst.pfn], () => {
-    folioOf(system.folios, dst).content = src === null ? zeroes : folioOf(system.folios, src).content
+    folioOf(folios, dst).content = src === null ? zeroes : folioOf(folios, src).content
   })
 
 /** `nouveau_dmem_migrate_to_ram`, `svm_migrate_to_ram`: gives the page back that a CPU has faulted on. */
@@ -141,17 +150,17 @@ const migrateToRam = Effect.fnUntraced(function* (memory: DevPagemap, { mm, va, 
   const [slot] = yield* migrateVmaSetup(args)
   // It is gone, or somebody else refers to it: the fault comes again.
   if (slot === undefined || slot.src === null || !slot.migrate) return done
-  const dst = yield* allocSystemPage(mm)
-  if (dst !== null) yield* copyPage(mm, slot.src, dst)
+  const dst = yield* allocSystemPage(mm.system)
+  if (dst !== null) yield* copyPage(mm.system, slot.src, dst)
   const moved = yield* migrateVmaPages(args, [{ ...slot, dst }])
   yield* migrateVmaFinalize(args, moved)
   return dst === null ? "SIGBUS" : done
 })
 
 /** `alloc_page_vma` and `lock_page`: a page of system memory, which takes the charge of the one it replaces. */
-const allocSystemPage = Effect.fnUntraced(function* ({ system }: Mm) {
-  const frame = yield* step("alloc_page_vma", () => folioAllocUncharged(system.folios))
-  if (frame !== null) yield* folioLock(system.folios, frame)
+export const allocSystemPage = Effect.fnUntraced(function* ({ folios }: System) {
+  const frame = yield* step("alloc_page_vma", () => folioAllocUncharged(folios))
+  if (frame !== null) yield* folioLock(folios, frame)
   return frame
 })
 
@@ -169,14 +178,14 @@ const mostRounds = 2
  * @returns false when the page cannot be had so, or not in time
  */
 export const gpuAtomicFault = Effect.fnUntraced(function* (gpu: Gpu, va: number) {
-  const { mm, iv, lock, memory } = gpu
+  const { mm, iv, lock, name } = gpu
   const head = yield* enterLoop("nouveau_atomic_range_fault")
   for (let round = 0; round < mostRounds; round++) {
     yield* head(round)
     if (!(yield* gpuFault(gpu, va, true))) return false
     const seq = yield* mmuIntervalReadBegin(mm.subscriptions, iv)
     yield* mmapReadLock(mm)
-    const page = yield* makeDeviceExclusive(mm, va, memory.owner)
+    const page = yield* makeDeviceExclusive(mm, va, name)
     yield* mmapReadUnlock(mm)
     if (typeof page === "string") return false
     yield* mutexLock(lock)
@@ -219,10 +228,7 @@ export const gpuAccess = Effect.fnUntraced(function* (gpu: Gpu, va: number, acce
     })
     if (done) return true
     if (faults === mostFaults || !(yield* mmgetNotZero(mm))) return false
-    const mapped =
-      access.kind === "atomic" && !(yield* isInDeviceMemory(gpu, va))
-        ? yield* gpuAtomicFault(gpu, va)
-        : yield* gpuFault(gpu, va, access.kind !== "load")
+    const mapped = yield* serviceFault(gpu, va, access)
     yield* mmput(mm)
     if (!mapped) return false
   }
@@ -235,9 +241,27 @@ const allows = ({ system }: Mm, entry: GpuPte, { kind }: GpuAccess): boolean => 
   return kind === "store" || entry.atomic || (entry.page !== null && isZoneDevice(system.folios, entry.page))
 }
 
-/** Whether the process's entry says that the page is in the GPU's memory. A hint. */
-const isInDeviceMemory = ({ mm, memory }: Gpu, va: number): Effect.Effect<boolean> =>
-  step("is_device_private_page", [mm.name, va], () => {
-    const pte = at(mm.pte, va).value
-    return pte?.kind === "private" && mm.system.folios.pgmaps.get(pte.page.pfn) === memory
+/**
+ * One fault of the buffer (`nouveau_svm_fault`): of those on one page the first is handled, and the others are with it.
+ *
+ * @returns whether the access is to be tried again
+ */
+const serviceFault = Effect.fnUntraced(function* (gpu: Gpu, va: number, access: GpuAccess) {
+  yield* mutexLock(gpu.faults)
+  const wanted = yield* step("nouveau_svm_fault", [gpu.name, va], () => {
+    const entry = at(gpu.pageTable, va).value
+    if (entry !== null && allows(gpu.mm, entry, access)) return "nothing"
+    return access.kind === "atomic" && !isInDeviceMemory(gpu, va) ? "atomic" : "page"
   })
+  const mapped =
+    wanted === "nothing" ||
+    (wanted === "atomic" ? yield* gpuAtomicFault(gpu, va) : yield* gpuFault(gpu, va, access.kind !== "load"))
+  yield* mutexUnlock(gpu.faults)
+  return mapped
+})
+
+/** Whether the process's entry says that the page is in the GPU's memory. A hint. Within a step. */
+const isInDeviceMemory = ({ mm, memory }: Gpu, va: number): boolean => {
+  const pte = at(mm.pte, va).value
+  return pte?.kind === "private" && mm.system.folios.pgmaps.get(pte.page.pfn) === memory
+}

@@ -1,6 +1,8 @@
 /** Getting and pinning user pages (mm/gup.c): the slow path, and long-term pins. */
 import * as Effect from "effect/Effect"
 import { enterLoop, guardedStep, step } from "../../checker/program/index.ts"
+import { migrateDeviceCoherentFolio } from "../deviceMemory/migrateCoherent.ts"
+import { isDeviceCoherent, isLongtermPinnable } from "../deviceMemory/pgmap.ts"
 import { Errno } from "../errno.ts"
 import { inodeOf } from "../file/inode.ts"
 import { underLock } from "../sync/spinlock.ts"
@@ -161,11 +163,12 @@ export const setPageDirty = (system: System, { frame }: UserPage): Effect.Effect
 
 /**
  * `check_and_migrate_movable_pages`: a page that must stay movable is given back and moved elsewhere; then the pin is
- * tried again.
+ * tried again. Coherent memory of a device is not on the LRU: it is moved by the reference that the pin is exchanged for.
  */
 const checkAndMigrateMovablePages = Effect.fnUntraced(function* (system: System, frame: Frame) {
   const found = yield* step("collect_longterm_unpinnable_folios", [frame.pfn], () => {
-    if (!system.folios.movable.has(frame.pfn)) return "kept"
+    if (isLongtermPinnable(system.folios, frame)) return "kept"
+    if (isDeviceCoherent(system.folios, frame)) return "coherent"
     const folio = folioOf(system.folios, frame)
     // The isolation's reference keeps it while it is being moved.
     const isolated = folio.lru
@@ -176,7 +179,13 @@ const checkAndMigrateMovablePages = Effect.fnUntraced(function* (system: System,
     return isolated ? "isolated" : "busy"
   })
   if (found === "kept") return "kept" as const
-  yield* step("unpin_user_page", [frame.pfn], () => ungrab(system, frame, true))
+  yield* step("unpin_user_page", [frame.pfn], () => {
+    if (found === "coherent") grab(folioOf(system.folios, frame), false)
+    ungrab(system, frame, true)
+  })
+  if (found === "coherent") {
+    return (yield* migrateDeviceCoherentFolio(system, frame)) ? ("-EAGAIN" as const) : ("EBUSY" as const)
+  }
   if (found === "busy") return "-EAGAIN" as const
   const moved = yield* migrateFolios(system, frame, "unmovable")
   return moved === "-ENOMEM" ? ("ENOMEM" as const) : moved === "moved" ? ("-EAGAIN" as const) : ("EBUSY" as const)

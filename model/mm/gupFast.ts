@@ -1,6 +1,7 @@
 /** Getting and pinning user pages without locks (mm/gup.c: gup_fast). */
 import * as Effect from "effect/Effect"
 import { assert, self, step } from "../../checker/program/index.ts"
+import { isLongtermPinnable } from "../deviceMemory/pgmap.ts"
 import { Errno } from "../errno.ts"
 import { type Folio, folioOf, folioPut, folioTryGet } from "./folio.ts"
 import { type GupFlags, getUserPages, how, mustUnshare, type UserPage, ungrab } from "./gup.ts"
@@ -59,7 +60,7 @@ const gupFastPte = Effect.fnUntraced(function* (mm: Mm, va: number, flags: GupFl
   const frame = yield* step("gup_fast_pte_range: try_grab_folio_fast", [mapped.pfn], () => {
     // The frame may meanwhile belong to somebody else, or to nobody.
     const got = folioTryGet(folios, mapped.pfn)
-    if (got !== null && flags.pin && flags.longterm === true && folios.movable.has(got.pfn)) {
+    if (got !== null && flags.pin && flags.longterm === true && !isLongtermPinnable(folios, got)) {
       folioPut(folios, got)
       return null
     }

@@ -1,6 +1,7 @@
 /** madvise (mm/madvise.c). */
 import * as Effect from "effect/Effect"
 import { step } from "../../checker/program/index.ts"
+import { isZoneDevice } from "../deviceMemory/pgmap.ts"
 import { Errno } from "../errno.ts"
 import { notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/invalidate.ts"
@@ -89,7 +90,7 @@ const freePte = (mm: Mm, va: number): boolean => {
     mm.rss.swap--
     return false
   }
-  if (pte?.kind !== "present") return false
+  if (pte?.kind !== "present" || isZoneDevice(folios, pte.page)) return false
   const folio = folioOf(folios, pte.page)
   if (!isAnon(folio)) return false
   if (folio.swap !== null || folio.dirty) {
@@ -111,7 +112,7 @@ const madviseCold = Effect.fnUntraced(function* (mm: Mm, area: Range) {
     const aged = yield* underFlushedLock(mm, va, "madvise_cold_or_pageout_pte_range", [mm.name, va], () => {
       const cell = at(mm.pte, va)
       const pte = cell.value
-      if (pte?.kind !== "present" || !pte.young) return false
+      if (pte?.kind !== "present" || !pte.young || isZoneDevice(mm.system.folios, pte.page)) return false
       owesFlush(mm)
       cell.value = { ...pte, young: false }
       return true

@@ -1,6 +1,7 @@
 /** mprotect, and NUMA balancing's hints, which change access the same way (mm/mprotect.c). */
 import * as Effect from "effect/Effect"
 import { step } from "../../checker/program/index.ts"
+import { isZoneDevice } from "../deviceMemory/pgmap.ts"
 import { Errno } from "../errno.ts"
 import { type NotifierCaller, type NotifierRange, notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/invalidate.ts"
@@ -73,7 +74,7 @@ const vmaOf = (mm: Mm, va: number) => {
 
 /**
  * `change_prot_numa`, by the task's own balancing work: takes all access away, so that the next one tells who uses the
- * page. Pages that several may use are left alone.
+ * page. Pages that several may use are left alone, and those of a device's memory (`prot_numa_skip`).
  */
 export const changeProtNuma = Effect.fnUntraced(function* (mm: Mm, range: Range) {
   yield* mmapReadLock(mm)
@@ -85,7 +86,7 @@ export const changeProtNuma = Effect.fnUntraced(function* (mm: Mm, range: Range)
     yield* changeProtection(gather, area, "change_prot_numa", (va, pte) => {
       const folio = folioOf(mm.system.folios, pte.page)
       const shared = !vmaOf(mm, va).shared && (maybePinned(folio) || folio.mapcount !== 1)
-      return shared ? pte.access : "none"
+      return shared || isZoneDevice(mm.system.folios, pte.page) ? pte.access : "none"
     })
     yield* tlbFinishMmu(gather, area)
   }

@@ -1,5 +1,6 @@
 /** Copy-on-write, exclusive pages and pins (section by section as the kernel's own tests ask). */
 import { actionInvariant } from "../../../checker/index.ts"
+import { isLongtermPinnable } from "../../../model/deviceMemory/pgmap.ts"
 import { inodeOf } from "../../../model/file/inode.ts"
 import { isLive } from "../../../model/mm/folio.ts"
 import type { Mm } from "../../../model/mm/mm.ts"
@@ -148,10 +149,12 @@ export const cowProperties: ReadonlyArray<Spec> = [
   {
     kind: "invariant",
     id: "GUP-LT-POLICY",
-    statement: "No page that must stay movable is pinned for good.",
-    source: "include/linux/mm.h: folio_is_longterm_pinnable",
+    statement: "No page that must stay movable, nor one of a device's coherent memory, is pinned for good.",
+    source:
+      "include/linux/mm.h: folio_is_longterm_pinnable; mm: add zone device coherent type memory support, LKML 2022",
+
     premise: (world) => held(world).some(({ one }) => one.longterm),
-    holds: (world) => held(world).every(({ one }) => !one.longterm || !world.folios.movable.has(one.page.pfn)),
+    holds: (world) => held(world).every(({ one }) => !one.longterm || isLongtermPinnable(world.folios, one.page)),
   },
   {
     kind: "invariant",

@@ -1,0 +1,64 @@
+/**
+ * Migration of a device's pages by their numbers, wherever they are mapped (mm/migrate_device.c: migrate_device_range): by a
+ * driver that needs its memory back. No address space is known and none of their locks is held; nor is a MIGRATE event
+ * announced: what maps the pages is unmapped under CLEAR events of its own.
+ */
+import * as Effect from "effect/Effect"
+import { step } from "../../checker/program/index.ts"
+import { type Frame, folioOf, folioPut, folioTryGet, folioTrylock } from "../mm/folio.ts"
+import type { System } from "../mm/system.ts"
+import { type DeviceSlot, folioMigrateMapping, migrateDeviceUnmap } from "./migrateVma.ts"
+
+/**
+ * `migrate_device_range`, `migrate_device_pfns`: locks the pages, those that are in use and not locked by anybody, and takes
+ * them out of all page tables. A slot without `migrate` is a page that stays: it is free, locked, or referred to by somebody
+ * else.
+ *
+ * @param atOnce whether the reference and the lock are taken in one step, which leaves out that the reference alone makes the
+ *   page's own fault fail and come again: as often as it likes, while this one is on its way to the lock
+ */
+export const migrateDevicePfns = Effect.fnUntraced(function* (
+  system: System,
+  pfns: ReadonlyArray<number>,
+  atOnce = false,
+) {
+  const slots: Array<DeviceSlot> = []
+  for (const pfn of pfns) {
+    const src = yield* atOnce ? lockAtOnce(system, pfn) : migrateDevicePfnLock(system, pfn)
+    slots.push({ src, migrate: src !== null, write: false, dst: null })
+  }
+  return yield* migrateDeviceUnmap(system, slots, {})
+})
+
+/** `migrate_device_pfn_lock`: the page, locked and referred to; `null` when it cannot be had. */
+const migrateDevicePfnLock = Effect.fnUntraced(function* ({ folios }: System, pfn: number) {
+  const frame: Frame | null = yield* step("migrate_device_pfn_lock: folio_get_nontail_page", [pfn], () =>
+    folioTryGet(folios, pfn),
+  )
+  if (frame === null) return null
+  const locked = yield* step("migrate_device_pfn_lock: folio_trylock", [pfn], () =>
+    folioTrylock(folioOf(folios, frame)),
+  )
+  if (locked) return frame
+  yield* step("migrate_device_pfn_lock: folio_put", [pfn], () => folioPut(folios, frame))
+  return null
+})
+
+const lockAtOnce = ({ folios }: System, pfn: number): Effect.Effect<Frame | null> =>
+  step("migrate_device_pfn_lock", [pfn], () => {
+    const frame = folioTryGet(folios, pfn)
+    if (frame === null || folioTrylock(folioOf(folios, frame))) return frame
+    folioPut(folios, frame)
+    return null
+  })
+
+/** `migrate_device_pages`, behind the driver's copy. Every slot has a page already: there are no empty places to fill. */
+export const migrateDevicePages = Effect.fnUntraced(function* (system: System, slots: ReadonlyArray<DeviceSlot>) {
+  const moved: Array<DeviceSlot> = []
+  for (const slot of slots) {
+    const { src, dst } = slot
+    const migrate = slot.migrate && src !== null && dst !== null && (yield* folioMigrateMapping(system, src, dst, {}))
+    moved.push({ ...slot, migrate })
+  }
+  return moved
+})
