@@ -81,9 +81,10 @@ const gpuMap = (gpu: Gpu, va: number, entry: GpuPte): Effect.Effect<void> =>
 /**
  * A fault of the GPU on one page: maps what the process has there.
  *
+ * @param mapsWrite whether it is mapped for writing where the process's entry allows that, asked for or not
  * @returns false when the process has nothing there for that, or is gone
  */
-export const gpuFault = Effect.fnUntraced(function* (gpu: Gpu, va: number, write: boolean) {
+export const gpuFault = Effect.fnUntraced(function* (gpu: Gpu, va: number, write: boolean, mapsWrite = true) {
   const { mm, iv, lock, memory } = gpu
   const range = { start: va, end: va + 1 }
   const head = yield* enterLoop("gpu_fault")
@@ -98,7 +99,7 @@ export const gpuFault = Effect.fnUntraced(function* (gpu: Gpu, va: number, write
     yield* mutexLock(lock)
     const stale = yield* mmuIntervalReadRetry(iv, seq)
     const [pfn] = pfns
-    if (!stale && pfn !== undefined) yield* gpuMap(gpu, va, { ...pfn, atomic: false })
+    if (!stale && pfn !== undefined) yield* gpuMap(gpu, va, { ...pfn, write: pfn.write && mapsWrite, atomic: false })
     yield* mutexUnlock(lock)
     if (!stale) return true
   }
@@ -130,7 +131,7 @@ export const gpuMigrateToDevice = Effect.fnUntraced(function* (gpu: Gpu, range: 
 })
 
 /** The GPU's copy engine: the content of a page, or zeroes where there was none. */
-const copyPage = ({ system }: Mm, src: Frame | null, dst: Frame): Effect.Effect<void> =>
+export const copyPage = ({ system }: Mm, src: Frame | null, dst: Frame): Effect.Effect<void> =>
   step("copy_page", [src?.pfn ?? null, dst.pfn], () => {
     folioOf(system.folios, dst).content = src === null ? zeroes : folioOf(system.folios, src).content
   })
@@ -151,7 +152,7 @@ const migrateToRam = Effect.fnUntraced(function* (memory: DevPagemap, { mm, va, 
 })
 
 /** `alloc_page_vma` and `lock_page`: a page of system memory, which takes the charge of the one it replaces. */
-const allocSystemPage = Effect.fnUntraced(function* ({ system }: Mm) {
+export const allocSystemPage = Effect.fnUntraced(function* ({ system }: Mm) {
   const frame = yield* step("alloc_page_vma", () => folioAllocUncharged(system.folios))
   if (frame !== null) yield* folioLock(system.folios, frame)
   return frame
@@ -201,11 +202,22 @@ export type GpuAccess =
 const mostFaults = 2
 
 /**
+ * What a fault on a load asks of the process, and maps: a page to load from, mapped as the process's entry allows (nouveau);
+ * one to store to, so that there is no second fault (amdgpu, as of 2022); or a page to load from, mapped for no more.
+ */
+export type ReadFaults = "as allowed" | "for writing" | "read-only"
+
+/**
  * An access of the GPU, through its page table, with faults where it takes them.
  *
  * @returns false when the process has nothing there for that, or is gone, or the page was taken away again and again
  */
-export const gpuAccess = Effect.fnUntraced(function* (gpu: Gpu, va: number, access: GpuAccess) {
+export const gpuAccess = Effect.fnUntraced(function* (
+  gpu: Gpu,
+  va: number,
+  access: GpuAccess,
+  readFaults: ReadFaults = "as allowed",
+) {
   const { mm, name, pageTable } = gpu
   const head = yield* enterLoop("gpu_access")
   for (let faults = 0; ; faults++) {
@@ -221,7 +233,7 @@ export const gpuAccess = Effect.fnUntraced(function* (gpu: Gpu, va: number, acce
     })
     if (done) return true
     if (faults === mostFaults || !(yield* mmgetNotZero(mm))) return false
-    const mapped = yield* serviceFault(gpu, va, access)
+    const mapped = yield* serviceFault(gpu, va, access, readFaults)
     yield* mmput(mm)
     if (!mapped) return false
   }
@@ -239,7 +251,8 @@ const allows = ({ system }: Mm, entry: GpuPte, { kind }: GpuAccess): boolean => 
  *
  * @returns whether the access is to be tried again
  */
-const serviceFault = Effect.fnUntraced(function* (gpu: Gpu, va: number, access: GpuAccess) {
+const serviceFault = Effect.fnUntraced(function* (gpu: Gpu, va: number, access: GpuAccess, readFaults: ReadFaults) {
+  const write = access.kind !== "load"
   yield* mutexLock(gpu.faults)
   const wanted = yield* step("nouveau_svm_fault", [gpu.name, va], () => {
     const entry = at(gpu.pageTable, va).value
@@ -248,7 +261,9 @@ const serviceFault = Effect.fnUntraced(function* (gpu: Gpu, va: number, access: 
   })
   const mapped =
     wanted === "nothing" ||
-    (wanted === "atomic" ? yield* gpuAtomicFault(gpu, va) : yield* gpuFault(gpu, va, access.kind !== "load"))
+    (wanted === "atomic"
+      ? yield* gpuAtomicFault(gpu, va)
+      : yield* gpuFault(gpu, va, write || readFaults === "for writing", write || readFaults !== "read-only"))
   yield* mutexUnlock(gpu.faults)
   return mapped
 })

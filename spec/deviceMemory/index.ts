@@ -1,9 +1,11 @@
 import { protocol } from "../../checker/index.ts"
+import { coherentPairs } from "./coherent/pairs.ts"
+import { seed003 } from "./coherent/seed003.ts"
 import { devicePairs } from "./pairs.ts"
 
 export const deviceMemory = protocol({
   id: "device",
   title: "Device memory: private, coherent and exclusive pages, and their migration",
-  scenarios: devicePairs,
+  scenarios: [...devicePairs, ...coherentPairs, ...seed003],
   bugs: [],
 })
