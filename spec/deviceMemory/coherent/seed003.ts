@@ -7,11 +7,11 @@ import { choose, fork, type Scenario, scenario } from "../../../checker/index.ts
 import { gpuAccess } from "../../../model/driver/gpu.ts"
 import { gpuMigrateToSystem } from "../../../model/driver/gpuToSystem.ts"
 import { userLoad, userStore } from "../../../model/mm/access.ts"
-import { exitMm } from "../../../model/mm/exit.ts"
 import { dupMmap } from "../../../model/mm/fork.ts"
 import { operation } from "../../mm/operations.ts"
 import { mmProperties } from "../../mm/properties.ts"
 import { page } from "../../mm/world.ts"
+import { asAllowed, forWriting, readOnly } from "./cost.ts"
 import { type CoherentWorld, makeExclusive, type Story, tell } from "./machine.ts"
 import {
   cowAnswers,
@@ -170,5 +170,7 @@ export const seed003: ReadonlyArray<Scenario<CoherentWorld>> = [
   pinCoherent,
   pinPrivate,
   pinExclusive,
+  forWriting,
+  readOnly,
+  asAllowed,
 ]
-export const exits = exitMm
