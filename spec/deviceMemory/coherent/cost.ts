@@ -11,8 +11,8 @@ import { dupMmap } from "../../../model/mm/fork.ts"
 import type { Mm } from "../../../model/mm/mm.ts"
 import { mappedPage } from "../../../model/mm/pte.ts"
 import { at } from "../../../model/mm/range.ts"
-import { mmProperties } from "../../mm/properties.ts"
 import { page } from "../../mm/world.ts"
+import { deviceProperties } from "../properties.ts"
 import { type CoherentWorld, tell } from "./machine.ts"
 import { mail, type Spec } from "./properties.ts"
 
@@ -120,7 +120,7 @@ const scenarioOf = (way: ReadFaults, summary: string, more: ReadonlyArray<Spec>)
         counted: true,
         fibers: (world) => ({ cpu0: perform(world, way) }),
       }),
-    properties: [...more, whoKeeps, ...mmProperties],
+    properties: [...more, whoKeeps, ...deviceProperties],
   })
 
 const store = "A store takes one fault, and behind fork a copy, as long as the child has the page too."

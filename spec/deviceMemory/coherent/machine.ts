@@ -4,10 +4,12 @@ import type { Setup } from "../../../checker/index.ts"
 import type { MemoryType } from "../../../model/deviceMemory/pgmap.ts"
 import { at } from "../../../model/mm/range.ts"
 import { build, type MmWorld, type PageKind, page, prepare, subscribe } from "../../mm/world.ts"
+import { recordMigrations } from "../record.ts"
+import type { DeviceWorld } from "../world.ts"
 import { type CoherentRecord, recordCoherent } from "./record.ts"
 
 /** What the properties and seeded bugs of coherent memory see. */
-export interface CoherentWorld extends MmWorld {
+export interface CoherentWorld extends DeviceWorld {
   readonly coherent: CoherentRecord
 }
 
@@ -33,11 +35,12 @@ export const tell = (story: Story): Setup<CoherentWorld> => {
   const machine = { devices: 0, gpus, ...(story.gpuPages === undefined ? {} : { gpuPages: story.gpuPages }) }
   const built = build(machine, { parent: of("cpu"), child: of("child"), fibers: names })
   const coherent = recordCoherent(built.world, story.counted)
-  const world: CoherentWorld = { ...built.world, coherent }
+  const migrations = recordMigrations(built.world, names)
+  const world: CoherentWorld = { ...built.world, migrations, coherent }
   subscribe(world)
   prepare(world, page, kind)
   story.layOut?.(world)
-  return { world, fibers: story.fibers(world), monitors: [...built.monitors, ...coherent.monitors] }
+  return { world, fibers: story.fibers(world), monitors: [...built.monitors, migrations.monitor, ...coherent.monitors] }
 }
 
 /** The page, wherever it lies, is the given GPU's alone, and no other maps it. At the beginning. */

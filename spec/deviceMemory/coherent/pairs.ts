@@ -5,20 +5,35 @@
 
 import * as Effect from "effect/Effect"
 import { choose, type Scenario, scenario } from "../../../checker/index.ts"
+import { gpuMigrateToDevice } from "../../../model/driver/gpu.ts"
 import { gpuMigrateToSystem } from "../../../model/driver/gpuToSystem.ts"
 import { operation } from "../../mm/operations.ts"
-import { mmProperties } from "../../mm/properties.ts"
-import { type MmWorld, type Operation, page, race } from "../../mm/world.ts"
+import { type Operation, type PageKind, page } from "../../mm/world.ts"
 import { gpuOperations } from "../operations.ts"
+import { deviceProperties } from "../properties.ts"
+import { type DeviceWorld, deviceRace } from "../world.ts"
 
 const here = { start: page, end: page + 1 }
 
-/** The driver gives the page back: for coherent memory that is the only way, as no CPU faults on it. */
-const migrateToSystem: Operation = {
+const toSystem: Operation = {
   id: "migrate-to-system",
   actor: "gpu",
   pages: ["coherent"],
   run: ({ gpus: [gpu] }) => (gpu === undefined ? Effect.void : gpuMigrateToSystem(gpu, here)),
+}
+
+const toDevice: Operation = {
+  id: "migrate-to-device",
+  actor: "gpu",
+  pages: ["none", "anon"],
+  run: ({ gpus: [gpu] }) => (gpu === undefined ? Effect.void : gpuMigrateToDevice(gpu, here)),
+}
+
+/** The driver gives the page back, which is the only way, as no CPU faults on it; and takes it again. */
+const toSystemAndBack: Operation = {
+  ...toSystem,
+  id: "migrate-to-system, migrate-to-device",
+  run: (world, fiber) => Effect.andThen(toSystem.run(world, fiber), toDevice.run(world, fiber)),
 }
 
 /** One of several operations, whichever. */
@@ -27,16 +42,23 @@ const anyOf = (id: string, operations: ReadonlyArray<Operation>): Operation => (
   actor: operations[0]?.actor ?? "cpu",
   pages: ["coherent"],
   run: Effect.fnUntraced(function* (world, fiber) {
-    const chosen = yield* choose(
-      "operation",
-      operations.map((one) => one.id),
-    )
-    yield* operations.find(({ id }) => id === chosen)?.run(world, fiber) ?? Effect.void
+    const ids = operations.map((one) => one.id)
+    const chosen = yield* choose("operation", ids)
+    const found = operations.find((one) => one.id === chosen)
+    if (found !== undefined) yield* found.run(world, fiber)
   }),
 })
 
-/** What a thread of the process may do to it. The other kinds of memory are in the other matrices. */
-const calls = [
+const gpuDoes = (...ids: ReadonlyArray<string>): Operation =>
+  anyOf(
+    "gpu",
+    [...gpuOperations, toSystem, toSystemAndBack].filter(({ id }) => ids.includes(id)),
+  )
+
+const calls = (...ids: ReadonlyArray<string>): Operation => anyOf("call", ids.map(operation))
+
+/** What a thread of the process may do to the page. */
+const anyCall = [
   "load",
   "store",
   "pin-fast-write",
@@ -50,35 +72,46 @@ const calls = [
   "mremap",
   "fork",
   "numa-hint",
-].map(operation)
+]
 
-const threads = ["reclaim", "migrate", "oom-reap", "collapse"].map(operation)
-
-const cellOf = (a: Operation, b: Operation): Scenario<MmWorld> =>
+const cellOf = (
+  a: Operation,
+  b: Operation,
+  summary: string,
+  kinds: ReadonlyArray<PageKind> = ["coherent"],
+): Scenario<DeviceWorld> =>
   scenario({
     id: `device/coherent/${a.id}+${b.id}`,
-    summary: `${a.id} and ${b.id} meet on a page of coherent memory`,
-    setup: () => race(["coherent"], [a, b], { devices: 0, gpus: ["coherent"] }),
-    properties: mmProperties,
+    summary,
+    setup: () => deviceRace(kinds, [a, b], { gpus: ["coherent"] }),
+    properties: deviceProperties,
   })
 
-const gpu = anyOf("gpu", [...gpuOperations, migrateToSystem])
-const call = anyOf("call", calls)
-const end = anyOf("call", [...calls, operation("exit")])
-const thread = anyOf("kernel-thread", threads)
-export const coherentPairs: ReadonlyArray<Scenario<MmWorld>> = [
-  cellOf(gpu, gpu),
-  cellOf(gpu, end),
-  cellOf(gpu, thread),
-  cellOf(call, call),
-  cellOf(end, thread),
+export const coherentPairs: ReadonlyArray<Scenario<DeviceWorld>> = [
+  cellOf(
+    gpuDoes("gpu-store", "gpu-atomic", toSystemAndBack.id),
+    gpuDoes("gpu-load", "gpu-store", toSystem.id),
+    "two threads of a GPU use a page of its coherent memory, and its driver moves it out and in",
+  ),
+  cellOf(
+    gpuDoes("gpu-store", toSystem.id),
+    calls(...anyCall, "exit", "reclaim", "migrate", "oom-reap", "collapse"),
+    "a GPU stores to a page of its coherent memory, or its driver moves it out, during any call and beside kernel threads",
+  ),
   cellOf(
     operation("fork"),
-    anyOf(
-      "call",
-      calls.filter(({ id }) => id !== "fork"),
-    ),
+    calls("store", "pin-fast-write", "pin-fast-read", "pin-longterm", "munmap", "mprotect", "numa-hint"),
+    "a process with a page of coherent memory forks during any call that may be in its way",
   ),
-  cellOf(operation("store"), call),
-  cellOf(operation("pin-longterm"), call),
+  cellOf(
+    operation("pin-longterm"),
+    calls("store", "pin-fast-write", "pin-longterm", "munmap", "mprotect"),
+    "a page of coherent memory is pinned for good, and has to be moved, during any call that may be in its way",
+  ),
+  cellOf(
+    toDevice,
+    calls("store", "pin-fast-write", "munmap", "fork"),
+    "a page is moved to coherent memory during any call that may be in its way",
+    ["none", "anon"],
+  ),
 ]

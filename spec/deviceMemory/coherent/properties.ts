@@ -2,8 +2,9 @@
 import type { Property } from "../../../checker/index.ts"
 import { isDeviceCoherent, isDevicePrivate } from "../../../model/deviceMemory/pgmap.ts"
 import { type Folio, frameOf } from "../../../model/mm/folio.ts"
+import { at } from "../../../model/mm/range.ts"
 import { isAnon } from "../../../model/mm/rmap.ts"
-import { held, isSettled, liveFolios, mappings, sameFrame } from "../../mm/properties/places.ts"
+import { held, isSettled, liveFolios, sameFrame } from "../../mm/properties/places.ts"
 import type { CoherentWorld } from "./machine.ts"
 
 export type Spec = Property<CoherentWorld>
@@ -35,22 +36,17 @@ const returned = ({ folios }: CoherentWorld): ReadonlyArray<Folio> =>
 
 /** Pins of coherent pages. */
 const coherentPins = (world: CoherentWorld) =>
-  held(world).filter(({ one }) => one.pinned && one.kept && isDeviceCoherent(world.folios, one.page))
+  held(world).filter(({ one }) => one.pinned && one.kept && one.attached && isDeviceCoherent(world.folios, one.page))
 
 export const cowAnswers: ReadonlyArray<Spec> = [
   {
     kind: "invariant",
-    id: "COH-SHARED-RO",
+    id: "COH-DEVICE-RO",
     statement:
-      "Fork shares coherent pages for reading, like any anonymous ones: neither a process nor a device may store to one that several processes map.",
+      "Fork shares coherent pages for reading, like any anonymous ones: no device may store to one that several processes map.",
     source: `${mail}: "I assume we'll share them just like other PageAnon() pages during fork() readable" - "Yes."`,
     premise: (world) => coherentFolios(world).some(({ mapcount }) => mapcount > 1),
-    holds: (world) =>
-      sharedEntries(world).every(({ write }) => !write) &&
-      mappings(world).every(({ mm, va, pte }) => {
-        const folio = coherentFolios(world).find((one) => sameFrame(frameOf(one), pte.page))
-        return folio === undefined || folio.mapcount < 2 || pte.access !== "write" || !isSettled(mm, va)
-      }),
+    holds: (world) => sharedEntries(world).every(({ write }) => !write),
     explain: (world) =>
       sharedEntries(world)
         .filter(({ write }) => write)
@@ -103,13 +99,15 @@ export const pinAnswers: ReadonlyArray<Spec> = [
   {
     kind: "invariant",
     id: "COH-PIN-SHORT",
-    statement: "A coherent page that is pinned for one transfer stays where it is, in the device's memory, until then.",
+    statement:
+      "A coherent page that is pinned stays where it is, in the device's memory and mapped, until it is unpinned.",
     source: `${mail}: "patch #2 only blocks FOLL_LONGTERM. So I assume we allow ordinary FOLL_PIN" - "I agree."`,
     premise: (world) => coherentPins(world).length > 0,
     holds: (world) =>
-      coherentPins(world).every(({ one }) =>
-        coherentFolios(world).some((folio) => sameFrame(frameOf(folio), one.page) && folio.pincount > 0),
-      ),
+      coherentPins(world).every(({ one }) => {
+        const pte = at(world.parent.pte, one.va).value
+        return !isSettled(world.parent, one.va) || (pte?.kind === "present" && sameFrame(pte.page, one.page))
+      }),
   },
 ]
 

@@ -9,8 +9,8 @@ import { gpuMigrateToSystem } from "../../../model/driver/gpuToSystem.ts"
 import { userLoad, userStore } from "../../../model/mm/access.ts"
 import { dupMmap } from "../../../model/mm/fork.ts"
 import { operation } from "../../mm/operations.ts"
-import { mmProperties } from "../../mm/properties.ts"
 import { page } from "../../mm/world.ts"
+import { deviceProperties } from "../properties.ts"
 import { asAllowed, forWriting, readOnly } from "./cost.ts"
 import { type CoherentWorld, makeExclusive, type Story, tell } from "./machine.ts"
 import {
@@ -30,7 +30,7 @@ const question = (name: string, summary: string, story: Story, answers: Readonly
     id: `device/seed003/${name}`,
     summary,
     setup: () => tell(story),
-    properties: [...answers, ...mmProperties],
+    properties: [...answers, ...deviceProperties],
   })
 
 /** An operation of the core. */
@@ -134,14 +134,31 @@ export const pinCoherent = question(
 
 export const pinPrivate = question(
   "pin-private",
-  'question 3, continued: "I\'m pretty sure we cannot FOLL_PIN DEVICE_PRIVATE pages." A private page is pinned while the process forks, and the child loads from it',
+  'question 3, continued: "I\'m pretty sure we cannot FOLL_PIN DEVICE_PRIVATE pages." A private page is pinned while the process forks',
   {
     kind: "device",
     gpus: ["private"],
-    names: ["cpu0", "cpu1", "child0"],
+    names: ["cpu0", "cpu1"],
     fibers: (world) => ({
       cpu0: doesOne(["pin-fast-write", "pin-longterm"], world, "cpu0"),
-      cpu1: forks(world, userLoad(world.child, "child0", page)),
+      cpu1: forks(world, null),
+    }),
+  },
+  privatePinAnswers,
+)
+
+export const privateAfterFork = question(
+  "private-after-fork",
+  "beside question 3: a private page that fork has shared is brought back by the child while the parent stores to it",
+  {
+    kind: "device",
+    gpus: ["private"],
+    names: ["cpu0", "child0"],
+    fibers: (world) => ({
+      cpu0: Effect.andThen(
+        forks(world, userLoad(world.child, "child0", page)),
+        Effect.ignore(userStore(world.parent, "cpu0", page, "cpu0")),
+      ),
     }),
   },
   privatePinAnswers,
@@ -156,7 +173,7 @@ export const pinExclusive = question(
     names: ["cpu0", "gpu1"],
     layOut: (world) => makeExclusive(world, 1),
     fibers: (world) => ({
-      cpu0: doesOne(["pin-fast-write", "pin-fast-read", "pin-longterm"], world, "cpu0"),
+      cpu0: does("pin-fast-write", world, "cpu0"),
       gpu1: gpuTakesAlone(world, 1),
     }),
   },
@@ -169,6 +186,7 @@ export const seed003: ReadonlyArray<Scenario<CoherentWorld>> = [
   free,
   pinCoherent,
   pinPrivate,
+  privateAfterFork,
   pinExclusive,
   forWriting,
   readOnly,
