@@ -97,14 +97,12 @@ const whoKeeps: Spec = {
   kind: "atEnd",
   id: "COH-WHO-KEEPS",
   statement:
-    "The parent has the device's page until it has got a copy, which is in system memory; the child keeps the device's.",
+    "Behind fork the parent has the device's page until it has got a copy, which is in system memory; the child keeps the device's.",
   source: `${mail}: "the parent process now gets a new system memory copy of the page, while the child process keeps the DEVICE_COHERENT page"`,
-  premise: ({ coherent: { cost } }) => cost.copies > 0,
+  premise: ({ coherent: { cost } }) => cost.story === "forked",
   holds: (world) => {
-    const { copies, story } = world.coherent.cost
-    return (
-      isCoherentAt(world, world.parent) === (copies === 0) && (story !== "forked" || isCoherentAt(world, world.child))
-    )
+    const { copies } = world.coherent.cost
+    return isCoherentAt(world, world.parent) === (copies === 0) && isCoherentAt(world, world.child)
   },
 }
 

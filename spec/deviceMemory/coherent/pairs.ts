@@ -87,6 +87,9 @@ const cellOf = (
     properties: deviceProperties,
   })
 
+/** Pages that are not written out as long as nobody is known to have stored to them. */
+const lazyfree: ReadonlyArray<PageKind> = ["lazyfree", "swapcache"]
+
 export const coherentPairs: ReadonlyArray<Scenario<DeviceWorld>> = [
   cellOf(
     gpuDoes("gpu-store", "gpu-atomic", toSystemAndBack.id),
@@ -97,6 +100,12 @@ export const coherentPairs: ReadonlyArray<Scenario<DeviceWorld>> = [
     gpuDoes("gpu-store", toSystem.id),
     calls(...anyCall, "exit", "reclaim", "migrate", "oom-reap", "collapse"),
     "a GPU stores to a page of its coherent memory, or its driver moves it out, during any call and beside kernel threads",
+  ),
+  cellOf(
+    gpuDoes("gpu-store"),
+    operation("reclaim"),
+    "a GPU with coherent memory stores to a page of the system's that may be dropped while it is clean",
+    lazyfree,
   ),
   cellOf(
     operation("fork"),

@@ -67,6 +67,7 @@ export const cow = question(
   {
     kind: "coherent",
     gpus: ["coherent"],
+    gpuPages: 2,
     names: ["cpu0", "gpu0", "child0"],
     fibers: (world) => ({
       cpu0: forks(world, userStore(world.child, "child0", page, "child0")),

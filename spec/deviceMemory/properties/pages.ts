@@ -83,7 +83,8 @@ export const pageProperties: ReadonlyArray<Spec> = [
     statement:
       "Pages in a device's memory, and those that a device has for itself, count as anonymous pages of their process.",
     source: "mm/memory.c: copy_nonpresent_pte, zap_nonpresent_ptes; Documentation/mm/hmm.rst",
-    premise: (world) => rmappings(world).some(({ pte }) => pte.kind !== "present"),
+    premise: (world) =>
+      rmappings(world).some(({ pte }) => pte.kind !== "present" || memoryOf(world, pte.page) !== undefined),
     holds: (world) => world.mms.every((mm) => !isQuiet(mm) || mm.rss.anon === anonPages(world, mm)),
   },
   {
