@@ -12,9 +12,8 @@ import type { Mm } from "../../../model/mm/mm.ts"
 import { mappedPage } from "../../../model/mm/pte.ts"
 import { at } from "../../../model/mm/range.ts"
 import { page } from "../../mm/world.ts"
-import { deviceProperties } from "../properties.ts"
 import { type CoherentWorld, tell } from "./machine.ts"
-import { mail, type Spec } from "./properties.ts"
+import { judges, mail, type Spec } from "./properties.ts"
 
 /** What has happened to the page: nothing, but the GPU does not map it; fork; fork, and the child is gone (it has called exec). */
 export const stories = ["unmapped", "forked", "forked, child gone"] as const
@@ -118,7 +117,7 @@ const scenarioOf = (way: ReadFaults, summary: string, more: ReadonlyArray<Spec>)
         counted: true,
         fibers: (world) => ({ cpu0: perform(world, way) }),
       }),
-    properties: [...more, whoKeeps, ...deviceProperties],
+    properties: [...more, whoKeeps, ...judges],
   })
 
 const store = "A store takes one fault, and behind fork a copy, as long as the child has the page too."

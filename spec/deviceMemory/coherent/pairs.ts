@@ -62,10 +62,8 @@ const anyCall = [
   "load",
   "store",
   "pin-fast-write",
-  "pin-fast-read",
   "pin-longterm",
   "munmap",
-  "madvise-dontneed",
   "madvise-free",
   "madvise-pageout",
   "mprotect",
@@ -92,13 +90,13 @@ const lazyfree: ReadonlyArray<PageKind> = ["lazyfree", "swapcache"]
 
 export const coherentPairs: ReadonlyArray<Scenario<DeviceWorld>> = [
   cellOf(
-    gpuDoes("gpu-store", "gpu-atomic", toSystemAndBack.id),
-    gpuDoes("gpu-load", "gpu-store", toSystem.id),
-    "two threads of a GPU use a page of its coherent memory, and its driver moves it out and in",
+    gpuDoes(toSystemAndBack.id),
+    gpuDoes("gpu-load", "gpu-store"),
+    "a GPU uses a page of its coherent memory while its driver moves it out and in",
   ),
   cellOf(
     gpuDoes("gpu-store", toSystem.id),
-    calls(...anyCall, "exit", "reclaim", "migrate", "oom-reap", "collapse"),
+    calls(...anyCall, "exit", "reclaim", "migrate", "collapse"),
     "a GPU stores to a page of its coherent memory, or its driver moves it out, during any call and beside kernel threads",
   ),
   cellOf(

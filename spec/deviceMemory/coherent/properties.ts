@@ -4,10 +4,26 @@ import { isDeviceCoherent, isDevicePrivate } from "../../../model/deviceMemory/p
 import { type Folio, frameOf } from "../../../model/mm/folio.ts"
 import { at } from "../../../model/mm/range.ts"
 import { isAnon } from "../../../model/mm/rmap.ts"
+import { mirrorProperties } from "../../mirror/properties.ts"
+import { countProperties } from "../../mm/properties/counts.ts"
+import { cowProperties } from "../../mm/properties/cow.ts"
+import { memoryProperties } from "../../mm/properties/memory.ts"
 import { held, isSettled, liveFolios, sameFrame } from "../../mm/properties/places.ts"
+import { exclusiveProperties } from "../properties/exclusive.ts"
+import { pageProperties } from "../properties/pages.ts"
 import type { CoherentWorld } from "./machine.ts"
 
 export type Spec = Property<CoherentWorld>
+
+/** What judges the questions besides their answers; all that there is judges the matrix. */
+export const judges: ReadonlyArray<Spec> = [
+  ...memoryProperties,
+  ...countProperties,
+  ...cowProperties,
+  ...mirrorProperties,
+  ...pageProperties,
+  ...exclusiveProperties,
+]
 
 /** The thread, by message. */
 export const mail = "[PATCH v6 01/10] mm: add zone device coherent type memory support, LKML 2022"

@@ -10,7 +10,6 @@ import { userLoad, userStore } from "../../../model/mm/access.ts"
 import { dupMmap } from "../../../model/mm/fork.ts"
 import { operation } from "../../mm/operations.ts"
 import { page } from "../../mm/world.ts"
-import { deviceProperties } from "../properties.ts"
 import { asAllowed, forWriting, readOnly } from "./cost.ts"
 import { type CoherentWorld, makeExclusive, type Story, tell } from "./machine.ts"
 import {
@@ -18,6 +17,7 @@ import {
   exclusiveAnswers,
   exclusivePinAnswers,
   freeAnswers,
+  judges,
   pinAnswers,
   privatePinAnswers,
   type Spec,
@@ -30,7 +30,7 @@ const question = (name: string, summary: string, story: Story, answers: Readonly
     id: `device/seed003/${name}`,
     summary,
     setup: () => tell(story),
-    properties: [...answers, ...deviceProperties],
+    properties: [...answers, ...judges],
   })
 
 /** An operation of the core. */
@@ -101,7 +101,7 @@ export const free = question(
     gpus: ["coherent"],
     names: ["cpu0", "gpu0"],
     fibers: (world) => ({
-      cpu0: doesOne(["munmap", "madvise-dontneed", "exit", "oom-reap", "pin-longterm"], world, "cpu0"),
+      cpu0: doesOne(["munmap", "exit", "pin-longterm"], world, "cpu0"),
       gpu0: Effect.gen(function* () {
         const [gpu] = world.gpus
         if (gpu === undefined) return
@@ -121,7 +121,7 @@ export const pinCoherent = question(
     gpus: ["coherent"],
     names: ["cpu0", "cpu1"],
     fibers: (world) => ({
-      cpu0: doesOne(["pin-fast-write", "pin-fast-read", "pin-longterm"], world, "cpu0"),
+      cpu0: doesOne(["pin-fast-write", "pin-longterm"], world, "cpu0"),
       cpu1: Effect.gen(function* () {
         const [gpu] = world.gpus
         if (gpu === undefined) return
