@@ -120,7 +120,7 @@ export const gpuMigrateToDevice = Effect.fnUntraced(function* (gpu: Gpu, range: 
   const slots: Array<MigrateSlot> = []
   for (const slot of yield* migrateVmaSetup(args)) {
     const dst = slot.migrate ? yield* zoneDevicePageInit(mm.system.folios, memory) : null
-    if (dst !== null) yield* copyPage(memory, mm, slot.src, dst)
+    if (dst !== null) yield* copyPage(mm, slot.src, dst)
     slots.push({ ...slot, dst })
   }
   const moved = yield* migrateVmaPages(args, slots)
@@ -131,8 +131,8 @@ export const gpuMigrateToDevice = Effect.fnUntraced(function* (gpu: Gpu, range: 
 })
 
 /** The GPU's copy engine: the content of a page, or zeroes where there was none. */
-export const copyPage = (memory: DevPagemap, { system }: Mm, src: Frame | null, dst: Frame): Effect.Effect<void> =>
-  step("copy_page", [memory.name, src?.pfn ?? null, dst.pfn], () => {
+export const copyPage = ({ system }: Mm, src: Frame | null, dst: Frame): Effect.Effect<void> =>
+  step("copy_page", [src?.pfn ?? null, dst.pfn], () => {
     folioOf(system.folios, dst).content = src === null ? zeroes : folioOf(system.folios, src).content
   })
 
@@ -145,7 +145,7 @@ const migrateToRam = Effect.fnUntraced(function* (memory: DevPagemap, { mm, va, 
   // It is gone, or somebody else refers to it: the fault comes again.
   if (slot === undefined || slot.src === null || !slot.migrate) return done
   const dst = yield* allocSystemPage(mm)
-  if (dst !== null) yield* copyPage(memory, mm, slot.src, dst)
+  if (dst !== null) yield* copyPage(mm, slot.src, dst)
   const moved = yield* migrateVmaPages(args, [{ ...slot, dst }])
   yield* migrateVmaFinalize(args, moved)
   return dst === null ? "SIGBUS" : done

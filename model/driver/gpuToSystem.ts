@@ -25,7 +25,7 @@ export const gpuMigrateToSystem = Effect.fnUntraced(function* (gpu: Gpu, range: 
   for (const slot of yield* migrateVmaSetup(args)) {
     // Where there is no page yet, none is needed here.
     const dst = slot.migrate && slot.src !== null ? yield* allocSystemPage(mm) : null
-    if (dst !== null) yield* copyPage(memory, mm, slot.src, dst)
+    if (dst !== null) yield* copyPage(mm, slot.src, dst)
     slots.push({ ...slot, dst })
   }
   yield* migrateVmaFinalize(args, yield* migrateVmaPages(args, slots))

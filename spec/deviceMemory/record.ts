@@ -38,7 +38,7 @@ export type Broken = {
   staysThoughFree: boolean
   /** A new page takes a place only where none is. */
   insertsOverPage: boolean
-  /** A device moves system memory or its own. */
+  /** What is moved to a device is system memory, or its owner's. */
   movesOthers: boolean
   /** What may be stored to behind a migration could be before. */
   givesWrite: boolean
@@ -127,12 +127,13 @@ export const recordMigrations = (world: MmWorld, fibers: ReadonlyArray<string>):
     rmap_walk: ({ fiber, args }) =>
       changeSource(fiber, args[0], (source) => (source.phase === "alone" ? { ...source, phase: "stays" } : source)),
     copy_page: ({ fiber, args }) => {
-      const [by, from, to] = args
+      const [from, to] = args
       const [source, target] = [folioAt(from ?? -1), folioAt(to)]
       if (target === undefined) return
-      const pgmap = source === undefined ? undefined : pgmapOf(folios, frameOf(source))
-      note("movesOthers", pgmap !== undefined && pgmap.name !== by)
+      if (byFiber.get(fiber)?.value.targets.some(({ page }) => page.pfn === to) === true) return
       const of = source === undefined ? null : frameOf(source)
+      const [owner, other] = [of, frameOf(target)].map((page) => page && pgmapOf(folios, page)?.owner)
+      note("movesOthers", owner != null && other != null && owner !== other)
       change(fiber, (one) => ({ ...one, targets: [...one.targets, { page: frameOf(target), of, used: false }] }))
     },
     folio_migrate_mapping: ({ fiber, args, result }) => {
@@ -145,9 +146,10 @@ export const recordMigrations = (world: MmWorld, fibers: ReadonlyArray<string>):
       note("staysThoughFree", result === false && from.swap === null)
       if (result !== true) return
       changeSource(fiber, args[0], (source) => ({ ...source, phase: "moved" }))
+      const used: Target = { page: frameOf(to), of: frameOf(from), used: true }
       change(fiber, (one) => ({
         ...one,
-        targets: one.targets.map((target) => (target.page.pfn === args[1] ? { ...target, used: true } : target)),
+        targets: [...one.targets.filter(({ page }) => page.pfn !== args[1]), used],
       }))
     },
     migrate_vma_insert_page: (taken) => {

@@ -2,14 +2,12 @@
 import * as Effect from "effect/Effect"
 import { changeBody, changeResult, leaveOut, type Replacement, type SeededBug } from "../../../checker/index.ts"
 import { isDeviceCoherent, isDevicePrivate, isZoneDevice, pgmapOf } from "../../../model/deviceMemory/pgmap.ts"
-import { type Folio, type Frame, folioOf, folioPut, frameOf, isLive, memcgCharge } from "../../../model/mm/folio.ts"
+import { type Frame, folioOf, folioPut, frameOf, isLive, memcgCharge } from "../../../model/mm/folio.ts"
 import { grab } from "../../../model/mm/gup.ts"
 import { at } from "../../../model/mm/range.ts"
 import { blindToPins, placeOf } from "../../mm/bugs/instead.ts"
-import { page } from "../../mm/world.ts"
 import type { DeviceWorld } from "../world.ts"
 import { forWriting, readOnly } from "./cost.ts"
-import { acceptance } from "./seed000.ts"
 import { coherentAndExclusive, cow, free, pinCoherent, pinExclusive, pinPrivate, privateAfterFork } from "./seed003.ts"
 
 const synthetic = "synthetic, from the rules that the mail of 2022 states"
@@ -225,21 +223,6 @@ export const coherentBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
     at: (world) => ({ copy_pte_range: asIfPinned(world) }),
   },
   {
-    id: "coherent-fork-keeps-cpu-writable",
-    title: "fork leaves the process the right to store to a coherent page",
-    source: synthetic,
-    scenario: cow.id,
-    breaks: "COH-CPU-OK",
-    at: (world) => ({
-      "copy_present_ptes: ptep_set_wrprotect": changeBody((operation) => {
-        operation.body()
-        const { mm, va } = placeOf(world, operation)
-        const entry = at(mm.pte, va)
-        if (entry.value?.kind === "present") entry.value = { ...entry.value, access: "write" }
-      }),
-    }),
-  },
-  {
     id: "external-dirty-dropped",
     title: "a device's stores do not make a page dirty, and the page is dropped",
     source: "externalDirtyDropped; synthetic, from the rules of LKML 2008",
@@ -260,75 +243,5 @@ export const coherentBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
     scenario: "device/coherent/gpu+call",
     breaks: "EXIT-NO-DPTE",
     at: (_, fiber) => (fiber.startsWith("gpu") ? { mmget_not_zero: leaveOut(true), mmput: leaveOut() } : {}),
-  },
-  ...[
-    {
-      id: "device-memory-uncharged",
-      title: "memory that comes into being on a device is charged to nobody",
-      breaks: "DEV-MEMCG",
-      spoil: (world: DeviceWorld, folio: Folio) => {
-        world.folios.charged[folio.memcg] = (world.folios.charged[folio.memcg] ?? 0) - 1
-        folio.memcg = ""
-      },
-    },
-    {
-      id: "device-memory-not-in-rss",
-      title: "memory that comes into being on a device does not count as its process's",
-      breaks: "DEV-RSS",
-      spoil: (world: DeviceWorld) => {
-        world.parent.rss.anon--
-      },
-    },
-    {
-      id: "device-memory-on-lru",
-      title: "memory that comes into being on a device is put on the LRU",
-      breaks: "DEV-NOT-LRU",
-      spoil: (_: DeviceWorld, folio: Folio) => {
-        folio.lru = true
-      },
-    },
-    {
-      id: "device-memory-without-anon-vma",
-      title: "memory comes into being on a device in an area that has no anon_vma: from the page it is not found",
-      breaks: "DEV-NOT-PFNMAP",
-      spoil: ({ parent }: DeviceWorld) => {
-        const area = at(parent.vma, page)
-        if (area.value !== null) area.value = { ...area.value, anonVmas: [] }
-      },
-    },
-  ].map(
-    ({ spoil, ...bug }): SeededBug<DeviceWorld> => ({
-      ...bug,
-      source: "synthetic, from what was asked of device memory in 2015 (LKML); mm/migrate_device.c",
-      scenario: acceptance.id,
-      at: (world) => ({
-        migrate_vma_insert_page: changeBody((operation) => {
-          const inserted = operation.body()
-          const { mm, va } = placeOf(world, operation)
-          const entry = at(mm.pte, va).value
-          if (inserted === true && entry?.kind === "present") spoil(world, folioOf(world.folios, entry.page))
-          return inserted
-        }),
-      }),
-    }),
-  ),
-  {
-    id: "allocator-gives-device-memory",
-    title: "the system's allocator gives a device's memory to a process",
-    source: "synthetic, from what was asked of device memory in 2015 (LKML): a list that the allocator does not use",
-    scenario: acceptance.id,
-    breaks: "DEV-NOT-IN-BUDDY",
-    at: ({ folios }) => ({
-      alloc_anon_folio: changeBody((operation) => {
-        const result = operation.body()
-        const folio = folios.arena.allocate(({ index }) => folios.pgmaps.has(index))
-        if (folio === undefined || typeof result !== "object" || result === null) return result
-        const { memcg } = folioOf(folios, result as Frame) // what the step returns
-        folioPut(folios, result as Frame)
-        folio.refcount = 1
-        memcgCharge(folios, folio, memcg)
-        return frameOf(folio)
-      }),
-    }),
   },
 ]

@@ -49,20 +49,20 @@ export const exclusiveProperties: ReadonlyArray<Spec> = [
   {
     kind: "invariant",
     id: "EXCL-ONE-OWNER",
-    statement: "At most one device may access a page atomically.",
+    statement: "While a device may access a page atomically no other device maps it.",
     source: "include/linux/mmu_notifier.h: MMU_NOTIFY_EXCLUSIVE",
     premise: (world) => atomics(world).length > 0,
-    holds: (world) => {
-      const pages = atomics(world).map(({ entry }) => entry.page?.pfn)
-      return new Set(pages).size === pages.length
-    },
+    holds: (world) =>
+      atomics(world).every(({ gpu, entry }) =>
+        gpuEntries(world).every((other) => other.gpu === gpu || !sameFrame(other.entry.page, entry.page)),
+      ),
   },
   {
     kind: "invariant",
     id: "EXCL-NOTIFY-FIRST",
     statement: "The process has a page back only when the device that had it for itself has let go of it.",
     source: "mm/memory.c: remove_device_exclusive_entry",
-    premise: anyExclusive,
+    premise: (world) => anyExclusive(world) || world.migrations.broken.restoresFirst,
     holds: ({ migrations }) => !migrations.broken.restoresFirst,
   },
   {
@@ -94,7 +94,7 @@ export const exclusiveProperties: ReadonlyArray<Spec> = [
     id: "EXCL-RESTORE-PERM",
     statement: "A page that its process has back may be stored to only if its area may.",
     source: "mm/memory.c: restore_exclusive_pte",
-    premise: anyExclusive,
+    premise: (world) => anyExclusive(world) || world.migrations.broken.restoresWrite,
     holds: ({ migrations }) => !migrations.broken.restoresWrite,
   },
   {
@@ -103,7 +103,7 @@ export const exclusiveProperties: ReadonlyArray<Spec> = [
     statement:
       "A device gets for itself only what is mapped at the address when its entry is changed, the process's alone.",
     source: "mm/rmap.c: make_device_exclusive (page_vma_mapped_walk)",
-    premise: anyExclusive,
+    premise: (world) => anyExclusive(world) || world.migrations.broken.takesOther,
     holds: ({ migrations }) => !migrations.broken.takesOther,
   },
   {
@@ -112,7 +112,7 @@ export const exclusiveProperties: ReadonlyArray<Spec> = [
     statement:
       "A device is told that it has a page for itself while the page is locked: nobody takes it back before it had its turn.",
     source: "drivers/gpu/drm/nouveau/nouveau_svm.c: nouveau_atomic_range_fault; mm/rmap.c: make_device_exclusive",
-    premise: (world) => atomics(world).length > 0,
+    premise: (world) => world.migrations.broken.programsUnlocked || atomics(world).length > 0,
     holds: ({ migrations }) => !migrations.broken.programsUnlocked,
   },
 ]

@@ -118,7 +118,8 @@ export const migrationProperties: ReadonlyArray<Spec> = [
     id: "MIGD-PIN-STOPS",
     statement: "A page to which anybody but its migration refers is not moved.",
     source: "mm/migrate_device.c: __migrate_device_pages; mm/migrate.c: folio_migrate_mapping",
-    premise: (world) => sources(world).some(({ one }) => one.phase === "moved"),
+    premise: (world) =>
+      world.migrations.broken.movesReferred || sources(world).some(({ one }) => one.phase === "moved"),
     holds: ({ migrations }) => !migrations.broken.movesReferred,
   },
   {
@@ -126,7 +127,8 @@ export const migrationProperties: ReadonlyArray<Spec> = [
     id: "MIGD-EMPTY-RACE",
     statement: "A new page takes a place where no page was only if there still is none.",
     source: "mm/migrate_device.c: migrate_vma_insert_page",
-    premise: (world) => targets(world).some(({ one }) => one.of === null && one.used),
+    premise: (world) =>
+      world.migrations.broken.insertsOverPage || targets(world).some(({ one }) => one.of === null && one.used),
     holds: ({ migrations }) => !migrations.broken.insertsOverPage,
   },
   {
@@ -134,7 +136,7 @@ export const migrationProperties: ReadonlyArray<Spec> = [
     id: "MIGD-OWNER",
     statement: "A driver moves and maps private pages of its own device, and no other's.",
     source: "mm/migrate_device.c: migrate_vma_collect_pmd; mm/hmm.c: hmm_vma_handle_pte (dev_private_owner)",
-    premise: (world) => devicePages(world).length > 0,
+    premise: (world) => world.migrations.broken.movesOthers || devicePages(world).length > 0,
     holds: (world) => !world.migrations.broken.movesOthers && trespassers(world).length === 0,
     explain: (world) =>
       trespassers(world)
@@ -155,7 +157,7 @@ export const migrationProperties: ReadonlyArray<Spec> = [
     id: "MIGD-W-BIT",
     statement: "An entry that allows stores behind a migration did so before, and its area does.",
     source: "mm/migrate.c: remove_migration_pte",
-    premise: (world) => sources(world).some(({ one }) => one.write),
+    premise: (world) => world.migrations.broken.givesWrite || sources(world).some(({ one }) => one.write),
     holds: ({ migrations }) => !migrations.broken.givesWrite,
   },
   {
@@ -195,7 +197,7 @@ export const migrationProperties: ReadonlyArray<Spec> = [
     id: "MIGD-NO-PTL-LEAK",
     statement: "When a migration lets go of its pages it holds no page table's lock.",
     source: "mm/migrate_device.c: migrate_vma_insert_huge_pmd_page leaves it locked on one way out, by reading",
-    premise: migrates,
+    premise: (world) => migrates(world) || world.migrations.broken.keepsLock,
     holds: ({ migrations }) => !migrations.broken.keepsLock,
   },
 ]
@@ -206,6 +208,7 @@ export const waitersLetMove: Spec = {
   id: "MIGD-WAITERS-LET-MOVE",
   statement: "Who waits until a page is moved, or faults on it meanwhile, does not keep it from being moved.",
   source: "mm/migrate.c: migration_entry_wait_on_locked; mm/memory.c: do_swap_page; commit 1afaeb8293c9",
-  premise: (world) => sources(world).some(({ one }) => one.phase === "moved"),
+  premise: (world) =>
+    world.migrations.broken.staysThoughFree || sources(world).some(({ one }) => one.phase === "moved"),
   holds: ({ migrations }) => !migrations.broken.staysThoughFree,
 }

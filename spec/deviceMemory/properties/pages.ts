@@ -45,7 +45,7 @@ export const pageProperties: ReadonlyArray<Spec> = [
     id: "DEV-NOT-IN-BUDDY",
     statement: "What the system's allocator gives out is no device's memory.",
     source: "HMM: heterogeneous memory management, LKML 2015: requirements on device memory; mm/memremap.c",
-    premise: (world) => devicePages(world).length > 0,
+    premise: (world) => world.migrations.broken.allocatesDevices || devicePages(world).length > 0,
     holds: ({ migrations }) => !migrations.broken.allocatesDevices,
   },
   {
@@ -61,7 +61,7 @@ export const pageProperties: ReadonlyArray<Spec> = [
     id: "DEV-PGMAP-REF",
     statement: "A device's memory has as many users as pages of it are given out.",
     source: "mm/memremap.c: zone_device_page_init, free_zone_device_folio",
-    premise: (world) => devicePages(world).length > 0,
+    premise: ({ gpus }) => gpus.some(({ memory }) => memory.state.refs !== 0),
     holds: (world) =>
       world.gpus.every(
         ({ memory }) =>
