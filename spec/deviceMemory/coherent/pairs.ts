@@ -85,9 +85,6 @@ const cellOf = (
     properties: deviceProperties,
   })
 
-/** Pages that are not written out as long as nobody is known to have stored to them. */
-const lazyfree: ReadonlyArray<PageKind> = ["lazyfree", "swapcache"]
-
 export const coherentPairs: ReadonlyArray<Scenario<DeviceWorld>> = [
   cellOf(
     gpuDoes(toSystemAndBack.id),
@@ -103,22 +100,22 @@ export const coherentPairs: ReadonlyArray<Scenario<DeviceWorld>> = [
     gpuDoes("gpu-store"),
     operation("reclaim"),
     "a GPU with coherent memory stores to a page of the system's that may be dropped while it is clean",
-    lazyfree,
+    ["lazyfree"],
   ),
   cellOf(
     operation("fork"),
-    calls("store", "pin-fast-write", "pin-fast-read", "pin-longterm", "munmap", "mprotect", "numa-hint"),
-    "a process with a page of coherent memory forks during any call that may be in its way",
+    calls("store", "pin-fast-write", "pin-longterm"),
+    "a process with a page of coherent memory forks beside a store or a pin",
   ),
   cellOf(
     operation("pin-longterm"),
-    calls("store", "pin-fast-write", "pin-longterm", "munmap", "mprotect"),
-    "a page of coherent memory is pinned for good, and has to be moved, during any call that may be in its way",
+    calls("store", "pin-fast-write", "pin-longterm"),
+    "a page of coherent memory is pinned for good, and has to be moved, beside a store or a pin",
   ),
   cellOf(
     toDevice,
-    calls("store", "pin-fast-write", "munmap", "fork"),
-    "a page is moved to coherent memory during any call that may be in its way",
+    calls("store", "munmap", "fork"),
+    "a page is moved to coherent memory during a store, munmap or fork",
     ["none", "anon"],
   ),
 ]

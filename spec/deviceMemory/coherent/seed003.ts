@@ -141,7 +141,7 @@ export const pinPrivate = question(
     gpus: ["private"],
     names: ["cpu0", "cpu1"],
     fibers: (world) => ({
-      cpu0: doesOne(["pin-fast-write", "pin-longterm"], world, "cpu0"),
+      cpu0: does("pin-fast-write", world, "cpu0"),
       cpu1: forks(world, null),
     }),
   },
