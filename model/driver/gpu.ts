@@ -13,12 +13,13 @@ import {
   migrateVmaPages,
   migrateVmaSetup,
 } from "../deviceMemory/migrateVma.ts"
-import { type DevPagemap, isZoneDevice, type PrivateFault, zoneDevicePageInit } from "../deviceMemory/pgmap.ts"
+import { type DevPagemap, type PrivateFault, pgmapOf, zoneDevicePageInit } from "../deviceMemory/pgmap.ts"
 import { hmmRangeFault } from "../hmm/rangeFault.ts"
 import { mmgetNotZero, mmput } from "../mm/exit.ts"
 import type { FaultResult } from "../mm/fault.ts"
 import { type Content, type Frame, folioAllocUncharged, folioLock, folioOf, isLive, zeroes } from "../mm/folio.ts"
 import { type Mm, mmapReadLock, mmapReadUnlock } from "../mm/mm.ts"
+import { isRmapped } from "../mm/pte.ts"
 import { at, pagesOf, type Range } from "../mm/range.ts"
 import type { NotifierRange } from "../notifier/events.ts"
 import {
@@ -225,7 +226,7 @@ export const gpuAccess = Effect.fnUntraced(function* (
     const content = access.kind === "load" ? [] : [access.content]
     const done = yield* step(`gpu_${access.kind}`, [name, va, ...content], () => {
       const entry = at(pageTable, va).value
-      if (entry === null || !allows(mm, entry, access)) return false
+      if (entry === null || !allows(gpu, entry, access)) return false
       if (access.kind !== "load" && entry.page !== null) {
         folioOf(mm.system.folios, entry.page).content = access.content
       }
@@ -239,11 +240,11 @@ export const gpuAccess = Effect.fnUntraced(function* (
   }
 })
 
-/** In its own memory nobody else comes into the way of an atomic access. */
-const allows = ({ system }: Mm, entry: GpuPte, { kind }: GpuAccess): boolean => {
+/** In its own memory nobody else comes into the way of an atomic access: no CPU can reach it, or it is coherent. */
+const allows = ({ mm, memory }: Gpu, entry: GpuPte, { kind }: GpuAccess): boolean => {
   if (kind === "load") return true
   if (!entry.write) return false
-  return kind === "store" || entry.atomic || (entry.page !== null && isZoneDevice(system.folios, entry.page))
+  return kind === "store" || entry.atomic || (entry.page !== null && pgmapOf(mm.system.folios, entry.page) === memory)
 }
 
 /**
@@ -256,7 +257,7 @@ const serviceFault = Effect.fnUntraced(function* (gpu: Gpu, va: number, access: 
   yield* mutexLock(gpu.faults)
   const wanted = yield* step("nouveau_svm_fault", [gpu.name, va], () => {
     const entry = at(gpu.pageTable, va).value
-    if (entry !== null && allows(gpu.mm, entry, access)) return "nothing"
+    if (entry !== null && allows(gpu, entry, access)) return "nothing"
     return access.kind === "atomic" && !isInDeviceMemory(gpu, va) ? "atomic" : "page"
   })
   const mapped =
@@ -271,5 +272,5 @@ const serviceFault = Effect.fnUntraced(function* (gpu: Gpu, va: number, access: 
 /** Whether the process's entry says that the page is in the GPU's memory. A hint. Within a step. */
 const isInDeviceMemory = ({ mm, memory }: Gpu, va: number): boolean => {
   const pte = at(mm.pte, va).value
-  return pte?.kind === "private" && mm.system.folios.pgmaps.get(pte.page.pfn) === memory
+  return isRmapped(pte) && pte.kind !== "exclusive" && pgmapOf(mm.system.folios, pte.page) === memory
 }
