@@ -181,6 +181,13 @@ export const forkAndFault = raceOf({
   operations: [operation("fork"), operation("load")],
 })
 
+export const forkAndPin = raceOf({
+  name: "fork+pin-exclusive",
+  summary: "a process forks while a thread pins a page that is a device's alone",
+  pages: ["exclusive"],
+  operations: [operation("fork"), operation("pin-fast-write")],
+})
+
 /** Whatever is there: it takes as many faults as that needs. */
 const getsThrough: Spec = {
   kind: "atEnd",
@@ -223,6 +230,7 @@ export const deviceRaces = [
   othersMemory,
   mapAndTake,
   forkAndFault,
+  forkAndPin,
   loneAtomic,
   forkCoherent,
 ]
