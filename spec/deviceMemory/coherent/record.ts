@@ -40,6 +40,8 @@ export const recordCoherent = (world: MmWorld, counted = false): CoherentRecord 
     forkRestores: "untested",
   })
   const cost: Cost = struct("cost", { faults: 0, copies: 0, story: "", accesses: "" })
+  /** The fork under way has failed: its page was locked by the device that had just taken it. */
+  const fork = struct("answers.fork", { failed: false })
   const note = (question: keyof Answers, isSo: boolean) => {
     if (!isSo) answers[question] = "broken"
     else if (answers[question] === "untested") answers[question] = "kept"
@@ -72,17 +74,15 @@ export const recordCoherent = (world: MmWorld, counted = false): CoherentRecord 
     raw_write_seqcount_end: ({ args }) => {
       const mm = mmOf(system, String(args[0]))
       const gone = mm.pte.every(({ value }) => value?.kind !== "exclusive")
-      if (failed.value === 0) note("forkRestores", gone)
+      if (!fork.failed) note("forkRestores", gone)
     },
     dup_mm: () => {
-      failed.value = 0
+      fork.failed = false
     },
-    // A page that its device has just locked: fork fails.
     copy_pte_range: ({ result }) => {
-      if (result === "-EBUSY") failed.value = 1
+      if (result === "-EBUSY") fork.failed = true
     },
   }
-  const failed = struct("answers.fork", { value: 0 })
   const costs: Monitor = {
     begin: ({ args }) => Object.assign(cost, { story: args[0], accesses: args[1] }),
     gpu_map: () => {
