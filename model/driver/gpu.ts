@@ -13,12 +13,13 @@ import {
   migrateVmaPages,
   migrateVmaSetup,
 } from "../deviceMemory/migrateVma.ts"
-import { type DevPagemap, isZoneDevice, type PrivateFault, pgmapOf, zoneDevicePageInit } from "../deviceMemory/pgmap.ts"
+import { type DevPagemap, type PrivateFault, pgmapOf, zoneDevicePageInit } from "../deviceMemory/pgmap.ts"
 import { hmmRangeFault } from "../hmm/rangeFault.ts"
 import { mmgetNotZero, mmput } from "../mm/exit.ts"
 import type { FaultResult } from "../mm/fault.ts"
 import { type Content, type Frame, folioAllocUncharged, folioLock, folioOf, isLive, zeroes } from "../mm/folio.ts"
 import { type Mm, mmapReadLock, mmapReadUnlock } from "../mm/mm.ts"
+import { isRmapped } from "../mm/pte.ts"
 import { at, pagesOf, type Range } from "../mm/range.ts"
 import type { System } from "../mm/system.ts"
 import type { NotifierRange } from "../notifier/events.ts"
@@ -82,9 +83,10 @@ const gpuMap = (gpu: Gpu, va: number, entry: GpuPte): Effect.Effect<void> =>
 /**
  * A fault of the GPU on one page: maps what the process has there.
  *
+ * @param mapsWrite whether it is mapped for writing where the process's entry allows that, asked for or not
  * @returns false when the process has nothing there for that, or is gone
  */
-export const gpuFault = Effect.fnUntraced(function* (gpu: Gpu, va: number, write: boolean) {
+export const gpuFault = Effect.fnUntraced(function* (gpu: Gpu, va: number, write: boolean, mapsWrite = true) {
   const { mm, iv, lock, memory } = gpu
   const range = { start: va, end: va + 1 }
   const head = yield* enterLoop("gpu_fault")
@@ -99,7 +101,7 @@ export const gpuFault = Effect.fnUntraced(function* (gpu: Gpu, va: number, write
     yield* mutexLock(lock)
     const stale = yield* mmuIntervalReadRetry(iv, seq)
     const [pfn] = pfns
-    if (!stale && pfn !== undefined) yield* gpuMap(gpu, va, { ...pfn, atomic: false })
+    if (!stale && pfn !== undefined) yield* gpuMap(gpu, va, { ...pfn, write: pfn.write && mapsWrite, atomic: false })
     yield* mutexUnlock(lock)
     if (!stale) return true
   }
@@ -208,11 +210,22 @@ export type GpuAccess =
 const mostFaults = 2
 
 /**
+ * What a fault on a load asks of the process, and maps: a page to load from, mapped as the process's entry allows (nouveau);
+ * one to store to, so that there is no second fault (amdgpu, as of 2022); or a page to load from, mapped for no more.
+ */
+export type ReadFaults = "as allowed" | "for writing" | "read-only"
+
+/**
  * An access of the GPU, through its page table, with faults where it takes them.
  *
  * @returns false when the process has nothing there for that, or is gone, or the page was taken away again and again
  */
-export const gpuAccess = Effect.fnUntraced(function* (gpu: Gpu, va: number, access: GpuAccess) {
+export const gpuAccess = Effect.fnUntraced(function* (
+  gpu: Gpu,
+  va: number,
+  access: GpuAccess,
+  readFaults: ReadFaults = "as allowed",
+) {
   const { mm, name, pageTable } = gpu
   const head = yield* enterLoop("gpu_access")
   for (let faults = 0; ; faults++) {
@@ -220,7 +233,7 @@ export const gpuAccess = Effect.fnUntraced(function* (gpu: Gpu, va: number, acce
     const content = access.kind === "load" ? [] : [access.content]
     const done = yield* step(`gpu_${access.kind}`, [name, va, ...content], () => {
       const entry = at(pageTable, va).value
-      if (entry === null || !allows(mm, entry, access)) return false
+      if (entry === null || !allows(gpu, entry, access)) return false
       if (access.kind !== "load" && entry.page !== null) {
         folioOf(mm.system.folios, entry.page).content = access.content
       }
@@ -228,17 +241,17 @@ export const gpuAccess = Effect.fnUntraced(function* (gpu: Gpu, va: number, acce
     })
     if (done) return true
     if (faults === mostFaults || !(yield* mmgetNotZero(mm))) return false
-    const mapped = yield* serviceFault(gpu, va, access)
+    const mapped = yield* serviceFault(gpu, va, access, readFaults)
     yield* mmput(mm)
     if (!mapped) return false
   }
 })
 
-/** In its own memory nobody else comes into the way of an atomic access. */
-const allows = ({ system }: Mm, entry: GpuPte, { kind }: GpuAccess): boolean => {
+/** In its own memory nobody else comes into the way of an atomic access: no CPU can reach it, or it is coherent. */
+const allows = ({ mm, memory }: Gpu, entry: GpuPte, { kind }: GpuAccess): boolean => {
   if (kind === "load") return true
   if (!entry.write) return false
-  return kind === "store" || entry.atomic || (entry.page !== null && isZoneDevice(system.folios, entry.page))
+  return kind === "store" || entry.atomic || (entry.page !== null && pgmapOf(mm.system.folios, entry.page) === memory)
 }
 
 /**
@@ -246,16 +259,19 @@ const allows = ({ system }: Mm, entry: GpuPte, { kind }: GpuAccess): boolean => 
  *
  * @returns whether the access is to be tried again
  */
-const serviceFault = Effect.fnUntraced(function* (gpu: Gpu, va: number, access: GpuAccess) {
+const serviceFault = Effect.fnUntraced(function* (gpu: Gpu, va: number, access: GpuAccess, readFaults: ReadFaults) {
+  const write = access.kind !== "load"
   yield* mutexLock(gpu.faults)
   const wanted = yield* step("nouveau_svm_fault", [gpu.name, va], () => {
     const entry = at(gpu.pageTable, va).value
-    if (entry !== null && allows(gpu.mm, entry, access)) return "nothing"
+    if (entry !== null && allows(gpu, entry, access)) return "nothing"
     return access.kind === "atomic" && !isInDeviceMemory(gpu, va) ? "atomic" : "page"
   })
   const mapped =
     wanted === "nothing" ||
-    (wanted === "atomic" ? yield* gpuAtomicFault(gpu, va) : yield* gpuFault(gpu, va, access.kind !== "load"))
+    (wanted === "atomic"
+      ? yield* gpuAtomicFault(gpu, va)
+      : yield* gpuFault(gpu, va, write || readFaults === "for writing", write || readFaults !== "read-only"))
   yield* mutexUnlock(gpu.faults)
   return mapped
 })
@@ -263,5 +279,5 @@ const serviceFault = Effect.fnUntraced(function* (gpu: Gpu, va: number, access: 
 /** Whether the process's entry says that the page is in the GPU's memory. A hint. Within a step. */
 const isInDeviceMemory = ({ mm, memory }: Gpu, va: number): boolean => {
   const pte = at(mm.pte, va).value
-  return pte?.kind === "private" && mm.system.folios.pgmaps.get(pte.page.pfn) === memory
+  return isRmapped(pte) && pte.kind !== "exclusive" && pgmapOf(mm.system.folios, pte.page) === memory
 }

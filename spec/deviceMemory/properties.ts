@@ -5,8 +5,17 @@ import { migrationProperties } from "./properties/migration.ts"
 import { pageProperties } from "./properties/pages.ts"
 import type { Spec } from "./properties/places.ts"
 
+/** What the core promises of files, of devices that walk the CPU's page table, and of CPUs that come and go: there are none here. */
+const elsewhere: ReadonlySet<string> = new Set([
+  "IOTLB-NO-UAF",
+  "PROT-LAZY-WINDOW",
+  "PT-NO-CPU",
+  "SHOOTDOWN-COMPLETE",
+  "TRUNC-NO-MAP",
+])
+
 export const deviceProperties: ReadonlyArray<Spec> = [
-  ...mmProperties,
+  ...mmProperties.filter(({ id }) => !elsewhere.has(id)),
   ...migrationProperties,
   ...pageProperties,
   ...exclusiveProperties,

@@ -2,7 +2,7 @@
 import { type Scenario, scenario } from "../../checker/index.ts"
 import { operation } from "../mm/operations.ts"
 import { type Machine, type Operation, otherPage, type PageKind, page, prepare } from "../mm/world.ts"
-import { byOther, gpuAccesses, gpuOperation } from "./operations.ts"
+import { type Access, byOther, gpuAccesses, gpuOperation } from "./operations.ts"
 import { waitersLetMove } from "./properties/migration.ts"
 import type { Spec } from "./properties/places.ts"
 import { deviceProperties } from "./properties.ts"
@@ -57,43 +57,34 @@ export const migratePinUnmap = threeOf({
   operations: [toDevice, operation("pin-fast-write"), operation("munmap")],
 })
 
-/** The page is in the device's memory, the other is the device's alone. */
-export const forkBoth = raceOf({
-  name: "fork+gpu-stores",
-  summary:
-    "a process forks that has a page in the device's memory and one that is the device's alone, and the device stores to both",
-  pages: ["device"],
-  operations: [
-    operation("fork"),
-    gpuAccesses("gpu-stores", [
-      { gpu: 0, va: page, kind: "store" },
-      { gpu: 0, va: otherPage, kind: "atomic" },
-      { gpu: 0, va: page, kind: "store" },
-    ]),
-  ],
-  layOut: (world) => prepare(world, otherPage, "exclusive"),
-})
-
-/** The page is in private memory, the next in coherent memory, and the last is a device's alone. */
-export const forkAll = raceOf({
-  name: "fork+gpu-stores-coherent",
+/**
+ * Private and exclusive pages of one device, and a coherent one of another. Each is stored to by its device, which the
+ * fork makes fault; what it stores behind is the parent's alone.
+ */
+export const forkAll = scenario({
+  id: "device/races/fork+gpu-stores",
   summary:
     "a process forks that has pages in private and in coherent memory and one that is a device's alone, and devices store to all",
-  pages: ["device"],
-  gpus: ["private", "coherent"],
-  mmPages: 3,
-  operations: [
-    operation("fork"),
-    gpuAccesses("gpu-stores", [
-      { gpu: 0, va: page, kind: "store" },
-      { gpu: 1, va: otherPage, kind: "store" },
-      { gpu: 0, va: otherPage + 1, kind: "atomic" },
-    ]),
-  ],
-  layOut: (world) => {
-    prepare(world, otherPage, "coherent")
-    prepare(world, otherPage + 1, "exclusive")
+  parameters: {
+    coherent: { description: "whether there is a page in coherent memory too", default: 1, min: 0, max: 1 },
   },
+  setup: ({ coherent }) => {
+    const alone = otherPage + coherent
+    const stores: ReadonlyArray<Access> = [
+      { gpu: 0, va: page, kind: "store" },
+      coherent === 1 ? { gpu: 1, va: otherPage, kind: "store" } : { gpu: 0, va: page, kind: "store" },
+      { gpu: 0, va: alone, kind: "atomic" },
+    ]
+    return deviceRace(["device"], [operation("fork"), gpuAccesses("gpu-stores", stores)], {
+      gpus: coherent === 1 ? ["private", "coherent"] : ["private"],
+      mmPages: 2 + coherent,
+      layOut: (world) => {
+        if (coherent === 1) prepare(world, otherPage, "coherent")
+        prepare(world, alone, "exclusive")
+      },
+    })
+  },
+  properties: deviceProperties,
 })
 
 export const migrationWaiters = scenario({
@@ -143,27 +134,20 @@ export const fileExclusive = raceOf({
   operations: [gpuOperation("gpu-atomic"), operation("store")],
 })
 
-export const exclusiveReclaim = raceOf({
-  name: "reclaim-exclusive",
-  summary: "memory is short, and a page is a device's alone",
-  pages: ["exclusive"],
-  operations: [operation("migrate"), operation("load")],
-})
-
 export const takeFromOther = raceOf({
-  name: "load+other-gpu-atomic",
-  summary: "a GPU wants a page for itself that another has, and a thread wants it back",
+  name: "other-gpu-atomic",
+  summary: "a GPU wants a page for itself that another has",
   pages: ["exclusive"],
   gpus: ["private", "private"],
-  operations: [byOther(gpuOperation("gpu-atomic")), operation("load")],
+  operations: [byOther(gpuOperation("gpu-atomic"))],
 })
 
 export const othersMemory = raceOf({
-  name: "load+other-gpu-load",
-  summary: "a GPU and a thread load from a page in another GPU's memory",
+  name: "other-gpu-load",
+  summary: "a GPU loads from a page in another GPU's memory",
   pages: ["device"],
   gpus: ["private", "private"],
-  operations: [operation("load"), byOther(gpuOperation("gpu-load"))],
+  operations: [byOther(gpuOperation("gpu-load"))],
 })
 
 export const mapAndTake = raceOf({
@@ -179,6 +163,13 @@ export const forkAndFault = raceOf({
   summary: "a process forks while a thread faults on a page in the device's memory",
   pages: ["device"],
   operations: [operation("fork"), operation("load")],
+})
+
+export const forkAndPin = raceOf({
+  name: "fork+pin-exclusive",
+  summary: "a process forks while a thread pins a page that is a device's alone",
+  pages: ["exclusive"],
+  operations: [operation("fork"), operation("pin-fast-write")],
 })
 
 /** Whatever is there: it takes as many faults as that needs. */
@@ -210,7 +201,6 @@ export const deviceRaces = [
   migrateFaultPin,
   migrateFaultUnmap,
   migratePinUnmap,
-  forkBoth,
   forkAll,
   migrationWaiters,
   privateFaults,
@@ -218,11 +208,11 @@ export const deviceRaces = [
   swapCached,
   exclusiveProtected,
   fileExclusive,
-  exclusiveReclaim,
   takeFromOther,
   othersMemory,
   mapAndTake,
   forkAndFault,
+  forkAndPin,
   loneAtomic,
   forkCoherent,
 ]

@@ -16,7 +16,7 @@ import { mmuNotifierInvalidateRangeStart } from "../../../model/notifier/invalid
 import { mutexLock, mutexUnlock } from "../../../model/sync/mutex.ts"
 import { keep } from "../../../model/sync/spinlock.ts"
 import { andThen, placeOf } from "../../mm/bugs/instead.ts"
-import { exclusiveProtected, fileExclusive, forkBoth, loneAtomic, othersMemory } from "../races.ts"
+import { exclusiveProtected, fileExclusive, forkAll, loneAtomic, othersMemory } from "../races.ts"
 import type { DeviceWorld } from "../world.ts"
 import { folioIn } from "./instead.ts"
 
@@ -112,7 +112,8 @@ export const exclusiveBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
     id: "fork-ignores-exclusive",
     title: "fork takes a page that is a device's alone for none: the child does not have it",
     source: "mutant 30; commit b756a3b5e7ea: mm: device exclusive memory access (copy_nonpresent_pte)",
-    scenario: forkBoth.id,
+    scenario: forkAll.id,
+    bound: { coherent: 0 },
     breaks: "COW-NO-LEAK",
     at: (world) => ({
       copy_pte_range: changeBody((operation) => {

@@ -10,7 +10,7 @@ import { rmappings, sameFrame } from "../../mm/properties/places.ts"
 import { callbackIsDue } from "../../notifier/windows.ts"
 import { mappingsOf } from "../record.ts"
 import type { DeviceWorld } from "../world.ts"
-import { gpuEntries, liveFolio, type Spec } from "./places.ts"
+import { gpuEntries, hasEntry, liveFolio, type Spec } from "./places.ts"
 
 /** What the GPUs may access atomically. */
 const atomics = (world: DeviceWorld) => gpuEntries(world).filter(({ entry }) => entry.atomic)
@@ -28,7 +28,7 @@ const unblocked = (world: DeviceWorld) =>
 const exclusives = (world: DeviceWorld) =>
   rmappings(world).filter(({ mm, va, pte }) => pte.kind === "exclusive" && isFree(pageTableLock(mm, va)))
 
-const anyExclusive = (world: DeviceWorld): boolean => exclusives(world).length > 0
+const anyExclusive = (world: DeviceWorld): boolean => hasEntry(world, "exclusive")
 
 export const exclusiveProperties: ReadonlyArray<Spec> = [
   {

@@ -6,17 +6,20 @@ import { pageTableLock } from "../../../model/mm/mm.ts"
 import { isRmapped } from "../../../model/mm/pte.ts"
 import { isAnon, placesOf } from "../../../model/mm/rmap.ts"
 import { isFree } from "../../../model/sync/spinlock.ts"
-import { entries, isQuiet, mappings, rmappings, translations } from "../../mm/properties/places.ts"
+import { isQuiet, mappings, rmappings, translations } from "../../mm/properties/places.ts"
 import type { DeviceWorld } from "../world.ts"
-import { devicePages, memoryOf, type Spec } from "./places.ts"
+import { devicePages, hasEntry, memoryOf, type Spec } from "./places.ts"
 
 /** How many anonymous pages an address space has, counted afresh. */
-const anonPages = (world: DeviceWorld, mm: DeviceWorld["parent"]): number =>
-  entries(world).filter((entry) => {
-    if (entry.mm !== mm || (!isRmapped(entry.pte) && entry.pte.kind !== "migration")) return false
-    const folio = world.folios.arena.slots[entry.pte.page.pfn]
-    return folio !== undefined && isAnon(folio)
-  }).length
+const anonPages = ({ folios }: DeviceWorld, mm: DeviceWorld["parent"]): number => {
+  let found = 0
+  for (const { value: pte } of mm.pte) {
+    if (!isRmapped(pte) && pte?.kind !== "migration") continue
+    const folio = folios.arena.slots[pte.page.pfn]
+    if (folio !== undefined && isAnon(folio)) found++
+  }
+  return found
+}
 
 /** The mappings of coherent memory. */
 const coherent = (world: DeviceWorld) =>
@@ -83,7 +86,7 @@ export const pageProperties: ReadonlyArray<Spec> = [
     statement:
       "Pages in a device's memory, and those that a device has for itself, count as anonymous pages of their process.",
     source: "mm/memory.c: copy_nonpresent_pte, zap_nonpresent_ptes; Documentation/mm/hmm.rst",
-    premise: (world) => rmappings(world).some(({ pte }) => pte.kind !== "present"),
+    premise: (world) => hasEntry(world, "private", "exclusive") || coherent(world).length > 0,
     holds: (world) => world.mms.every((mm) => !isQuiet(mm) || mm.rss.anon === anonPages(world, mm)),
   },
   {

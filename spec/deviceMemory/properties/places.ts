@@ -1,9 +1,10 @@
 /** What several properties of device memory look at. */
 import type { Property } from "../../../checker/index.ts"
 import { type DevPagemap, pgmapOf } from "../../../model/deviceMemory/pgmap.ts"
-import type { GpuPte } from "../../../model/driver/gpu.ts"
+import type { Gpu, GpuPte } from "../../../model/driver/gpu.ts"
 import type { Folio, Frame } from "../../../model/mm/folio.ts"
 import { isLive } from "../../../model/mm/folio.ts"
+import type { Pte } from "../../../model/mm/pte.ts"
 import { sameFrame } from "../../mm/properties/places.ts"
 import type { Source, Target } from "../record.ts"
 import type { DeviceWorld } from "../world.ts"
@@ -11,12 +12,22 @@ import type { DeviceWorld } from "../world.ts"
 export type Spec = Property<DeviceWorld>
 
 /** The pages that are being moved, by whom. */
-export const sources = ({ migrations }: DeviceWorld): ReadonlyArray<{ readonly fiber: string; readonly one: Source }> =>
-  [...migrations.byFiber].flatMap(([fiber, { value }]) => value.sources.map((one) => ({ fiber, one })))
+export const sources = ({
+  migrations,
+}: DeviceWorld): ReadonlyArray<{ readonly fiber: string; readonly one: Source }> => {
+  const found: Array<{ readonly fiber: string; readonly one: Source }> = []
+  for (const [fiber, { value }] of migrations.byFiber) for (const one of value.sources) found.push({ fiber, one })
+  return found
+}
 
 /** The pages that are to take their places. */
-export const targets = ({ migrations }: DeviceWorld): ReadonlyArray<{ readonly fiber: string; readonly one: Target }> =>
-  [...migrations.byFiber].flatMap(([fiber, { value }]) => value.targets.map((one) => ({ fiber, one })))
+export const targets = ({
+  migrations,
+}: DeviceWorld): ReadonlyArray<{ readonly fiber: string; readonly one: Target }> => {
+  const found: Array<{ readonly fiber: string; readonly one: Target }> = []
+  for (const [fiber, { value }] of migrations.byFiber) for (const one of value.targets) found.push({ fiber, one })
+  return found
+}
 
 /** The private pages whose faults are being handled. */
 export const faultPages = ({ migrations }: DeviceWorld) =>
@@ -36,14 +47,30 @@ export const devicePages = ({ folios }: DeviceWorld): ReadonlyArray<Folio> => {
   return found
 }
 
+/** An entry of a GPU's page table, and where it is. */
+export interface GpuEntry {
+  readonly gpu: Gpu
+  readonly va: number
+  readonly entry: GpuPte
+}
+
 /** What the GPUs map. */
-export const gpuEntries = ({ gpus }: DeviceWorld) =>
-  gpus.flatMap((gpu) =>
-    gpu.pageTable.flatMap(
-      ({ value: entry }, va): ReadonlyArray<{ gpu: typeof gpu; va: number; entry: GpuPte }> =>
-        entry === null ? [] : [{ gpu, va, entry }],
-    ),
-  )
+export const gpuEntries = ({ gpus }: DeviceWorld): ReadonlyArray<GpuEntry> => {
+  // Loops here and below: most properties ask this of every new state.
+  const found: Array<GpuEntry> = []
+  for (const gpu of gpus) {
+    for (const [va, { value: entry }] of gpu.pageTable.entries()) if (entry !== null) found.push({ gpu, va, entry })
+  }
+  return found
+}
+
+/** Whether some entry of a process is of that kind. */
+export const hasEntry = ({ mms }: DeviceWorld, ...kinds: ReadonlyArray<NonNullable<Pte>["kind"]>): boolean => {
+  for (const mm of mms) {
+    for (const { value: pte } of mm.pte) if (pte !== null && kinds.includes(pte.kind)) return true
+  }
+  return false
+}
 
 /** Whether a CPU or a GPU can reach the page through an entry, or by a fault on one. */
 export const isReachable = (world: DeviceWorld, page: Frame): boolean =>
