@@ -7,17 +7,17 @@ import {
   migrateVmaPages,
   migrateVmaSetup,
 } from "../deviceMemory/migrateVma.ts"
+import type { DevPagemap } from "../deviceMemory/pgmap.ts"
 import { mmgetNotZero, mmput } from "../mm/exit.ts"
-import { mmapReadLock, mmapReadUnlock } from "../mm/mm.ts"
+import { type Mm, mmapReadLock, mmapReadUnlock } from "../mm/mm.ts"
 import type { Range } from "../mm/range.ts"
-import { allocSystemPage, copyPage, type Gpu } from "./gpu.ts"
+import { allocSystemPage, copyPage } from "./gpu.ts"
 
 /**
- * `svm_migrate_vram_to_ram`, `dmirror_migrate_to_system`: moves the pages of a range that are in the GPU's memory to system
+ * `svm_migrate_vram_to_ram`, `dmirror_migrate_to_system`: moves the pages of a range that are in a GPU's memory to system
  * memory, those that can be had. Of coherent memory it is the only way back that its driver has: no CPU faults on it.
  */
-export const gpuMigrateToSystem = Effect.fnUntraced(function* (gpu: Gpu, range: Range) {
-  const { mm, memory } = gpu
+export const svmMigrateVramToRam = Effect.fnUntraced(function* (mm: Mm, memory: DevPagemap, range: Range) {
   if (!(yield* mmgetNotZero(mm))) return
   yield* mmapReadLock(mm)
   const args: MigrateVma = { mm, range, select: memory.type, owner: memory.owner }

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import { describe, expect, it } from "vitest"
 import { step } from "../../checker/index.ts"
 import { gpuAccess, gpuMigrateToDevice } from "../../model/driver/gpu.ts"
-import { gpuMigrateToSystem } from "../../model/driver/gpuToSystem.ts"
+import { svmMigrateVramToRam } from "../../model/driver/gpuToSystem.ts"
 import { userLoad } from "../../model/mm/access.ts"
 import { khugepagedScan } from "../../model/mm/collapse.ts"
 import { folioOf } from "../../model/mm/folio.ts"
@@ -104,7 +104,7 @@ describe("a page of coherent memory", () => {
     const device = (world: MmWorld, back: boolean) => {
       const [gpu] = world.gpus
       if (gpu === undefined) return Effect.void
-      const out = gpuMigrateToSystem(gpu, here)
+      const out = svmMigrateVramToRam(gpu.mm, gpu.memory, here)
       return back ? Effect.andThen(out, gpuMigrateToDevice(gpu, here)) : out
     }
     expect(left((world) => device(world, false))).toMatchObject({

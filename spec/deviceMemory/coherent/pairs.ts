@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect"
 import { choose, type Scenario, scenario } from "../../../checker/index.ts"
 import { gpuMigrateToDevice } from "../../../model/driver/gpu.ts"
-import { gpuMigrateToSystem } from "../../../model/driver/gpuToSystem.ts"
+import { svmMigrateVramToRam } from "../../../model/driver/gpuToSystem.ts"
 import { operation } from "../../mm/operations.ts"
 import { type Operation, type PageKind, page } from "../../mm/world.ts"
 import { gpuOperations } from "../operations.ts"
@@ -19,7 +19,7 @@ const toSystem: Operation = {
   id: "migrate-to-system",
   actor: "gpu",
   pages: ["coherent"],
-  run: ({ gpus: [gpu] }) => (gpu === undefined ? Effect.void : gpuMigrateToSystem(gpu, here)),
+  run: ({ gpus: [gpu] }) => (gpu === undefined ? Effect.void : svmMigrateVramToRam(gpu.mm, gpu.memory, here)),
 }
 
 const toDevice: Operation = {

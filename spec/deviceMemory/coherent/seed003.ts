@@ -5,7 +5,7 @@
 import * as Effect from "effect/Effect"
 import { choose, fork, type Scenario, scenario } from "../../../checker/index.ts"
 import { gpuAccess } from "../../../model/driver/gpu.ts"
-import { gpuMigrateToSystem } from "../../../model/driver/gpuToSystem.ts"
+import { svmMigrateVramToRam } from "../../../model/driver/gpuToSystem.ts"
 import { userLoad, userStore } from "../../../model/mm/access.ts"
 import { dupMmap } from "../../../model/mm/fork.ts"
 import { operation } from "../../mm/operations.ts"
@@ -106,7 +106,7 @@ export const free = question(
         const [gpu] = world.gpus
         if (gpu === undefined) return
         if ((yield* choose("gpu", ["store", "migrate-to-system"])) === "store") yield* gpuStores(world)
-        else yield* gpuMigrateToSystem(gpu, here)
+        else yield* svmMigrateVramToRam(gpu.mm, gpu.memory, here)
       }),
     }),
   },
@@ -126,7 +126,7 @@ export const pinCoherent = question(
         const [gpu] = world.gpus
         if (gpu === undefined) return
         if ((yield* choose("cpu1", ["fork", "migrate-to-system"])) === "fork") yield* forks(world, null)
-        else yield* gpuMigrateToSystem(gpu, here)
+        else yield* svmMigrateVramToRam(gpu.mm, gpu.memory, here)
       }),
     }),
   },
