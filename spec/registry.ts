@@ -1,6 +1,7 @@
 import type { Registry } from "../checker/index.ts"
 import { deviceFree } from "./deviceMemory/free/index.ts"
 import { deviceMemory } from "./deviceMemory/index.ts"
+import { deviceLive } from "./deviceMemory/live/index.ts"
 import { selftests } from "./deviceMemory/selftests/index.ts"
 import { gntdev } from "./driver/gntdev/index.ts"
 import { gru } from "./driver/gru/index.ts"
@@ -29,13 +30,12 @@ export const registry: Registry = [
   odp,
   odp2014,
   testHmm,
-  odp,
-  odp2014,
   gru,
   i915Userptr,
   gntdev,
   memoryManagement,
   deviceMemory,
+  deviceLive,
   hmmRangeFault,
   hmm2019,
   deviceFree,

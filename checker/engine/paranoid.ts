@@ -88,10 +88,7 @@ export class Paranoid extends Memoised {
     this.frames[this.depth] = this.frameAfter(previous, move)
     for (const node of previous.at) if (this.witnesses.follow(node)) this.somethingNew = true
     for (const node of this.at) this.witnesses.of(node)
-    if (this.beyond) {
-      mover.taken--
-      return violations
-    }
+    if (this.beyond) return violations
     this.stepsAnew++
     const met = this.meet(mover, previous.at)
     if (this.somethingNew && this.mayTake(2)) this.comparePath(fiberOf(move), stepsBeyond)

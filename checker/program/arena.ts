@@ -21,8 +21,14 @@ export interface Arena<A> {
  * a generation per slot, so that a recycled object is told from the old one.
  *
  * @param initial the fields of a fresh object
+ * @param lives how many generations of a slot are told apart, for programs that go on for ever: the next is the first again
  */
-export const arena = <A extends object>(name: string, size: number, initial: A): Arena<A> => {
+export const arena = <A extends object>(
+  name: string,
+  size: number,
+  initial: A,
+  lives = Number.POSITIVE_INFINITY,
+): Arena<A> => {
   const slots = Array.from({ length: size }, (_, index) => {
     const fields = struct(`${name}${index}`, initial)
     const life = struct(`${name}${index}`, { live: false, generation: 0 })
@@ -36,7 +42,7 @@ export const arena = <A extends object>(name: string, size: number, initial: A):
       const slot = slots.find((candidate) => !candidate.live && fits(candidate))
       if (slot === undefined) return undefined
       slot.live = true
-      slot.generation++
+      slot.generation = slot.generation === lives ? 1 : slot.generation + 1
       return slot
     },
     free: (slot) => {

@@ -13,11 +13,18 @@ import { type DeviceSlot, folioMigrateMapping, migrateDeviceUnmap } from "./migr
  * `migrate_device_range`, `migrate_device_pfns`: locks the pages, those that are in use and not locked by anybody, and takes
  * them out of all page tables. A slot without `migrate` is a page that stays: it is free, locked, or referred to by somebody
  * else.
+ *
+ * @param atOnce whether the reference and the lock are taken in one step, which leaves out that the reference alone makes the
+ *   page's own fault fail and come again: as often as it likes, while this one is on its way to the lock
  */
-export const migrateDevicePfns = Effect.fnUntraced(function* (system: System, pfns: ReadonlyArray<number>) {
+export const migrateDevicePfns = Effect.fnUntraced(function* (
+  system: System,
+  pfns: ReadonlyArray<number>,
+  atOnce = false,
+) {
   const slots: Array<DeviceSlot> = []
   for (const pfn of pfns) {
-    const src = yield* migrateDevicePfnLock(system, pfn)
+    const src = yield* atOnce ? lockAtOnce(system, pfn) : migrateDevicePfnLock(system, pfn)
     slots.push({ src, migrate: src !== null, write: false, dst: null })
   }
   return yield* migrateDeviceUnmap(system, slots, {})
@@ -36,6 +43,14 @@ const migrateDevicePfnLock = Effect.fnUntraced(function* ({ folios }: System, pf
   yield* step("migrate_device_pfn_lock: folio_put", [pfn], () => folioPut(folios, frame))
   return null
 })
+
+const lockAtOnce = ({ folios }: System, pfn: number): Effect.Effect<Frame | null> =>
+  step("migrate_device_pfn_lock", [pfn], () => {
+    const frame = folioTryGet(folios, pfn)
+    if (frame === null || folioTrylock(folioOf(folios, frame))) return frame
+    folioPut(folios, frame)
+    return null
+  })
 
 /** `migrate_device_pages`, behind the driver's copy. Every slot has a page already: there are no empty places to fill. */
 export const migrateDevicePages = Effect.fnUntraced(function* (system: System, slots: ReadonlyArray<DeviceSlot>) {

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import { step } from "../../checker/program/index.ts"
 import { linkTable, lockedVma, vmfAnonPrepare } from "../mm/fault.ts"
 import { type Folio, type Frame, folioOf, folioPut, folioTrylock, memcgCharge } from "../mm/folio.ts"
+import { drainFor } from "../mm/lruDrain.ts"
 import { migrationEntry, moveMapping, removeMigrationPte, tryToMigrateOne } from "../mm/migrate.ts"
 import { findVma, hasTable, type Mm, pageTableLock } from "../mm/mm.ts"
 import { isRmapped, isWritable, type Pte, present, type Rmapped } from "../mm/pte.ts"
@@ -29,7 +30,7 @@ export type Selected = "system" | "private" | "coherent"
 export interface MigrateVma {
   readonly mm: Mm
   readonly range: Range
-  readonly select: Selected
+  readonly select: Selected | ReadonlyArray<Selected>
   /** `pgmap_owner`: whose private and coherent pages are meant, and who ignores what the migration announces. */
   readonly owner: string
   /** The private page whose fault is being handled: it is locked, and has one more reference. */
@@ -88,7 +89,7 @@ const collectPte = Effect.fnUntraced(function* (args: MigrateVma, va: number) {
     const empty = pte === null || pte.kind === "zero"
     if (empty) {
       const vma = findVma(mm, va)
-      if (vma === null || vma.file !== null || (pte !== null && args.select !== "system")) return "skip"
+      if (vma === null || vma.file !== null || (pte !== null && !selects(args, "system"))) return "skip"
       return { kind: "empty", write: mostAccess(vma) === "write" }
     }
     if (!isRmapped(pte) || !isSelected(args, pte)) return "skip"
@@ -136,11 +137,14 @@ const flushCollected = (mm: Mm, va: number): Effect.Effect<void> =>
     release(pageTableLock(mm, va))
   })
 
-const isSelected = ({ mm, select, owner }: MigrateVma, pte: Rmapped): boolean => {
-  const pgmap = pgmapOf(mm.system.folios, pte.page)
+const selects = ({ select }: MigrateVma, kind: Selected): boolean =>
+  typeof select === "string" ? select === kind : select.includes(kind)
+
+const isSelected = (args: MigrateVma, pte: Rmapped): boolean => {
+  const pgmap = pgmapOf(args.mm.system.folios, pte.page)
   if (pte.kind === "exclusive") return false
-  if (pgmap === undefined) return select === "system"
-  return select === pgmap.type && pgmap.owner === owner
+  if (pgmap === undefined) return selects(args, "system")
+  return selects(args, pgmap.type) && pgmap.owner === args.owner
 }
 
 /** What the steps behind the collection need to know. */
@@ -160,12 +164,14 @@ export const migrateDeviceUnmap = Effect.fnUntraced(function* <Slot extends Devi
   const { folios } = system
   const slots: Array<Slot> = []
   const isolated = new Set<Frame>()
+  let mayDrain = true
   for (const slot of collected) {
     const { src } = slot
     if (src === null) {
       slots.push(slot)
       continue
     }
+    if (mayDrain && !isZoneDevice(folios, src)) mayDrain = !(yield* drainFor(system, src))
     const mapped = yield* step("migrate_device_unmap: folio_isolate_lru", [src.pfn], () => {
       const folio = folioOf(folios, src)
       if (isZoneDevice(folios, src)) return folio.mapcount > 0 ? "mapped" : "unmapped"

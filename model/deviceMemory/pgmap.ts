@@ -34,6 +34,8 @@ export interface DevPagemap extends DeviceMemory {
     refs: number
     /** Whether `memunmap_pages` has begun: no page is given out any more. */
     dying: boolean
+    /** Whether it is taken away. */
+    gone: boolean
   }>
   /** `ops->migrate_to_ram`: moves the page to system memory, or says SIGBUS. Set by the driver. */
   migrateToRam: (fault: PrivateFault) => Effect.Effect<FaultResult>
@@ -42,7 +44,7 @@ export interface DevPagemap extends DeviceMemory {
 /** `memremap_pages`: makes a device's memory, none of it given out. */
 export const devPagemap = (memory: DeviceMemory): DevPagemap => ({
   ...memory,
-  state: struct(`${memory.name}.pgmap`, { refs: 0, dying: false }),
+  state: struct(`${memory.name}.pgmap`, { refs: 0, dying: false, gone: false }),
   migrateToRam: ({ page }) => {
     throw new RangeError(`nobody brings page ${page.pfn} of ${memory.name} back`)
   },
@@ -88,7 +90,9 @@ export const memunmapPages = (all: Folios, pgmap: DevPagemap): Effect.Effect<voi
     "memunmap_pages: wait_for_completion",
     [pgmap.name],
     () => pgmap.state.refs === 0,
-    () => undefined,
+    () => {
+      pgmap.state.gone = true
+    },
     {
       on: `the last page of ${pgmap.name}`,
       kind: "pgmap",

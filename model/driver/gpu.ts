@@ -13,13 +13,15 @@ import {
   migrateVmaPages,
   migrateVmaSetup,
 } from "../deviceMemory/migrateVma.ts"
-import { type DevPagemap, isZoneDevice, type PrivateFault, zoneDevicePageInit } from "../deviceMemory/pgmap.ts"
+import { type DevPagemap, type PrivateFault, pgmapOf, zoneDevicePageInit } from "../deviceMemory/pgmap.ts"
 import { hmmRangeFault } from "../hmm/rangeFault.ts"
 import { mmgetNotZero, mmput } from "../mm/exit.ts"
 import type { FaultResult } from "../mm/fault.ts"
 import { type Content, type Frame, folioAllocUncharged, folioLock, folioOf, isLive, zeroes } from "../mm/folio.ts"
 import { type Mm, mmapReadLock, mmapReadUnlock } from "../mm/mm.ts"
+import { isRmapped } from "../mm/pte.ts"
 import { at, pagesOf, type Range } from "../mm/range.ts"
+import type { System } from "../mm/system.ts"
 import type { NotifierRange } from "../notifier/events.ts"
 import {
   type IntervalSubscription,
@@ -41,6 +43,8 @@ export interface Gpu {
   readonly iv: IntervalSubscription
   /** The lock of its page table. */
   readonly lock: Mutex
+  /** Its fault buffer has one reader: one fault at a time (`nouveau_svm_fault`). */
+  readonly faults: Mutex
   readonly pageTable: ReadonlyArray<Cell<GpuPte | null>>
 }
 
@@ -52,7 +56,7 @@ export const gpuDevice = (mm: Mm, name: string, memory: DevPagemap): Gpu => {
   /** `ops->invalidate` */
   const invalidate = Effect.fnUntraced(function* (range: NotifierRange, seq: number) {
     // It makes the page its own, and what it maps stays as it is.
-    if (range.event === "EXCLUSIVE" && range.owner === memory.owner) return true
+    if (range.event === "EXCLUSIVE" && range.owner === name) return true
     if (range.blockable) yield* mutexLock(lock)
     else if (!(yield* mutexTrylock(lock))) return false
     yield* mmuIntervalSetSeq(iv, seq)
@@ -63,7 +67,7 @@ export const gpuDevice = (mm: Mm, name: string, memory: DevPagemap): Gpu => {
     return true
   })
   const iv: IntervalSubscription = intervalSubscription(mm.subscriptions, name, { start: 0, end: mm.pages }, invalidate)
-  const gpu: Gpu = { name, mm, memory, iv, lock, pageTable }
+  const gpu: Gpu = { name, mm, memory, iv, lock, faults: mutex(`${name}.faults`), pageTable }
   memory.migrateToRam = (fault) => migrateToRam(memory, fault)
   return gpu
 }
@@ -79,9 +83,10 @@ const gpuMap = (gpu: Gpu, va: number, entry: GpuPte): Effect.Effect<void> =>
 /**
  * A fault of the GPU on one page: maps what the process has there.
  *
+ * @param mapsWrite whether it is mapped for writing where the process's entry allows that, asked for or not
  * @returns false when the process has nothing there for that, or is gone
  */
-export const gpuFault = Effect.fnUntraced(function* (gpu: Gpu, va: number, write: boolean) {
+export const gpuFault = Effect.fnUntraced(function* (gpu: Gpu, va: number, write: boolean, mapsWrite = true) {
   const { mm, iv, lock, memory } = gpu
   const range = { start: va, end: va + 1 }
   const head = yield* enterLoop("gpu_fault")
@@ -96,7 +101,7 @@ export const gpuFault = Effect.fnUntraced(function* (gpu: Gpu, va: number, write
     yield* mutexLock(lock)
     const stale = yield* mmuIntervalReadRetry(iv, seq)
     const [pfn] = pfns
-    if (!stale && pfn !== undefined) yield* gpuMap(gpu, va, { ...pfn, atomic: false })
+    if (!stale && pfn !== undefined) yield* gpuMap(gpu, va, { ...pfn, write: pfn.write && mapsWrite, atomic: false })
     yield* mutexUnlock(lock)
     if (!stale) return true
   }
@@ -107,17 +112,23 @@ export const gpuFault = Effect.fnUntraced(function* (gpu: Gpu, va: number, write
  * there yet come into being there. The GPU's next fault maps them (as with amdgpu and Xe): whoever mapped them here, before
  * they are unlocked, would have to ask the sequence, as a zap takes migration entries away and waits for no lock.
  *
- * @returns whether all are there now; the process may be gone
+ * @param select which pages: those of other devices with the same owner too, if it is said so (as Xe does)
+ * @returns whether all were moved; the process may be gone
  */
-export const gpuMigrateToDevice = Effect.fnUntraced(function* (gpu: Gpu, range: Range) {
+export const gpuMigrateToDevice = Effect.fnUntraced(function* (
+  gpu: Gpu,
+  range: Range,
+  select: MigrateVma["select"] = "system",
+) {
   const { mm, memory } = gpu
   if (!(yield* mmgetNotZero(mm))) return false
   yield* mmapReadLock(mm)
-  const args: MigrateVma = { mm, range, select: "system", owner: memory.owner }
+  const args: MigrateVma = { mm, range, select, owner: memory.owner }
   const slots: Array<MigrateSlot> = []
   for (const slot of yield* migrateVmaSetup(args)) {
-    const dst = slot.migrate ? yield* zoneDevicePageInit(mm.system.folios, memory) : null
-    if (dst !== null) yield* copyPage(mm, slot.src, dst)
+    const isThere = slot.src !== null && pgmapOf(mm.system.folios, slot.src) === memory
+    const dst = slot.migrate && !isThere ? yield* zoneDevicePageInit(mm.system.folios, memory) : null
+    if (dst !== null) yield* copyPage(mm.system, slot.src, dst)
     slots.push({ ...slot, dst })
   }
   const moved = yield* migrateVmaPages(args, slots)
@@ -128,9 +139,9 @@ export const gpuMigrateToDevice = Effect.fnUntraced(function* (gpu: Gpu, range: 
 })
 
 /** The GPU's copy engine: the content of a page, or zeroes where there was none. */
-const copyPage = ({ system }: Mm, src: Frame | null, dst: Frame): Effect.Effect<void> =>
+export const copyPage = ({ folios }: System, src: Frame | null, dst: Frame): Effect.Effect<void> =>
   step("copy_page", [src?.pfn ?? null, dst.pfn], () => {
-    folioOf(system.folios, dst).content = src === null ? zeroes : folioOf(system.folios, src).content
+    folioOf(folios, dst).content = src === null ? zeroes : folioOf(folios, src).content
   })
 
 /** `nouveau_dmem_migrate_to_ram`, `svm_migrate_to_ram`: gives the page back that a CPU has faulted on. */
@@ -141,17 +152,17 @@ const migrateToRam = Effect.fnUntraced(function* (memory: DevPagemap, { mm, va, 
   const [slot] = yield* migrateVmaSetup(args)
   // It is gone, or somebody else refers to it: the fault comes again.
   if (slot === undefined || slot.src === null || !slot.migrate) return done
-  const dst = yield* allocSystemPage(mm)
-  if (dst !== null) yield* copyPage(mm, slot.src, dst)
+  const dst = yield* allocSystemPage(mm.system)
+  if (dst !== null) yield* copyPage(mm.system, slot.src, dst)
   const moved = yield* migrateVmaPages(args, [{ ...slot, dst }])
   yield* migrateVmaFinalize(args, moved)
   return dst === null ? "SIGBUS" : done
 })
 
 /** `alloc_page_vma` and `lock_page`: a page of system memory, which takes the charge of the one it replaces. */
-const allocSystemPage = Effect.fnUntraced(function* ({ system }: Mm) {
-  const frame = yield* step("alloc_page_vma", () => folioAllocUncharged(system.folios))
-  if (frame !== null) yield* folioLock(system.folios, frame)
+export const allocSystemPage = Effect.fnUntraced(function* ({ folios }: System) {
+  const frame = yield* step("alloc_page_vma", () => folioAllocUncharged(folios))
+  if (frame !== null) yield* folioLock(folios, frame)
   return frame
 })
 
@@ -169,14 +180,14 @@ const mostRounds = 2
  * @returns false when the page cannot be had so, or not in time
  */
 export const gpuAtomicFault = Effect.fnUntraced(function* (gpu: Gpu, va: number) {
-  const { mm, iv, lock, memory } = gpu
+  const { mm, iv, lock, name } = gpu
   const head = yield* enterLoop("nouveau_atomic_range_fault")
   for (let round = 0; round < mostRounds; round++) {
     yield* head(round)
     if (!(yield* gpuFault(gpu, va, true))) return false
     const seq = yield* mmuIntervalReadBegin(mm.subscriptions, iv)
     yield* mmapReadLock(mm)
-    const page = yield* makeDeviceExclusive(mm, va, memory.owner)
+    const page = yield* makeDeviceExclusive(mm, va, name)
     yield* mmapReadUnlock(mm)
     if (typeof page === "string") return false
     yield* mutexLock(lock)
@@ -199,11 +210,22 @@ export type GpuAccess =
 const mostFaults = 2
 
 /**
+ * What a fault on a load asks of the process, and maps: a page to load from, mapped as the process's entry allows (nouveau);
+ * one to store to, so that there is no second fault (amdgpu, as of 2022); or a page to load from, mapped for no more.
+ */
+export type ReadFaults = "as allowed" | "for writing" | "read-only"
+
+/**
  * An access of the GPU, through its page table, with faults where it takes them.
  *
  * @returns false when the process has nothing there for that, or is gone, or the page was taken away again and again
  */
-export const gpuAccess = Effect.fnUntraced(function* (gpu: Gpu, va: number, access: GpuAccess) {
+export const gpuAccess = Effect.fnUntraced(function* (
+  gpu: Gpu,
+  va: number,
+  access: GpuAccess,
+  readFaults: ReadFaults = "as allowed",
+) {
   const { mm, name, pageTable } = gpu
   const head = yield* enterLoop("gpu_access")
   for (let faults = 0; ; faults++) {
@@ -211,7 +233,7 @@ export const gpuAccess = Effect.fnUntraced(function* (gpu: Gpu, va: number, acce
     const content = access.kind === "load" ? [] : [access.content]
     const done = yield* step(`gpu_${access.kind}`, [name, va, ...content], () => {
       const entry = at(pageTable, va).value
-      if (entry === null || !allows(mm, entry, access)) return false
+      if (entry === null || !allows(gpu, entry, access)) return false
       if (access.kind !== "load" && entry.page !== null) {
         folioOf(mm.system.folios, entry.page).content = access.content
       }
@@ -219,25 +241,43 @@ export const gpuAccess = Effect.fnUntraced(function* (gpu: Gpu, va: number, acce
     })
     if (done) return true
     if (faults === mostFaults || !(yield* mmgetNotZero(mm))) return false
-    const mapped =
-      access.kind === "atomic" && !(yield* isInDeviceMemory(gpu, va))
-        ? yield* gpuAtomicFault(gpu, va)
-        : yield* gpuFault(gpu, va, access.kind !== "load")
+    const mapped = yield* serviceFault(gpu, va, access, readFaults)
     yield* mmput(mm)
     if (!mapped) return false
   }
 })
 
-/** In its own memory nobody else comes into the way of an atomic access. */
-const allows = ({ system }: Mm, entry: GpuPte, { kind }: GpuAccess): boolean => {
+/** In its own memory nobody else comes into the way of an atomic access: no CPU can reach it, or it is coherent. */
+const allows = ({ mm, memory }: Gpu, entry: GpuPte, { kind }: GpuAccess): boolean => {
   if (kind === "load") return true
   if (!entry.write) return false
-  return kind === "store" || entry.atomic || (entry.page !== null && isZoneDevice(system.folios, entry.page))
+  return kind === "store" || entry.atomic || (entry.page !== null && pgmapOf(mm.system.folios, entry.page) === memory)
 }
 
-/** Whether the process's entry says that the page is in the GPU's memory. A hint. */
-const isInDeviceMemory = ({ mm, memory }: Gpu, va: number): Effect.Effect<boolean> =>
-  step("is_device_private_page", [mm.name, va], () => {
-    const pte = at(mm.pte, va).value
-    return pte?.kind === "private" && mm.system.folios.pgmaps.get(pte.page.pfn) === memory
+/**
+ * One fault of the buffer (`nouveau_svm_fault`): of those on one page the first is handled, and the others are with it.
+ *
+ * @returns whether the access is to be tried again
+ */
+const serviceFault = Effect.fnUntraced(function* (gpu: Gpu, va: number, access: GpuAccess, readFaults: ReadFaults) {
+  const write = access.kind !== "load"
+  yield* mutexLock(gpu.faults)
+  const wanted = yield* step("nouveau_svm_fault", [gpu.name, va], () => {
+    const entry = at(gpu.pageTable, va).value
+    if (entry !== null && allows(gpu, entry, access)) return "nothing"
+    return access.kind === "atomic" && !isInDeviceMemory(gpu, va) ? "atomic" : "page"
   })
+  const mapped =
+    wanted === "nothing" ||
+    (wanted === "atomic"
+      ? yield* gpuAtomicFault(gpu, va)
+      : yield* gpuFault(gpu, va, write || readFaults === "for writing", write || readFaults !== "read-only"))
+  yield* mutexUnlock(gpu.faults)
+  return mapped
+})
+
+/** Whether the process's entry says that the page is in the GPU's memory. A hint. Within a step. */
+const isInDeviceMemory = ({ mm, memory }: Gpu, va: number): boolean => {
+  const pte = at(mm.pte, va).value
+  return isRmapped(pte) && pte.kind !== "exclusive" && pgmapOf(mm.system.folios, pte.page) === memory
+}

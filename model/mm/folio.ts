@@ -92,14 +92,17 @@ const fresh: FolioState = {
 /**
  * Makes the folios of a system, all of them free; the first `movable` of them lie in a movable zone, those of the devices
  * behind the system's.
+ *
+ * @param lives how many lives of a frame are told apart, if not all
  */
 export const folios = (
   count: number,
   cgroups: ReadonlyArray<string>,
   movable = 0,
   devices: ReadonlyArray<DevPagemap> = [],
+  lives?: number,
 ): Folios => ({
-  arena: arena("folio", count + devices.reduce((sum, { pages }) => sum + pages, 0), fresh),
+  arena: arena("folio", count + devices.reduce((sum, { pages }) => sum + pages, 0), fresh, lives),
   pgmaps: new Map(
     devices.flatMap((pgmap) => Array.from({ length: pgmap.pages }, () => pgmap)).map((pgmap, i) => [count + i, pgmap]),
   ),

@@ -2,6 +2,7 @@ import { type DeviceMemory, devPagemap } from "../deviceMemory/pgmap.ts"
 import type { Inode } from "../file/inode.ts"
 import { type RwSem, rwSem } from "../sync/rwsem.ts"
 import { type Folios, folios } from "./folio.ts"
+import type { LruBatch } from "./lruDrain.ts"
 import type { Mm } from "./mm.ts"
 import { type SwapArea, swapArea } from "./swap.ts"
 
@@ -9,6 +10,8 @@ import { type SwapArea, swapArea } from "./swap.ts"
 export interface System {
   readonly folios: Folios
   readonly swap: SwapArea
+  /** `cpu_fbatches.lru_add` of the CPUs that matter: pages that are on their way to the LRU. Elsewhere they are on it at once. */
+  readonly lruBatches: Array<LruBatch>
   /** All address spaces by name, in the order in which reverse mapping meets them. */
   readonly mms: Map<string, Mm>
   readonly inodes: Map<string, Inode>
@@ -37,6 +40,8 @@ export interface SystemSize {
   readonly mergesVmas?: boolean
   readonly looksAtPmds?: boolean
   readonly faultAround?: number
+  /** How many lives of a frame are told apart, where fibers go on for ever; all, if nothing is said. */
+  readonly lives?: number | undefined
   /** Memory of devices, besides the system's. */
   readonly devices?: ReadonlyArray<DeviceMemory>
   /** Who is charged for memory: one group per process, and one per file. */
@@ -45,7 +50,8 @@ export interface SystemSize {
 
 /** Makes a system with all its memory free. */
 export const system = (size: SystemSize): System => ({
-  folios: folios(size.folios, size.cgroups, size.movable, size.devices?.map(devPagemap)),
+  folios: folios(size.folios, size.cgroups, size.movable, size.devices?.map(devPagemap), size.lives),
+  lruBatches: [],
   swap: swapArea(size.swapSlots ?? 0),
   mms: new Map(),
   inodes: new Map(),

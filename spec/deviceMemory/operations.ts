@@ -23,3 +23,38 @@ export const gpuOperations: ReadonlyArray<Operation> = [
       gpu === undefined ? Effect.void : gpuMigrateToDevice(gpu, { start: page, end: page + 1 }),
   },
 ]
+
+/** The same by the second GPU. */
+export const byOther = ({ id, ...operation }: Operation): Operation => ({
+  ...operation,
+  id: `other-${id}`,
+  run: (world, fiber) => operation.run({ ...world, gpus: world.gpus.slice(1) }, fiber),
+})
+
+/** The operation of that name. */
+export const gpuOperation = (id: string): Operation => {
+  const found = gpuOperations.find((one) => one.id === id)
+  if (found === undefined) throw new RangeError(`there is no operation ${id}`)
+  return found
+}
+
+/** An access of a GPU, by its number. */
+export interface Access {
+  readonly gpu: number
+  readonly va: number
+  readonly kind: GpuAccess["kind"]
+}
+
+/** Accesses of GPUs, one after the other. */
+export const gpuAccesses = (id: string, accesses: ReadonlyArray<Access>): Operation => ({
+  id,
+  actor: "gpu",
+  pages: deviceKinds,
+  run: Effect.fnUntraced(function* ({ gpus }, fiber) {
+    for (const [position, { gpu: number, va, kind }] of accesses.entries()) {
+      const gpu = gpus[number]
+      const content = `${fiber}.${position + 1}`
+      if (gpu !== undefined) yield* gpuAccess(gpu, va, kind === "load" ? { kind } : { kind, content })
+    }
+  }),
+})

@@ -58,8 +58,8 @@ export interface MmWorld {
 /**
  * What is at the page that everything is about when the race begins. `swapcache`: as `anon`, swapped in and not stored to
  * since. `lazyfree`: as `anon`, given to MADV_FREE. `readonly`: as `private`, without the right to store.
- * `cached`: as `private`, not mapped yet. `device`: as `anon`, in the memory of the first GPU. `exclusive`: as `anon`, the
- * first GPU's alone.
+ * `cached`: as `private`, not mapped yet. `device`: as `anon`, in the memory of the first GPU. `coherent`: as `device`, of
+ * the first GPU whose memory the CPUs can reach. `exclusive`: as `anon`, the first GPU's alone.
  */
 export type PageKind =
   | "none"
@@ -74,6 +74,7 @@ export type PageKind =
   | "readonly"
   | "cached"
   | "device"
+  | "coherent"
   | "exclusive"
 
 /** The page that everything is about, and the other one, which is free: mremap moves there. */
@@ -102,6 +103,8 @@ export interface Machine {
   readonly devices: number
   /** The GPUs, by what kind of memory they have. */
   readonly gpus?: ReadonlyArray<MemoryType>
+  /** Whose memory theirs all is (`pgmap->owner`); without it each has its own. */
+  readonly gpuOwner?: string
   /** How much memory each of them has. */
   readonly gpuPages?: number
   /** How many pages each process has. */
@@ -111,6 +114,8 @@ export interface Machine {
   readonly folios?: number
   readonly swapSlots?: number
   readonly gatherBatch?: number
+  /** How many lives of a page are told apart, where fibers go on for ever. */
+  readonly lives?: number
   /** The CPUs, by their operation's number, that have not touched the page yet: their TLBs do not have it. */
   readonly cold?: ReadonlyArray<number>
   /** Whether the child is no child but a process of its own, with nothing at its page yet. */
@@ -176,11 +181,12 @@ export const build = (
   const gpuMemory = (machine.gpus ?? []).map((type, i) => ({
     name: `vram${i}`,
     type,
-    owner: `card${i}`,
+    owner: machine.gpuOwner ?? `card${i}`,
     pages: machine.gpuPages ?? 1,
   }))
   const of = system({
     devices: gpuMemory,
+    lives: machine.lives,
     folios: machine.folios ?? 6,
     movable: 1,
     swapSlots: machine.swapSlots ?? 2,
@@ -199,7 +205,7 @@ export const build = (
     mirrorDevice(parent, `gpu${i}`, machine.mirrored ?? { start: page, end: page + 1 }),
   )
   const pgmaps = new Set(of.folios.pgmaps.values())
-  const gpus = [...pgmaps].map((memory) => gpuDevice(parent, memory.owner, memory))
+  const gpus = [...pgmaps].map((memory, i) => gpuDevice(parent, `card${i}`, memory))
   const devices = [...mirrors, ...gpus]
   const svaDevices = (crew.sva ?? []).map((name) => svaDevice(parent, name))
   const cpus = machine.switching === true ? crew.parent.map(cpu) : []
@@ -292,7 +298,10 @@ export const prepare = (world: MmWorld, va: number, kind: PageKind): void => {
       break
     }
     case "device":
-      mapDevice(world, va, vma)
+      mapDevice(world, firstGpu(world), va, vma)
+      break
+    case "coherent":
+      mapDevice(world, firstGpu(world, "coherent"), va, vma)
       break
     case "exclusive": {
       const frame = mapAnon(world, parent, va, vma, "write")
@@ -378,16 +387,15 @@ const mapAnon = (world: MmWorld, mm: Mm, va: number, vma: Vma, access: Access, d
   return frame
 }
 
-const firstGpu = ({ gpus }: MmWorld): Gpu => {
-  const [gpu] = gpus
+const firstGpu = ({ gpus }: MmWorld, type?: MemoryType): Gpu => {
+  const gpu = gpus.find(({ memory }) => type === undefined || memory.type === type)
   if (gpu === undefined) throw new RangeError("the machine has no GPU")
   return gpu
 }
 
-/** A page in the memory of the first GPU, which maps it. */
-const mapDevice = (world: MmWorld, va: number, vma: Vma): void => {
+/** A page in the memory of a GPU, which maps it. */
+const mapDevice = (world: MmWorld, gpu: Gpu, va: number, vma: Vma): void => {
   const { folios, parent } = world
-  const gpu = firstGpu(world)
   const folio = folios.arena.allocate(({ index }) => folios.pgmaps.get(index) === gpu.memory)
   if (folio === undefined) throw new RangeError("the GPU has no memory to begin with")
   gpu.memory.state.refs++

@@ -290,6 +290,16 @@ describe("arenas", () => {
     ])
   })
 
+  it("tell no more lives of a slot apart than they are to", async () => {
+    const again = (of: Folios) => {
+      const slot = of.allocate()
+      if (slot !== undefined) of.free(slot)
+      return slot?.generation
+    }
+    const twoLives = () => arena("folio", 1, { owner: "nobody", mapcount: 0 }, 2)
+    expect(await results(twoLives, again, again, again, again)).toEqual([1, 2, 1, 2])
+  })
+
   it("of no slots are always full", async () => {
     expect(
       await results(

@@ -45,6 +45,17 @@ describe("the interval notifier", () => {
     expect(result.statistics.states).toBeGreaterThan(500)
   })
 
+  /** Half a minute each: what the default run explores at smaller bounds. */
+  it.skipIf(process.env.SHOOTDOWN_LONG === undefined).each([
+    ["notifier/interval/repeated", { devices: 2, pages: 2, invalidations: 3, removals: 0 }],
+    ["notifier/interval/retries", { devices: 2, pages: 2, invalidations: 3, removals: 0 }],
+    ["notifier/interval/two-devices", { devices: 3, pages: 2, invalidations: 2, removals: 0 }],
+    ["notifier/interval/insert-remove", { devices: 3, pages: 2, invalidations: 1, removals: 3 }],
+  ] as const)("holds in %s at the larger bound %o", { timeout: 600_000 }, async (id, bound) => {
+    const result = await Effect.runPromise(explore(scenario(id).program(bound), strategy("states"), options))
+    expect(result.outcome).toBe("holds")
+  })
+
   it("keeps to the rules of the language of programs, as far as they can be checked", {
     timeout: 120_000,
   }, async () => {
@@ -55,6 +66,7 @@ describe("the interval notifier", () => {
     expect(checked.outcome).toBe("holds")
     expect(checked.statistics).toEqual(plain.statistics)
     expect(checked.exercised).toEqual(plain.exercised)
+    expect(checked.steps).toEqual(plain.steps)
     const { histories = 0, steps = 0, paths = 0 } = checked.compared ?? {}
     expect(histories).toBeGreaterThan(100)
     expect(steps).toBeGreaterThan(2 * checked.statistics.transitions)

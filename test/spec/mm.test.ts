@@ -98,6 +98,7 @@ describe("the memory-management core", () => {
     expect(checked.violation).toBeUndefined()
     expect(checked.statistics).toEqual(plain.statistics)
     expect(checked.exercised).toEqual(plain.exercised)
+    expect(checked.steps).toEqual(plain.steps)
   })
 
   it("gives each property a sentence and a source", () => {

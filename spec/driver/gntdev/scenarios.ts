@@ -1,27 +1,8 @@
-import { type Parameter, type Scenario, scenario } from "../../../checker/index.ts"
+import { parameter, scenariosOf } from "../define.ts"
 import { gntdevProperties } from "./properties.ts"
-import { type GntdevWorld, gntdevWorld, type Shape } from "./world.ts"
+import { gntdevWorld } from "./world.ts"
 
-const parameter = (description: string, initial: number, max: number, min = 1): Parameter => ({
-  description,
-  default: initial,
-  min,
-  max,
-})
-
-const define = <const P extends { readonly [name: string]: Parameter }>(
-  id: string,
-  summary: string,
-  parameters: P,
-  shape: (bound: { readonly [name in keyof P]: number }) => Shape,
-): Scenario<GntdevWorld> =>
-  scenario({
-    id: `driver/gntdev/${id}`,
-    summary,
-    parameters,
-    setup: (bound) => gntdevWorld(shape(bound)),
-    properties: gntdevProperties,
-  })
+const define = scenariosOf("driver/gntdev", gntdevWorld, gntdevProperties)
 
 const submissions = (initial: number) => parameter("how often a thread submits work on the page to a GPU", initial, 3)
 const invalidations = (initial: number) =>

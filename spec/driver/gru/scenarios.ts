@@ -1,31 +1,12 @@
 import * as Effect from "effect/Effect"
-import { type Parameter, type Scenario, scenario } from "../../../checker/index.ts"
 import { gruRegisterMmuNotifier } from "../../../model/driver/gru.ts"
 import { pagemapScan } from "../../../model/mm/pagemapScan.ts"
 import { allCalls } from "../calls.ts"
+import { parameter, scenariosOf } from "../define.ts"
 import { gruPromises, gruProperties } from "./properties.ts"
-import { type GruWorld, gruWorld, instruction, type Shape } from "./world.ts"
+import { gruWorld, instruction } from "./world.ts"
 
-const parameter = (description: string, initial: number, max: number, min = 1): Parameter => ({
-  description,
-  default: initial,
-  min,
-  max,
-})
-
-const define = <const P extends { readonly [name: string]: Parameter }>(
-  id: string,
-  summary: string,
-  parameters: P,
-  shape: (bound: { readonly [name in keyof P]: number }) => Shape,
-): Scenario<GruWorld> =>
-  scenario({
-    id: `driver/gru/${id}`,
-    summary,
-    parameters,
-    setup: (bound) => gruWorld(shape(bound)),
-    properties: [...gruProperties, ...gruPromises],
-  })
+const define = scenariosOf("driver/gru", gruWorld, [...gruProperties, ...gruPromises])
 
 const pages = (initial: number) => parameter("pages of the process", initial, 3)
 const grus = (initial: number) => parameter("GRUs: the first one's instruction stores, the others' load", initial, 2)

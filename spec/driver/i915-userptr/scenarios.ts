@@ -1,28 +1,9 @@
-import { type Parameter, type Scenario, scenario } from "../../../checker/index.ts"
 import { allCalls } from "../calls.ts"
+import { parameter, scenariosOf } from "../define.ts"
 import { userptrProperties } from "./properties.ts"
-import { type Shape, type UserptrWorld, userptrWorld } from "./world.ts"
+import { userptrWorld } from "./world.ts"
 
-const parameter = (description: string, initial: number, max: number, min = 1): Parameter => ({
-  description,
-  default: initial,
-  min,
-  max,
-})
-
-const define = <const P extends { readonly [name: string]: Parameter }>(
-  id: string,
-  summary: string,
-  parameters: P,
-  shape: (bound: { readonly [name in keyof P]: number }) => Shape,
-): Scenario<UserptrWorld> =>
-  scenario({
-    id: `driver/i915-userptr/${id}`,
-    summary,
-    parameters,
-    setup: (bound) => userptrWorld(shape(bound)),
-    properties: userptrProperties,
-  })
+const define = scenariosOf("driver/i915-userptr", userptrWorld, userptrProperties)
 
 const pages = (initial: number) => parameter("pages of the process; the last one is the GPU's too", initial, 3)
 const clients = (initial: number) => parameter("threads that submit work, each on an object of its own", initial, 2)

@@ -1,5 +1,5 @@
 import * as Effect from "effect/Effect"
-import { type Parameter, type Scenario, scenario, step } from "../../../checker/index.ts"
+import { step } from "../../../checker/index.ts"
 import { kvmMmuZapAllFast, kvmPutKvm, kvmSetMemoryRegion } from "../../../model/driver/kvm.ts"
 import { kvmppcBook3sHvPageFault, kvmTdpPageFault, memoryAdded } from "../../../model/driver/kvmFault.ts"
 import { kvmGpcActivate, kvmGpcDeactivate, kvmWriteEvent } from "../../../model/driver/kvmPfnCache.ts"
@@ -7,30 +7,11 @@ import { exitMm } from "../../../model/mm/exit.ts"
 import { mremap } from "../../../model/mm/mremap.ts"
 import { reclaimPage } from "../../../model/mm/reclaim.ts"
 import { allCalls, type Call } from "../calls.ts"
+import { parameter, scenariosOf } from "../define.ts"
 import { kvmPromises, kvmProperties } from "./properties.ts"
-import { guest, guestThatExits, type KvmWorld, kvmWorld, type Shape, slotsOf } from "./world.ts"
+import { guest, guestThatExits, kvmWorld, slotsOf } from "./world.ts"
 
-const parameter = (description: string, initial: number, max: number, min = 1): Parameter => ({
-  description,
-  default: initial,
-  min,
-  max,
-})
-
-const define = <const P extends { readonly [name: string]: Parameter }>(
-  id: string,
-  summary: string,
-  parameters: P,
-  shape: (bound: { readonly [name in keyof P]: number }) => Shape,
-  promises: typeof kvmPromises = [],
-): Scenario<KvmWorld> =>
-  scenario({
-    id: `driver/kvm/${id}`,
-    summary,
-    parameters,
-    setup: (bound) => kvmWorld(shape(bound)),
-    properties: [...kvmProperties, ...promises],
-  })
+const define = scenariosOf("driver/kvm", kvmWorld, kvmProperties)
 
 const pages = (initial: number) => parameter("pages of the process and the guest", initial, 3)
 const vcpus = (initial: number) => parameter("virtual CPUs: the first one stores, the others load", initial, 3)

@@ -1,32 +1,12 @@
 import * as Effect from "effect/Effect"
-import { type Parameter, type Property, type Scenario, scenario } from "../../../checker/index.ts"
 import { madvise } from "../../../model/mm/madvise.ts"
 import { oomReapTask } from "../../../model/mm/oomReaper.ts"
 import { allCalls } from "../calls.ts"
+import { parameter, scenariosOf } from "../define.ts"
 import { nouveauPromises, nouveauProperties, refusalPromises } from "./properties.ts"
-import { type NouveauWorld, nouveauWorld, type Shape } from "./world.ts"
+import { nouveauWorld } from "./world.ts"
 
-const parameter = (description: string, initial: number, max: number, min = 1): Parameter => ({
-  description,
-  default: initial,
-  min,
-  max,
-})
-
-const define = <const P extends { readonly [name: string]: Parameter }>(
-  id: string,
-  summary: string,
-  parameters: P,
-  shape: (bound: { readonly [name in keyof P]: number }) => Shape,
-  more: ReadonlyArray<Property<NouveauWorld>> = [],
-): Scenario<NouveauWorld> =>
-  scenario({
-    id: `driver/nouveau/${id}`,
-    summary,
-    parameters,
-    setup: (bound) => nouveauWorld(shape(bound)),
-    properties: [...nouveauProperties, ...more],
-  })
+const define = scenariosOf("driver/nouveau", nouveauWorld, nouveauProperties)
 
 const pages = (initial: number) => parameter("pages of the process", initial, 3)
 const gpus = (initial: number) => parameter("GPUs: the first one stores, the others load", initial, 3)

@@ -1,30 +1,10 @@
-import { type Parameter, type Scenario, scenario } from "../../../checker/index.ts"
 import { deregImplicitMr } from "../../../model/driver/mlx5Implicit.ts"
 import { cacheCreateEnt, mlx5IbDeregMr } from "../../../model/driver/mlx5Odp.ts"
+import { parameter, scenariosOf } from "../define.ts"
 import { implicitProperties, odpProperties } from "./properties.ts"
-import { type OdpWorld, odpWorld, type Shape } from "./world.ts"
+import { odpWorld } from "./world.ts"
 
-const parameter = (description: string, initial: number, max: number, min = 1): Parameter => ({
-  description,
-  default: initial,
-  min,
-  max,
-})
-
-const define = <const P extends { readonly [name: string]: Parameter }>(
-  id: string,
-  summary: string,
-  parameters: P,
-  shape: (bound: { readonly [name in keyof P]: number }) => Shape,
-  more: typeof odpProperties = [],
-): Scenario<OdpWorld> =>
-  scenario({
-    id: `driver/odp/${id}`,
-    summary,
-    parameters,
-    setup: (bound) => odpWorld(shape(bound)),
-    properties: [...odpProperties, ...more],
-  })
+const define = scenariosOf("driver/odp", odpWorld, odpProperties)
 
 const pages = (initial: number) => parameter("pages of the process, all registered", initial, 2)
 const nics = (initial: number) =>

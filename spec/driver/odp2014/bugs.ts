@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import { builtIn, changeBody, leaveOut, type SeededBug, step } from "../../../checker/index.ts"
 import type { Umem2014 } from "../../../model/driver/umemOdp2014.ts"
 import { folioOf } from "../../../model/mm/folio.ts"
+import { mappedPage } from "../../../model/mm/pte.ts"
 import { at, pagesOf } from "../../../model/mm/range.ts"
 import { overlapping, register, swappedIn } from "./scenarios.ts"
 import type { OdpWorld2014 } from "./world.ts"
@@ -147,8 +148,9 @@ export const odpBugs2014: ReadonlyArray<SeededBug<OdpWorld2014>> = [
   },
   {
     id: "odp2014-unmaps-without-dirtying",
-    title: "an invalidation does not mark dirty what the device may have stored to",
-    source: `${file}: ib_umem_odp_unmap_dma_pages`,
+    title:
+      "neither does the fault, which gets the page as if it were to be read, mark it dirty, nor the invalidation that unmaps it",
+    source: `${file}: ib_umem_odp_unmap_dma_pages; mm/gup.c: FOLL_TOUCH`,
     scenario: swappedIn.id,
     bound: { nics: 1 },
     breaks: "MIRROR-DIRTY",
@@ -156,6 +158,14 @@ export const odpBugs2014: ReadonlyArray<SeededBug<OdpWorld2014>> = [
       ib_umem_odp_unmap_dma_pages: changeBody(({ args }) => {
         const { pageList, range } = umemNamed(world, args[0])
         for (const va of pagesOf(range)) at(pageList, va).value = null
+      }),
+      follow_page_pte: changeBody(({ args, body }) => {
+        const page = mappedPage(at(world.mm.pte, Number(args[1])).value)
+        const folio = page === null ? null : folioOf(world.mm.system.folios, page)
+        const wasDirty = folio?.dirty === true
+        const result = body()
+        if (folio !== null) folio.dirty = wasDirty
+        return result
       }),
     }),
   },

@@ -1,27 +1,8 @@
-import { type Parameter, type Scenario, scenario } from "../../../checker/index.ts"
+import { parameter, scenariosOf } from "../define.ts"
 import { odpProperties2014 } from "./properties.ts"
-import { type OdpWorld2014, odpWorld2014, type Shape } from "./world.ts"
+import { odpWorld2014 } from "./world.ts"
 
-const parameter = (description: string, initial: number, max: number, min = 1): Parameter => ({
-  description,
-  default: initial,
-  min,
-  max,
-})
-
-const define = <const P extends { readonly [name: string]: Parameter }>(
-  id: string,
-  summary: string,
-  parameters: P,
-  shape: (bound: { readonly [name in keyof P]: number }) => Shape,
-): Scenario<OdpWorld2014> =>
-  scenario({
-    id: `driver/odp2014/${id}`,
-    summary,
-    parameters,
-    setup: (bound) => odpWorld2014(shape(bound)),
-    properties: odpProperties2014,
-  })
+const define = scenariosOf("driver/odp2014", odpWorld2014, odpProperties2014)
 
 const nics = parameter("queues of the device, each with a umem of its own, that access a page once", 1, 2)
 

@@ -1,35 +1,16 @@
 import * as Effect from "effect/Effect"
-import { type Parameter, type Property, type Scenario, scenario, step } from "../../../checker/index.ts"
+import { scenario, step } from "../../../checker/index.ts"
 import { userLoad, userStore } from "../../../model/mm/access.ts"
 import { folioAllocUncharged } from "../../../model/mm/folio.ts"
 import { dupMmap } from "../../../model/mm/fork.ts"
 import { madvise } from "../../../model/mm/madvise.ts"
 import { oomReapTask } from "../../../model/mm/oomReaper.ts"
 import { allCalls } from "../calls.ts"
+import { parameter, scenariosOf } from "../define.ts"
 import { dmirrorPromises, dmirrorProperties, orderProperties, privatePromises } from "./properties.ts"
-import { type DmirrorWorld, dmirrorWorld, type Shape } from "./world.ts"
+import { dmirrorWorld } from "./world.ts"
 
-const parameter = (description: string, initial: number, max: number, min = 1): Parameter => ({
-  description,
-  default: initial,
-  min,
-  max,
-})
-
-const define = <const P extends { readonly [name: string]: Parameter }>(
-  id: string,
-  summary: string,
-  parameters: P,
-  shape: (bound: { readonly [name in keyof P]: number }) => Shape,
-  more: ReadonlyArray<Property<DmirrorWorld>> = [],
-): Scenario<DmirrorWorld> =>
-  scenario({
-    id: `driver/test-hmm/${id}`,
-    summary,
-    parameters,
-    setup: (bound) => dmirrorWorld(shape(bound)),
-    properties: [...dmirrorProperties, ...more],
-  })
+const define = scenariosOf("driver/test-hmm", dmirrorWorld, dmirrorProperties)
 
 const pages = (initial: number) => parameter("pages of the process", initial, 3)
 const invalidations = (initial: number, min = 1) =>

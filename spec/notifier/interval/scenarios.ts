@@ -62,7 +62,7 @@ export const oneFault = intervalScenario(
 export const retries = intervalScenario(
   "retries",
   "devices that fault while a CPU invalidates come to the end of their retries",
-  { devices: 2, pages: 2, invalidations: 3, removals: 0 },
+  { devices: 2, pages: 2, invalidations: 2, removals: 0 },
   oneInvalidator(false),
   intervalPromises,
 )
@@ -71,7 +71,7 @@ export const retries = intervalScenario(
 export const repeated = intervalScenario(
   "repeated",
   "a device faults on two pages while a CPU invalidates again and again and another process is after the freed pages",
-  { devices: 2, pages: 2, invalidations: 3, removals: 0 },
+  { devices: 1, pages: 2, invalidations: 3, removals: 0 },
   oneInvalidator(true),
 )
 
@@ -79,7 +79,7 @@ export const repeated = intervalScenario(
 export const twoDevices = intervalScenario(
   "two-devices",
   "several devices fault while one CPU invalidates again and again",
-  { devices: 3, pages: 2, invalidations: 2, removals: 0 },
+  { devices: 3, pages: 2, invalidations: 1, removals: 0 },
   oneInvalidator(false),
 )
 
@@ -95,6 +95,6 @@ export const overlapping = intervalScenario(
 export const insertRemove = intervalScenario(
   "insert-remove",
   "devices insert and remove their subscriptions while CPUs invalidate",
-  { devices: 3, pages: 2, invalidations: 1, removals: 3 },
+  { devices: 3, pages: 2, invalidations: 1, removals: 2 },
   manyInvalidators,
 )

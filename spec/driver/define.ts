@@ -1,0 +1,34 @@
+/** How the scenarios of a driver are defined: they differ in their bounds, in the shape of the machine, and in a few properties. */
+import { type Parameter, type Property, type Scenario, type Setup, scenario } from "../../checker/index.ts"
+
+/** A bound. */
+export const parameter = (description: string, initial: number, max: number, min = 1): Parameter => ({
+  description,
+  default: initial,
+  min,
+  max,
+})
+
+/**
+ * What defines a protocol's scenarios.
+ *
+ * @param protocol what their ids begin with
+ * @param make makes the machine of a shape
+ * @param properties what all of them ask
+ */
+export const scenariosOf =
+  <World, Shape>(protocol: string, make: (shape: Shape) => Setup<World>, properties: ReadonlyArray<Property<World>>) =>
+  <const P extends { readonly [name: string]: Parameter }>(
+    id: string,
+    summary: string,
+    parameters: P,
+    shape: (bound: { readonly [name in keyof P]: number }) => Shape,
+    more: ReadonlyArray<Property<World>> = [],
+  ): Scenario<World> =>
+    scenario({
+      id: `${protocol}/${id}`,
+      summary,
+      parameters,
+      setup: (bound) => make(shape(bound)),
+      properties: [...properties, ...more],
+    })

@@ -1,0 +1,32 @@
+/** What the command line knows: each thing once, and for each seeded bug a counterexample that replays. */
+import { readdirSync } from "node:fs"
+import { join } from "node:path"
+import { describe, expect, it } from "vitest"
+import { registry } from "../../spec/registry.ts"
+import { repository, shootdown } from "../cli/run.ts"
+
+const repeated = (ids: ReadonlyArray<string>) => ids.filter((id, position) => ids.indexOf(id) !== position)
+
+describe("the registry", () => {
+  it("has every protocol, scenario and seeded bug once", () => {
+    expect(repeated(registry.map(({ id }) => id))).toEqual([])
+    expect(repeated(registry.flatMap(({ scenarios }) => scenarios.map(({ id }) => id)))).toEqual([])
+    expect(repeated(registry.flatMap(({ bugs }) => bugs.map(({ id }) => id)))).toEqual([])
+  })
+
+  it("says of every property and seeded bug where it is known from", () => {
+    const said = registry.flatMap(({ scenarios, bugs }) => [
+      ...scenarios.flatMap(({ properties }) => properties.flatMap(({ statement, source }) => [statement, source])),
+      ...bugs.flatMap(({ title, source }) => [title, source]),
+    ])
+    expect(said.filter((text) => text.trim() === "")).toEqual([])
+  })
+
+  it("has a counterexample saved for each seeded bug, and all of them replay", { timeout: 120_000 }, async () => {
+    const saved = readdirSync(join(repository, "counterexamples")).map((file) => file.replace(/\.json$/, ""))
+    expect(saved.sort()).toEqual(registry.flatMap(({ bugs }) => bugs.map(({ id }) => id)).sort())
+    const replayed = await shootdown(["replay"])
+    expect(replayed.status).toBe(0)
+    expect(replayed.stdout.match(/^replayed /gm)).toHaveLength(saved.length)
+  })
+})
