@@ -141,7 +141,7 @@ export const dmirrorBugs: ReadonlyArray<SeededBug<DmirrorWorld>> = [
     }),
   },
   {
-    id: "unannounced-migrate_vma_collect",
+    id: "test-hmm-unannounced-migration",
     title: "migrate_vma_collect does not tell the notifier",
     source: "Documentation/mm/mmu_notifier.rst",
     ...inMigration,
