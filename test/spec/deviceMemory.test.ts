@@ -27,7 +27,7 @@ describe("device memory", () => {
   it.each([
     ["device/races/fork+gpu-stores", { coherent: 0 }],
     ["device/races/fork+gpu-stores", { coherent: 1 }],
-    ["device/races/fork+load", {}],
+    ["device/races/fork+pin", {}],
     ["device/races/migrate+loads", { loads: 1 }],
   ] as const)("holds in %s at %o, every state visited", async (id, bound) => {
     const result = await Effect.runPromise(
