@@ -11,6 +11,7 @@ import { odp2014 } from "./driver/odp2014/index.ts"
 import { testHmm } from "./driver/testHmm/index.ts"
 import { hmm2019 } from "./hmm/2019/index.ts"
 import { hmmRangeFault } from "./hmm/rangeFault/index.ts"
+import { hmmRequests } from "./hmm/requests/index.ts"
 import { memoryManagement } from "./mm/index.ts"
 import { notifier2008 } from "./notifier/2008/index.ts"
 import { intervalNotifier } from "./notifier/interval/index.ts"
@@ -36,6 +37,7 @@ export const registry: Registry = [
   memoryManagement,
   deviceMemory,
   hmmRangeFault,
+  hmmRequests,
   hmm2019,
   deviceFree,
 ]
