@@ -10,6 +10,7 @@ import { odp } from "./driver/odp/index.ts"
 import { odp2014 } from "./driver/odp2014/index.ts"
 import { testHmm } from "./driver/testHmm/index.ts"
 import { hmm2019 } from "./hmm/2019/index.ts"
+import { hmmDma } from "./hmm/dma/index.ts"
 import { hmmRangeFault } from "./hmm/rangeFault/index.ts"
 import { hmmRequests } from "./hmm/requests/index.ts"
 import { memoryManagement } from "./mm/index.ts"
@@ -38,6 +39,7 @@ export const registry: Registry = [
   deviceMemory,
   hmmRangeFault,
   hmmRequests,
+  hmmDma,
   hmm2019,
   deviceFree,
 ]

@@ -1,18 +1,16 @@
 /** A device that asks HMM for two pages, each in its own way, and threads of its process that invalidate. */
 import * as Effect from "effect/Effect"
 import { choose, type Setup } from "../../../checker/index.ts"
-import { gpuDevice } from "../../../model/driver/gpu.ts"
 import { mirrorDevice } from "../../../model/driver/mirror.ts"
 import { mirrorFaultTimeout } from "../../../model/driver/mirrorUnlockable.ts"
 import { type WindowMirror, windowFault, windowMirror } from "../../../model/driver/windowMirror.ts"
 import { mmgetNotZero, mmput } from "../../../model/mm/exit.ts"
-import { folioOf, folioPut, frameOf } from "../../../model/mm/folio.ts"
 import type { Mm } from "../../../model/mm/mm.ts"
 import { oomReapTask } from "../../../model/mm/oomReaper.ts"
-import { at } from "../../../model/mm/range.ts"
 import { treeInsert } from "../../../model/notifier/interval.ts"
-import { type Call, invalidator, type Process, processOf } from "../../driver/calls.ts"
+import { type Call, invalidator, processOf } from "../../driver/calls.ts"
 import { intervalSteps, recordWindows, type Windows } from "../../driver/windows.ts"
+import { toDeviceMemory } from "../deviceMemory.ts"
 import { type RequestsRecord, recordRequests } from "./record.ts"
 import { wishes, wishNamed } from "./wishes.ts"
 
@@ -53,7 +51,7 @@ export const requestsWorld = (shape: Shape): Setup<RequestsWorld> => {
     users: shape.reaper === true || cpus.length === 0 ? 1 : 0,
   })
   const { mm } = process
-  if (owner !== undefined) toDeviceMemory(process)
+  if (owner !== undefined) toDeviceMemory(process.mm, 1)
   const device = windowMirror(mirrorDevice(mm, device0, { start: 0, end: 2 }), shape.chunk)
   treeInsert(mm.subscriptions, device0)
   const fibers = {
@@ -81,25 +79,3 @@ const faultsInTime = Effect.fnUntraced(function* (device: WindowMirror) {
   yield* mirrorFaultTimeout(device, true)
   yield* mmput(device.mm)
 })
-
-/** The second page lies in the memory of a device: its own page of system memory is free. Before anything runs. */
-const toDeviceMemory = ({ mm }: Process): void => {
-  const { folios } = mm.system
-  const [memory] = new Set(folios.pgmaps.values())
-  const entry = at(mm.pte, 1)
-  if (memory === undefined || entry.value?.kind !== "present") throw new RangeError("there is no page to be moved")
-  // The one who brings its pages back.
-  gpuDevice(mm, memory.owner, memory)
-  const old = entry.value.page
-  const source = folioOf(folios, old)
-  const folio = folios.arena.allocate(({ index }) => folios.pgmaps.get(index) === memory)
-  if (folio === undefined) throw new RangeError("the device has no memory")
-  const { mapping, offset, content, memcg } = source
-  Object.assign(folio, { mapping, offset, content, memcg, anonExclusive: true, refcount: 1, mapcount: 1 })
-  source.memcg = ""
-  source.mapcount = 0
-  folioPut(folios, old)
-  memory.state.refs++
-  entry.value = { kind: "private", page: frameOf(folio), write: true }
-  for (const cache of mm.tlbs.values()) at(cache, 1).value = null
-}
