@@ -13,6 +13,7 @@ import { hmm2019 } from "./hmm/2019/index.ts"
 import { hmmDma } from "./hmm/dma/index.ts"
 import { hmmRangeFault } from "./hmm/rangeFault/index.ts"
 import { hmmRequests } from "./hmm/requests/index.ts"
+import { hmmSeed001 } from "./hmm/seed001/index.ts"
 import { memoryManagement } from "./mm/index.ts"
 import { notifier2008 } from "./notifier/2008/index.ts"
 import { intervalNotifier } from "./notifier/interval/index.ts"
@@ -40,6 +41,7 @@ export const registry: Registry = [
   hmmRangeFault,
   hmmRequests,
   hmmDma,
+  hmmSeed001,
   hmm2019,
   deviceFree,
 ]
