@@ -11,6 +11,7 @@ import { odp2014 } from "./driver/odp2014/index.ts"
 import { testHmm } from "./driver/testHmm/index.ts"
 import { hmm2019 } from "./hmm/2019/index.ts"
 import { hmmDma } from "./hmm/dma/index.ts"
+import { hmmHuge } from "./hmm/huge/index.ts"
 import { hmmRangeFault } from "./hmm/rangeFault/index.ts"
 import { hmmRequests } from "./hmm/requests/index.ts"
 import { hmmSeed001 } from "./hmm/seed001/index.ts"
@@ -42,6 +43,7 @@ export const registry: Registry = [
   hmmRequests,
   hmmDma,
   hmmSeed001,
+  hmmHuge,
   hmm2019,
   deviceFree,
 ]
