@@ -1,6 +1,7 @@
 import { type Parameter, type Property, type Scenario, scenario } from "../../../checker/index.ts"
 import type { Call } from "../../driver/calls.ts"
 import { faultsEnd, ownerProperties, requestsProperties } from "./properties.ts"
+import { ofSecondPage } from "./wishes.ts"
 import { type RequestsWorld, requestsWorld, type Shape } from "./world.ts"
 
 const parameter = (description: string, initial: number, max: number, min = 1): Parameter => ({
@@ -52,7 +53,13 @@ export const ownPrivate = define(
   "own-private",
   "the second page lies in the device's own memory while a thread of the process forks or discards it",
   { invalidations },
-  (bound) => ({ cpus: bound.invalidations, chunk: 2, owner: "card0", calls: ["fork", "madvise(MADV_DONTNEED)"] }),
+  (bound) => ({
+    cpus: bound.invalidations,
+    chunk: 2,
+    owner: "card0",
+    wishes: ofSecondPage,
+    calls: ["fork", "madvise(MADV_DONTNEED)"],
+  }),
   ownerProperties,
 )
 
@@ -61,7 +68,13 @@ export const foreignPrivate = define(
   "foreign-private",
   "the second page lies in another device's memory while a thread of the process discards it",
   { invalidations },
-  (bound) => ({ cpus: bound.invalidations, chunk: 2, owner: "card1", calls: ["madvise(MADV_DONTNEED)"] }),
+  (bound) => ({
+    cpus: bound.invalidations,
+    chunk: 2,
+    owner: "card1",
+    wishes: ofSecondPage,
+    calls: ["madvise(MADV_DONTNEED)"],
+  }),
   ownerProperties,
 )
 

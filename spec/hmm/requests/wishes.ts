@@ -41,6 +41,9 @@ export const wishes: ReadonlyArray<Wish> = [
   },
 ]
 
+/** Those, by position, that make a difference where the second page is a device's. */
+export const ofSecondPage: ReadonlyArray<number> = [1, 3]
+
 /** The wish of that name. */
 export const wishNamed = (name: string): Wish => {
   const found = wishes.find((wish) => wish.name === name)

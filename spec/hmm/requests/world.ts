@@ -29,6 +29,8 @@ export interface Shape {
   readonly lastPage?: boolean
   /** How many pages the device asks HMM for at once. */
   readonly chunk: number
+  /** In which ways it asks, by position; all by default. */
+  readonly wishes?: ReadonlyArray<number>
   /** Whose private memory the second page lies in, if it does: `card0` is the device's own. */
   readonly owner?: "card0" | "card1"
   /** Whether the OOM reaper comes. */
@@ -59,17 +61,18 @@ export const requestsWorld = (shape: Shape): Setup<RequestsWorld> => {
       cpus.map((cpu) => [cpu, invalidator(process, shape.lastPage === true ? 1 : 0, shape.calls)] as const),
     ),
     ...(shape.reaper === true ? { oom_reaper: oomReapTask(mm) } : {}),
-    [device0]: shape.timeout === true ? faultsInTime(device) : faults(device),
+    [device0]: shape.timeout === true ? faultsInTime(device) : faults(device, shape.wishes),
   }
   const { windows, monitor } = recordWindows(Object.keys(fibers), intervalSteps)
   const record = recordRequests(device)
   return { world: { mm, device, windows, record }, fibers, monitors: [monitor, record.monitor] }
 }
 
-const faults = Effect.fnUntraced(function* (device: WindowMirror) {
+const faults = Effect.fnUntraced(function* (device: WindowMirror, some: Shape["wishes"]) {
+  const possible = some === undefined ? wishes : some.flatMap((position) => wishes[position] ?? [])
   const name = yield* choose(
     "wish",
-    wishes.map((wish) => wish.name),
+    possible.map((wish) => wish.name),
   )
   yield* windowFault(device, { ...wishNamed(name), owner: "card0" })
 })
