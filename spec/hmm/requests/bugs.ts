@@ -201,6 +201,26 @@ export const requestsBugs: ReadonlyArray<SeededBug<RequestsWorld>> = [
       }),
     })),
   },
+  {
+    id: "range-fault-timeout-keeps-lock",
+    title: "hmm_range_fault_unlocked_timeout finds that its time is over, and goes home with mmap_lock",
+    source: "mm/hmm: add hmm_range_fault_unlocked_timeout() for mmap lock-drop support, 2026",
+    scenario: timeout.id,
+    bound: { invalidations: 1, reaper: 0 },
+    breaks: "HMM-LOCK-END",
+    at: inDevice(() => {
+      let late = false
+      return {
+        "time_after(jiffies, deadline)": (original) =>
+          Effect.tap(original, (over) =>
+            Effect.sync(() => {
+              late = over === true
+            }),
+          ),
+        mmap_read_unlock: (original) => Effect.suspend(() => (late ? Effect.void : original)),
+      }
+    }),
+  },
 ]
 
 const isEmpty = ({ valid, write }: HmmEntry): boolean => !valid && !write

@@ -97,6 +97,13 @@ export const requestsProperties: ReadonlyArray<Spec> = [
     holds: ({ record }) => record.state.lock === "",
     explain: ({ record }) => record.state.lock,
   },
+  {
+    kind: "atEnd",
+    id: "HMM-LOCK-END",
+    statement: "When everything has ended, nobody holds mmap_lock.",
+    source: "Documentation/mm/hmm.rst; mm/hmm: add hmm_range_fault_unlocked_timeout(), 2026",
+    holds: ({ mm }) => mm.mmapLock.state.readers.length === 0 && mm.mmapLock.state.writer === "",
+  },
 ]
 
 /** Where there is memory of devices. */

@@ -90,6 +90,7 @@ export const timeout = define(
     reaper: bound.reaper === 1,
     calls: ["madvise(MADV_DONTNEED)"],
   }),
+  faultsEnd,
 )
 
 export const requestsScenarios = [window, pieces, ownPrivate, foreignPrivate, timeout]

@@ -69,10 +69,14 @@ export const recordCost = (job: string): CostRecord => {
     cost[how]++
     if (!state.disturbed) state.refused = `The page was ${how}, and the device had nothing to do with it meanwhile.`
   }
-  const takes = (how: "reclaimed" | "moved") => () => {
-    cost[how]++
-    if (pinned.value !== null) state.lost = `Page ${pinned.value.pfn} is pinned, and was ${how}.`
-  }
+  /** The first argument is the page. */
+  const takes =
+    (how: "reclaimed" | "moved") =>
+    ({ args }: Taken) => {
+      cost[how]++
+      if (pinned.value !== null && args[0] === pinned.value.pfn)
+        state.lost = `Page ${pinned.value.pfn} is pinned, and was ${how}.`
+    }
 
   const monitor: Monitor = {
     mmget_not_zero: inJob(({ result }) => {
@@ -106,8 +110,8 @@ export const recordCost = (job: string): CostRecord => {
       // Behind a migration it is the new page that goes there.
       if (cost.moved === 0 && args.length > 0) leaves("kept")()
     }),
-    folio_migrate_mapping: others(({ result }) => {
-      if (result === true) takes("moved")()
+    folio_migrate_mapping: others((taken) => {
+      if (taken.result === true) takes("moved")(taken)
     }),
     migrate_folio_undo_dst: others(leaves("stayed")),
     copy_pte_range: others(({ result }) => {
