@@ -242,7 +242,10 @@ const look = (mm: Mm, va: number, request: HmmRequest, owner: string): Found => 
   }
 }
 
-/** `hmm_pte_need_fault`, of what can be told: of a page that is there, but not for writing. */
+/**
+ * `hmm_pte_need_fault`, of what can be told: of a page that is there, but not for writing. Until 2026 it was not asked of
+ * private pages of the device's own, which were told as they are.
+ */
 const told = (page: Frame | null, write: boolean, request: HmmRequest): Found =>
   request.fault && request.write && !write ? "write fault" : { page, write }
 

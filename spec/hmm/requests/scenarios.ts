@@ -1,7 +1,7 @@
 import { type Parameter, type Property, type Scenario, scenario } from "../../../checker/index.ts"
 import type { Call } from "../../driver/calls.ts"
 import { faultsEnd, ownerProperties, requestsProperties } from "./properties.ts"
-import { ofSecondPage } from "./wishes.ts"
+import { ofForeignPage, ofOwnPage } from "./wishes.ts"
 import { type RequestsWorld, requestsWorld, type Shape } from "./world.ts"
 
 const parameter = (description: string, initial: number, max: number, min = 1): Parameter => ({
@@ -57,7 +57,7 @@ export const ownPrivate = define(
     cpus: bound.invalidations,
     chunk: 2,
     owner: "card0",
-    wishes: ofSecondPage,
+    wishes: ofOwnPage,
     calls: ["fork", "madvise(MADV_DONTNEED)"],
   }),
   ownerProperties,
@@ -72,7 +72,7 @@ export const foreignPrivate = define(
     cpus: bound.invalidations,
     chunk: 2,
     owner: "card1",
-    wishes: ofSecondPage,
+    wishes: ofForeignPage,
     calls: ["madvise(MADV_DONTNEED)"],
   }),
   ownerProperties,

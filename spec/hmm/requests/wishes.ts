@@ -41,8 +41,9 @@ export const wishes: ReadonlyArray<Wish> = [
   },
 ]
 
-/** Those, by position, that make a difference where the second page is a device's. */
-export const ofSecondPage: ReadonlyArray<number> = [1, 3]
+/** Those, by position, that make a difference where the second page is the device's own, or another's. */
+export const ofOwnPage: ReadonlyArray<number> = [1, 3]
+export const ofForeignPage: ReadonlyArray<number> = [1]
 
 /** The wish of that name. */
 export const wishNamed = (name: string): Wish => {
