@@ -32,8 +32,6 @@ export const registry: Registry = [
   odp,
   odp2014,
   testHmm,
-  odp,
-  odp2014,
   gru,
   i915Userptr,
   gntdev,
