@@ -15,7 +15,7 @@ import { pageTableLock } from "../../../model/mm/mm.ts"
 import { at, pagesOf } from "../../../model/mm/range.ts"
 import { mmuIntervalReadBegin } from "../../../model/notifier/interval.ts"
 import { keep } from "../../../model/sync/spinlock.ts"
-import { foreignPrivate, ownPrivate, pieces, timeout, window } from "./scenarios.ts"
+import { foreignPrivate, migration, ownPrivate, pieces, timeout, window } from "./scenarios.ts"
 import { wishNamed } from "./wishes.ts"
 import type { RequestsWorld } from "./world.ts"
 
@@ -198,6 +198,25 @@ export const requestsBugs: ReadonlyArray<SeededBug<RequestsWorld>> = [
         const found = body()
         if (isPfn(found)) entry.value = filled(entry.value, found)
         return found
+      }),
+    })),
+  },
+  {
+    id: "range-fault-skips-migration",
+    title:
+      "as in 2019: of a page that is being moved it is told that nothing is there, whether or not it was asked for",
+    source:
+      "mm/hmm.c of Linux 5.2: hmm_vma_handle_pte, is_migration_entry: fault and write_fault are not computed before",
+    scenario: migration.id,
+    bound: { invalidations: 0 },
+    breaks: "HMM-REQ-OK",
+    at: inDevice(({ mm, device }) => ({
+      hmm_vma_handle_pte: changeBody(({ body, args }) => {
+        const va = Number(args[0])
+        if (at(mm.pte, va).value?.kind !== "migration") return body()
+        const entry = at(device.hmmPfns, va)
+        entry.value = filled(entry.value, "none")
+        return "none"
       }),
     })),
   },

@@ -48,6 +48,21 @@ export const pieces = define(
   (bound) => ({ cpus: bound.invalidations, chunk: 1, calls: ["madvise(MADV_DONTNEED)"] }),
 )
 
+/** A fault that waits, and then goes on where it was. */
+export const migration = define(
+  "migration",
+  "a device loads one page and stores to the other, which is being moved",
+  { invalidations: { ...invalidations, default: 0 } },
+  (bound) => ({
+    cpus: bound.invalidations,
+    chunk: 2,
+    migrates: true,
+    wishes: ofOwnPage,
+    calls: ["madvise(MADV_DONTNEED)"],
+  }),
+  faultsEnd,
+)
+
 /** A page of its own, which it is told of as it is. */
 export const ownPrivate = define(
   "own-private",
@@ -93,4 +108,4 @@ export const timeout = define(
   faultsEnd,
 )
 
-export const requestsScenarios = [window, pieces, ownPrivate, foreignPrivate, timeout]
+export const requestsScenarios = [window, pieces, migration, ownPrivate, foreignPrivate, timeout]

@@ -5,6 +5,7 @@ import { mirrorDevice } from "../../../model/driver/mirror.ts"
 import { mirrorFaultTimeout } from "../../../model/driver/mirrorUnlockable.ts"
 import { type WindowMirror, windowFault, windowMirror } from "../../../model/driver/windowMirror.ts"
 import { mmgetNotZero, mmput } from "../../../model/mm/exit.ts"
+import { migratePage } from "../../../model/mm/migrate.ts"
 import type { Mm } from "../../../model/mm/mm.ts"
 import { oomReapTask } from "../../../model/mm/oomReaper.ts"
 import { treeInsert } from "../../../model/notifier/interval.ts"
@@ -33,6 +34,8 @@ export interface Shape {
   readonly wishes?: ReadonlyArray<number>
   /** Whose private memory the second page lies in, if it does: `card0` is the device's own. */
   readonly owner?: "card0" | "card1"
+  /** Whether the second page is moved. */
+  readonly migrates?: boolean
   /** Whether the OOM reaper comes. */
   readonly reaper?: boolean
   /** Whether HMM has `mmap_lock` to itself and a time to be done, and wants all pages for storing. */
@@ -60,6 +63,7 @@ export const requestsWorld = (shape: Shape): Setup<RequestsWorld> => {
     ...Object.fromEntries(
       cpus.map((cpu) => [cpu, invalidator(process, shape.lastPage === true ? 1 : 0, shape.calls)] as const),
     ),
+    ...(shape.migrates === true ? { kcompactd: migratePage(mm, 1) } : {}),
     ...(shape.reaper === true ? { oom_reaper: oomReapTask(mm) } : {}),
     [device0]: shape.timeout === true ? faultsInTime(device) : faults(device, shape.wishes),
   }
