@@ -10,8 +10,7 @@
  */
 import * as Effect from "effect/Effect"
 import { type Cell, cell, enterLoop, step } from "../../checker/program/index.ts"
-import { type HmmPfn, hmmRangeFault } from "../hmm/rangeFault.ts"
-import { hmmRangeSnapshot, type Snapped } from "../hmm/rangeSnapshot.ts"
+import { type HmmOutput, type HmmPfn, hmmRangeFault, hmmRangeSnapshot } from "../hmm/rangeFault.ts"
 import { mmgetNotZero, mmput } from "../mm/exit.ts"
 import { type Content, folioOf, isLive, zeroes } from "../mm/folio.ts"
 import { type Mm, mmapReadLock, mmapReadUnlock } from "../mm/mm.ts"
@@ -184,7 +183,7 @@ export interface Snapshot {
   readonly dmirror: Dmirror
   readonly range: Range
   readonly notifier: IntervalSubscription
-  readonly perm: ReadonlyArray<Cell<Snapped | null>>
+  readonly perm: ReadonlyArray<Cell<HmmOutput | null>>
 }
 
 /** Makes a snapshot that is not taken yet. */
@@ -194,7 +193,7 @@ export const snapshotOf = (dmirror: Dmirror, range: Range): Snapshot => {
     dmirror,
     range,
     notifier: subscription(dmirror, name, range, { clears: false }),
-    perm: dmirror.mm.pte.map((_, va) => cell<Snapped | null>(`${name}.perm${va}`, null)),
+    perm: dmirror.mm.pte.map((_, va) => cell<HmmOutput | null>(`${name}.perm${va}`, null)),
   }
 }
 

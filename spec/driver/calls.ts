@@ -1,6 +1,7 @@
 /** What the threads of a process do while a device uses its memory: each makes one call that invalidates. */
 import * as Effect from "effect/Effect"
 import { choose } from "../../checker/index.ts"
+import type { DeviceMemory } from "../../model/deviceMemory/pgmap.ts"
 import { exitMm } from "../../model/mm/exit.ts"
 import { dupMmap } from "../../model/mm/fork.ts"
 import { madvise } from "../../model/mm/madvise.ts"
@@ -41,9 +42,16 @@ export const processOf = (shape: {
   readonly cpus: ReadonlyArray<string>
   readonly users?: number
   readonly spare?: number
+  /** Memory of devices, besides the system's. */
+  readonly devices?: ReadonlyArray<DeviceMemory>
 }): Process => {
-  const { pages, cpus } = shape
-  const machine = system({ folios: pages + (shape.spare ?? 2), swapSlots: pages, cgroups: ["mm", "child"] })
+  const { pages, cpus, devices } = shape
+  const machine = system({
+    folios: pages + (shape.spare ?? 2),
+    swapSlots: pages,
+    cgroups: ["mm", "child"],
+    ...(devices === undefined ? {} : { devices }),
+  })
   const mm = addressSpace(machine, "mm", pages, cpus)
   const child = addressSpace(machine, "child", pages, [], 0)
   mm.state.users = cpus.length + (shape.users ?? 0)

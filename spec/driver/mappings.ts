@@ -27,6 +27,10 @@ export interface MappedWorld {
 const agrees = ({ mm }: MappedWorld, { hva, page, write }: Mapping): boolean => {
   const pte = at(mm.pte, hva).value
   if (page === null) return pte?.kind === "zero" && !write
+  // A page in memory of the device's own.
+  if (pte?.kind === "private") {
+    return pte.page.pfn === page.pfn && pte.page.generation === page.generation && (!write || pte.write)
+  }
   return (
     pte?.kind === "present" &&
     pte.page.pfn === page.pfn &&
