@@ -145,7 +145,8 @@ export const exclusiveBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
       hmm_vma_handle_pte: changeBody(({ args, body }) => {
         const found = body()
         const pte = at(parent.pte, Number(args[0])).value
-        if (found !== "fault" || pte?.kind !== "private" || pgmapOf(folios, pte.page) === undefined) return found
+        const absent = found === "fault" || found === "write fault"
+        if (!absent || pte?.kind !== "private" || pgmapOf(folios, pte.page) === undefined) return found
         return { page: pte.page, write: pte.write }
       }),
     }),
