@@ -12,7 +12,11 @@ import { odp } from "./driver/odp/index.ts"
 import { odp2014 } from "./driver/odp2014/index.ts"
 import { testHmm } from "./driver/testHmm/index.ts"
 import { hmm2019 } from "./hmm/2019/index.ts"
+import { hmmDma } from "./hmm/dma/index.ts"
+import { hmmHuge } from "./hmm/huge/index.ts"
 import { hmmRangeFault } from "./hmm/rangeFault/index.ts"
+import { hmmRequests } from "./hmm/requests/index.ts"
+import { hmmSeed001 } from "./hmm/seed001/index.ts"
 import { memoryManagement } from "./mm/index.ts"
 import { notifier2008 } from "./notifier/2008/index.ts"
 import { intervalNotifier } from "./notifier/interval/index.ts"
@@ -37,6 +41,10 @@ export const registry: Registry = [
   deviceMemory,
   deviceLive,
   hmmRangeFault,
+  hmmRequests,
+  hmmDma,
+  hmmSeed001,
+  hmmHuge,
   hmm2019,
   deviceFree,
   selftests,

@@ -1,9 +1,9 @@
 /** The loop of a mirror (mirror.ts) whose faults may drop `mmap_lock`. */
 import * as Effect from "effect/Effect"
-import { checkpoint, step } from "../../checker/program/index.ts"
-import { hmmRangeFaultUnlockable } from "../hmm/rangeFaultUnlockable.ts"
+import { checkpoint, enterLoop, step } from "../../checker/program/index.ts"
+import { hmmRangeFaultUnlockable, hmmRangeFaultUnlockedTimeout } from "../hmm/rangeFaultUnlockable.ts"
 import { mmapReadLock, mmapReadUnlock } from "../mm/mm.ts"
-import { at } from "../mm/range.ts"
+import { at, pagesOf } from "../mm/range.ts"
 import { mmuIntervalReadBegin, mmuIntervalReadRetry } from "../notifier/interval.ts"
 import { mutexLock, mutexUnlock } from "../sync/mutex.ts"
 import type { MirrorDevice } from "./mirror.ts"
@@ -29,6 +29,26 @@ export const mirrorFaultUnlockable = Effect.fnUntraced(function* (device: Mirror
     if (!stale) {
       yield* step("device_map", [name, va], () => {
         at(pageTable, va).value = pfn
+      })
+    }
+    yield* mutexUnlock(lock)
+    if (!stale) return true
+  }
+})
+
+/** The same on all that the device mirrors, with a fault that has `mmap_lock` to itself, and gives up after a time (drivers since 2026). */
+export const mirrorFaultTimeout = Effect.fnUntraced(function* (device: MirrorDevice, write: boolean) {
+  const { name, mm, iv, lock, pageTable } = device
+  const head = yield* enterLoop("mirror_fault")
+  for (;;) {
+    yield* head()
+    const found = yield* hmmRangeFaultUnlockedTimeout(mm, iv, iv.range, write)
+    if (typeof found === "string") return false
+    yield* mutexLock(lock)
+    const stale = yield* mmuIntervalReadRetry(iv, found.seq)
+    if (!stale) {
+      yield* step("device_map", [name, iv.range.start], () => {
+        for (const [position, va] of pagesOf(iv.range).entries()) at(pageTable, va).value = found.pfns[position] ?? null
       })
     }
     yield* mutexUnlock(lock)

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import { type Cell, cell, enterLoop, step } from "../../checker/program/index.ts"
 import { pgmapOf } from "../deviceMemory/pgmap.ts"
-import { hmmRangeSnapshot, type Snapped } from "../hmm/rangeSnapshot.ts"
+import { type HmmOutput, hmmRangeSnapshot } from "../hmm/rangeFault.ts"
 import { mmgetNotZero, mmput } from "../mm/exit.ts"
 import { mmapReadLock, mmapReadUnlock } from "../mm/mm.ts"
 import { at, pagesOf, type Range } from "../mm/range.ts"
@@ -34,7 +34,7 @@ export interface SnapshotCmd extends DmirrorCmd {
 }
 
 /** `dmirror_mkentry`. Within a step. */
-const dmirrorMkentry = ({ mm, mdevice }: Dmirror, entry: Snapped): DmirrorProt => {
+const dmirrorMkentry = ({ mm, mdevice }: Dmirror, entry: HmmOutput): DmirrorProt => {
   if (entry === "error") return "ERROR"
   if (entry === "none") return "NONE"
   const access = entry.write ? "WRITE" : "READ"
@@ -50,7 +50,7 @@ export interface Snapshot {
   readonly dmirror: Dmirror
   readonly range: Range
   readonly notifier: IntervalSubscription
-  readonly perm: ReadonlyArray<Cell<Snapped | null>>
+  readonly perm: ReadonlyArray<Cell<HmmOutput | null>>
 }
 
 /** Makes a snapshot that is not taken yet; more than one of a file need names. */
@@ -59,7 +59,7 @@ export const snapshotOf = (dmirror: Dmirror, range: Range, name = `${dmirror.nam
     dmirror,
     range,
     notifier: subscription(dmirror, name, range, { clears: false }),
-    perm: dmirror.mm.pte.map((_, va) => cell<Snapped | null>(`${name}.perm${va}`, null)),
+    perm: dmirror.mm.pte.map((_, va) => cell<HmmOutput | null>(`${name}.perm${va}`, null)),
   }
 }
 

@@ -78,7 +78,7 @@ export const ibUmemOdpMapDmaAndLock = Effect.fnUntraced(function* (umem: UmemOdp
   }
 })
 
-/** `hmm_dma_map_pfn`, under `umem_mutex`. Within a step. */
+/** `hmm_dma_map_pfn`, under `umem_mutex`: how that is done is told in model/hmm/dmaMap.ts. Within a step. */
 export const hmmDmaMapPfn = (umem: UmemOdp, va: number, pfn: HmmPfn): void => {
   at(umem.pfnList, va).value = pfn
 }

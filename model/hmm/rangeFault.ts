@@ -1,6 +1,11 @@
-/** hmm_range_fault (mm/hmm.c), every page requested with HMM_PFN_REQ_FAULT. */
+/**
+ * hmm_range_fault (mm/hmm.c): what the process's page table has, and what is wanted of it and missing faulted in.
+ *
+ * Two callers: those who want all pages of a range in one way get them as the result (`hmmRangeFault`); those who ask for
+ * each page by itself, or keep an array from call to call, have it filled (`hmmRangeFaultArray`).
+ */
 import * as Effect from "effect/Effect"
-import { enterLoop, step } from "../../checker/program/index.ts"
+import { type Cell, enterLoop, step } from "../../checker/program/index.ts"
 import { pgmapOf } from "../deviceMemory/pgmap.ts"
 import { handleMmFault, migrationEntryWait } from "../mm/fault.ts"
 import type { Frame } from "../mm/folio.ts"
@@ -13,20 +18,72 @@ import { type IntervalSubscription, mmuIntervalCheckRetry } from "../notifier/in
 /** A page as HMM tells it: the frame, `null` for the zero page, and HMM_PFN_WRITE. */
 export type HmmPfn = { readonly page: Frame | null; readonly write: boolean }
 
-/** What the walk finds in an entry: a page, a migration that is to be waited for, or that a fault is needed. */
-type Found = HmmPfn | { readonly migrating: Frame } | "fault" | "-EFAULT"
+/** What is said of a page: `error` is HMM_PFN_ERROR, `none` an entry without HMM_PFN_VALID. */
+export type HmmOutput = HmmPfn | "none" | "error"
+
+/** What is asked of a page: HMM_PFN_REQ_FAULT, HMM_PFN_REQ_WRITE. */
+export type HmmRequest = { readonly fault: boolean; readonly write: boolean }
+
+/** Nothing is asked: as default, a snapshot; as mask, no page is looked at for a request of its own. */
+export const nothing: HmmRequest = { fault: false, write: false }
+
+/** HMM_PFN_INOUT_FLAGS, which HMM leaves as they are: what DMA mapping remembers of an entry. */
+export type InoutFlags = {
+  /** HMM_PFN_DMA_MAPPED */
+  readonly dmaMapped: boolean
+  /** HMM_PFN_P2PDMA: through the host bridge; HMM_PFN_P2PDMA_BUS: by an address of the bus. */
+  readonly p2p: "" | "bridge" | "bus"
+}
+
+/**
+ * An entry of `hmm_pfns`. The bits in which HMM says what there is are those in which it was asked: HMM_PFN_VALID is
+ * HMM_PFN_REQ_FAULT, HMM_PFN_WRITE is HMM_PFN_REQ_WRITE.
+ */
+export type HmmEntry = {
+  readonly valid: boolean
+  readonly write: boolean
+  readonly error: boolean
+  /** With `valid`, as output: the frame, `null` for the zero page. */
+  readonly page: Frame | null
+} & InoutFlags
+
+/** An entry in which nothing is asked and nothing said. */
+export const emptyEntry: HmmEntry = {
+  valid: false,
+  write: false,
+  error: false,
+  page: null,
+  dmaMapped: false,
+  p2p: "",
+}
+
+/** What `struct hmm_range` says of a call, besides its notifier and sequence. */
+export interface HmmWish {
+  /** `default_flags`: asked of every page. */
+  readonly defaultFlags: HmmRequest
+  /** `pfn_flags_mask`: which of the requests in the array count. */
+  readonly pfnFlagsMask: HmmRequest
+  /** `dev_private_owner`: whose private pages are told as they are; those of others are brought back. */
+  readonly owner: string
+  /** `hmm_pfns`, by address, where there is one; else nothing is asked of single pages. */
+  readonly hmmPfns?: ReadonlyArray<Cell<HmmEntry>>
+}
+
+/** Why there is no answer: the range is being invalidated; a page cannot be had; one cannot be had for writing. */
+export type HmmError = "-EBUSY" | "-EFAULT" | "-EPERM"
+
+/** What the walk finds in an entry: what to say of it, a migration that is to be waited for, or that a fault is needed, which. */
+export type Found = HmmOutput | { readonly migrating: Frame } | "fault" | "write fault" | "-EFAULT"
 
 /** Where the walk does not go on: at a migration that is to be waited for, or at a page that is to be faulted in. */
-type Stopped = { readonly migrating: Frame } | { readonly missing: number }
+type Stopped = { readonly migrating: Frame } | { readonly missing: number; readonly write: boolean }
 
 /**
  * Reads the page table of the range without its lock and faults in what is not present, `mmap_lock` held for read. No
  * reference is taken on any page: only `mmuIntervalReadRetry` makes the result trustworthy.
  *
- * On an internal restart the pages before `last` stay as they were read.
- *
  * @param write whether the pages are to be writable (HMM_PFN_REQ_WRITE)
- * @param owner whose private pages are told as they are (`dev_private_owner`); those of others are brought back
+ * @param owner whose private pages are told as they are
  */
 export const hmmRangeFault = Effect.fnUntraced(function* (
   mm: Mm,
@@ -36,36 +93,98 @@ export const hmmRangeFault = Effect.fnUntraced(function* (
   write: boolean,
   owner = "",
 ) {
-  const pfns: Array<HmmPfn> = []
+  const found = yield* walk(mm, iv, seq, range, everyPage(write, owner), faultIn(mm))
+  // Of a page that was asked for there is nothing else to say.
+  return typeof found === "string" ? found : found.flatMap((pfn) => (typeof pfn === "string" ? [] : [pfn]))
+})
+
+/**
+ * The same with an array, which has the requests of single pages and is filled.
+ *
+ * @returns 0, or why not all of the array is filled: then what it has is nothing to go by, and no request either
+ */
+export const hmmRangeFaultArray = Effect.fnUntraced(function* (
+  mm: Mm,
+  iv: IntervalSubscription,
+  seq: number,
+  range: Range,
+  wish: HmmWish & Required<Pick<HmmWish, "hmmPfns">>,
+) {
+  const found = yield* walk(mm, iv, seq, range, wish, faultIn(mm))
+  return typeof found === "string" ? found : 0
+})
+
+/** Says what there is and faults nothing in. Only `mmuIntervalReadRetry` makes the result trustworthy. */
+export const hmmRangeSnapshot = Effect.fnUntraced(function* (
+  mm: Mm,
+  iv: IntervalSubscription,
+  seq: number,
+  range: Range,
+  owner = "",
+) {
+  const wish = { defaultFlags: nothing, pfnFlagsMask: nothing, owner }
+  const found = yield* walk(mm, iv, seq, range, wish, faultIn(mm))
+  // Where nothing is asked for, nothing else goes wrong.
+  return typeof found === "string" ? ("-EBUSY" as const) : found
+})
+
+/** Every page of a range is wanted, in one way. */
+export const everyPage = (write: boolean, owner = ""): HmmWish => ({
+  defaultFlags: { fault: true, write },
+  pfnFlagsMask: nothing,
+  owner,
+})
+
+/** Faults a page in, `mmap_lock` held throughout. */
+const faultIn =
+  (mm: Mm) =>
+  (va: number, write: boolean): Effect.Effect<"done" | "-EFAULT"> =>
+    Effect.map(handleMmFault(mm, va, { write }), (result) => (result === "done" ? "done" : "-EFAULT"))
+
+/**
+ * The loop of hmm_range_fault. On an internal restart the pages before `last`, which is how far it has come, stay as they
+ * were read, and those behind are still asked for as they were in the beginning.
+ *
+ * @param fault faults a page in, or says why it is not
+ */
+export const walk = Effect.fnUntraced(function* <Error extends string>(
+  mm: Mm,
+  iv: IntervalSubscription,
+  seq: number,
+  range: Range,
+  wish: HmmWish,
+  fault: (va: number, write: boolean) => Effect.Effect<"done" | Error>,
+) {
+  const found: Array<HmmOutput> = []
   const head = yield* enterLoop("hmm_range_fault")
   for (;;) {
-    yield* head(pfns)
+    yield* head(found)
     if (yield* mmuIntervalCheckRetry(iv, seq)) return "-EBUSY" as const
     let stopped: Stopped | null = null
-    for (const va of pagesOf(range).slice(pfns.length)) {
-      const found = yield* step("hmm_vma_handle_pte", [va], () => hmmVmaHandlePte(mm, va, write, owner))
-      if (found === "-EFAULT") return found
-      if (found === "fault" || "migrating" in found) {
-        stopped = found === "fault" ? { missing: va } : found
-        break
-      }
-      pfns.push(found)
+    for (const va of pagesOf(range).slice(found.length)) {
+      const pfn = yield* step("hmm_vma_handle_pte", [va], () => hmmVmaHandlePte(mm, va, wish))
+      if (pfn === "-EFAULT") return pfn
+      if (pfn === "fault" || pfn === "write fault") stopped = { missing: va, write: pfn === "write fault" }
+      else if (typeof pfn === "object" && "migrating" in pfn) stopped = pfn
+      else found.push(pfn)
+      if (stopped !== null) break
     }
-    if (stopped === null) return pfns
+    if (stopped === null) return found
     if ("migrating" in stopped) {
       // The walk ends with -EBUSY, upon which it begins again here, with the same sequence number.
       yield* migrationEntryWait(mm, stopped.migrating)
       continue
     }
-    const { missing } = stopped
-    const needed = pagesOf({ start: missing, end: range.end })
+    const { missing, write } = stopped
+    const behind = pagesOf({ start: missing, end: range.end })
+    // All of them are faulted in, asked for or not; then the walk begins again at the page that was missing.
     const faulted = yield* step("hmm_vma_fault", [missing], () =>
-      mayAccess(mm, missing, write) ? needed.filter((va) => mayAccess(mm, va, write)) : "-EPERM",
+      mayAccess(mm, missing, write) ? behind.filter((va) => mayAccess(mm, va, write)) : "-EPERM",
     )
     if (faulted === "-EPERM") return faulted
-    // All of them are faulted in, then the walk begins again at the page that was missing.
     for (const va of faulted) {
-      if ((yield* handleMmFault(mm, va, { write })) !== "done") return "-EFAULT" as const
+      const result = yield* fault(va, write)
+      if (result !== "done") return result
     }
   }
 })
@@ -76,24 +195,59 @@ export const mayAccess = (mm: Mm, va: number, write: boolean): boolean => {
   return vma !== null && allows(vma, write)
 }
 
-/** `hmm_vma_handle_pte`: one entry, read without its lock. Within a step. */
-export const hmmVmaHandlePte = (mm: Mm, va: number, write: boolean, owner = ""): Found => {
-  if (!mayAccess(mm, va, false)) return "-EFAULT"
+/**
+ * `hmm_vma_handle_pte`, and the look at the area: one entry, read without its lock, and the array's entry filled. Where a
+ * fault is needed that stays as it is. Within a step.
+ */
+export const hmmVmaHandlePte = (mm: Mm, va: number, wish: HmmWish): Found => {
+  const entry = wish.hmmPfns === undefined ? null : at(wish.hmmPfns, va)
+  const found = look(mm, va, requestOf(wish, entry?.value ?? null), wish.owner)
+  if (entry !== null && isOutput(found)) entry.value = filled(entry.value, found)
+  return found
+}
+
+/** The request that counts: the entry's own as far as the mask lets it, and the default. */
+const requestOf = ({ defaultFlags, pfnFlagsMask }: HmmWish, entry: HmmEntry | null): HmmRequest => ({
+  fault: defaultFlags.fault || (entry?.valid === true && pfnFlagsMask.fault),
+  write: defaultFlags.write || (entry?.write === true && pfnFlagsMask.write),
+})
+
+const isOutput = (found: Found): found is HmmOutput =>
+  found === "none" || found === "error" || (typeof found === "object" && !("migrating" in found))
+
+/** An entry of the array with what there is to say, the flags in HMM_PFN_INOUT_FLAGS kept. */
+export const filled = ({ dmaMapped, p2p }: HmmEntry, output: HmmOutput): HmmEntry => ({
+  ...emptyEntry,
+  ...(typeof output === "string" ? { error: output === "error" } : { valid: true, ...output }),
+  dmaMapped,
+  p2p,
+})
+
+const look = (mm: Mm, va: number, request: HmmRequest, owner: string): Found => {
+  if (!mayAccess(mm, va, false)) return request.fault ? "-EFAULT" : "error"
   const pte: Pte = hasTable(mm, va) ? at(mm.pte, va).value : null
   switch (pte?.kind) {
     case "present":
-      if (pte.access === "none" || (write && pte.access !== "write")) return "fault"
-      return { page: pte.page, write: pte.access === "write" }
+      return pte.access === "none" ? absent(request) : told(pte.page, pte.access === "write", request)
     case "zero":
-      return write || pte.access === "none" ? "fault" : { page: null, write: false }
-    case "migration":
-      return { migrating: pte.page }
+      return pte.access === "none" ? absent(request) : told(null, false, request)
     case "private":
-      if (pgmapOf(mm.system.folios, pte.page)?.owner !== owner || (write && !pte.write)) return "fault"
-      return { page: pte.page, write: pte.write }
+      return pgmapOf(mm.system.folios, pte.page)?.owner === owner ? told(pte.page, pte.write, request) : absent(request)
+    case "migration":
+      return request.fault ? { migrating: pte.page } : "none"
     case "marker":
-      return "-EFAULT"
+      return request.fault ? "-EFAULT" : "none"
     default:
-      return "fault"
+      return absent(request)
   }
 }
+
+/**
+ * `hmm_pte_need_fault`, of what can be told: of a page that is there, but not for writing. Until 2026 it was not asked of
+ * private pages of the device's own, which were told as they are.
+ */
+const told = (page: Frame | null, write: boolean, request: HmmRequest): Found =>
+  request.fault && request.write && !write ? "write fault" : { page, write }
+
+/** The same of what cannot. */
+const absent = ({ fault, write }: HmmRequest): Found => (fault ? (write ? "write fault" : "fault") : "none")

@@ -26,6 +26,7 @@ export type NotifierCaller =
   | "try_to_unmap_one"
   | "try_to_migrate_one"
   | "page_mkclean_one"
+  | "__split_huge_pmd"
   | "collapse_huge_page"
   | "collapse_pte_mapped_thp"
   | "do_pagemap_scan"

@@ -134,41 +134,18 @@ export const fileExclusive = raceOf({
   operations: [gpuOperation("gpu-atomic"), operation("store")],
 })
 
-export const takeFromOther = raceOf({
-  name: "other-gpu-atomic",
-  summary: "a GPU wants a page for itself that another has",
-  pages: ["exclusive"],
-  gpus: ["private", "private"],
-  operations: [byOther(gpuOperation("gpu-atomic"))],
-})
-
-export const othersMemory = raceOf({
-  name: "other-gpu-load",
-  summary: "a GPU loads from a page in another GPU's memory",
-  pages: ["device"],
-  gpus: ["private", "private"],
-  operations: [byOther(gpuOperation("gpu-load"))],
-})
-
 export const mapAndTake = raceOf({
   name: "gpu-load+other-gpu-atomic",
-  summary: "a GPU wants a page for itself that another maps",
-  pages: ["anon"],
+  summary: "a GPU wants a page for itself that another maps, or has in its memory",
+  pages: ["anon", "device"],
   gpus: ["private", "private"],
   operations: [gpuOperation("gpu-load"), byOther(gpuOperation("gpu-atomic"))],
 })
 
-export const forkAndFault = raceOf({
-  name: "fork+load",
-  summary: "a process forks while a thread faults on a page in the device's memory",
-  pages: ["device"],
-  operations: [operation("fork"), operation("load")],
-})
-
 export const forkAndPin = raceOf({
-  name: "fork+pin-exclusive",
-  summary: "a process forks while a thread pins a page that is a device's alone",
-  pages: ["exclusive"],
+  name: "fork+pin",
+  summary: "a process forks while a thread pins a page that is a device's alone, or in its memory",
+  pages: ["exclusive", "device"],
   operations: [operation("fork"), operation("pin-fast-write")],
 })
 
@@ -189,14 +166,6 @@ export const loneAtomic = raceOf({
   properties: [getsThrough],
 })
 
-export const forkCoherent = raceOf({
-  name: "fork+store-coherent",
-  summary: "a process forks while it stores to a page in coherent memory",
-  pages: ["coherent"],
-  gpus: ["coherent"],
-  operations: [operation("fork"), operation("store")],
-})
-
 export const deviceRaces = [
   migrateFaultPin,
   migrateFaultUnmap,
@@ -208,11 +177,7 @@ export const deviceRaces = [
   swapCached,
   exclusiveProtected,
   fileExclusive,
-  takeFromOther,
-  othersMemory,
   mapAndTake,
-  forkAndFault,
   forkAndPin,
   loneAtomic,
-  forkCoherent,
 ]

@@ -1,13 +1,14 @@
 /** What the threads of a process do while a device uses its memory: each makes one call that invalidates. */
 import * as Effect from "effect/Effect"
 import { choose } from "../../checker/index.ts"
+import type { DeviceMemory } from "../../model/deviceMemory/pgmap.ts"
 import { exitMm } from "../../model/mm/exit.ts"
 import { dupMmap } from "../../model/mm/fork.ts"
 import { madvise } from "../../model/mm/madvise.ts"
 import { addressSpace, type Mm } from "../../model/mm/mm.ts"
 import { mprotect } from "../../model/mm/protect.ts"
 import { pagesOf, type Range } from "../../model/mm/range.ts"
-import { type SystemSize, system } from "../../model/mm/system.ts"
+import { system } from "../../model/mm/system.ts"
 import { munmap } from "../../model/mm/unmap.ts"
 import { populate } from "../notifier/interval/world.ts"
 
@@ -35,21 +36,21 @@ export interface Process {
  * @param cpus its threads, one per CPU, by name: each is a user of the memory (`mm_users`)
  * @param users those that are users besides
  * @param spare how many pages are free at the beginning
- * @param devices memory of devices, besides
  */
 export const processOf = (shape: {
   readonly pages: number
   readonly cpus: ReadonlyArray<string>
   readonly users?: number
   readonly spare?: number
-  readonly devices?: SystemSize["devices"]
+  /** Memory of devices, besides the system's. */
+  readonly devices?: ReadonlyArray<DeviceMemory>
 }): Process => {
-  const { pages, cpus } = shape
+  const { pages, cpus, devices } = shape
   const machine = system({
     folios: pages + (shape.spare ?? 2),
     swapSlots: pages,
     cgroups: ["mm", "child"],
-    devices: shape.devices ?? [],
+    ...(devices === undefined ? {} : { devices }),
   })
   const mm = addressSpace(machine, "mm", pages, cpus)
   const child = addressSpace(machine, "child", pages, [], 0)

@@ -29,6 +29,7 @@ const small: ReadonlyArray<readonly [string, Readonly<Record<string, number>>]> 
   ["register", { pages: 1, devices: 1, cpus: 1 }],
   ["succession", { pages: 1 }],
   ["exit", { pages: 1, devices: 1, cpus: 1 }],
+  ["dma-map", { pages: 2, cpus: 1 }],
 ]
 
 describe("the HMM of 2019, corrected", () => {

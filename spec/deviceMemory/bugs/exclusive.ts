@@ -16,7 +16,7 @@ import { mmuNotifierInvalidateRangeStart } from "../../../model/notifier/invalid
 import { mutexLock, mutexUnlock } from "../../../model/sync/mutex.ts"
 import { keep } from "../../../model/sync/spinlock.ts"
 import { andThen, placeOf } from "../../mm/bugs/instead.ts"
-import { exclusiveProtected, fileExclusive, forkAll, loneAtomic, othersMemory } from "../races.ts"
+import { exclusiveProtected, fileExclusive, forkAll, loneAtomic, mapAndTake } from "../races.ts"
 import type { DeviceWorld } from "../world.ts"
 import { folioIn } from "./instead.ts"
 
@@ -139,13 +139,14 @@ export const exclusiveBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
     id: "private-owner-unchecked",
     title: "a GPU is told of pages in another's memory as if they were in its own",
     source: "mutant 26; mm/hmm.c: hmm_vma_handle_pte (dev_private_owner)",
-    scenario: othersMemory.id,
+    scenario: mapAndTake.id,
     breaks: "MIGD-OWNER",
     at: ({ parent, folios }) => ({
       hmm_vma_handle_pte: changeBody(({ args, body }) => {
         const found = body()
         const pte = at(parent.pte, Number(args[0])).value
-        if (found !== "fault" || pte?.kind !== "private" || pgmapOf(folios, pte.page) === undefined) return found
+        const absent = found === "fault" || found === "write fault"
+        if (!absent || pte?.kind !== "private" || pgmapOf(folios, pte.page) === undefined) return found
         return { page: pte.page, write: pte.write }
       }),
     }),

@@ -10,7 +10,7 @@ import { dropTranslations } from "../../../model/mm/tlb.ts"
 import { mostAccess } from "../../../model/mm/vma.ts"
 import { keep, release } from "../../../model/sync/spinlock.ts"
 import { placeOf } from "../../mm/bugs/instead.ts"
-import { forkAndFault, fullDevice, migrationWaiters, privateFaults, swapCached } from "../races.ts"
+import { forkAndPin, fullDevice, migrationWaiters, privateFaults, swapCached } from "../races.ts"
 import type { DeviceWorld } from "../world.ts"
 import { andAtOnce, firstGpu, folioIn, mapUnasked, moveOf } from "./instead.ts"
 
@@ -156,7 +156,7 @@ export const migrationBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
     id: "device-unmap-counts-only-references",
     title: "a page with one reference too many is not looked for in other page tables: one goes unnoticed",
     source: "mm/migrate_device.c: migrate_device_unmap, migrate_vma_check_page, by inference",
-    scenario: forkAndFault.id,
+    scenario: forkAndPin.id,
     breaks: "MIGD-SRC-UNMAPPED",
     at: (world) => ({
       "migrate_device_unmap: folio_isolate_lru": changeBody(({ body }) => {

@@ -12,7 +12,7 @@ import { type Frame, folioAllocUncharged, folioLock, folioOf, frameOf } from "..
 import { present } from "../../../model/mm/pte.ts"
 import { at } from "../../../model/mm/range.ts"
 import { placeOf } from "../../mm/bugs/instead.ts"
-import { forkCoherent, privateFaults } from "../races.ts"
+import { forkAll, privateFaults } from "../races.ts"
 import type { DeviceWorld } from "../world.ts"
 import { andAtOnce, firstGpu, folioIn } from "./instead.ts"
 
@@ -201,7 +201,7 @@ export const pageBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
     id: "fork-coherent-stays-writable",
     title: "fork shares a coherent page and leaves the parent the right to store there",
     source: "mm/memory.c: copy_present_ptes, by inference",
-    scenario: forkCoherent.id,
+    scenario: forkAll.id,
     breaks: "COH-CPU-OK",
     at: (world) => ({
       "copy_present_ptes: ptep_set_wrprotect": changeBody((operation) => {

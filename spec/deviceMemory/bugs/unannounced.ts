@@ -3,9 +3,9 @@
  * breaks. Made from the list of all functions that announce so, as that of the core (spec/mm/bugs/unannounced.ts).
  */
 import * as Effect from "effect/Effect"
-import type { Replacement, Replacements, SeededBug } from "../../../checker/index.ts"
+import type { Replacement, SeededBug } from "../../../checker/index.ts"
 import type { DeviceCaller } from "../../../model/notifier/events.ts"
-import { exclusiveProtected, mapAndTake, takeFromOther } from "../races.ts"
+import { exclusiveProtected, mapAndTake } from "../races.ts"
 import type { DeviceWorld } from "../world.ts"
 
 /** Where it shows that a function says nothing, and as what. */
@@ -19,32 +19,19 @@ const shows: {
   remove_device_exclusive_entry: { scenario: exclusiveProtected.id, breaks: "EXCL-CPU-BLOCKED" },
 }
 
-/** The announcements of these functions are left out: nobody is called, and nothing is to be ended. */
-const silence = (...callers: ReadonlyArray<string>): Replacements => {
-  const silent =
-    (result: null | false): Replacement =>
-    (original, { args }) =>
-      callers.includes(String(args[4])) ? Effect.succeed(result ?? { seq: 0, first: null }) : original
-  return { mn_itree_inv_start_range: silent(null), mn_itree_inv_end: silent(false) }
-}
+/** The announcements of one function are left out: nobody is called, and nothing is to be ended. */
+const silent =
+  (caller: string, result: null | false): Replacement =>
+  (original, { args }) =>
+    args[4] === caller ? Effect.succeed(result ?? { seq: 0, first: null }) : original
 
-const source = "Documentation/mm/mmu_notifier.rst"
-
-export const unannounced: ReadonlyArray<SeededBug<DeviceWorld>> = [
-  ...Object.entries(shows).map(([caller, { scenario, breaks }]) => ({
+export const unannounced: ReadonlyArray<SeededBug<DeviceWorld>> = Object.entries(shows).map(
+  ([caller, { scenario, breaks }]) => ({
     id: `unannounced-${caller}`,
     title: `${caller} does not tell the notifier`,
-    source,
+    source: "Documentation/mm/mmu_notifier.rst",
     scenario,
     breaks,
-    at: () => silence(caller),
-  })),
-  {
-    id: "exclusive-two-owners",
-    title: "neither that a page becomes a device's alone is announced, nor that it is taken back: two devices have it",
-    source,
-    scenario: takeFromOther.id,
-    breaks: "EXCL-ONE-OWNER",
-    at: () => silence("make_device_exclusive", "remove_device_exclusive_entry"),
-  },
-]
+    at: () => ({ mn_itree_inv_start_range: silent(caller, null), mn_itree_inv_end: silent(caller, false) }),
+  }),
+)

@@ -1,7 +1,8 @@
 import type * as Effect from "effect/Effect"
-import type { Setup } from "../../../checker/index.ts"
+import type { Monitor, Setup } from "../../../checker/index.ts"
 import { type HmmMirrorDevice, hmmMirrorDevice } from "../../../model/driver/hmmMirror.ts"
 import { type HmmOfMm, haveRegistered, hmmOfMm } from "../../../model/hmm/mirror2019.ts"
+import type { Range } from "../../../model/mm/range.ts"
 import { type NotifiedMm, notifiedMm } from "../../../model/notifier/notifiedMm.ts"
 import { srcuDomain } from "../../../model/sync/srcu.ts"
 import { type Hmm2019Record, record } from "./record.ts"
@@ -16,6 +17,13 @@ export interface Parts {
 /** What the properties and seeded bugs of the HMM of 2019 see. */
 export interface Hmm2019World extends Parts {
   readonly record: Hmm2019Record
+  /** The devices that have come out of hmm_range_dma_map with an error, and not gone in again. */
+  readonly failed: ReadonlyMap<string, { readonly value: boolean }>
+}
+
+export interface Failures {
+  readonly failed: Hmm2019World["failed"]
+  readonly monitors: ReadonlyArray<Monitor>
 }
 
 export interface Shape {
@@ -23,6 +31,10 @@ export interface Shape {
   /** Who uses the address space from the beginning. */
   readonly users?: number
   readonly devices: number
+  /** What kind of device it is: by default one with a page table of its own. */
+  readonly device?: (hmm: HmmOfMm, name: string, mirrored: Range) => HmmMirrorDevice
+  /** What is recorded of hmm_range_dma_map, where it is called. */
+  readonly failures?: (parts: Parts) => Failures
   /** How many of them have registered before anything else happens. */
   readonly registered: number
   /** The names of the other fibers. */
@@ -37,17 +49,18 @@ export const hmm2019World = (shape: Shape): Setup<Hmm2019World> => {
   const mm = notifiedMm("mm", shape.pages, shape.users ?? 1, srcuDomain("srcu", all))
   const hmm = hmmOfMm(mm, Math.max(1, shape.devices))
   const devices = gpus.map((name, i) =>
-    hmmMirrorDevice(hmm, name, { start: i % shape.pages, end: (i % shape.pages) + 1 }),
+    (shape.device ?? hmmMirrorDevice)(hmm, name, { start: i % shape.pages, end: (i % shape.pages) + 1 }),
   )
   haveRegistered(
     hmm,
     devices.slice(0, shape.registered).map(({ mirror }) => mirror),
   )
   const made = record({ mm, hmm, devices }, all)
+  const failures = shape.failures?.({ mm, hmm, devices })
   return {
-    world: { mm, hmm, devices, record: made },
+    world: { mm, hmm, devices, record: made, failed: failures?.failed ?? new Map() },
     fibers: shape.fibers({ mm, hmm, devices }),
-    monitors: [made.monitor],
+    monitors: [made.monitor, ...(failures?.monitors ?? [])],
   }
 }
 

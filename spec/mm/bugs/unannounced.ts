@@ -8,9 +8,12 @@ import type { Operation, Replacement, SeededBug } from "../../../checker/index.t
 import type { NotifierCaller } from "../../../model/notifier/events.ts"
 import type { MmWorld } from "../world.ts"
 
-/** Where it shows that a function says nothing, and as what. What PAGEMAP_SCAN says is checked with a driver (spec/driver/gru). */
+/** Where it shows that a function says nothing, and as what. What PAGEMAP_SCAN says is checked with a driver (spec/driver/gru), what a split says with huge pages in a mirror (spec/hmm/huge). */
 const shows: {
-  readonly [caller in Exclude<NotifierCaller, "do_pagemap_scan">]: Pick<SeededBug<MmWorld>, "scenario" | "breaks">
+  readonly [caller in Exclude<NotifierCaller, "do_pagemap_scan" | "__split_huge_pmd">]: Pick<
+    SeededBug<MmWorld>,
+    "scenario" | "breaks"
+  >
 } = {
   unmap_vmas: { scenario: "mm/pairs/munmap+munmap", breaks: "MIRROR-NO-UAF" },
   zap_page_range_single: { scenario: "mm/pairs/madvise-dontneed+madvise-dontneed", breaks: "MIRROR-NO-UAF" },

@@ -1,0 +1,10 @@
+import { protocol } from "../../../checker/index.ts"
+import { dmaBugs } from "./bugs.ts"
+import { dmaScenarios } from "./scenarios.ts"
+
+export const hmmDma = protocol({
+  id: "hmm/dma",
+  title: "DMA mapping of what a mirror is told of (mm/hmm.c: hmm_dma_map_pfn, hmm_dma_unmap_pfn)",
+  scenarios: dmaScenarios,
+  bugs: dmaBugs,
+})

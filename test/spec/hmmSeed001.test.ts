@@ -1,0 +1,80 @@
+/** The bills of the table: what a job of a device may come to in the end, by the way in which its driver gets at the page. */
+import * as Effect from "effect/Effect"
+import { describe, expect, it } from "vitest"
+import { explore, protocolOf, type SearchOptions, scenario, strategies } from "../../checker/index.ts"
+import { type Event, jobWorld, type Style } from "../../spec/hmm/seed001/world.ts"
+
+const options: SearchOptions = { maxSteps: 10_000, seed: 1 }
+const states = (() => {
+  const found = strategies.find(({ name }) => name === "states")
+  if (found === undefined) throw new Error("no strategy states")
+  return found
+})()
+
+/** Every bill with which a run of a single store can end, in words. */
+const bills = async (style: Style, event: Event): Promise<ReadonlyArray<string>> => {
+  const seen = new Set<string>()
+  const [entry] = protocolOf(
+    scenario({
+      id: "bills",
+      summary: "collects what it comes to",
+      setup: () => jobWorld(style, event, 1),
+      properties: [
+        {
+          kind: "atEnd",
+          id: "BILL",
+          statement: "The run has ended.",
+          source: "this test",
+          holds: ({ record: { cost } }) => {
+            const items = Object.entries(cost).filter(([, count]) => count > 0)
+            seen.add(items.map(([what, count]) => `${what} ${count}`).join(", "))
+            return true
+          },
+        },
+      ],
+    }),
+  ).scenarios
+  if (entry === undefined) throw new Error("no scenario")
+  const result = await Effect.runPromise(explore(entry.program(), states, options))
+  expect(result.outcome).toBe("holds")
+  return [...seen].sort()
+}
+
+/**
+ * Who mirrors lets the page go and pays with a fault when it wants it again; in between others may come. Who pins pays
+ * nothing, and the others do: the page stays, and fork copies it at once.
+ */
+const table: ReadonlyArray<readonly [Event, Style, ReadonlyArray<string>]> = [
+  [
+    "reclaim",
+    "mirror",
+    [
+      "got 1, kept 1",
+      "got 1, reclaimed 1",
+      "got 1, taken 1, reclaimed 1",
+      "got 2, taken 1, kept 1",
+      "got 2, taken 1, reclaimed 1",
+    ],
+  ],
+  ["reclaim", "pin", ["got 1, kept 1", "got 1, reclaimed 1"]],
+  ["migrate", "mirror", ["got 1, moved 1", "got 1, taken 1, moved 1", "got 2, taken 1, moved 1"]],
+  ["migrate", "pin", ["got 1, moved 1", "got 1, stayed 1"]],
+  [
+    "fork",
+    "mirror",
+    [
+      "got 1, copiedByStore 1",
+      "got 1, taken 1, copiedByStore 1",
+      "got 2, taken 1, copiedByStore 1",
+      "got 2, taken 2, copiedByStore 1",
+      "got 3, taken 2, copiedByStore 1",
+    ],
+  ],
+  ["fork", "pin", ["got 1, copiedByFork 1", "got 1, copiedByStore 1"]],
+]
+
+describe("what a device costs", () => {
+  it.each(table)("%s of a page that a device uses by way of a %s", async (event, style, expected) => {
+    expect(await bills(style, event)).toEqual(expected)
+  })
+})
