@@ -64,8 +64,13 @@ export type Standing = Pick<Search, "open" | "share">
 const firstSlice = 1_000
 const largestSlice = 1_000_000
 
-/** Plain executions that a search that matched states is compared with. */
-const comparedExecutions = 60
+/**
+ * Plain executions that a search that matched states is compared with: at most, and at least, where their steps together
+ * are more than it is worth.
+ */
+const mostCompared = 60
+const fewestCompared = 15
+const stepsCompared = 3_000
 
 /** The longest of them, in steps. A program without an end is compared up to some rounds beyond the depth of the search. */
 const comparedSteps = (search: Searched, { maxSteps }: SearchOptions): number =>
@@ -288,7 +293,8 @@ const compare = (program: Program, search: Searched, options: SearchOptions): st
   const judged = (violations: ReadonlyArray<Violation>) =>
     options.survey === undefined ? decisive(violations, options) : undefined
   const longest = comparedSteps(search, options)
-  for (let i = 0; i < comparedExecutions; i++) {
+  let steps = 0
+  for (let i = 0; i < mostCompared && (i < fewestCompared || steps < stepsCompared); i++) {
     const execution = new Execution(program, {
       keepEnds: options.keepEnds ?? false,
       symmetry: options.symmetry ?? true,
@@ -297,7 +303,7 @@ const compare = (program: Program, search: Searched, options: SearchOptions): st
     execution.begin()
     promises.begin()
     let last: number | undefined
-    for (let depth = 0; depth < longest; depth++) {
+    for (let depth = 0; depth < longest; depth++, steps++) {
       const moves = execution.moves()
       const own = random() < (persistence[i % persistence.length] ?? 0) ? moves.filter((m) => fiberOf(m) === last) : []
       const among = own.length > 0 ? own : moves

@@ -1,6 +1,6 @@
 /** The machine of the memory-management core with GPUs, and the record of what they migrate. */
 import type { Monitor, Setup } from "../../checker/index.ts"
-import { type Machine, type MmWorld, type Operation, type PageKind, race } from "../mm/world.ts"
+import { type Machine, type MmWorld, type Operation, type PageKind, race, without } from "../mm/world.ts"
 import { type Migrations, recordMigrations } from "./record.ts"
 
 /** What the properties and seeded bugs of device memory see. */
@@ -40,4 +40,4 @@ const elsewhere: ReadonlySet<string> = new Set([
 
 /** The core's recorders, as far as they have something to watch here. */
 export const withoutElsewhere = (monitors: ReadonlyArray<Monitor>): ReadonlyArray<Monitor> =>
-  monitors.map((monitor) => Object.fromEntries(Object.entries(monitor).filter(([name]) => !elsewhere.has(name))))
+  without(elsewhere, monitors)

@@ -247,8 +247,15 @@ export const build = (
     walks.monitor,
     shootdowns.monitor,
   ]
-  return { world, monitors }
+  return { world, monitors: gpus.length === 0 ? without(gpuSteps, monitors) : monitors }
 }
+
+/** What only GPUs do. */
+const gpuSteps: ReadonlySet<string> = new Set(["folio_unlock, folio_put", "gpu_atomic", "gpu_store"])
+
+/** The recorders without the steps that nobody takes on a machine. */
+export const without = (names: ReadonlySet<string>, monitors: ReadonlyArray<Monitor>): ReadonlyArray<Monitor> =>
+  monitors.map((monitor) => Object.fromEntries(Object.entries(monitor).filter(([name]) => !names.has(name))))
 
 /** Whether a device is to store there, once, or to load: a load of a page that is not the process's alone gives it a translation that must not last. */
 const storesTo = (kind: PageKind): boolean => kind === "anon" || kind === "swap" || kind === "shared"

@@ -50,6 +50,7 @@ describe("the interval notifier", () => {
     ["notifier/interval/repeated", { devices: 2, pages: 2, invalidations: 3, removals: 0 }],
     ["notifier/interval/retries", { devices: 2, pages: 2, invalidations: 3, removals: 0 }],
     ["notifier/interval/two-devices", { devices: 3, pages: 2, invalidations: 2, removals: 0 }],
+    ["notifier/interval/overlapping", { devices: 1, pages: 2, invalidations: 3, removals: 0 }],
     ["notifier/interval/insert-remove", { devices: 3, pages: 2, invalidations: 1, removals: 3 }],
   ] as const)("holds in %s at the larger bound %o", { timeout: 600_000 }, async (id, bound) => {
     const result = await Effect.runPromise(explore(scenario(id).program(bound), strategy("states"), options))

@@ -1,4 +1,5 @@
 /** The machine of the memory-management core with GPUs, and the questions that are asked of it. */
+
 import type * as Effect from "effect/Effect"
 import type { Setup } from "../../../checker/index.ts"
 import type { MemoryType } from "../../../model/deviceMemory/pgmap.ts"
@@ -6,6 +7,7 @@ import { at } from "../../../model/mm/range.ts"
 import { build, type MmWorld, type PageKind, page, prepare, subscribe } from "../../mm/world.ts"
 import { recordMigrations } from "../record.ts"
 import type { DeviceWorld } from "../world.ts"
+import { withoutElsewhere } from "../world.ts"
 import { type CoherentRecord, recordCoherent } from "./record.ts"
 
 /** What the properties and seeded bugs of coherent memory see. */
@@ -40,7 +42,11 @@ export const tell = (story: Story): Setup<CoherentWorld> => {
   subscribe(world)
   prepare(world, page, kind)
   story.layOut?.(world)
-  return { world, fibers: story.fibers(world), monitors: [...built.monitors, migrations.monitor, ...coherent.monitors] }
+  return {
+    world,
+    fibers: story.fibers(world),
+    monitors: [...withoutElsewhere(built.monitors), migrations.monitor, ...coherent.monitors],
+  }
 }
 
 /** The page, wherever it lies, is the given GPU's alone, and no other maps it. At the beginning. */

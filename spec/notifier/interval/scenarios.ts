@@ -87,7 +87,7 @@ export const twoDevices = intervalScenario(
 export const overlapping = intervalScenario(
   "overlapping",
   "a device faults while several CPUs invalidate at once",
-  { devices: 1, pages: 2, invalidations: 3, removals: 0 },
+  { devices: 1, pages: 2, invalidations: 2, removals: 0 },
   manyInvalidators,
 )
 
