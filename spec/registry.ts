@@ -1,4 +1,5 @@
 import type { Registry } from "../checker/index.ts"
+import { dax } from "./dax/index.ts"
 import { deviceFree } from "./deviceMemory/free/index.ts"
 import { gntdev } from "./driver/gntdev/index.ts"
 import { gru } from "./driver/gru/index.ts"
@@ -34,4 +35,5 @@ export const registry: Registry = [
   hmmRangeFault,
   hmm2019,
   deviceFree,
+  dax,
 ]
