@@ -1,5 +1,6 @@
 import type { Registry } from "../checker/index.ts"
 import { dax } from "./dax/index.ts"
+import { deviceMap } from "./deviceMap/index.ts"
 import { deviceFree } from "./deviceMemory/free/index.ts"
 import { gntdev } from "./driver/gntdev/index.ts"
 import { gru } from "./driver/gru/index.ts"
@@ -36,4 +37,5 @@ export const registry: Registry = [
   hmm2019,
   deviceFree,
   dax,
+  deviceMap,
 ]
