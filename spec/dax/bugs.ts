@@ -163,6 +163,19 @@ export const daxBugs: ReadonlyArray<SeededBug<DaxWorld>> = [
     },
   },
   {
+    id: "dax-idle-taken-for-busy",
+    title: "the look for busy blocks finds one that is idle, the wait does not wait for it, and so on for ever",
+    source: "commit d7782145e1ad: filesystem-dax: Fix dax_layout_busy_page() livelock; by its subject",
+    ...onePin,
+    breaks: "L-TRUNC",
+    at: ({ dax }) => ({
+      dax_busy_page: changeBody(() => {
+        const { entry } = daxPage(dax, 0)
+        return typeof entry === "number" ? entry : null
+      }),
+    }),
+  },
+  {
     id: "dax-longterm-pin",
     title: "a block is pinned for good",
     source: "mm/gup.c: check_vma_flags: vma_is_fsdax",

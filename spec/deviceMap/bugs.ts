@@ -171,6 +171,19 @@ export const deviceMapBugs: ReadonlyArray<SeededBug<DeviceMapWorld>> = [
     }),
   },
   {
+    id: "device-map-fills-cache",
+    title: "the block is read into the page cache before a device maps it",
+    source: `${proposal}: avoid wasting main memory if a file is only accessed by devices`,
+    ...oneRevoker,
+    breaks: "DEVMAP-NO-COPY",
+    at: ({ bdev, file }) => ({
+      device_map: changeBody(({ body }) => {
+        body()
+        if (file.state.block !== null) file.state.cached ??= block(bdev, file.state.block).content
+      }),
+    }),
+  },
+  {
     id: "device-map-no-fallback",
     title: "while a device maps the block the page cache is closed to others",
     source: `${proposal}: falling back to the page cache is always acceptable`,

@@ -112,6 +112,14 @@ export const deviceMapProperties: ReadonlyArray<Property<DeviceMapWorld>> = [
     holds: ({ record }) => !record.stale,
   },
   {
+    kind: "invariant",
+    id: "DEVMAP-NO-COPY",
+    statement: "A page that only devices use, by its block, takes no memory.",
+    source: `${proposal}: avoid wasting main memory if a file is only accessed by devices`,
+    premise: ({ record }) => record.byBlock && !record.faulted,
+    holds: ({ record, file }) => record.faulted || file.state.cached === null,
+  },
+  {
     kind: "leadsTo",
     id: "L-REVOKE",
     statement: "A revocation ends, whatever the process and the device do.",

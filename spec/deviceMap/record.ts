@@ -10,9 +10,11 @@ export type DeviceMapRecord = {
   stale: boolean
   /** An access was denied although the page is there. */
   denied: boolean
-  /** How many accesses went by the page cache, and by the block. */
+  /** Whether accesses went by the page cache, and by the block. */
   byCache: boolean
   byBlock: boolean
+  /** Whether anybody has wanted the page in the page cache. */
+  faulted: boolean
   /** Revocations under way, by fiber. */
   revoking: ReadonlyArray<string>
   /** Whether any has been done; whether one returned although the device could go on. */
@@ -27,6 +29,7 @@ export const deviceMapRecord = (last: Content): Struct<DeviceMapRecord> => {
     denied: false,
     byCache: false,
     byBlock: false,
+    faulted: false,
     revoking: [],
     revoked: false,
     unfinished: false,
@@ -48,6 +51,9 @@ export const deviceMapMonitor = (record: Struct<DeviceMapRecord>, file: MappedFi
     user_store: ({ result }) => stored(result),
     "load by the page cache": ({ result }) => loaded(result),
     "store by the page cache": ({ result }) => stored(result),
+    filemap_get_folio: () => {
+      record.faulted = true
+    },
     truncate_inode_pages: () => stored(zeroes),
     "device_unmap: invalidate": ({ fiber, result }) => {
       if (Array.isArray(result) && result.length > 0) record.revoking = [...record.revoking, fiber].sort()
