@@ -30,7 +30,12 @@ export interface Point {
   readonly lease: Shown | null
 }
 
-const objective = (id: string, says: string, deviceMap: Shown): Point => ({ id, says, deviceMap, lease: null })
+const objective = (id: string, says: string, deviceMap: Shown, lease: Shown | null = null): Point => ({
+  id,
+  says,
+  deviceMap,
+  lease,
+})
 
 /** What the mail wants to achieve. */
 export const objectives: ReadonlyArray<Point> = [
