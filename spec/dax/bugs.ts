@@ -14,7 +14,7 @@ import { allocateBlock, daxPage, folioOfBlock, isBusy } from "../../model/dax/da
 import { zeroes } from "../../model/mm/folio.ts"
 import { mmOf } from "../../model/mm/rmap.ts"
 import { zapPte } from "../../model/mm/unmap.ts"
-import { copies, faults, hole, longterm, pins } from "./scenarios.ts"
+import { copies, faults, hole, longterm, pins, reused } from "./scenarios.ts"
 import type { DaxWorld } from "./world.ts"
 
 const layoutBreak = "commit 5fac7408d828: mm, fs, dax: handle layout changes to pinned dax mappings"
@@ -161,6 +161,17 @@ export const daxBugs: ReadonlyArray<SeededBug<DaxWorld>> = [
         "xfs_wait_dax_page: schedule": changeGuard(idle),
       }
     },
+  },
+  {
+    id: "dax-gup-fast-without-recheck",
+    title:
+      "a pin without locks does not look at its entry again: the page is in use, but for another file's block by then",
+    source:
+      "mm/gup.c: gup_fast_pte_range; mutant 16. While no other file maps the block, a count of zero keeps pins away",
+    scenario: reused.id,
+    bound: { fastPins: 1, slowPins: 0 },
+    breaks: "DAX-NO-FOREIGN-STORE",
+    at: () => ({ "gup_fast_pte_range: recheck": changeBody(() => true) }),
   },
   {
     id: "dax-idle-taken-for-busy",

@@ -41,26 +41,28 @@ export const daxRecord = (contents: Content): Struct<DaxRecord> =>
     longterm: 0,
   })
 
-/** @param isPrivate whether the process of that name has a private mapping */
+/** @param mappingOf what the process of that name has mapped: the file, privately or not, or another one */
 export const daxMonitor = (
   record: Struct<DaxRecord>,
   file: Inode,
   dax: DaxMapping,
-  isPrivate: (mm: string) => boolean,
+  mappingOf: (mm: string) => "shared" | "private" | "other",
 ): Monitor => {
-  const inserted = (result: unknown) => {
-    if (result !== true) return
+  const inserted = (mm: unknown, result: unknown) => {
+    if (result !== true || mappingOf(String(mm)) === "other") return
     record.newSinceScan = true
     if (file.state.size < dax.pages.length) record.beyond = true
   }
   return {
     user_store: ({ args, result }) => {
-      if (typeof result !== "string") return
-      record[isPrivate(String(args[0])) ? "copy" : "shared"] = result
+      const mapping = mappingOf(String(args[0]))
+      if (typeof result !== "string" || mapping === "other") return
+      record[mapping === "private" ? "copy" : "shared"] = result
     },
     user_load: ({ args, result }) => {
-      if (typeof result !== "string") return
-      const copied = isPrivate(String(args[0])) && record.copy !== null
+      const mapping = mappingOf(String(args[0]))
+      if (typeof result !== "string" || mapping === "other") return
+      const copied = mapping === "private" && record.copy !== null
       if (copied && result !== record.copy) record.lostCopy = true
       if (!copied && result !== record.shared) record.lost = true
     },
@@ -70,8 +72,8 @@ export const daxMonitor = (
     dax_busy_page: () => {
       record.newSinceScan = false
     },
-    vmf_insert_page_mkwrite: ({ result }) => inserted(result),
-    vmf_insert_mixed: ({ result }) => inserted(result),
+    vmf_insert_page_mkwrite: ({ args, result }) => inserted(args[0], result),
+    vmf_insert_mixed: ({ args, result }) => inserted(args[0], result),
     "gup_fast_pte_range: recheck": ({ result }) => {
       if (result === true) record.newSinceScan = true
     },

@@ -62,4 +62,13 @@ export const longterm = define(
   [truncationEnds],
 )
 
-export const daxScenarios = [pins, faults, unmapped, copies, hole, longterm]
+/** Another file that gets the block is mapped, too: who pins without locks may find the page in use again, by others. */
+export const reused = define(
+  "reused",
+  "a device pins a block without locks while it is taken away and given to a file that another process maps",
+  { fastPins: fastPins(1), slowPins: slowPins(0) },
+  (bound) => ({ ...bound, sharing: 0, fsCalls: 1, others: 0, theirs: 1, begins: "mapped" }),
+  [truncationEnds],
+)
+
+export const daxScenarios = [pins, faults, unmapped, copies, hole, longterm, reused]

@@ -53,6 +53,8 @@ export interface Shape {
   readonly calls?: ReadonlyArray<FsCall>
   /** Other files that take a block. */
   readonly others: number
+  /** Processes that map another file, a hole, and store to it and load. */
+  readonly theirs?: number
   /** Whether the page is at the beginning a hole, or mapped by the first process. */
   readonly begins?: "hole" | "mapped"
   /** Processes that load twice. */
@@ -68,13 +70,22 @@ export const daxWorld = (shape: Shape): Setup<DaxWorld> => {
   const readers = names("reader", shape.readers ?? 0)
   const sharers = [...names("mm", Math.max(1, shape.sharing)), ...readers]
   const copiers = names("private", copying)
-  const machine = system({ folios: 1 + 2 * copying, cgroups: ["pmem", ...sharers, ...copiers], pagesPerTable: 1 })
+  const machine = system({
+    folios: 1 + 2 * copying,
+    cgroups: ["pmem", ...sharers, ...copiers, "theirs0"],
+    pagesPerTable: 1,
+  })
   const device = daxDevice(machine, "pmem", 1)
   const dax = daxMapping(device, name, 1)
   const file = inode(machine, name, { size: 1, tracksDirty: false, dax })
   const mms = [...sharers, ...copiers].map((mm) => addressSpace(machine, mm, 1, [`cpu.${mm}`]))
   for (const mm of mms) at(mm.vma, 0).value = { ...anonymous, shared: !copiers.includes(mm.name), file: name }
   const record = daxRecord("0")
+  const theirs = names("theirs", shape.theirs ?? 0).map((mm) => addressSpace(machine, mm, 1, [`cpu.${mm}`]))
+  if (theirs.length > 0) {
+    inode(machine, other, { size: 1, tracksDirty: false, dax: daxMapping(device, other, 1) })
+    for (const mm of theirs) at(mm.vma, 0).value = { ...anonymous, shared: true, file: other }
+  }
   const mm = mms[0]
   if (mm === undefined) throw new RangeError("there is no process")
   if (shape.begins !== "hole") daxPage(dax, 0).extent = allocateBlock(machine.folios, device, name)
@@ -90,6 +101,7 @@ export const daxWorld = (shape: Shape): Setup<DaxWorld> => {
       (each) => `cpu.${each.name}`,
       loadTwice,
     ),
+    ...each(theirs, (each) => `cpu.${each.name}`, storeAndLoad),
     ...each(names("dio", shape.fastPins ?? 0), itself, (by) => transfer(mm, by, true)),
     ...each(names("nic", shape.slowPins ?? 0), itself, (by) => transfer(mm, by, false)),
     ...each(names("rdma", shape.longterm ?? 0), itself, (by) => register(mm, by)),
@@ -97,7 +109,10 @@ export const daxWorld = (shape: Shape): Setup<DaxWorld> => {
     ...each(names("fs", shape.fsCalls), itself, () => fsCall(machine, file, dax, shape.calls)),
     ...each(names("other", shape.others), itself, () => otherFile(machine, device)),
   }
-  const monitor = daxMonitor(record, file, dax, (process) => copiers.includes(process))
+  const monitor = daxMonitor(record, file, dax, (process) => {
+    if (theirs.some((mm) => mm.name === process)) return "other"
+    return copiers.includes(process) ? "private" : "shared"
+  })
   return { world: { system: machine, file, dax, device, mms, record }, fibers, monitors: [monitor] }
 }
 
@@ -162,15 +177,18 @@ const otherFile = Effect.fnUntraced(function* (system: System, device: DaxDevice
   })
 })
 
-/** The blocks that do not belong to the file. Within a property. */
-export const foreignBlocks = ({ device }: DaxWorld): ReadonlyArray<number> =>
-  device.blocks.flatMap((_, block) => (blockOf(device, block).state.owner === name ? [] : [block]))
+/** The blocks that do not belong to the file, and that nobody else may map either. Within a property. */
+export const foreignBlocks = ({ device, system }: DaxWorld): ReadonlyArray<number> =>
+  device.blocks.flatMap((_, block) => {
+    const { owner } = blockOf(device, block).state
+    return owner === name || (owner === other && system.inodes.has(other)) ? [] : [block]
+  })
 
 /** The blocks of another file. Within a property. */
 export const othersBlocks = ({ device }: DaxWorld): ReadonlyArray<number> =>
   device.blocks.flatMap((_, block) => (blockOf(device, block).state.owner === other ? [block] : []))
 
-export const contentsOfOther: ReadonlyArray<string> = ["0", other]
+export const contentsOfOther: ReadonlyArray<string> = ["0", other, "theirs0"]
 
 const itself = (name: string): string => name
 
