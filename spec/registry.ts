@@ -1,4 +1,6 @@
 import type { Registry } from "../checker/index.ts"
+import { dax } from "./dax/index.ts"
+import { deviceMap } from "./deviceMap/index.ts"
 import { deviceFree } from "./deviceMemory/free/index.ts"
 import { deviceMemory } from "./deviceMemory/index.ts"
 import { deviceLive } from "./deviceMemory/live/index.ts"
@@ -48,4 +50,6 @@ export const registry: Registry = [
   hmm2019,
   deviceFree,
   selftests,
+  dax,
+  deviceMap,
 ]

@@ -1,6 +1,7 @@
 /** Files: their size, what of them is cached (mm/filemap.c), and the locks that order faults against truncation. */
 import type * as Effect from "effect/Effect"
 import { assert, type Cell, cell, guardedStep, type Struct, self, struct } from "../../checker/program/index.ts"
+import type { DaxMapping } from "../dax/daxMapping.ts"
 import {
   type Content,
   type Folio,
@@ -28,6 +29,8 @@ export interface Inode {
   readonly disk: ReadonlyArray<Cell<Content>>
   /** Whether the file system wants to know of the first store to a clean page (`vma_needs_dirty_tracking`): shmem does not. */
   readonly tracksDirty: boolean
+  /** IS_DAX: its blocks are memory and are mapped themselves; it has no page cache. */
+  readonly dax: DaxMapping | null
   /** `i_rwsem` */
   readonly lock: Mutex
   /** `mapping->invalidate_lock`: keeps pages out of the cache while they are being removed. */
@@ -45,6 +48,7 @@ export interface FileShape {
   readonly tracksDirty?: boolean
   /** What is on the disk, by page; the rest is zeroes. */
   readonly contents?: ReadonlyArray<Content>
+  readonly dax?: DaxMapping
 }
 
 /** Makes a file, nothing of it cached. */
@@ -56,6 +60,7 @@ export const inode = (of: System, name: string, shape: FileShape): Inode => {
     cache: pages.map((index) => cell<Frame | null>(`${name}.cache${index}`, null)),
     disk: pages.map((index) => cell<Content>(`${name}.disk${index}`, shape.contents?.[index] ?? zeroes)),
     tracksDirty: shape.tracksDirty ?? true,
+    dax: shape.dax ?? null,
     lock: mutex(`${name}.i_rwsem`),
     invalidateLock: rwSem(`${name}.invalidate_lock`, "invalidate_lock"),
     mmapRwsem: rwSem(`${name}.i_mmap_rwsem`, "i_mmap_rwsem"),

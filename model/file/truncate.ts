@@ -66,7 +66,7 @@ const freeBlocks = (file: Inode, range: Range): Effect.Effect<void> =>
   })
 
 /** `unmap_mapping_range`: zaps every area that maps a part of the file, under `i_mmap_rwsem`. */
-const unmapMappingRange = Effect.fnUntraced(function* (
+export const unmapMappingRange = Effect.fnUntraced(function* (
   system: System,
   file: Inode,
   range: Range,

@@ -1,9 +1,11 @@
 /** Page faults (mm/memory.c: handle_mm_fault). */
 import * as Effect from "effect/Effect"
 import { assert, guardedStep, step } from "../../checker/program/index.ts"
+import { daxFault } from "../dax/daxFault.ts"
 import { removeDeviceExclusiveEntry } from "../deviceMemory/deviceExclusive.ts"
 import { doDevicePrivate } from "../deviceMemory/privateFault.ts"
 import { cowFault, fileFault } from "../file/fault.ts"
+import { inodeOf } from "../file/inode.ts"
 import { underLock } from "../sync/spinlock.ts"
 import { doWpPage } from "./cow.ts"
 import { type Frame, folioAlloc, folioLockWait, folioOf, folioPut } from "./folio.ts"
@@ -39,6 +41,7 @@ export type FaultResult = "done" | "SIGBUS" | "OOM" | "RETRY"
 /** What `handle_pte_fault` finds, and what it therefore calls. */
 type Found =
   | { readonly call: "nothing" | "__pte_alloc" | "do_anonymous_page" | "do_fault" | "do_cow_fault" | "SIGBUS" }
+  | { readonly call: "dax_iomap_fault"; readonly vma: Vma }
   | { readonly call: "do_swap_page"; readonly pte: Swap }
   | { readonly call: "migration_entry_wait"; readonly pte: Migration }
   | { readonly call: "do_device_private"; readonly pte: Private }
@@ -66,6 +69,8 @@ export const handleMmFault = Effect.fnUntraced(function* (mm: Mm, va: number, fl
       return yield* fileFault(mm, va, flags.write)
     case "do_cow_fault":
       return yield* cowFault(mm, va, flags)
+    case "dax_iomap_fault":
+      return yield* daxFault(mm, va, found.vma, flags)
     case "do_swap_page":
       return yield* doSwapPage(mm, va, found.pte, flags.write)
     case "migration_entry_wait":
@@ -88,6 +93,7 @@ const handlePteFault = (mm: Mm, va: number, { write, unshare }: FaultFlags): Fou
   switch (pte?.kind) {
     case undefined:
       if (vma.file === null) return { call: "do_anonymous_page" }
+      if (inodeOf(mm.system, vma.file).dax !== null) return { call: "dax_iomap_fault", vma }
       return { call: write && !vma.shared ? "do_cow_fault" : "do_fault" }
     case "swap":
       return { call: "do_swap_page", pte }
@@ -99,6 +105,10 @@ const handlePteFault = (mm: Mm, va: number, { write, unshare }: FaultFlags): Fou
       return { call: "remove_device_exclusive_entry", pte }
     case "marker":
       return { call: "SIGBUS" }
+    case "zero":
+      // A hole that is stored to: the file system has to allocate a block (pfn_mkwrite).
+      if (write && vma.shared && vma.file !== null) return { call: "dax_iomap_fault", vma }
+      break
     case "present":
       if (pte.access === "none") return { call: "do_numa_page", pte }
   }

@@ -66,6 +66,8 @@ export interface Folios {
   readonly movable: ReadonlySet<number>
   /** Which frames are a device's, not the system's allocator's. */
   readonly pgmaps: ReadonlyMap<number, DevPagemap>
+  /** The frames that are blocks of a device with file system DAX on it: what nobody refers to stays where it is. */
+  readonly fsdax: Set<number>
 }
 
 /** A reference to a folio as page tables and TLBs hold it: the frame, and which of its lives was meant. */
@@ -108,6 +110,7 @@ export const folios = (
   ),
   charged: struct("memcg", Object.fromEntries(cgroups.map((name) => [name, 0]))),
   movable: new Set(Array.from({ length: movable }, (_, pfn) => pfn)),
+  fsdax: new Set(),
 })
 
 /** Whether the frame still is the folio that was meant: neither free nor recycled. */
@@ -158,7 +161,8 @@ export const folioPut = (all: Folios, frame: Frame): void => {
   const slot = all.arena.slots[frame.pfn]
   assert(slot !== undefined && isLive(all, frame), `page ${frame.pfn} is put after it was freed`)
   slot.refcount--
-  if (slot.refcount === 0) free(all, slot)
+  // A block that nobody refers to is idle (free_zone_device_folio): it is its file system that frees it.
+  if (slot.refcount === 0 && !all.fsdax.has(slot.index)) free(all, slot)
 }
 
 const free = (all: Folios, folio: Folio): void => {

@@ -60,6 +60,7 @@ export const getUserPage = Effect.fnUntraced(function* (mm: Mm, va: number, flag
     const vma = findVma(mm, va)
     return vma !== null && checkVmaFlags(mm.system, vma, flags)
   })
+  if (allowed === "EOPNOTSUPP") return allowed
   if (!allowed) return "EFAULT" as const
   const head = yield* enterLoop("__get_user_pages")
   for (;;) {
@@ -78,7 +79,9 @@ export const getUserPage = Effect.fnUntraced(function* (mm: Mm, va: number, flag
 export const how = ({ write, pin }: GupFlags): string => `${pin ? "pin" : "get"} ${write ? "write" : "read"}`
 
 /** `check_vma_flags`: whether the area's protection and kind allow it. Within a step. */
-const checkVmaFlags = (system: System, vma: Vma, { write, longterm, force }: GupFlags): boolean => {
+const checkVmaFlags = (system: System, vma: Vma, { write, longterm, force }: GupFlags): boolean | "EOPNOTSUPP" => {
+  // vma_is_fsdax: the file system would wait for ever for a block to be idle.
+  if (longterm === true && vma.file !== null && inodeOf(system, vma.file).dax !== null) return "EOPNOTSUPP"
   if (write && vma.prot !== "rw" && !(force === true && !vma.shared)) return false
   if (!write && vma.prot === "none" && force !== true) return false
   return !(write && longterm === true && vma.shared && vma.file !== null && inodeOf(system, vma.file).tracksDirty)

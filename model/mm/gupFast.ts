@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { assert, self, step } from "../../checker/program/index.ts"
 import { isLongtermPinnable } from "../deviceMemory/pgmap.ts"
 import { Errno } from "../errno.ts"
-import { type Folio, folioOf, folioPut, folioTryGet } from "./folio.ts"
+import { type Folio, type Folios, type Frame, folioOf, folioPut, folioTryGet } from "./folio.ts"
 import { type GupFlags, getUserPages, how, mustUnshare, type UserPage, ungrab } from "./gup.ts"
 import { isTable, type Mm, tableOf } from "./mm.ts"
 import { isWritable, mappedPage, type Pte, pteSame } from "./pte.ts"
@@ -78,6 +78,9 @@ const gupFastPte = Effect.fnUntraced(function* (mm: Mm, va: number, flags: GupFl
   const page: UserPage = { frame, pinned: flags.pin }
   return same ? page : null
 })
+
+/** `folio_is_longterm_pinnable` */
+const isLongtermPinnable = ({ movable, fsdax }: Folios, { pfn }: Frame): boolean => !movable.has(pfn) && !fsdax.has(pfn)
 
 /** `gup_fast_folio_allowed`: what may be pinned for long and stored to; a file that must hear of stores may not. Within a step. */
 const fileAllowed = (mm: Mm, folio: Folio, { write, longterm }: GupFlags): boolean => {

@@ -75,7 +75,7 @@ const zapPmdRange = (mm: Mm, va: number): Effect.Effect<boolean> =>
   step("zap_pmd_range", [mm.name, va], () => hasTable(mm, va))
 
 /** Clears one entry, under the page table's lock. */
-const zapPte = (mm: Mm, va: number, { keepCows }: ZapDetails) => {
+export const zapPte = (mm: Mm, va: number, { keepCows }: ZapDetails) => {
   const cell = at(mm.pte, va)
   const pte = cell.value
   if (pte === null) return "nothing"

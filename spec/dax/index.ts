@@ -1,0 +1,10 @@
+import { protocol } from "../../checker/index.ts"
+import { daxBugs } from "./bugs.ts"
+import { daxScenarios } from "./scenarios.ts"
+
+export const dax = protocol({
+  id: "dax",
+  title: "DAX (fs/dax.c): blocks that are mapped themselves, and how a file system gets them back",
+  scenarios: daxScenarios,
+  bugs: daxBugs,
+})
