@@ -60,11 +60,11 @@ export const isDevicePrivate = (all: Folios, frame: Frame): boolean => pgmapOf(a
 export const isDeviceCoherent = (all: Folios, frame: Frame): boolean => pgmapOf(all, frame)?.type === "coherent"
 
 /**
- * `folio_is_longterm_pinnable`: not what must stay movable, nor coherent memory, which its driver must be able to have
- * back. Of other memory of devices no CPU has a page to pin.
+ * `folio_is_longterm_pinnable`: not what must stay movable, nor a file system's blocks, nor coherent memory, which its
+ * driver must be able to have back. Of other memory of devices no CPU has a page to pin.
  */
 export const isLongtermPinnable = (all: Folios, frame: Frame): boolean =>
-  !all.movable.has(frame.pfn) && !isDeviceCoherent(all, frame)
+  !all.movable.has(frame.pfn) && !all.fsdax.has(frame.pfn) && !isDeviceCoherent(all, frame)
 
 /** `folio_is_zone_device` */
 export const isZoneDevice = (all: Folios, frame: Frame): boolean => all.pgmaps.has(frame.pfn)

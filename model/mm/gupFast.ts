@@ -79,9 +79,6 @@ const gupFastPte = Effect.fnUntraced(function* (mm: Mm, va: number, flags: GupFl
   return same ? page : null
 })
 
-/** `folio_is_longterm_pinnable` */
-const isLongtermPinnable = ({ movable, fsdax }: Folios, { pfn }: Frame): boolean => !movable.has(pfn) && !fsdax.has(pfn)
-
 /** `gup_fast_folio_allowed`: what may be pinned for long and stored to; a file that must hear of stores may not. Within a step. */
 const fileAllowed = (mm: Mm, folio: Folio, { write, longterm }: GupFlags): boolean => {
   if (!write || longterm !== true) return true
