@@ -30,7 +30,10 @@ const onePinForGood = { scenario: longterm.id, bound: { fastPins: 0, sharing: 0 
 const nothingBusy = (): Replacements => ({ dax_busy_page: changeResult(() => null) })
 
 /** FOLL_LONGTERM is let through. */
-const longtermAllowed = (): Replacements => ({ check_vma_flags: changeResult(() => true) })
+const longtermAllowed = (): Replacements => ({
+  check_vma_flags: changeResult(() => true),
+  collect_longterm_unpinnable_folios: changeResult(() => "kept"),
+})
 
 export const daxBugs: ReadonlyArray<SeededBug<DaxWorld>> = [
   {
@@ -189,7 +192,7 @@ export const daxBugs: ReadonlyArray<SeededBug<DaxWorld>> = [
   {
     id: "dax-longterm-pin",
     title: "a block is pinned for good",
-    source: "mm/gup.c: check_vma_flags: vma_is_fsdax",
+    source: "mm/gup.c: check_vma_flags: vma_is_fsdax; include/linux/mm.h: folio_is_longterm_pinnable",
     ...onePinForGood,
     breaks: "GUP-LT-POLICY",
     at: longtermAllowed,
@@ -197,7 +200,7 @@ export const daxBugs: ReadonlyArray<SeededBug<DaxWorld>> = [
   {
     id: "dax-longterm-pin-waited-for",
     title: "the same: truncation waits for ever",
-    source: "mm/gup.c: check_vma_flags: vma_is_fsdax",
+    source: "mm/gup.c: check_vma_flags: vma_is_fsdax; include/linux/mm.h: folio_is_longterm_pinnable",
     ...onePinForGood,
     breaks: "L-DAX",
     at: longtermAllowed,
