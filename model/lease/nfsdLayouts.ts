@@ -35,6 +35,8 @@ export interface LayoutStateid {
     layouts: ReadonlyArray<number>
     /** `si_generation`: how many times what it stands for has changed. */
     seqid: number
+    /** `ls_recall_sid`: the number of the recall; 0 before. */
+    recallSid: number
     /** `ls_fence_work` is pending; `ls_fenced`. */
     fenceWork: boolean
     fenced: boolean
@@ -70,6 +72,7 @@ export const exportOf = (
         callback,
         layouts: none,
         seqid: 0,
+        recallSid: 0,
         fenceWork: false,
         fenced: false,
       })
@@ -192,6 +195,7 @@ const nfs4PutStid = ({ leases }: Export, { client, state }: LayoutStateid): Effe
       state.live = false
       state.recalled = false
       state.callback = "none"
+      state.recallSid = 0
       locksDeleteLock(leases, client)
     },
   )
@@ -256,7 +260,8 @@ export const nfsd4CbLayoutPrepare = (
       if (state.callback !== "queued") return null
       state.callback = "sent"
       state.seqid++
-      return state.seqid
+      state.recallSid = state.seqid
+      return state.recallSid
     },
   )
 }
@@ -310,6 +315,7 @@ export const nfsd4LayoutFenceWorker = Effect.fnUntraced(function* (
       state.live = false
       state.recalled = false
       state.callback = "none"
+      state.recallSid = 0
       state.fenceWork = false
       locksDeleteLock(leases, client)
     },

@@ -113,6 +113,13 @@ export const layoutProperties: ReadonlyArray<Property<LayoutWorld>> = [
     "unchecked",
   ),
   never(
+    "DAX-IDLE",
+    "Blocks that are memory go while nobody has a reference to them.",
+    "fs/dax.c: dax_layout_busy_page; commit 69eb5fa10eb2",
+    "proceeded",
+    "withPins",
+  ),
+  never(
     "LEASE-COMMIT-HELD",
     "What a client has written is committed only under a layout that it has not returned and that has not been taken from it.",
     "seed 002; fs/nfsd/nfs4proc.c: nfsd4_layoutcommit",

@@ -1,6 +1,12 @@
 import * as Effect from "effect/Effect"
 import { choose, step } from "../../../checker/index.ts"
-import { blWritePagelist, pnfsReturnLayout, pnfsUpdateLayout } from "../../../model/driver/pnfsClient.ts"
+import {
+  blWritePagelist,
+  pnfsLayoutcommit,
+  pnfsReturnLayout,
+  pnfsUpdateLayout,
+} from "../../../model/driver/pnfsClient.ts"
+import { nfsd4Layoutcommit } from "../../../model/lease/nfsdLayouts.ts"
 import {
   mmapStore,
   munmapFile,
@@ -59,9 +65,9 @@ const again: ClientProgram = (client) =>
   })
 
 /** A client that writes, returns its layout or not, and writes once more. */
-const twice: ClientProgram = (client) =>
+const twice: ClientProgram = (client, mayFail) =>
   Effect.gen(function* () {
-    yield* pnfsUpdateLayout(client, 0)
+    yield* pnfsUpdateLayout(client, 0, mayFail)
     yield* blWritePagelist(client, 0, client.name)
     if (yield* choose("return", [true, false])) yield* pnfsReturnLayout(client)
     yield* pnfsUpdateLayout(client, 0)
@@ -86,6 +92,7 @@ const late: ClientProgram = (client) =>
     yield* pnfsUpdateLayout(client, 0)
     yield* blWritePagelist(client, 0, client.name)
     yield* blWritePagelist(client, 0, client.name)
+    yield* pnfsLayoutcommit(client)
   })
 
 const times = {
@@ -206,6 +213,22 @@ export const generations = define(
   }),
 )
 
+/** A client that says how large the file is now, whether it has written that far or not. */
+export const sizes = define(
+  "sizes",
+  "a client that was given a block behind the end of the file has the file grow to there, while the server truncates it",
+  {},
+  () => ({ length: 2, written: 1, clients: [claims], local: { cpu0: truncates } }),
+  [breakEnds],
+)
+
+const claims: ClientProgram = (client) =>
+  Effect.gen(function* () {
+    yield* pnfsUpdateLayout(client, 1)
+    const written = (yield* choose("write", [true, false])) && (yield* blWritePagelist(client, 1, client.name))
+    yield* nfsd4Layoutcommit(client.server, client.file, client.name, written ? [1] : [], 2)
+  })
+
 export const layoutScenarios = [
   race,
   operations,
@@ -217,4 +240,5 @@ export const layoutScenarios = [
   twoKinds,
   mapped,
   generations,
+  sizes,
 ]
