@@ -10,6 +10,7 @@ import { odp2014 } from "./driver/odp2014/index.ts"
 import { testHmm } from "./driver/testHmm/index.ts"
 import { hmm2019 } from "./hmm/2019/index.ts"
 import { hmmRangeFault } from "./hmm/rangeFault/index.ts"
+import { fcntlLeases } from "./lease/fcntl/index.ts"
 import { layouts } from "./lease/layout/index.ts"
 import { memoryManagement } from "./mm/index.ts"
 import { notifier2008 } from "./notifier/2008/index.ts"
@@ -35,5 +36,6 @@ export const registry: Registry = [
   hmmRangeFault,
   hmm2019,
   deviceFree,
+  fcntlLeases,
   layouts,
 ]

@@ -103,7 +103,8 @@ const layoutManager = (stateids: ReadonlyMap<string, LayoutStateid>, design: Des
     lmBreakerTimedout: (lease) => {
       const { state } = stateidIn(stateids, lease.owner)
       if (!state.fenced) state.fenceWork = true
-      return state.fenced
+      // Not so in the patches, which may remove the lease of a client whose commit is under way.
+      return state.fenced && state.refs === 0
     },
   }
 }

@@ -121,7 +121,7 @@ export const layoutProperties: ReadonlyArray<Property<LayoutWorld>> = [
   ),
   never(
     "LEASE-COMMIT-HELD",
-    "What a client has written is committed only under a layout that it has not returned and that has not been taken from it.",
+    "What a client has written is committed only while it has a lease: not after its layout has been taken from it.",
     "seed 002; fs/nfsd/nfs4proc.c: nfsd4_layoutcommit",
     "commits",
     "uncovered",

@@ -1,5 +1,5 @@
 /** What the kernel has, or had, and the model does not: put back, one by one. */
-import { changeBody, changeResult, leaveOut, type SeededBug } from "../../../checker/index.ts"
+import { builtIn, changeBody, changeResult, leaveOut, type SeededBug } from "../../../checker/index.ts"
 import { bounded, mapped, operations, race, unbounded } from "./scenarios.ts"
 import type { LayoutWorld } from "./world.ts"
 
@@ -57,8 +57,8 @@ export const layoutsAsPublished: ReadonlyArray<SeededBug<LayoutWorld>> = [
     id: "break-restart-does-not-recall",
     title: "as published: who is woken waits for a layout that was granted meanwhile, without having it recalled",
     source: "fs/locks.c: __break_lease, restart",
-    scenario: race.id,
-    breaks: "L-TRUNC",
+    scenario: operations.id,
+    breaks: builtIn.deadlock,
     at: ({ server }) => ({
       "__break_lease: restart": changeBody((operation) => {
         const { leases } = server.leases
@@ -84,6 +84,7 @@ export const layoutsAsPublished: ReadonlyArray<SeededBug<LayoutWorld>> = [
     title: "as published: a layout is given out under a lease that is being broken, and its client not told",
     source: "fs/nfsd/nfs4layouts.c: nfsd4_recall_file_layout, where no layout is no callback; nfsd4_insert_layout",
     scenario: race.id,
+    bound: { second: 0 },
     breaks: "L-BREAK",
     at: ({ server }) => ({
       nfsd4_insert_layout: changeBody((operation) => {

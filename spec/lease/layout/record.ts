@@ -131,11 +131,9 @@ export const layoutRecord = ({
     dax_layout_busy_page: ({ result }) => {
       if (result === false) looked.dax = true
     },
-    xfs_iomap_write_unwritten: ({ fiber, args: [, ...indices] }) => {
+    xfs_iomap_write_unwritten: ({ fiber }) => {
       count("commits")
-      const client = clients.find(({ name }) => fiber === name || fiber === `${name}-cb`)
-      const state = client === undefined ? undefined : server.stateids.get(client.name)?.state
-      if (state === undefined || !indices.every((index) => state.layouts.includes(Number(index)))) count("uncovered")
+      if (!leases.leases.value.some(({ owner }) => fiber === owner || fiber === `${owner}-cb`)) count("uncovered")
     },
     "xfs_fs_commit_blocks: xfs_trans_commit": ({ args: [, size] }) => {
       count("sizes")

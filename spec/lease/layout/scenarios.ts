@@ -70,7 +70,7 @@ const twice: ClientProgram = (client, mayFail) =>
     yield* pnfsUpdateLayout(client, 0, mayFail)
     yield* blWritePagelist(client, 0, client.name)
     if (yield* choose("return", [true, false])) yield* pnfsReturnLayout(client)
-    yield* pnfsUpdateLayout(client, 0)
+    yield* pnfsUpdateLayout(client, 0, mayFail)
     yield* blWritePagelist(client, 0, client.name)
   })
 
