@@ -10,6 +10,8 @@ import { odp2014 } from "./driver/odp2014/index.ts"
 import { testHmm } from "./driver/testHmm/index.ts"
 import { hmm2019 } from "./hmm/2019/index.ts"
 import { hmmRangeFault } from "./hmm/rangeFault/index.ts"
+import { blocks } from "./lease/blocks/index.ts"
+import { pnfsStateids } from "./lease/client/index.ts"
 import { fcntlLeases } from "./lease/fcntl/index.ts"
 import { layouts } from "./lease/layout/index.ts"
 import { memoryManagement } from "./mm/index.ts"
@@ -38,4 +40,6 @@ export const registry: Registry = [
   deviceFree,
   fcntlLeases,
   layouts,
+  pnfsStateids,
+  blocks,
 ]
