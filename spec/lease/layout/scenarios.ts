@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import { choose, step } from "../../../checker/index.ts"
 import {
+  blReadPagelist,
   blWritePagelist,
   pnfsLayoutcommit,
   pnfsReturnLayout,
@@ -137,6 +138,7 @@ const both: ClientProgram = (client) =>
   Effect.gen(function* () {
     yield* pnfsUpdateLayout(client, 0)
     yield* pnfsUpdateLayout(client, 1)
+    yield* blReadPagelist(client, 0)
     yield* blWritePagelist(client, 1, client.name)
   })
 
