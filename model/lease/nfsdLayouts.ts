@@ -171,8 +171,8 @@ const layoutgetLocked = Effect.fnUntraced(function* (
   return yield* step("nfsd4_insert_layout", [client, index], (): LayoutGot => {
     const others = [...server.stateids.values()].filter((each) => each.client !== client && each.state.live)
     others.forEach(nfsd4RecallFileLayout)
-    // That a recall which was decided on while nothing had been given out yet is heeded is not so in the kernel: the
-    // client is not told of it any more.
+    // That a recall is heeded which was decided on while nothing had been given out yet is not so in the kernel: the
+    // client is not told of it any more. Until commit fb610c4dbc99 the layout even counted as recalled.
     const missed = state.recalled && state.callback === "none"
     if (others.length > 0 || missed || state.fenced) return "NFS4ERR_RECALLCONFLICT"
     state.layouts = [...state.layouts.filter((each) => each !== index), index].sort()

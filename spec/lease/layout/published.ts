@@ -81,8 +81,9 @@ export const layoutsAsPublished: ReadonlyArray<SeededBug<LayoutWorld>> = [
   },
   {
     id: "layout-recalled-before-given",
-    title: "as published: a layout is given out under a lease that is being broken, and its client not told",
-    source: "fs/nfsd/nfs4layouts.c: nfsd4_recall_file_layout, where no layout is no callback; nfsd4_insert_layout",
+    title: "as before 2025: a layout is given out that counts as recalled already, and its client is never told",
+    source:
+      "commit fb610c4dbc99 to nfsd4_recall_file_layout, which sets ls_recalled only where there is a layout to recall",
     scenario: race.id,
     bound: { second: 0 },
     breaks: "L-BREAK",
@@ -93,6 +94,25 @@ export const layoutsAsPublished: ReadonlyArray<SeededBug<LayoutWorld>> = [
         state.recalled = false
         const result = operation.body()
         state.recalled = true
+        return result
+      }),
+    }),
+  },
+  {
+    id: "layout-given-while-breaking",
+    title:
+      "as published since: a layout is given out under a lease of whose break there was nobody to tell, and nobody is",
+    source:
+      "fs/nfsd/nfs4layouts.c: nfsd4_recall_file_layout; fs/locks.c: __break_lease, FL_UNLOCK_PENDING: lm_break is called once",
+    scenario: race.id,
+    bound: { second: 0 },
+    breaks: "L-BREAK",
+    at: ({ server }) => ({
+      __break_lease: changeBody((operation) => {
+        const result = operation.body()
+        for (const { state } of server.stateids.values()) {
+          if (state.layouts.length === 0 && state.callback === "none") state.recalled = false
+        }
         return result
       }),
     }),
