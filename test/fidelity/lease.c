@@ -2,6 +2,8 @@
  * Performs operations on leases, a line each, and says of each what came of it:
  *   new               a fresh file; nothing is open
  *   open SLOT MODE    open(2) with O_NONBLOCK; mode 0 reads, 1 writes, 2 does both
+ *   block SLOT MODE   the same without O_NONBLOCK: it waits until the lease is given up, or overdue
+ *   truncate          truncate(2), which waits as well
  *   close SLOT
  *   set SLOT TYPE     fcntl(F_SETLEASE); 0 F_RDLCK, 1 F_WRLCK, 2 F_UNLCK
  *   get SLOT          fcntl(F_GETLEASE)
@@ -45,8 +47,11 @@ static int perform(const char *what, int slot, int argument)
 		return renew();
 	if (slot < 0 || slot >= SLOTS || argument < 0 || argument > 2)
 		exit(2);
-	if (!strcmp(what, "open")) {
-		result = open(path, (argument == 0 ? O_RDONLY : argument == 1 ? O_WRONLY : O_RDWR) | O_NONBLOCK);
+	if (!strcmp(what, "truncate"))
+		return truncate(path, 0) ? -errno : 0;
+	if (!strcmp(what, "open") || !strcmp(what, "block")) {
+		int mode = argument == 0 ? O_RDONLY : argument == 1 ? O_WRONLY : O_RDWR;
+		result = open(path, mode | (*what == 'o' ? O_NONBLOCK : 0));
 		if (result < 0)
 			return -errno;
 		files[slot] = result;

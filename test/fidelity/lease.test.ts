@@ -1,15 +1,17 @@
 /**
- * How well the model of leases fits: the same operations on a real file, and what comes of each. Nothing here waits: opens
- * are with O_NONBLOCK, and the system's lease_break_time, which is the whole machine's, is left as it is.
+ * How well the model of leases fits: the same operations on a real file, and what comes of each. For those that wait, the
+ * system's lease_break_time, which is the whole machine's, is made a second and then what it was; where that is not
+ * allowed, nothing here waits.
  */
 import { spawnSync } from "node:child_process"
-import { existsSync, mkdtempSync, rmSync } from "node:fs"
+import { accessSync, constants, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
 import * as fc from "fast-check"
 import { afterAll, describe, expect, it } from "vitest"
+import { step } from "../../checker/index.ts"
 import { breakLease } from "../../model/lease/breakLease.ts"
 import { clockOf } from "../../model/lease/clock.ts"
 import {
@@ -23,10 +25,15 @@ import { type LeaseContext, leaseAlloc, leaseContext } from "../../model/lease/l
 import { runAlone } from "../model/alone.ts"
 
 /** An operation on one of three places for open files; the argument is a mode or a type, as lease.c has them. */
-type Operation = { readonly op: "open" | "close" | "set" | "get"; readonly slot: number; readonly argument: number }
+type Operation = {
+  readonly op: "open" | "block" | "truncate" | "close" | "set" | "get"
+  readonly slot: number
+  readonly argument: number
+}
 
 const eagain = -11
 const slots = 3
+const setting = "/proc/sys/fs/lease-break-time"
 
 /** What the model makes of a sequence. Of what cannot be asked (an open file opened, a closed one closed) it says `null`. */
 const predict = (operations: ReadonlyArray<Operation>): ReadonlyArray<number | null> =>
@@ -36,10 +43,11 @@ const predict = (operations: ReadonlyArray<Operation>): ReadonlyArray<number | n
       const open = new Set<number>()
       const results: Array<number | null> = []
       for (const operation of operations) {
-        const possible = open.has(operation.slot) === (operation.op !== "open")
+        const { op, slot } = operation
+        const possible = op === "truncate" || open.has(slot) === (op !== "open" && op !== "block")
         const result: number | null = possible ? yield* perform(leases, operation) : null
-        if (operation.op === "open" && result === 0) open.add(operation.slot)
-        if (operation.op === "close") open.delete(operation.slot)
+        if ((op === "open" || op === "block") && result === 0) open.add(slot)
+        if (op === "close") open.delete(slot)
         results.push(result)
       }
       return results
@@ -55,6 +63,18 @@ const perform = Effect.fnUntraced(function* (leases: LeaseContext, { op, slot, a
     if (broken === "0") return 0
     yield* putFileAccess(leases, () => owner)
     return eagain
+  }
+  if (op === "block" || op === "truncate") {
+    // The holder being who waits, nobody gives the lease up: it is overdue one day.
+    const type = op === "block" && argument === 0 ? "read" : "write"
+    yield* getWriteAccess(leases, type, () => owner)
+    yield* breakLease(leases, "lease", type, false)
+    yield* step("tick", () => {
+      leases.clock.state.jiffies += leases.leaseBreakTime + 1
+    })
+    const broken = yield* breakLease(leases, "lease", type, true)
+    if (op === "truncate") yield* putFileAccess(leases, () => owner)
+    return broken === "0" ? 0 : eagain
   }
   if (op === "close") {
     yield* genericDeleteLease(leases, owner)
@@ -86,7 +106,7 @@ const run = (sequences: ReadonlyArray<ReadonlyArray<Operation>>): ReadonlyArray<
 
 /** Why nothing can be said here; `undefined` where it can. */
 const unable = ((): string | undefined => {
-  if (!existsSync("/proc/sys/fs/lease-break-time")) return "this system has no leases"
+  if (!existsSync(setting)) return "this system has no leases"
   const source = fileURLToPath(new URL("lease.c", import.meta.url))
   const compiled = spawnSync(process.env.CC ?? "cc", ["-O2", "-std=gnu17", "-Wall", "-Wextra", "-o", program, source])
   if (compiled.status !== 0) return "the helper does not compile"
@@ -98,6 +118,43 @@ const unable = ((): string | undefined => {
   ])
   return set === 0 ? undefined : "the file system here has no leases"
 })()
+
+const isWritable = (() => {
+  try {
+    accessSync(setting, constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
+})()
+
+const on = (slot: number, op: Operation["op"], argument = 0): Operation => ({ op, slot, argument })
+
+/** Sequences in which somebody waits until a lease is overdue: one to read goes, one to write may become one to read. */
+const overdue: ReadonlyArray<ReadonlyArray<Operation>> = [
+  [on(0, "open"), on(0, "set"), on(1, "block", 1), on(0, "get"), on(0, "set"), on(1, "close"), on(0, "set")],
+  [
+    on(0, "open", 2),
+    on(0, "set", 1),
+    on(1, "block"),
+    on(0, "get"),
+    on(2, "open"),
+    on(2, "close"),
+    on(2, "open", 1),
+    on(0, "get"),
+  ],
+  [
+    on(0, "open"),
+    on(0, "set"),
+    on(1, "open"),
+    on(1, "set"),
+    on(2, "truncate"),
+    on(0, "get"),
+    on(1, "get"),
+    on(1, "set"),
+  ],
+  [on(0, "open", 1), on(0, "set", 1), on(1, "open"), on(1, "open", 1), on(0, "get"), on(1, "block"), on(0, "get")],
+]
 
 const operation = fc.record({
   op: fc.constantFrom("open", "open", "close", "set", "set", "get" as const),
@@ -119,6 +176,23 @@ describe("leases of the kernel that runs here", () => {
         }),
         { numRuns: 400, seed: 7 },
       )
+    },
+  )
+
+  it.skipIf(unable !== undefined || !isWritable)(
+    `are taken away when they are overdue, as it predicts${isWritable ? "" : `: ${setting} may not be written`}`,
+    { timeout: 60_000 },
+    () => {
+      const before = readFileSync(setting, "utf8")
+      try {
+        writeFileSync(setting, "1")
+        for (const operations of overdue) {
+          const [, ...observed] = run([operations])
+          expect(observed).toEqual(predict(operations))
+        }
+      } finally {
+        writeFileSync(setting, before)
+      }
     },
   )
 })
