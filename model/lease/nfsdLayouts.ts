@@ -103,7 +103,7 @@ const layoutManager = (stateids: ReadonlyMap<string, LayoutStateid>, design: Des
     lmBreakerTimedout: (lease) => {
       const { state } = stateidIn(stateids, lease.owner)
       if (!state.fenced) state.fenceWork = true
-      // Not so in the patches, which may remove the lease of a client whose commit is under way.
+      // Were it removed while a commit of the client's is under way, that would come after what the lease is broken for.
       return state.fenced && state.refs === 0
     },
   }
