@@ -19,6 +19,10 @@ import { hmmHuge } from "./hmm/huge/index.ts"
 import { hmmRangeFault } from "./hmm/rangeFault/index.ts"
 import { hmmRequests } from "./hmm/requests/index.ts"
 import { hmmSeed001 } from "./hmm/seed001/index.ts"
+import { blocks } from "./lease/blocks/index.ts"
+import { pnfsStateids } from "./lease/client/index.ts"
+import { fcntlLeases } from "./lease/fcntl/index.ts"
+import { layouts } from "./lease/layout/index.ts"
 import { memoryManagement } from "./mm/index.ts"
 import { notifier2008 } from "./notifier/2008/index.ts"
 import { intervalNotifier } from "./notifier/interval/index.ts"
@@ -52,4 +56,8 @@ export const registry: Registry = [
   selftests,
   dax,
   deviceMap,
+  fcntlLeases,
+  layouts,
+  pnfsStateids,
+  blocks,
 ]

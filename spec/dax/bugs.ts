@@ -11,7 +11,7 @@ import {
   step,
 } from "../../checker/index.ts"
 import { allocateBlock, daxPage, folioOfBlock, isBusy } from "../../model/dax/daxMapping.ts"
-import { zeroes } from "../../model/mm/folio.ts"
+import { folioOf, folioTryGet, zeroes } from "../../model/mm/folio.ts"
 import { mmOf } from "../../model/mm/rmap.ts"
 import { zapPte } from "../../model/mm/unmap.ts"
 import { copies, faults, hole, longterm, pins, reused } from "./scenarios.ts"
@@ -30,9 +30,12 @@ const onePinForGood = { scenario: longterm.id, bound: { fastPins: 0, sharing: 0 
 const nothingBusy = (): Replacements => ({ dax_busy_page: changeResult(() => null) })
 
 /** FOLL_LONGTERM is let through. */
-const longtermAllowed = (): Replacements => ({
-  check_vma_flags: changeResult(() => true),
-  collect_longterm_unpinnable_folios: changeResult(() => "kept"),
+const longtermAllowed = ({ system: { folios } }: DaxWorld): Replacements => ({
+  "gup_fast_pte_range: try_grab_folio_fast": changeBody(({ args }) => {
+    const got = folioTryGet(folios, Number(args[0]))
+    if (got !== null) folioOf(folios, got).pincount++
+    return got
+  }),
 })
 
 export const daxBugs: ReadonlyArray<SeededBug<DaxWorld>> = [
@@ -192,7 +195,7 @@ export const daxBugs: ReadonlyArray<SeededBug<DaxWorld>> = [
   {
     id: "dax-longterm-pin",
     title: "a block is pinned for good",
-    source: "mm/gup.c: check_vma_flags: vma_is_fsdax; include/linux/mm.h: folio_is_longterm_pinnable",
+    source: "include/linux/mm.h: folio_is_longterm_pinnable: folio_is_fsdax; mm/gup.c: check_vma_flags: vma_is_fsdax",
     ...onePinForGood,
     breaks: "GUP-LT-POLICY",
     at: longtermAllowed,
@@ -200,7 +203,7 @@ export const daxBugs: ReadonlyArray<SeededBug<DaxWorld>> = [
   {
     id: "dax-longterm-pin-waited-for",
     title: "the same: truncation waits for ever",
-    source: "mm/gup.c: check_vma_flags: vma_is_fsdax; include/linux/mm.h: folio_is_longterm_pinnable",
+    source: "include/linux/mm.h: folio_is_longterm_pinnable: folio_is_fsdax; mm/gup.c: check_vma_flags: vma_is_fsdax",
     ...onePinForGood,
     breaks: "L-DAX",
     at: longtermAllowed,

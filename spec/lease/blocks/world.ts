@@ -1,0 +1,60 @@
+/** A file whose blocks are written without the page cache, and another that may share them, or get them next. */
+import * as Effect from "effect/Effect"
+import { cell, type Monitor, type Setup, type Struct, struct } from "../../../checker/index.ts"
+import { type DaxFile, daxStore, daxTruncate, directWrite } from "../../../model/lease/xfsBlocks.ts"
+import { type XfsInode, xfsInode, xfsMount } from "../../../model/lease/xfsFile.ts"
+import { xfsAppend } from "../../../model/lease/xfsOperations.ts"
+import { at } from "../../../model/mm/range.ts"
+import { rwSem } from "../../../model/sync/rwsem.ts"
+
+/** What the properties and seeded bugs of blocks see. */
+export interface BlocksWorld {
+  readonly file: DaxFile
+  readonly other: XfsInode
+  /** What was last stored, and whether a write went to a block that is not, or not only, the file's. */
+  readonly seen: Struct<{ stored: string; writes: number; foreign: number }>
+}
+
+export interface Shape {
+  /** Threads that store through the mapping, and that write directly. */
+  readonly stores: number
+  readonly writes: number
+  readonly truncates: boolean
+  /** Whether the block is there at first, and whether the other file shares it. */
+  readonly written: boolean
+  readonly shared: boolean
+}
+
+/** Makes them: files of one block. */
+export const blocksWorld = (shape: Shape): Setup<BlocksWorld> => {
+  const mount = xfsMount(3)
+  const inode = xfsInode(mount, "file", 1, shape.written ? 1 : 0, null)
+  inode.state.size = 1
+  const other = xfsInode(mount, "other", 1, 0, null)
+  if (shape.shared) at(other.extents, 0).value = at(inode.extents, 0).value
+  const file: DaxFile = {
+    inode,
+    invalidateLock: rwSem("file.invalidate_lock", "invalidate_lock"),
+    ilock: rwSem("file.ilock", "ilock"),
+    pte: [cell<number | null>("file.pte0", null)],
+  }
+  const seen = struct("seen", { stored: "", writes: 0, foreign: 0 })
+  const names = (kind: string, count: number) => Array.from({ length: count }, (_, i) => `${kind}${i}`)
+  const fibers: Record<string, Effect.Effect<unknown, unknown>> = {
+    ...Object.fromEntries(names("cpu", shape.stores).map((name) => [name, daxStore(file, 0, name)])),
+    ...Object.fromEntries(names("dio", shape.writes).map((name) => [name, directWrite(file, 0, name, [other])])),
+    ...(shape.truncates ? { truncate: Effect.andThen(daxTruncate(file), xfsAppend(other, "other")) } : {}),
+  }
+  return { world: { file, other, seen }, fibers, monitors: [monitor(other, seen)] }
+}
+
+const monitor = (other: XfsInode, seen: BlocksWorld["seen"]): Monitor => ({
+  user_store: ({ args: [, , content], result }) => {
+    if (result === true) seen.stored = String(content)
+  },
+  submit_bio: ({ args: [, block] }) => {
+    seen.writes = 1
+    const has = ({ extents }: XfsInode) => extents.some(({ value }) => value?.block === block)
+    if (has(other)) seen.foreign = 1
+  },
+})

@@ -1,0 +1,157 @@
+/** What properties of layouts need to know of the past, kept by monitors. */
+import { type Monitor, type Struct, struct } from "../../../checker/index.ts"
+import type { PnfsClient } from "../../../model/driver/pnfsClient.ts"
+import type { Clock } from "../../../model/lease/clock.ts"
+import type { Export } from "../../../model/lease/nfsdLayouts.ts"
+import type { XfsInode } from "../../../model/lease/xfsFile.ts"
+import { isWritten } from "../../../model/lease/xfsPnfs.ts"
+import { at } from "../../../model/mm/range.ts"
+
+/** What has been seen so far. Counters stop at 2. */
+export type Seen = {
+  /** Accesses to the device, and those of clients without a lease, or to blocks that were given under an earlier one. */
+  accesses: number
+  withoutLease: number
+  outdated: number
+  /** Accesses with a layout of a generation of the device that the client has not looked up. */
+  wrongDevice: number
+  /** Layouts that were given out, and those with pages of the file still cached, or a block that was not there. */
+  grants: number
+  unclean: number
+  /** Local operations that went on, and those while a client had a layout, or a page was pinned, or without a last look under the lock. */
+  proceeded: number
+  withLayouts: number
+  withPins: number
+  unchecked: number
+  /** Commits, and those without a layout; sizes that were set, and those beyond what was written. */
+  commits: number
+  uncovered: number
+  sizes: number
+  beyond: number
+  /** Layouts that were returned, and those of clients that had not committed what they had written. */
+  returns: number
+  uncommitted: number
+}
+
+export interface LayoutRecord {
+  readonly seen: Struct<Seen>
+  /** What the thread of the server has looked for, and not found, since it last took the IOLOCK. */
+  readonly looked: Struct<{ dax: boolean; leases: boolean }>
+  /** When the first break began to wait and when that thread went on, in ticks; -1 before. */
+  readonly waiting: Struct<{ from: number; until: number; interrupted: boolean }>
+}
+
+const nothing: Seen = {
+  accesses: 0,
+  withoutLease: 0,
+  outdated: 0,
+  wrongDevice: 0,
+  grants: 0,
+  unclean: 0,
+  proceeded: 0,
+  withLayouts: 0,
+  withPins: 0,
+  unchecked: 0,
+  commits: 0,
+  uncovered: 0,
+  sizes: 0,
+  beyond: 0,
+  returns: 0,
+  uncommitted: 0,
+}
+
+/** The steps by which a thread of the server does what layouts are broken for. */
+const proceeds = [
+  "truncate_setsize",
+  "truncate_pagecache_range",
+  "xfs_reflink_remap_blocks",
+  "iomap_file_buffered_write",
+]
+
+/** Keeps a record of all that. */
+export const layoutRecord = ({
+  file,
+  server,
+  clients,
+  clock,
+}: {
+  readonly file: XfsInode
+  readonly server: Export
+  readonly clients: ReadonlyArray<PnfsClient>
+  readonly clock: Clock
+}): { readonly record: LayoutRecord; readonly monitor: Monitor } => {
+  const seen = struct("seen", nothing)
+  const looked = struct("looked", { dax: false, leases: false })
+  const waiting = struct("waiting", { from: -1, until: -1, interrupted: false })
+  const count = (...what: ReadonlyArray<keyof Seen>) => {
+    for (const each of what) seen[each] = 1
+  }
+  const { leases } = server
+  const hasLayouts = () => [...server.stateids.values()].some(({ state }) => state.layouts.length > 0 && !state.fenced)
+  const dropped = () => {
+    looked.dax = false
+    looked.leases = false
+  }
+  const unmaps = (name: string) => name.startsWith("truncate")
+  const monitor: Monitor = {
+    bl_submit_bio: ({ args: [name, index, block, seqid, generation], result }) => {
+      if (result !== true) return
+      count("accesses")
+      const state = server.stateids.get(String(name))?.state
+      if (!leases.leases.value.some(({ owner }) => owner === name)) count("withoutLease")
+      const client = clients.find((each) => each.name === name)
+      const current = client?.segments.value.some(
+        (segment) => segment.index === index && segment.block === block && segment.seqid === seqid,
+      )
+      if (current !== true || state?.live !== true) count("outdated")
+      if (client?.state.device !== generation) count("wrongDevice")
+    },
+    xfs_bmapi_read: ({ args: [, index], result }) => {
+      if (typeof result === "string") return
+      count("grants")
+      if (at(file.cache, Number(index)).value !== null || at(file.extents, Number(index)).value === null)
+        count("unclean")
+    },
+    ...Object.fromEntries(
+      proceeds.map((name) => [
+        name,
+        () => {
+          count("proceeded")
+          if (hasLayouts()) count("withLayouts")
+          if (!looked.leases || (unmaps(name) && file.dax && !looked.dax)) count("unchecked")
+          if (unmaps(name) && file.state.pins > 0) count("withPins")
+        },
+      ]),
+    ),
+    "xfs_break_leased_layouts: xfs_iunlock": dropped,
+    "xfs_wait_dax_page: xfs_iunlock": dropped,
+    "break_lease: list_empty_careful": ({ fiber }) => {
+      if (file.iolock.state.writer === fiber) looked.leases = true
+    },
+    dax_layout_busy_page: ({ result }) => {
+      if (result === false) looked.dax = true
+    },
+    xfs_iomap_write_unwritten: ({ fiber }) => {
+      count("commits")
+      if (!leases.leases.value.some(({ owner }) => fiber === owner || fiber === `${owner}-cb`)) count("uncovered")
+    },
+    "xfs_fs_commit_blocks: xfs_trans_commit": ({ args: [, size] }) => {
+      count("sizes")
+      if (!isWritten(file, Number(size))) count("beyond")
+    },
+    nfsd4_return_file_layouts: ({ args: [name], result }) => {
+      if (result !== true) return
+      count("returns")
+      if ((clients.find((each) => each.name === name)?.uncommitted.value.length ?? 0) > 0) count("uncommitted")
+    },
+    __break_lease: ({ args: [, block], result }) => {
+      if (block === true && result === "wait" && waiting.from < 0) waiting.from = clock.state.jiffies
+    },
+    "__break_lease: restart": ({ args: [, woken], result }) => {
+      if (result === "wait") return
+      waiting.until = clock.state.jiffies
+      if (woken === "interrupted") waiting.interrupted = true
+    },
+  }
+  return { record: { seen, looked, waiting }, monitor }
+}

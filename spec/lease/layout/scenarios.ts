@@ -1,0 +1,246 @@
+import * as Effect from "effect/Effect"
+import { choose, step } from "../../../checker/index.ts"
+import {
+  blReadPagelist,
+  blWritePagelist,
+  pnfsLayoutcommit,
+  pnfsReturnLayout,
+  pnfsUpdateLayout,
+} from "../../../model/driver/pnfsClient.ts"
+import { nfsd4Layoutcommit } from "../../../model/lease/nfsdLayouts.ts"
+import {
+  mmapStore,
+  munmapFile,
+  xfsAppend,
+  xfsFileBufferedRead,
+  xfsFileBufferedWrite,
+  xfsPunchHole,
+  xfsReflinkRemap,
+  xfsSetattrSize,
+} from "../../../model/lease/xfsOperations.ts"
+import { parameter, scenariosOf } from "../../driver/define.ts"
+import { breakEnds, exactly, forEver, layoutProperties, leaseBroken } from "./properties.ts"
+import { asks, type ClientProgram, type LocalProgram, layoutWorld, writes } from "./world.ts"
+
+const define = scenariosOf("lease/layout", layoutWorld, layoutProperties)
+
+/** Truncates the file to nothing; its blocks go to another one. */
+const truncates: LocalProgram = (file, other) => Effect.andThen(xfsSetattrSize(file, 0), xfsAppend(other, "other"))
+
+/** The scenario of the issue: one client, one truncation, a second grant. */
+export const race = define(
+  "race",
+  "a client writes, and keeps its layout until it is recalled; another asks for one; the file is truncated",
+  { second: parameter("whether there is the second client", 1, 1, 0) },
+  ({ second }) => ({
+    clients: second === 1 ? [writes(), asks] : [writes()],
+    local: { cpu0: truncates },
+  }),
+  [breakEnds, leaseBroken],
+)
+
+/** What the server may do with its file. */
+const anyOperation: LocalProgram = (file, other) =>
+  Effect.gen(function* () {
+    const operation = yield* choose("operation", ["truncate", "punch", "reflink", "write"])
+    if (operation === "truncate") yield* xfsSetattrSize(file, 0)
+    if (operation === "punch") yield* xfsPunchHole(file, { start: 0, end: 1 })
+    if (operation === "reflink") yield* xfsReflinkRemap(file, other)
+    if (operation === "write") yield* xfsFileBufferedWrite(file, 0, "cpu0")
+    else yield* xfsAppend(other, "other")
+  })
+
+export const operations = define(
+  "operations",
+  "a client writes to a hole or a block of a file that the server truncates, punches a hole into, clones or writes to",
+  { written: parameter("blocks of the file that are written at first", 1, 1, 0) },
+  ({ written }) => ({ written, clients: [again], local: { cpu0: anyOperation } }),
+  [breakEnds, leaseBroken],
+)
+
+/** A client that writes and returns its layout, and once more. */
+const again: ClientProgram = (client) =>
+  Effect.gen(function* () {
+    yield* writes(0, true)(client, false)
+    yield* writes()(client, false)
+  })
+
+/** A client that writes, returns its layout or not, and writes once more. */
+const twice: ClientProgram = (client, mayFail) =>
+  Effect.gen(function* () {
+    yield* pnfsUpdateLayout(client, 0, mayFail)
+    yield* blWritePagelist(client, 0, client.name)
+    if (yield* choose("return", [true, false])) yield* pnfsReturnLayout(client)
+    yield* pnfsUpdateLayout(client, 0, mayFail)
+    yield* blWritePagelist(client, 0, client.name)
+  })
+
+/** A client that never answers, and time, which passes whenever it likes. */
+export const silent = define(
+  "silent",
+  "a client writes again and again and does not hear of recalls; the file is truncated and its block goes to another",
+  {
+    leaseBreak: parameter("lease_break_time, in ticks", 1, 5),
+    fence: parameter("how long fencing takes, in ticks", 1, 5, 0),
+    end: parameter("when whoever still waits is interrupted, in ticks", 5, 30),
+  },
+  (ticks) => ({ clients: [late], answers: false, local: { cpu0: truncates }, ticks }),
+  [breakEnds],
+)
+
+const late: ClientProgram = (client) =>
+  Effect.gen(function* () {
+    yield* pnfsUpdateLayout(client, 0)
+    yield* blWritePagelist(client, 0, client.name)
+    yield* blWritePagelist(client, 0, client.name)
+    yield* pnfsLayoutcommit(client)
+  })
+
+const times = {
+  leaseBreak: parameter("lease_break_time, in ticks", 5, 60),
+  end: parameter("when whoever still waits is interrupted, in ticks", 20, 200),
+}
+
+/** How long it takes, with nobody slower than need be. */
+export const bounded = define(
+  "time-fenced",
+  "how long a truncation waits for a client that never answers, where such a client is fenced",
+  { ...times, fence: parameter("how long fencing takes, in ticks", 2, 60, 0) },
+  (ticks) => ({ clients: [writes()], answers: false, local: { cpu0: truncates }, ticks, prompt: true }),
+  [exactly, breakEnds],
+)
+
+export const unbounded = define(
+  "time-old",
+  "how long a truncation waits for a client that never answers, where break_time is 0",
+  times,
+  (ticks) => ({
+    clients: [writes()],
+    answers: false,
+    local: { cpu0: truncates },
+    ticks: { ...ticks, fence: 0 },
+    prompt: true,
+    design: "break_time 0",
+  }),
+  [forEver, breakEnds],
+)
+
+/** Two layouts under one stateid: numbers matter. */
+export const segments = define(
+  "segments",
+  "a client asks for one block after the other while the first is recalled",
+  { growing: parameter("blocks that are not written yet", 1, 1, 0) },
+  ({ growing }) => ({ length: 2, written: 2 - growing, clients: [both], local: { cpu0: truncates } }),
+  [breakEnds, leaseBroken],
+)
+
+const both: ClientProgram = (client) =>
+  Effect.gen(function* () {
+    yield* pnfsUpdateLayout(client, 0)
+    yield* pnfsUpdateLayout(client, 1)
+    yield* blReadPagelist(client, 0)
+    yield* blWritePagelist(client, 1, client.name)
+  })
+
+/** A client that goes through the server as well: the server then recalls what the client has. */
+export const ownWrite = define(
+  "own-write",
+  "a client that has a layout writes through the server, or has it truncate the file",
+  {},
+  () => ({ clients: [throughServer], local: {} }),
+  [leaseBroken],
+)
+
+const throughServer: ClientProgram = (client) =>
+  Effect.gen(function* () {
+    yield* pnfsUpdateLayout(client, 0)
+    const call = yield* choose("call", ["WRITE", "SETATTR"])
+    if (call === "WRITE") yield* xfsFileBufferedWrite(client.file, 0, client.name)
+    else yield* xfsSetattrSize(client.file, 0)
+  })
+
+/** Layouts, and references to memory: two kinds of things to be broken. */
+export const twoKinds = define(
+  "two-kinds",
+  "a file that is memory is truncated while a client asks for a layout and a process pins its page",
+  {},
+  () => ({ dax: true, clients: [writes(0, true)], local: { cpu0: truncates, gup: pins } }),
+  [breakEnds],
+)
+
+/** Faults, and with them pins, are kept out while the lock is held. */
+const pins: LocalProgram = (file) =>
+  Effect.gen(function* () {
+    const pinned = yield* step("pin_user_pages", [file.name], () => {
+      if (file.iolock.state.writer !== "" || file.state.size === 0) return false
+      file.state.pins++
+      return true
+    })
+    if (!pinned) return
+    yield* step("unpin_user_page", [file.name], () => {
+      file.state.pins--
+    })
+  })
+
+/** Stores through a shared mapping, and loads through the page cache. */
+export const mapped = define(
+  "mmap",
+  "a process stores to the file through a shared mapping while a client asks for its blocks",
+  {},
+  () => ({
+    clients: [twice],
+    mmapWritable: 1,
+    local: {
+      cpu0: (file) =>
+        Effect.andThen(mmapStore(file, 0, "cpu0"), Effect.andThen(munmapFile(file), xfsFileBufferedRead(file, 0))),
+    },
+  }),
+)
+
+/** A device that is laid out anew. */
+export const generations = define(
+  "generations",
+  "the file system grows while a client asks for layouts; one attempt to invalidate the page cache may fail",
+  {},
+  () => ({
+    clients: [twice],
+    mayFail: true,
+    knowsDevice: false,
+    local: {
+      cpu0: (file) =>
+        step("xfs_growfs_data", () => {
+          file.mount.state.generation = 1
+        }),
+    },
+  }),
+)
+
+/** A client that says how large the file is now, whether it has written that far or not. */
+export const sizes = define(
+  "sizes",
+  "a client that was given a block behind the end of the file has the file grow to there, while the server truncates it",
+  {},
+  () => ({ length: 2, written: 1, clients: [claims], local: { cpu0: truncates } }),
+  [breakEnds],
+)
+
+const claims: ClientProgram = (client) =>
+  Effect.gen(function* () {
+    yield* pnfsUpdateLayout(client, 1)
+    const written = (yield* choose("write", [true, false])) && (yield* blWritePagelist(client, 1, client.name))
+    yield* nfsd4Layoutcommit(client.server, client.file, client.name, written ? [1] : [], 2)
+  })
+
+export const layoutScenarios = [
+  race,
+  operations,
+  silent,
+  bounded,
+  unbounded,
+  segments,
+  ownWrite,
+  twoKinds,
+  mapped,
+  generations,
+  sizes,
+]

@@ -1,0 +1,88 @@
+/*
+ * Performs operations on leases, a line each, and says of each what came of it:
+ *   new               a fresh file; nothing is open
+ *   open SLOT MODE    open(2) with O_NONBLOCK; mode 0 reads, 1 writes, 2 does both
+ *   block SLOT MODE   the same without O_NONBLOCK: it waits until the lease is given up, or overdue
+ *   truncate          truncate(2), which waits as well
+ *   close SLOT
+ *   set SLOT TYPE     fcntl(F_SETLEASE); 0 F_RDLCK, 1 F_WRLCK, 2 F_UNLCK
+ *   get SLOT          fcntl(F_GETLEASE)
+ * A line of output is the result, or the error number, negated. SIGIO, by which holders are told, is ignored.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SLOTS 3
+
+static int files[SLOTS] = {-1, -1, -1};
+static char path[4096];
+
+static int renew(void)
+{
+	for (int i = 0; i < SLOTS; i++) {
+		if (files[i] >= 0)
+			close(files[i]);
+		files[i] = -1;
+	}
+	unlink(path);
+	int file = open(path, O_CREAT | O_EXCL | O_RDWR, 0600);
+	if (file < 0)
+		return -errno;
+	close(file);
+	return 0;
+}
+
+static int perform(const char *what, int slot, int argument)
+{
+	static const int types[] = {F_RDLCK, F_WRLCK, F_UNLCK};
+	int result = 0;
+
+	if (!strcmp(what, "new"))
+		return renew();
+	if (slot < 0 || slot >= SLOTS || argument < 0 || argument > 2)
+		exit(2);
+	if (!strcmp(what, "truncate"))
+		return truncate(path, 0) ? -errno : 0;
+	if (!strcmp(what, "open") || !strcmp(what, "block")) {
+		int mode = argument == 0 ? O_RDONLY : argument == 1 ? O_WRONLY : O_RDWR;
+		result = open(path, mode | (*what == 'o' ? O_NONBLOCK : 0));
+		if (result < 0)
+			return -errno;
+		files[slot] = result;
+		return 0;
+	}
+	if (!strcmp(what, "close")) {
+		result = close(files[slot]);
+		files[slot] = -1;
+	} else if (!strcmp(what, "set")) {
+		result = fcntl(files[slot], F_SETLEASE, types[argument]);
+	} else if (!strcmp(what, "get")) {
+		result = fcntl(files[slot], F_GETLEASE);
+		for (int i = 0; i < 3; i++)
+			if (result == types[i])
+				return i;
+	} else {
+		exit(2);
+	}
+	return result < 0 ? -errno : 0;
+}
+
+int main(int count, char **arguments)
+{
+	char what[16];
+	int slot, argument;
+
+	if (count != 2 || snprintf(path, sizeof path, "%s/file", arguments[1]) >= (int)sizeof path)
+		return 2;
+	signal(SIGIO, SIG_IGN);
+	while (scanf("%15s %d %d", what, &slot, &argument) == 3)
+		printf("%d\n", perform(what, slot, argument));
+	unlink(path);
+	return 0;
+}
