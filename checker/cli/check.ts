@@ -19,7 +19,7 @@ import { propertiesOf } from "./list.ts"
 import { Output } from "./output.ts"
 import { SavedDirectory } from "./place.ts"
 import { sourceOf } from "./programSource.ts"
-import { readAll, replayLine, replayOne, savedFiles } from "./replay.ts"
+import { readAll, replayLine, replayOne, type Saved, savedFiles } from "./replay.ts"
 import { checked, scenariosOf, unknownScenario } from "./select.ts"
 import { inSession, Session } from "./session.ts"
 
@@ -47,10 +47,10 @@ export const checkCommand = Effect.fnUntraced(function* (
     const { paint } = output
     const started = yield* Clock.currentTimeMillis
     const tasks = yield* scenarioTasks(registry, flags)
-    const hunts = yield* huntsOf(registry, flags)
     // A file that cannot be read is better known now than after a minute of exploring; one about to be saved, later.
     const readSaved = Effect.flatMap(savedFiles(), (files) => readAll(files, registry))
     const early = flags.save ? undefined : yield* readSaved
+    const hunts = yield* huntsOf(registry, flags, early ?? [])
     session.planned = tasks.length + hunts.length
     session.replays = []
 
@@ -104,8 +104,12 @@ const scenarioTasks = (registry: Registry, { workers, memory }: Means) =>
     }),
   )
 
-/** A hunt for each seeded bug, in its own scenario at its own bound. */
-const huntsOf = (registry: Registry, { memory }: Means) =>
+/**
+ * A hunt for each seeded bug, in its own scenario at its own bound.
+ *
+ * @param saved the counterexamples that there are
+ */
+const huntsOf = (registry: Registry, { memory }: Means, saved: ReadonlyArray<Saved>) =>
   Effect.forEach(
     registry.flatMap((protocol) => protocol.bugs.map((bug) => ({ protocol, bug }))),
     ({ protocol, bug }) =>
@@ -118,7 +122,9 @@ const huntsOf = (registry: Registry, { memory }: Means) =>
           badInput(`mutant ${bug.id}: ${message}`),
         )
         const source = yield* sourceOf(program, undefined)
+        const known = saved.find(({ counterexample }) => counterexample.mutant === bug.id)
         const task: Task = {
+          ...(known === undefined ? {} : { saved: known }),
           scenario,
           program,
           strategy: states,

@@ -10,6 +10,7 @@ import {
 import { elsewhere } from "../campaign/elsewhere.ts"
 import { MemoryGuard } from "../campaign/memory.ts"
 import type { Source } from "../campaign/source.ts"
+import { replay } from "../counterexample/replay.ts"
 import type { Counterexample } from "../counterexample/schema.ts"
 import { formatVersion } from "../counterexample/schema.ts"
 import { type Shrunk, shrinkEffect } from "../counterexample/shrink.ts"
@@ -37,6 +38,11 @@ export interface Task {
   readonly budget: Budget
   /** Where several threads can explore, and stop and go on another day: with what. */
   readonly resources?: Resources<BadInput, FileSystem.FileSystem>
+  /**
+   * A counterexample that is saved already. As long as it shows what is found, it is what there is to report: it is not
+   * shrunk once more.
+   */
+  readonly saved?: { readonly program: Program; readonly counterexample: Counterexample }
   /** Where another thread gets the program from that is to carry out all of it. */
   readonly elsewhere?: Source
 }
@@ -155,11 +161,23 @@ const shrunkFinding = Effect.fnUntraced(function* (
 ) {
   if (violation === undefined || moves === undefined) return undefined
   const { property } = violation
+  const saved = task.saved?.counterexample.property === property ? savedFinding(task) : undefined
+  if (saved !== undefined) return saved
   const shrunk = yield* shrinkEffect([task.scenario, task.program, property, moves, cycle], status)
   // Fibers that share a variable can make the memoised engine, which shrinks, find runs that do not exist. The run
   // that the search found is confirmed already.
   return confirmed(task, property, shrunk) ?? found
 })
+
+/** The saved counterexample, if it still shows its violation. */
+const savedFinding = (task: Task): Finding | undefined => {
+  if (task.saved === undefined) return undefined
+  const { program, counterexample } = task.saved
+  const replayed = replay(program, counterexample)
+  if (replayed.kind !== "reproduced") return undefined
+  const { cycle, property } = counterexample
+  return confirmed(task, property, { program, moves: replayed.moves, cycle, minimal: false })
+}
 
 /** The finding, if plain re-execution of the moves breaks the property. */
 const confirmed = (

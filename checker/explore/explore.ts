@@ -69,8 +69,8 @@ const largestSlice = 1_000_000
  * are more than it is worth.
  */
 const mostCompared = 60
-const fewestCompared = 15
-const stepsCompared = 3_000
+const fewestCompared = 10
+const stepsCompared = 1_500
 
 /** The longest of them, in steps. A program without an end is compared up to some rounds beyond the depth of the search. */
 const comparedSteps = (search: Searched, { maxSteps }: SearchOptions): number =>
