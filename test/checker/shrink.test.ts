@@ -23,7 +23,7 @@ import { flatten, interpret, racyProgram, randomProgram } from "./randomProgram.
 import { entryOf, run, survey } from "./support.ts"
 
 /** Programs are compared until there are so many; `SHOOTDOWN_LONG=1` compares more. */
-const wanted = process.env.SHOOTDOWN_LONG === undefined ? 90 : 1_000
+const wanted = process.env.SHOOTDOWN_LONG === undefined ? 60 : 1_000
 
 /** How a move is written: which fiber, and which option of its choice. */
 const moveOf = (fiber: number, option: number) => option * 0x10000 + fiber
