@@ -107,7 +107,7 @@ describe("a run that is stopped", () => {
     const args = ["explore", file, "--checkpoint", checkpoint, "--workers", "2", "--json", "-"]
     const statesIn = () => Number(/"states":(\d+)/.exec(readFileSync(checkpoint, "latin1"))?.[1])
     const second = { states: 0, at: Number.POSITIVE_INFINITY }
-    const ran = await shootdown([...args, "--checkpoint-every", "300ms"], {
+    const ran = await shootdown([...args, "--checkpoint-every", "150ms"], {
       signal: "SIGINT",
       // Between the second, which is the first that the workers come to, and the third.
       when: () => {
@@ -115,7 +115,7 @@ describe("a run that is stopped", () => {
           second.states = statesIn()
           second.at = Date.now()
         }
-        return Date.now() - second.at > 100
+        return Date.now() - second.at > 50
       },
     })
     expect(ran.status).toBe(130)
@@ -128,9 +128,9 @@ describe("a run that is stopped", () => {
 
   it("by its time leaves one too", async () => {
     const checkpoint = at("late")
-    const args = ["explore", file, "--checkpoint", checkpoint, "--time", "1s", "--checkpoint-every", "1h"]
+    const args = ["explore", file, "--checkpoint", checkpoint, "--time", "400ms", "--checkpoint-every", "1h"]
     const ran = await shootdown(args)
-    expect(ran.stdout).toContain("the time of 1 s ran out")
+    expect(ran.stdout).toContain("the time of 0.4 s ran out")
     expect(ran.stdout).toContain("--resume")
     expect(ran.status).toBe(3)
     const resumed = await shootdown(["explore", file, "--resume", checkpoint, "--json", "-"])
@@ -172,15 +172,17 @@ describe("a checkpoint", () => {
     const flipped = Buffer.from(bytes)
     flipped.writeUInt8(flipped.readUInt8(bytes.length - 40) ^ 1, bytes.length - 40)
     const newer = Buffer.from(bytes.toString("latin1").replace('"formatVersion":1', '"formatVersion":9'), "latin1")
-    await refused(damaged("empty", ""), /empty is not a checkpoint$/m)
-    await refused(damaged("foreign", "{}".repeat(100)), /foreign is not a checkpoint$/m)
-    await refused(damaged("head", bytes.subarray(0, 100)), /head is truncated$/m)
-    await refused(damaged("short", bytes.subarray(0, bytes.length - 9)), /short is truncated$/m)
-    await refused(damaged("long", Buffer.concat([bytes, bytes])), /long is damaged: it is longer than it should be$/m)
-    await refused(damaged("flipped", flipped), /flipped is damaged: its checksum is wrong$/m)
-    await refused(damaged("newer", newer), /newer has format version 9; this version of Shootdown reads version 1$/m)
-    await refused(["--resume", at("nowhere"), file], /nowhere does not exist$/m)
-    await refused(["--resume", put.directory, file], /is not a regular file$/m)
+    await Promise.all([
+      refused(damaged("empty", ""), /empty is not a checkpoint$/m),
+      refused(damaged("foreign", "{}".repeat(100)), /foreign is not a checkpoint$/m),
+      refused(damaged("head", bytes.subarray(0, 100)), /head is truncated$/m),
+      refused(damaged("short", bytes.subarray(0, bytes.length - 9)), /short is truncated$/m),
+      refused(damaged("long", Buffer.concat([bytes, bytes])), /long is damaged: it is longer than it should be$/m),
+      refused(damaged("flipped", flipped), /flipped is damaged: its checksum is wrong$/m),
+      refused(damaged("newer", newer), /newer has format version 9; this version of Shootdown reads version 1$/m),
+      refused(["--resume", at("nowhere"), file], /nowhere does not exist$/m),
+      refused(["--resume", put.directory, file], /is not a regular file$/m),
+    ])
   })
 
   it("is of one program at one bound", async () => {
