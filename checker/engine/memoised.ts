@@ -63,7 +63,11 @@ export class Memoised implements System, Others {
   readonly instance: Instance
   readonly tracker: PropertyTracker
   /** Where each fiber stands. */
-  protected readonly at: Array<Node>
+  readonly at: Array<Node>
+  /** What the last step came to. */
+  last: Outcome | undefined
+  /** How often a guard was found to read cells that it had not read after other contents. */
+  guardsGrown = 0
   protected readonly nodes: Nodes
   /**
    * What to put back, newest last: a fiber's position and node (none if it was not there), and how long the logs of the
@@ -157,6 +161,7 @@ export class Memoised implements System, Others {
     if (operation === undefined) throw new Error(`fiber ${fiber} has no operation to perform`)
     const storeMark = this.instance.store.mark
     const outcome = this.perform(fiber, node, optionOf(move))
+    this.last = outcome
     this.depth++
     this.trailMarks.push(storeMark, this.tracker.mark)
     const { result } = outcome
@@ -303,7 +308,8 @@ export class Memoised implements System, Others {
     return this.at.find((node) => node.fiber.name === fiber)
   }
 
-  protected canPerform(node: Node): boolean {
+  /** Whether a fiber that is parked there can go on in the present state. */
+  canPerform(node: Node): boolean {
     const { guard, operation } = node
     if (guard !== undefined) return guard.find() ?? this.learnGuard(node, guard)
     return operation?.kind !== "join" || this.named(operation.args[0])?.ended === true
@@ -315,7 +321,10 @@ export class Memoised implements System, Others {
     const reads = store.record()
     const holds = guardHolds(this.instance, run, operation)
     store.stopRecording()
+    const { bitsLow, bitsHigh } = guard
+    const isFirst = bitsLow === 0 && bitsHigh === 0
     if (!guard.learn(reads, holds)) throw changeable(node)
+    if (!isFirst && (guard.bitsLow !== bitsLow || guard.bitsHigh !== bitsHigh)) this.guardsGrown++
     this.twins?.guard(node, holds)
     return holds
   }
@@ -325,7 +334,10 @@ export class Memoised implements System, Others {
     const tree = node.outcomes[option]
     if (tree === undefined) return this.run(node, option)
     const known = tree.find()
-    if (known === undefined) return this.learnOutcome(fiber, node, option, tree)
+    if (known === undefined) {
+      if (!this.alone && tree.leaves > 0 && tree.leaves < comparedReads) this.compareAlone(fiber)
+      return this.learnOutcome(node, option, tree)
+    }
     if (++this.lookUps % auditEvery === 0) this.audit(node, option, known)
     this.apply(known)
     return known
@@ -341,15 +353,41 @@ export class Memoised implements System, Others {
     }
   }
 
-  /** Runs the operation, and notes what it does. A fiber whose operation meets something new is compared first. */
-  private learnOutcome(fiber: number, node: Node, option: number, tree: ReadTree<Outcome>): Outcome {
+  /**
+   * What an operation would do if cells had other contents than now; `undefined` where its guard would not hold. Of
+   * operations on other fibers nothing is known.
+   */
+  whatIf(node: Node, option: number, entryOf: (cell: StoredCell) => Entry): Outcome | undefined {
+    const tree = node.outcomes[option]
+    if (tree === undefined) throw new Error(`fiber ${node.fiber.name} is at no step of its own`)
     const { store } = this.instance
-    if (!this.alone && tree.leaves > 0 && tree.leaves < comparedReads) this.compareAlone(fiber)
+    const { guard } = node
+    const indexOf = (position: number) => entryOf(store.cells[position] as StoredCell).index // cells are in the store
+    let holds = guard === undefined ? true : guard.findIn(indexOf)
+    const known = holds === true ? tree.findIn(indexOf) : undefined
+    if (holds === false || known !== undefined) return known
+    const { mark } = store
+    for (const cell of store.cells) {
+      const entry = entryOf(cell)
+      if (entry !== cell.entry) store.put(cell, entry)
+    }
+    if (guard !== undefined) holds ??= this.learnGuard(node, guard)
+    const outcome = holds === true ? this.learnOutcome(node, option, tree) : undefined
+    store.rollback(mark)
+    if (outcome !== undefined) {
+      outcome.next ??= outcome.result instanceof StepFailed ? failed(node) : this.nodes.after(node, outcome.result)
+    }
+    return outcome
+  }
+
+  /** Runs the operation, and notes what it does. */
+  private learnOutcome(node: Node, option: number, tree: ReadTree<Outcome>): Outcome {
+    const { store } = this.instance
     const { mark } = store
     const reads = store.record()
     let outcome: Outcome
     try {
-      outcome = this.run(node, option)
+      outcome = this.run(node, option, reads)
     } finally {
       store.stopRecording()
     }
@@ -361,14 +399,14 @@ export class Memoised implements System, Others {
   }
 
   /** Runs the operation's code. */
-  private run(node: Node, option: number): Outcome {
+  private run(node: Node, option: number, reads: ReadonlyArray<StoredCell> = []): Outcome {
     const { store } = this.instance
     const { mark } = store
     const { run, operation } = this.nodes.parked(node)
     const result = perform(this.instance, run, operation, option, node.monitors, this)
     const cells = store.writtenSince(mark)
     const entries = cells.map(({ entry }) => entry)
-    return { result, cells, entries, ...bitsOf(cells), next: undefined }
+    return { result, reads, cells, entries, ...bitsOf(cells), next: undefined }
   }
 
   /**

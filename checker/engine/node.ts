@@ -14,6 +14,8 @@ import type { StepFailed } from "./system.ts"
 /** What performing an operation comes to. */
 export interface Outcome {
   readonly result: Plain | StepFailed
+  /** The cells that are read before they are written, guard and monitors included. */
+  readonly reads: ReadonlyArray<StoredCell>
   /** The cells that are written, each once, and what they hold then. */
   readonly cells: ReadonlyArray<StoredCell>
   readonly entries: ReadonlyArray<Entry>

@@ -123,7 +123,7 @@ export class Paranoid extends Memoised {
   /** Paths do this better: they go on when the fiber waits, and they are taken whenever something new is read. */
   protected override compareAlone(): void {}
 
-  protected override canPerform(node: Node): boolean {
+  override canPerform(node: Node): boolean {
     const leaves = node.guard?.leaves
     const can = super.canPerform(node)
     if (leaves === undefined) return can

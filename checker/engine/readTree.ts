@@ -65,6 +65,21 @@ export class ReadTree<A> implements Bits {
   }
 
   /**
+   * The outcome for other contents, if it is known.
+   *
+   * @param indexOf by position of a cell, the index of its entry
+   */
+  findIn(indexOf: (position: number) => number): A | undefined {
+    const { nodes } = this
+    let at = this.root
+    while (at > unknown) {
+      const index = indexOf(nodes[at] ?? 0)
+      at = index < (nodes[at + 1] ?? 0) ? (nodes[at + 2 + index] ?? unknown) : unknown
+    }
+    return at === unknown ? undefined : this.outcomes[-1 - at]
+  }
+
+  /**
    * Notes an outcome.
    *
    * @param reads the cells that the function read before it wrote them, in order; they have their contents of then

@@ -62,6 +62,8 @@ export class PropertyTracker {
   /** For each property, the number of the last check that evaluated it. */
   private readonly lastCheck: Array<number>
   private checks = 0
+  /** How many pairs there are of a property of states or steps and a cell that it has read. */
+  followed = 0
   /** How many states were counted. */
   private counted = 0
   /** By position: how often a property was exercised; for an invariant, before its premise was true last. */
@@ -397,6 +399,7 @@ export class PropertyTracker {
 
   private follow(cell: StoredCell, position: number): void {
     const kind = this.properties[position]?.kind
+    if (kind === "invariant" || kind === "action") this.followed++
     if (kind === "invariant") cell.invariants.push(position)
     if (kind !== "action") return
     cell.actionInvariants.push(position)
