@@ -146,7 +146,7 @@ class Optimal implements Search {
     const position = fiberOf(move)
     const node = engine.at[position]
     const operation = node?.operation
-    if (node === undefined || operation === undefined) throw new Error(`move ${move} is not possible`)
+    if (node === undefined || operation === undefined || !engine.canPerform(node)) throw new Error(`move ${move} is not possible`)
     const displaced = operation.kind === "interrupt" ? this.standing(operation.args[0]) : undefined
     const broken = engine.take(move)
     const outcome = engine.last
@@ -210,27 +210,27 @@ class Optimal implements Search {
       const event = trace.at(at)
       if (event.node.options > 1) this.chooseOthers(event, at)
       if (event.displaced !== undefined) this.takeInTime(event.displaced, at)
-      if (mayWait(event.node)) this.bringForward({ ...event, at }, event)
+      if (mayWait(event.node)) this.bringForward({ ...event, at, isTaken: true }, event)
       else {
         for (const race of event.races) {
-          if (!race.settled) race.settled = this.reverse(race.first, { ...event, at }, true)
+          if (!race.settled) race.settled = this.reverse(race.first, { ...event, at, isTaken: true }, true)
         }
       }
     }
     for (const [position, node] of engine.at.entries()) {
-      if (node.options > 0) this.bringForward(this.notTaken(node, 0, trace.lastOf(this.idAt(position))))
+      if (node.options > 0) this.bringForward(this.notTaken(node, 0, trace.length, trace.lastOf(this.idAt(position))))
     }
   }
 
-  private notTaken(node: Node, option: number, before: number): Candidate {
+  private notTaken(node: Node, option: number, at: number, before: number): Candidate {
     const id = this.footprints.idOf(node.fiber.name)
-    return { id, option, node, at: undefined, before, footprint: this.footprints.ofGuard(node) }
+    return { id, option, node, isTaken: false, at, before, footprint: this.footprints.ofGuard(node) }
   }
 
   /** What a fiber would have done next that was interrupted. */
   private takeInTime({ node, before }: { readonly node: Node; readonly before: number }, at: number): void {
     for (let option = 0; option < node.options; option++) {
-      const candidate = this.notTaken(node, option, before)
+      const candidate = this.notTaken(node, option, at, before)
       this.reverse(at, candidate, true)
       if (mayWait(node)) this.bringForward(candidate)
     }
@@ -240,14 +240,14 @@ class Optimal implements Search {
   private chooseOthers(event: Event, at: number): void {
     for (let option = 0; option < event.node.options; option++) {
       if (option === event.option || event.settledOptions[option] === true) continue
-      event.settledOptions[option] = this.reverse(at, { ...event, at, option }, false)
+      event.settledOptions[option] = this.reverse(at, { ...event, at, isTaken: false, option }, false)
     }
   }
 
   /** An operation that may have to wait: everything that it may depend on since its fiber came to it. */
   private bringForward(candidate: Candidate, event?: Event): void {
     const { trace } = this
-    const { at = trace.length, before, footprint, id, node } = candidate
+    const { at, before, footprint, id, node } = candidate
     const guard = this.footprints.ofGuard(node)
     for (let first = at - 1; first >= 0; first--) {
       const other = trace.at(first)

@@ -20,8 +20,10 @@ export interface Candidate {
   readonly option: number
   /** Where its fiber stands. */
   readonly node: Node
-  /** The position of the event that it is; `undefined` where it was not taken. */
-  readonly at: number | undefined
+  /** Whether it was taken. */
+  readonly isTaken: boolean
+  /** The position of the event that it is, or with which its fiber was interrupted, or how long the trace is. */
+  readonly at: number
   /** What must come before it in any case: see `Event`. */
   readonly before: number
   /** What it touched; where it was not taken, what its guard may read. */
@@ -72,14 +74,16 @@ export class Reversals {
    */
   of(first: number, candidate: Candidate, depends: boolean): ReadonlyArray<Reversal> {
     const { trace } = this
-    const { at = trace.length, before, node } = candidate
+    const { at, before, isTaken, node } = candidate
     const places = new Uint8Array(trace.length)
     // An operation that may have to wait needs less before it than it had: it is tried as soon as its fiber is there.
-    const waits = node.guard !== undefined || node.operation?.kind === "join" || candidate.at === undefined
+    const waits = node.guard !== undefined || node.operation?.kind === "join" || !isTaken
     for (let position = first; position < trace.length; position++) {
       if (trace.happensBefore(first, position)) places[position] = Place.outside
-      else if (position >= at) continue
-      else if (waits ? before >= 0 && trace.happensBefore(position, before) : trace.happensBefore(position, at)) {
+      else if (position >= at) {
+        // The candidate is taken once.
+        if (trace.happensBefore(at, position)) places[position] = Place.outside
+      } else if (waits ? before >= 0 && trace.happensBefore(position, before) : trace.happensBefore(position, at)) {
         places[position] = Place.inside
       }
     }
