@@ -406,7 +406,7 @@ export class Memoised implements System, Others {
     const result = perform(this.instance, run, operation, option, node.monitors, this)
     const cells = store.writtenSince(mark)
     const entries = cells.map(({ entry }) => entry)
-    return { result, reads, cells, entries, ...bitsOf(cells), next: undefined }
+    return { result, reads, cells, entries, ...bitsOf(cells), next: undefined, footprint: undefined }
   }
 
   /**

@@ -6,6 +6,7 @@ import type { Violation } from "../property/violation.ts"
 import type { Monitor } from "../scenario/scenario.ts"
 import { NotDeterministic } from "./fault.ts"
 import type { FiberRun } from "./fiberRun.ts"
+import type { Footprint } from "./footprint.ts"
 import type { Answer, History, Way } from "./history.ts"
 import type { Mention } from "./interchange.ts"
 import type { ReadTree } from "./readTree.ts"
@@ -24,6 +25,8 @@ export interface Outcome {
   readonly bitsHigh: number
   /** Where the fiber then stands; `undefined` until it is learnt. */
   next: Node | undefined
+  /** What it touches, once somebody has asked: see `Footprints`. */
+  footprint: Footprint | undefined
 }
 
 /**

@@ -13,6 +13,7 @@
  * - What depends on what is learnt on the way (`Footprints`): what properties and guards read. When that has grown, the
  *   search begins anew with all that is known then.
  */
+import { conflict, Footprints } from "../../engine/footprint.ts"
 import type { Memoised } from "../../engine/memoised.ts"
 import type { Node } from "../../engine/node.ts"
 import { Paranoid } from "../../engine/paranoid.ts"
@@ -31,20 +32,21 @@ import {
   type Strategy,
   tooLong,
 } from "../strategy.ts"
-import { conflict, Footprints } from "./footprint.ts"
-import { type Candidate, mostContexts, type Reversal, Reversals, TooManyContexts } from "./reversals.ts"
-import { type Event, Trace } from "./trace.ts"
+import { type Candidate, mayWait, mostContexts, type Reversal, Reversals, TooManyContexts } from "./reversals.ts"
+import { type Displaced, type Event, nowhere, Trace } from "./trace.ts"
 import { type Branch, insert, isWeakInitial, type Step } from "./wakeupTree.ts"
 
-/** A state on the present execution, before the event of its number. */
+/** A state on the present execution: the one before the event of the same number. */
 interface Frame {
   /** What need not come next: all that begins so has been explored. */
-  readonly asleep: Array<Step>
+  asleep: ReadonlyArray<Step>
   /** What is still to be explored. */
-  readonly branches: Array<Branch>
+  branches: ReadonlyArray<Branch>
   /** Which promises are to be kept still. */
-  readonly pending: ReadonlyArray<boolean>
+  pending: ReadonlyArray<boolean>
 }
+
+const nothing: ReadonlyArray<never> = []
 
 /** After so many executions a search is carried on to its end before it begins anew. */
 const manyExecutions = 1000
@@ -54,12 +56,15 @@ class Optimal implements Search {
   private readonly engine: Memoised
   private readonly options: SearchOptions
   private readonly footprints: Footprints
-  private readonly trace = new Trace()
+  private readonly trace: Trace
   private readonly reversals: Reversals
   private readonly fibersAtStart: number
   private promises: Promises
+  /** Objects are used again for other states of the same number: there are more than the present execution has. */
+  private readonly frames: Array<Frame> = []
   private readonly path: Array<Move> = []
-  private frames: Array<Frame> = []
+  /** How many steps the present execution shares with the one before. */
+  private newFrom = 0
   /** What was known of footprints when the search began anew last. */
   private version: number
   private ending: Ending | undefined
@@ -67,15 +72,16 @@ class Optimal implements Search {
   constructor(program: Program, options: SearchOptions) {
     this.options = options
     this.engine = matchingEngine(program, { ...options, symmetry: false })
+    this.fibersAtStart = this.engine.at.length
+    this.trace = new Trace(this.fibersAtStart)
     this.footprints = new Footprints(this.engine)
     this.reversals = new Reversals(this.engine, this.footprints, this.trace)
-    this.fibersAtStart = this.engine.at.length
     this.promises = new Promises(this.engine)
     const found = this.footprints.promising(() => this.promises.begin())
     const violation = decisive(together(this.engine.begin(), found), options)
     if (violation !== undefined) this.ending = { kind: "violated", violation, moves: [] }
     this.version = this.footprints.version
-    this.frames.push({ asleep: [], branches: [], pending: this.promises.pending })
+    this.enter(0, nothing, nothing)
   }
 
   get exercised() {
@@ -109,74 +115,102 @@ class Optimal implements Search {
 
   /** Continues the present execution to its end. */
   private runToEnd(): void {
-    const { frames, options, path } = this
+    const { options, path } = this
     while (this.ending === undefined) {
-      const frame = frames[frames.length - 1] as Frame // there is always one
-      const next = frame.branches.shift() ?? this.pick(frame)
-      if (next === undefined) {
+      const frame = this.frame(path.length)
+      const [branch] = frame.branches
+      const move = branch === undefined ? this.pick(frame) : moveOf(this.positionOf(branch.id), branch.option)
+      if (move === undefined) {
         this.finish()
         return
       }
-      const move = "children" in next ? moveOf(this.positionOf(next.id), next.option) : next.move
       if (path.length >= options.maxSteps) {
         this.ending = tooLong(options.maxSteps, this.engine, move)
         return
       }
-      this.take(move, frame, "children" in next ? next.children : [])
+      frame.branches = frame.branches.length < 2 ? nothing : frame.branches.slice(1)
+      this.take(move, frame, branch?.children ?? nothing)
     }
   }
 
   /** The first move that need not be passed over. */
-  private pick({ asleep }: Frame): { readonly move: Move } | undefined {
+  private pick({ asleep }: Frame): Move | undefined {
     const { engine } = this
     for (let position = 0; position < engine.at.length; position++) {
-      const node = engine.at[position]
-      if (node === undefined || node.options === 0 || !engine.canPerform(node)) continue
+      const node = engine.at[position] as Node // within
+      if (node.options === 0 || !engine.canPerform(node)) continue
+      if (asleep.length === 0) return moveOf(position, 0)
       const id = this.idAt(position)
       for (let option = 0; option < node.options; option++) {
-        if (asleep.some((step) => step.id === id && step.option === option)) continue
-        return { move: moveOf(position, option) }
+        if (!asleep.some((step) => step.id === id && step.option === option)) return moveOf(position, option)
       }
     }
     return undefined
   }
 
-  private take(move: Move, frame: Frame, branches: Array<Branch>): void {
-    const { engine, footprints, frames, options, path, statistics } = this
+  private take(move: Move, { asleep }: Frame, branches: ReadonlyArray<Branch>): void {
+    const { engine, footprints, options, path, statistics } = this
     const position = fiberOf(move)
     const node = engine.at[position]
-    const operation = node?.operation
-    if (node === undefined || operation === undefined || !engine.canPerform(node)) throw new Error(`move ${move} is not possible`)
-    const displaced = operation.kind === "interrupt" ? this.standing(operation.args[0]) : undefined
-    const broken = engine.take(move)
-    const outcome = engine.last
+    if (node === undefined || node.options === 0) throw new Error(`move ${move} is not possible`)
+    const isOwn = node.outcomes.length > 0
+    const displaced = isOwn ? undefined : this.displacedBy(node)
+    const violations = engine.take(move)
+    const { last: outcome } = engine
     if (outcome === undefined) throw new Error("a step was taken that came to nothing")
     statistics.transitions++
     path.push(move)
-    statistics.maxDepth = Math.max(statistics.maxDepth, path.length)
-    const found = footprints.promising(() => this.promises.step())
-    const about = node.outcomes.length === 0 ? String(operation.args[0]) : node.fiber.name
-    const event = this.trace.push({
-      id: this.idAt(position),
+    const depth = path.length
+    if (depth > statistics.maxDepth) statistics.maxDepth = depth
+    const id = this.idAt(position)
+    const footprint = isOwn ? footprints.of(node, outcome) : footprints.ofOther(node)
+    this.trace.push({
+      id,
       option: optionOf(move),
-      footprint: node.outcomes.length === 0 ? footprints.ofOther(node) : footprints.of(node, outcome),
+      footprint,
       node,
       outcome,
       displaced,
-      forks: operation.kind === "fork" ? footprints.idOf(about) : undefined,
-      hasEnded: engine.at.some(({ ended, fiber }) => ended && fiber.name === about),
+      forks: node.operation?.kind === "fork" ? footprints.idOf(node.operation.args[0]) : nowhere,
+      hasEnded: isOwn ? outcome.next?.ended === true : this.hasEnded(node),
     })
-    const asleep = frame.asleep.filter((step) => step.id !== event.id && !conflict(step.footprint, event.footprint))
-    frames.push({ asleep, branches, pending: this.promises.pending })
-    const violation = decisive(together(broken, found), options)
+    const found = footprints.hasPromises ? footprints.promising(() => this.promises.step()) : nothing
+    this.enter(depth, this.stillAsleep(asleep, id, footprint), branches)
+    if (violations.length === 0 && found.length === 0) return
+    const violation = decisive(together(violations, found), options)
     if (violation !== undefined) this.violated(violation)
   }
 
-  /** Where a fiber stands that can be interrupted. */
-  private standing(name: string): Event["displaced"] {
+  /** What need not come next once a step was taken. */
+  private stillAsleep(asleep: Frame["asleep"], id: number, footprint: Step["footprint"]): Frame["asleep"] {
+    if (asleep.length === 0) return asleep
+    const still = asleep.filter((step) => step.id !== id && !conflict(step.footprint, footprint))
+    return still.length === 0 ? nothing : still
+  }
+
+  private enter(depth: number, asleep: Frame["asleep"], branches: Frame["branches"]): void {
+    const frame = this.frames[depth]
+    const { pending } = this.promises
+    if (frame === undefined) this.frames.push({ asleep, branches, pending })
+    else {
+      frame.asleep = asleep
+      frame.branches = branches
+      frame.pending = pending
+    }
+  }
+
+  /** Where a fiber stands that is about to be interrupted. */
+  private displacedBy({ operation }: Node): Displaced | undefined {
+    if (operation?.kind !== "interrupt") return undefined
+    const [name] = operation.args
     const node = this.engine.at.find(({ fiber }) => fiber.name === name)
     if (node === undefined || node.operation === undefined || node.interrupted) return undefined
     return { node, before: this.trace.lastOf(this.footprints.idOf(name)) }
+  }
+
+  /** Whether the fiber that an operation is about has ended. */
+  private hasEnded({ operation }: Node): boolean {
+    return this.engine.at.some(({ ended, fiber }) => ended && fiber.name === operation?.args[0])
   }
 
   private violated(violation: Violation): void {
@@ -186,8 +220,8 @@ class Optimal implements Search {
 
   /** Judges the end of an execution. */
   private finish(): void {
-    const { engine, options, statistics } = this
-    if (engine.moves().length > 0) {
+    const { engine, options, path, statistics } = this
+    if (this.frame(path.length).asleep.length > 0 && engine.moves().length > 0) {
       statistics.blocked++
       return
     }
@@ -197,7 +231,9 @@ class Optimal implements Search {
       return
     }
     statistics.executions++
-    if (engine.rest !== "broken") options.survey?.final(engine.instance.store.contents(), engine.rest === "stuck")
+    if (options.survey !== undefined && engine.rest !== "broken") {
+      options.survey.final(engine.instance.store.contents(), engine.rest === "stuck")
+    }
     if (statistics.executions === options.executions) {
       this.ending = { kind: "cut", reason: `${options.executions} executions were run, as asked` }
     }
@@ -208,18 +244,36 @@ class Optimal implements Search {
     const { engine, trace } = this
     for (let at = 0; at < trace.length; at++) {
       const event = trace.at(at)
-      if (event.node.options > 1) this.chooseOthers(event, at)
-      if (event.displaced !== undefined) this.takeInTime(event.displaced, at)
-      if (mayWait(event.node)) this.bringForward({ ...event, at, isTaken: true }, event)
-      else {
-        for (const race of event.races) {
-          if (!race.settled) race.settled = this.reverse(race.first, { ...event, at, isTaken: true }, true)
-        }
-      }
+      if (event.isOpen) event.isOpen = this.reverseRacesOf(event, at)
     }
-    for (const [position, node] of engine.at.entries()) {
-      if (node.options > 0) this.bringForward(this.notTaken(node, 0, trace.length, trace.lastOf(this.idAt(position))))
+    if (engine.rest === "ended") return
+    for (const node of engine.at) {
+      if (node.options > 0) this.bringForward(this.notTaken(node, 0, trace.length, this.lastOf(node)))
     }
+  }
+
+  /** Returns whether something is left that depends on what comes after. */
+  private reverseRacesOf(event: Event, at: number): boolean {
+    let isOpen = event.displaced !== undefined && this.takeInTime(event.displaced, at)
+    if (event.node.options > 1) isOpen = this.chooseOthers(event, at) || isOpen
+    if (mayWait(event.node)) return this.bringForward({ ...event, at, isTaken: true }, event) || isOpen
+    const { races } = event
+    let left = 0
+    for (let i = 0; i < races.length; i++) {
+      const first = races[i] as number // within
+      if (!this.isNews(first, at) || !this.reverse(first, this.taken(event, at), true)) races[left++] = first
+    }
+    races.length = left
+    return left > 0 || isOpen
+  }
+
+  /** Whether something about two events has not been looked at, or may have changed since. */
+  private isNews(first: number, at: number): boolean {
+    return at >= this.newFrom || !this.trace.isBeforeAllFrom(first, this.newFrom)
+  }
+
+  private taken({ before, footprint, id, node, option }: Event, at: number): Candidate {
+    return { id, option, node, isTaken: true, at, before, footprint }
   }
 
   private notTaken(node: Node, option: number, at: number, before: number): Candidate {
@@ -227,35 +281,47 @@ class Optimal implements Search {
     return { id, option, node, isTaken: false, at, before, footprint: this.footprints.ofGuard(node) }
   }
 
-  /** What a fiber would have done next that was interrupted. */
-  private takeInTime({ node, before }: { readonly node: Node; readonly before: number }, at: number): void {
+  private lastOf({ fiber }: Node): number {
+    return this.trace.lastOf(this.footprints.idOf(fiber.name))
+  }
+
+  /** What a fiber would have done next that was interrupted. It may always be that it comes before other things. */
+  private takeInTime({ node, before }: Displaced, at: number): boolean {
     for (let option = 0; option < node.options; option++) {
-      const candidate = this.notTaken(node, option, at, before)
-      this.reverse(at, candidate, true)
-      if (mayWait(node)) this.bringForward(candidate)
+      const candidate = () => this.notTaken(node, option, at, before)
+      this.reverse(at, candidate(), true)
+      // Its guard has been asked now, perhaps for the first time.
+      if (mayWait(node)) this.bringForward(candidate())
     }
+    return true
   }
 
   /** The other options of a choice. */
-  private chooseOthers(event: Event, at: number): void {
+  private chooseOthers(event: Event, at: number): boolean {
+    event.settled ??= new Set()
     for (let option = 0; option < event.node.options; option++) {
-      if (option === event.option || event.settledOptions[option] === true) continue
-      event.settledOptions[option] = this.reverse(at, { ...event, at, isTaken: false, option }, false)
+      if (option === event.option || event.settled.has(option) || !this.isNews(at, at)) continue
+      if (this.reverse(at, { ...this.taken(event, at), isTaken: false, option }, false)) event.settled.add(option)
     }
+    return event.settled.size < event.node.options - 1
   }
 
   /** An operation that may have to wait: everything that it may depend on since its fiber came to it. */
-  private bringForward(candidate: Candidate, event?: Event): void {
-    const { trace } = this
+  private bringForward(candidate: Candidate, event?: Event): boolean {
+    const { newFrom, trace } = this
     const { at, before, footprint, id, node } = candidate
     const guard = this.footprints.ofGuard(node)
+    let isOpen = false
     for (let first = at - 1; first >= 0; first--) {
       const other = trace.at(first)
       if (other.id === id || !(conflict(other.footprint, guard) || conflict(other.footprint, footprint))) continue
-      if (before >= 0 && trace.happensBefore(first, before)) continue
-      if (event?.settledFirsts.has(first)) continue
-      if (this.reverse(first, candidate, true)) event?.settledFirsts.add(first)
+      if (before !== nowhere && trace.happensBefore(first, before)) continue
+      if (event?.settled?.has(first)) continue
+      if (event !== undefined && at < newFrom && !this.isNews(first, at)) isOpen = true
+      else if (!this.reverse(first, candidate, true)) isOpen = true
+      else if (event !== undefined) event.settled = (event.settled ?? new Set()).add(first)
     }
+    return isOpen
   }
 
   /**
@@ -264,60 +330,50 @@ class Optimal implements Search {
    * @returns whether that is done with, whatever comes after both
    */
   private reverse(first: number, candidate: Candidate, depends: boolean): boolean {
-    const frame = this.frames[first] as Frame // there is one for each event
-    let settled = true
-    for (const reversal of this.reversals.of(first, candidate, depends)) {
-      if (!this.note(frame, reversal)) settled = false
-    }
-    return settled
-  }
-
-  private note({ asleep, branches }: Frame, { isFinal, least, whole }: Reversal): boolean {
-    const shortest = least()
-    if (shortest.length === 0) return isFinal
-    if (!asleep.some((step) => isWeakInitial(step, shortest)) && insert(branches, shortest, true)) return isFinal
-    const all = whole()
-    if (!asleep.some((step) => isWeakInitial(step, all))) insert(branches, all, false)
-    return false
+    const frame = this.frame(first)
+    return this.reversals.of(first, candidate, depends, (reversal) => note(frame, reversal))
   }
 
   /** Goes back to the last state from which something is still to be explored. */
   private backtrack(): void {
-    const { engine, frames, path, statistics, trace } = this
-    if (this.footprints.version !== this.version && statistics.executions < manyExecutions) {
+    const { engine, footprints, path, statistics, trace } = this
+    if (footprints.version !== this.version && statistics.executions < manyExecutions) {
       this.beginAnew()
       return
     }
     while (trace.length > 0) {
       engine.undo()
       path.pop()
-      frames.pop()
       const { footprint, id, option } = trace.pop()
-      const frame = frames[frames.length - 1] as Frame // that of the state before
-      frame.asleep.push({ id, option, footprint })
+      const frame = this.frame(path.length)
       if (frame.branches.length === 0) continue
-      if (frame.pending.length > 0) this.promises = new Promises(engine, frame.pending)
+      frame.asleep = [...frame.asleep, { id, option, footprint }]
+      this.newFrom = path.length
+      if (footprints.hasPromises) this.promises = new Promises(engine, frame.pending)
       return
     }
-    if (this.footprints.version === this.version) this.ending = { kind: "exhausted" }
+    if (footprints.version === this.version) this.ending = { kind: "exhausted" }
     else this.beginAnew()
   }
 
   private beginAnew(): void {
-    const { engine, frames, path, statistics, trace } = this
+    const { engine, footprints, path, statistics, trace } = this
     while (trace.length > 0) {
       engine.undo()
       trace.pop()
     }
     path.length = 0
-    const [{ pending } = { pending: [] }] = frames
-    frames.length = 0
-    frames.push({ asleep: [], branches: [], pending })
-    this.promises = new Promises(engine, pending)
-    this.footprints.forget()
-    this.version = this.footprints.version
+    this.promises = new Promises(engine, this.frame(0).pending)
+    this.enter(0, nothing, nothing)
+    this.newFrom = 0
+    footprints.forget()
+    this.version = footprints.version
     statistics.executions = 0
     statistics.blocked = 0
+  }
+
+  private frame(depth: number): Frame {
+    return this.frames[depth] as Frame // there is one for each state of the present execution
   }
 
   private idAt(position: number): number {
@@ -330,8 +386,20 @@ class Optimal implements Search {
   }
 }
 
-/** Whether an operation may have to wait. */
-const mayWait = ({ guard, operation }: Event["node"]): boolean => guard !== undefined || operation?.kind === "join"
+/** Notes what is to be explored from a state. Returns whether that is done with, whatever comes after. */
+const note = (frame: Frame, { least, whole }: Reversal): boolean => {
+  const { asleep } = frame
+  const branches = [...frame.branches]
+  if (!asleep.some((step) => isWeakInitial(step, least)) && insert(branches, least, true)) {
+    frame.branches = branches
+    return true
+  }
+  const all = whole()
+  if (asleep.some((step) => isWeakInitial(step, all))) return false
+  insert(branches, all, false)
+  frame.branches = branches
+  return false
+}
 
 export const optimal: Strategy = {
   name: "optimal",

@@ -1,5 +1,5 @@
 /** Wakeup trees (Abdulla, Aronis, Jonsson, Sagonas, JACM 64(4), 2017, section 5): sequences that are still to be explored. */
-import { conflict, type Footprint } from "./footprint.ts"
+import { conflict, type Footprint } from "../../engine/footprint.ts"
 
 /** A step of a fiber in a sequence. */
 export interface Step {
@@ -61,8 +61,12 @@ export const insert = (branches: Array<Branch>, sequence: ReadonlyArray<Step>, s
   }
 }
 
-const chainOf = (sequence: ReadonlyArray<Step>): ReadonlyArray<Branch> =>
-  sequence.reduceRight<ReadonlyArray<Branch>>(
-    (children, { id, option, footprint }) => [{ id, option, footprint, children: [...children] }],
-    [],
-  )
+/** The branch without forks that is a sequence. */
+const chainOf = (sequence: ReadonlyArray<Step>): ReadonlyArray<Branch> => {
+  let children: Array<Branch> = []
+  for (let position = sequence.length - 1; position >= 0; position--) {
+    const { id, option, footprint } = sequence[position] as Step // within
+    children = [{ id, option, footprint, children }]
+  }
+  return children
+}

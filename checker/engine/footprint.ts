@@ -11,11 +11,12 @@
  *   a program interrupts, each step of a fiber reads its own.
  *
  * Cells that properties have not read so far are no part of this. When one reads a further cell, the search begins anew:
- * see `Optimal`.
+ * see `explore/optimal`.
  */
-import type { Memoised } from "../../engine/memoised.ts"
-import type { Node, Outcome } from "../../engine/node.ts"
-import type { StoredCell } from "../../program/store.ts"
+
+import type { Bits, StoredCell } from "../program/store.ts"
+import type { Memoised } from "./memoised.ts"
+import type { Node, Outcome } from "./node.ts"
 
 /** The places that a step touches, as numbers, each once; and the same as bits, to see quickly that two have none in common. */
 export interface Footprint {
@@ -27,6 +28,8 @@ export interface Footprint {
   /** Of writes alone. */
   readonly writesLow: number
   readonly writesHigh: number
+  /** What was known when it was computed: see `Footprints.version`. */
+  readonly version: number
 }
 
 const bitsOf = (places: ReadonlyArray<number>): readonly [low: number, high: number] => {
@@ -39,10 +42,10 @@ const bitsOf = (places: ReadonlyArray<number>): readonly [low: number, high: num
   return [low, high]
 }
 
-const footprintOf = (reads: ReadonlyArray<number>, writes: ReadonlyArray<number>): Footprint => {
+const footprintOf = (reads: ReadonlyArray<number>, writes: ReadonlyArray<number>, version: number): Footprint => {
   const [readsLow, readsHigh] = bitsOf(reads)
   const [writesLow, writesHigh] = bitsOf(writes)
-  return { reads, writes, low: readsLow | writesLow, high: readsHigh | writesHigh, writesLow, writesHigh }
+  return { reads, writes, low: readsLow | writesLow, high: readsHigh | writesHigh, writesLow, writesHigh, version }
 }
 
 const meet = (some: ReadonlyArray<number>, others: ReadonlyArray<number>): boolean =>
@@ -64,14 +67,16 @@ export const isWithin = (inner: Footprint, outer: Footprint): boolean =>
 /** The footprints of a program's steps, as far as what properties read is known. */
 export class Footprints {
   private readonly engine: Memoised
-  private readonly known = new Map<Outcome, Footprint>()
-  private readonly guards = new Map<Node, Footprint>()
+  readonly hasPromises: boolean
+  /** What was known when footprints were forgotten last. */
+  private current: number
+  /** By the bits of the cells that their guards had read. */
+  private readonly guards = new Map<Node, Bits & { readonly footprint: Footprint }>()
   private readonly ids = new Map<string, number>()
   /** The cells that promises have read. */
   private readonly promised = new Set<StoredCell>()
   private readonly firstProperty: number
   private readonly promisesPlace: number
-  private readonly hasPromises: boolean
   /** Whether some fiber interrupts another. */
   private interrupts = false
   /** Counts what has become known of what properties read, beyond what the tracker counts. */
@@ -84,6 +89,7 @@ export class Footprints {
     this.promisesPlace = this.firstProperty + properties.length
     this.hasPromises = properties.some(({ kind }) => kind === "leadsTo")
     for (const { name } of fibers) this.ids.set(name, this.ids.size)
+    this.current = this.version
   }
 
   /** Grows whenever footprints that were given out may lack something. */
@@ -93,7 +99,7 @@ export class Footprints {
 
   /** Forgets footprints that may lack something. */
   forget(): void {
-    this.known.clear()
+    this.current = this.version
     this.guards.clear()
   }
 
@@ -125,11 +131,10 @@ export class Footprints {
 
   /** What a step touched, or would touch, that came to this outcome. */
   of(node: Node, outcome: Outcome): Footprint {
-    const known = this.known.get(outcome)
-    if (known !== undefined) return known
-    const footprint = this.compute(node, outcome)
-    this.known.set(outcome, footprint)
-    return footprint
+    const { footprint } = outcome
+    if (footprint !== undefined && footprint.version === this.current) return footprint
+    outcome.footprint = this.compute(node, outcome)
+    return outcome.footprint
   }
 
   /** What an operation on another fiber touches; its outcome is not asked. */
@@ -143,7 +148,9 @@ export class Footprints {
       this.grown++
     }
     const reads = this.interrupts ? [own] : []
-    return operation.kind === "join" ? footprintOf([...reads, place], []) : footprintOf(reads, [place])
+    return operation.kind === "join"
+      ? footprintOf([...reads, place], [], this.current)
+      : footprintOf(reads, [place], this.current)
   }
 
   /**
@@ -152,16 +159,17 @@ export class Footprints {
    */
   ofGuard(node: Node): Footprint {
     if (node.operation?.kind === "join") return this.ofOther(node)
-    const known = this.guards.get(node)
-    if (known !== undefined) return known
     const { bitsLow, bitsHigh } = node.guard ?? { bitsLow: 0, bitsHigh: 0 }
+    const known = this.guards.get(node)
+    if (known?.bitsLow === bitsLow && known.bitsHigh === bitsHigh) return known.footprint
     const { cells } = this.engine.instance.store
     const reads = cells.filter((cell) => ((cell.bitsLow & bitsLow) | (cell.bitsHigh & bitsHigh)) !== 0)
     const footprint = footprintOf(
       reads.map(({ position }) => position),
       [],
+      this.current,
     )
-    this.guards.set(node, footprint)
+    this.guards.set(node, { bitsLow, bitsHigh, footprint })
     return footprint
   }
 
@@ -183,6 +191,7 @@ export class Footprints {
     return footprintOf(
       read.filter((place) => !writes.has(place)),
       [...writes],
+      this.current,
     )
   }
 
