@@ -13,7 +13,7 @@
  * - What depends on what is learnt on the way (`Footprints`): what properties and guards read. When that has grown, the
  *   search begins anew with all that is known then.
  */
-import { conflict, Footprints } from "../../engine/footprint.ts"
+import { conflict, Footprints } from "../../engine/dependence.ts"
 import type { Memoised } from "../../engine/memoised.ts"
 import type { Node } from "../../engine/node.ts"
 import { Paranoid } from "../../engine/paranoid.ts"

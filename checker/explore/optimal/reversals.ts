@@ -7,7 +7,7 @@
  * waited for that several fibers can make true (Jonsson, Lång, Sagonas, "Awaiting for Godot", FMCAD 2022, treat loops
  * that wait; here any guard is one).
  */
-import { conflict, type Footprint, type Footprints, isWithin } from "../../engine/footprint.ts"
+import { conflict, type Footprint, type Footprints, isWithin } from "../../engine/dependence.ts"
 import type { Memoised } from "../../engine/memoised.ts"
 import type { Node } from "../../engine/node.ts"
 import type { Entry, StoredCell } from "../../program/store.ts"

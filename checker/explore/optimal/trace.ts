@@ -3,7 +3,7 @@
  * differ only in the order of independent steps (Mazurkiewicz's trace). Kept by vector clocks as steps come and go at the
  * end.
  */
-import type { Footprint } from "../../engine/footprint.ts"
+import type { Footprint } from "../../engine/dependence.ts"
 import type { Node, Outcome } from "../../engine/node.ts"
 import type { Step } from "./wakeupTree.ts"
 

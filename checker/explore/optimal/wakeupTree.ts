@@ -1,5 +1,5 @@
 /** Wakeup trees (Abdulla, Aronis, Jonsson, Sagonas, JACM 64(4), 2017, section 5): sequences that are still to be explored. */
-import { conflict, type Footprint } from "../../engine/footprint.ts"
+import { conflict, type Footprint } from "../../engine/dependence.ts"
 
 /** A step of a fiber in a sequence. */
 export interface Step {
