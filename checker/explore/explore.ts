@@ -22,6 +22,7 @@ import {
   type SearchOptions,
   type Statistics,
   type Strategy,
+  type Within,
 } from "./strategy.ts"
 
 /** What an exploration may cost. */
@@ -53,6 +54,8 @@ export interface Result {
   readonly cycle: number | undefined
   /** What was checked on the way, where `SearchOptions.paranoid` asked for it. */
   readonly compared?: Compared
+  /** Every schedule within this was run, and not every schedule without it: see `Search.within`. */
+  readonly within?: Within
   /** Why the exploration is inconclusive. */
   readonly reason: string | undefined
 }
@@ -137,7 +140,7 @@ export const drive = Effect.fnUntraced(function* <A, E, R>(
 })
 
 /** What is left of a search that has ended. */
-type Searched = Pick<Search, "statistics" | "exercised" | "steps" | "visited" | "compared">
+type Searched = Pick<Search, "statistics" | "exercised" | "steps" | "visited" | "compared" | "within">
 
 /** What is explored, how, and for whom. */
 interface Exploration<E, R> {
@@ -187,6 +190,7 @@ export const conclude = Effect.fnUntraced(function* <E, R>(
     exercised: bothExercised(search.exercised, liveness?.exercised ?? []),
     steps: stepsOf(search, named),
     ...(search.compared === undefined ? {} : { compared: search.compared }),
+    ...(search.within === undefined ? {} : { within: search.within }),
     seconds: (now - started) / 1000,
   } satisfies Result
 })

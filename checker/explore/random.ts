@@ -124,7 +124,9 @@ class RandomSearch implements Search {
 
 export const random: Strategy = {
   name: "random",
-  summary: `uniform random schedules: --executions N of them (default ${defaultExecutions}) from --seed N`,
+  summary: `nothing is ever proved: --executions N schedules (default ${defaultExecutions}) drawn from --seed N showed no violation, and the exit status is 3`,
   exhaustive: false,
+  covers: "every schedule",
+  takes: new Set(["executions", "paranoid"]),
   search: (program, options) => new RandomSearch(program, options),
 }
