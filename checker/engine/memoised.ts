@@ -17,6 +17,7 @@ import { PropertyTracker } from "../property/tracker.ts"
 import { together, type Violation } from "../property/violation.ts"
 import type { Instance, NamedFiber, Program } from "../scenario/program.ts"
 import type { FiberRun } from "./fiberRun.ts"
+import type { Footprint } from "./footprint.ts"
 import { interruption } from "./history.ts"
 import { type Interchange, interchangeOf } from "./interchange.ts"
 import { type Expansion, type Known, Lookahead } from "./lookahead.ts"
@@ -207,6 +208,29 @@ export class Memoised implements System, Others {
     const violations = this.tracker.checkState(mark)
     this.tracker.count()
     return violations
+  }
+
+  /**
+   * What a possible move touches. What it comes to is learnt for that, if it is not known.
+   *
+   * @param footprint gets it
+   */
+  touch(move: Move, footprint: Footprint): void {
+    const fiber = fiberOf(move)
+    const node = this.node(fiber)
+    const body = node.outcomes[optionOf(move)]
+    let outcome = body?.find()
+    if (body !== undefined && outcome === undefined) {
+      const { mark } = this.instance.store
+      outcome = this.perform(fiber, node, optionOf(move))
+      this.instance.store.rollback(mark)
+    }
+    footprint.become(node.guard, body, outcome)
+  }
+
+  /** Takes back all moves. */
+  rewind(): void {
+    while (this.depth > 0) this.undo()
   }
 
   /** Takes back the last move. */
