@@ -256,6 +256,7 @@ const reportOf = (task: Task, result: Result | CampaignResult, finding: Finding 
 const outcomeOf = (result: Result | CampaignResult, finding: Finding | undefined) => ({
   ...("workers" in result ? { workers: result.workers, peakMemory: result.peakMemory } : {}),
   outcome: result.outcome,
+  ...(result.within === undefined ? {} : { within: result.within }),
   ...(result.reason === undefined ? {} : { reason: result.reason }),
   ...(result.violation === undefined
     ? {}

@@ -17,6 +17,7 @@ import { PropertyTracker } from "../property/tracker.ts"
 import { together, type Violation } from "../property/violation.ts"
 import type { Instance, NamedFiber, Program } from "../scenario/program.ts"
 import type { FiberRun } from "./fiberRun.ts"
+import type { Footprint } from "./footprint.ts"
 import { interruption } from "./history.ts"
 import { type Interchange, interchangeOf } from "./interchange.ts"
 import { type Expansion, type Known, Lookahead } from "./lookahead.ts"
@@ -129,6 +130,25 @@ export class Memoised implements System, Others {
   }
 
   /**
+   * The same, as how many moves each fiber has, by position.
+   *
+   * @param ways gets these numbers, and no more
+   * @returns how many fibers can go on
+   */
+  countWays(ways: Array<number>): number {
+    const { length } = this.at
+    let able = 0
+    for (let fiber = 0; fiber < length; fiber++) {
+      const node = this.at[fiber] as Node // fiber is within
+      const options = node.options > 0 && this.canPerform(node) ? node.options : 0
+      if (options > 0) able++
+      ways[fiber] = options
+    }
+    ways.length = length
+    return able
+  }
+
+  /**
    * The moves that are possible now, without those of which it is known that they break nothing and lead to a known
    * state. These count as made.
    *
@@ -193,6 +213,29 @@ export class Memoised implements System, Others {
     const violations = this.tracker.checkState(mark)
     this.tracker.count()
     return violations
+  }
+
+  /**
+   * What a possible move touches. What it comes to is learnt for that, if it is not known.
+   *
+   * @param footprint gets it
+   */
+  touch(move: Move, footprint: Footprint): void {
+    const fiber = fiberOf(move)
+    const node = this.node(fiber)
+    const body = node.outcomes[optionOf(move)]
+    let outcome = body?.find()
+    if (body !== undefined && outcome === undefined) {
+      const { mark } = this.instance.store
+      outcome = this.perform(fiber, node, optionOf(move))
+      this.instance.store.rollback(mark)
+    }
+    footprint.become(node.guard, body, outcome)
+  }
+
+  /** Takes back all moves. */
+  rewind(): void {
+    while (this.depth > 0) this.undo()
   }
 
   /** Takes back the last move. */

@@ -84,6 +84,11 @@ class DfsSearch implements Search {
     return executions === undefined ? behind : Math.max(behind, this.statistics.executions / executions)
   }
 
+  get within() {
+    const { preemptions } = this.options
+    return preemptions === undefined || this.ending?.kind !== "exhausted" ? undefined : { preemptions }
+  }
+
   advance(steps: number): Ending | undefined {
     const until = this.statistics.transitions + steps
     while (this.ending === undefined && this.statistics.transitions < until) {
@@ -201,7 +206,10 @@ class DfsSearch implements Search {
 
 export const dfs: Strategy = {
   name: "dfs",
-  summary: "every schedule, by plain re-execution; with --preemptions N every schedule of at most N preemptions",
+  summary:
+    "every schedule within the bound was run, one by one, by plain re-execution; with --preemptions N, every one of at most N preemptive switches",
   exhaustive: true,
+  covers: "every schedule",
+  takes: new Set(["executions", "preemptions"]),
   search: (program, options) => new DfsSearch(program, options),
 }

@@ -14,6 +14,7 @@ import { Promises } from "../property/promises.ts"
 import { builtIn, type Violation } from "../property/violation.ts"
 import type { Program } from "../scenario/program.ts"
 import { type Run, runMoves } from "./schedule.ts"
+import { hidden } from "./spotCheck.ts"
 import {
   decisive,
   type Ending,
@@ -22,6 +23,7 @@ import {
   type SearchOptions,
   type Statistics,
   type Strategy,
+  type Within,
 } from "./strategy.ts"
 
 /** What an exploration may cost. */
@@ -53,6 +55,8 @@ export interface Result {
   readonly cycle: number | undefined
   /** What was checked on the way, where `SearchOptions.paranoid` asked for it. */
   readonly compared?: Compared
+  /** Every schedule within this was run, and not every schedule without it: see `Search.within`. */
+  readonly within?: Within
   /** Why the exploration is inconclusive. */
   readonly reason: string | undefined
 }
@@ -137,7 +141,7 @@ export const drive = Effect.fnUntraced(function* <A, E, R>(
 })
 
 /** What is left of a search that has ended. */
-type Searched = Pick<Search, "statistics" | "exercised" | "steps" | "visited" | "compared">
+type Searched = Pick<Search, "statistics" | "exercised" | "steps" | "visited" | "compared" | "within">
 
 /** What is explored, how, and for whom. */
 interface Exploration<E, R> {
@@ -187,6 +191,7 @@ export const conclude = Effect.fnUntraced(function* <E, R>(
     exercised: bothExercised(search.exercised, liveness?.exercised ?? []),
     steps: stepsOf(search, named),
     ...(search.compared === undefined ? {} : { compared: search.compared }),
+    ...(search.within === undefined ? {} : { within: search.within }),
     seconds: (now - started) / 1000,
   } satisfies Result
 })
@@ -257,8 +262,6 @@ const unsound = (message: string): Judgement => ({
 })
 
 const forgotten = "a checkpoint does not name a value that is still needed"
-const hidden =
-  "some code of the program depends on more than the results of its steps, such as a variable that two fibers share"
 
 /** How many times more to go round the cycle of a lasso: what a checkpoint forgot may show in a later round only. */
 const moreRounds = 3

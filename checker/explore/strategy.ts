@@ -55,6 +55,11 @@ export interface Search {
   /** Moves that are known and not made yet, where the strategy matches states. */
   readonly open?: number
   /**
+   * Every schedule within this has been run, and not every schedule without it: what a search that ended by itself, or
+   * was cut, says of its bound. Absent where nothing is left out, and where nothing is known to be complete.
+   */
+  readonly within?: Within | undefined
+  /**
    * The share of the search that is done, from 0 to 1: what is known of it or, where that is nothing, an estimate. Absent
    * where there is no honest one.
    */
@@ -62,6 +67,9 @@ export interface Search {
   /** Goes on for about this many steps. Returns how the search ended, once it has. */
   advance(steps: number): Ending | undefined
 }
+
+/** How far the schedules that were run depart from one that switches only where it must. */
+export type Within = { readonly preemptions: number } | { readonly delays: number }
 
 /** The bounds of a search, and what it looks for. */
 export interface SearchOptions {
@@ -73,6 +81,10 @@ export interface SearchOptions {
   readonly executions?: number
   /** Explore only schedules with at most this many preemptive switches, where the strategy can. */
   readonly preemptions?: number
+  /** Explore only schedules with at most this many delays, where the strategy can. */
+  readonly delays?: number
+  /** How many steps must come in the right order for the bug that is looked for, where the strategy asks. */
+  readonly depth?: number
   /** All states of n steps before those of n + 1, where the strategy matches states: a shortest violation is found first. */
   readonly breadthFirst?: boolean
   /** Look for this property alone and pass over the others; without it, the first to break ends the search. */
@@ -96,13 +108,35 @@ export interface Survey {
   final(cells: string, deadlocked: boolean): void
 }
 
+/** What some strategies can be told, and others cannot: fields of `SearchOptions`, and the resources of a campaign. */
+export const strategyOptions = [
+  "executions",
+  "preemptions",
+  "delays",
+  "depth",
+  "breadthFirst",
+  "paranoid",
+  "workers",
+  "memory",
+  "checkpoint",
+  "resume",
+] as const
+export type StrategyOption = (typeof strategyOptions)[number]
+
 /** A way to search, by name. */
 export interface Strategy {
   readonly name: string
-  /** One line for the help text. */
+  /** What it does and what a pass means, for the help text. */
   readonly summary: string
   /** Whether `exhausted` means that every behaviour within the bound was seen. */
   readonly exhaustive: boolean
+  /** In what everything holds when a search ends by itself. */
+  readonly covers:
+    | "every state within the bound"
+    | "every schedule"
+    | "every schedule, up to the order of independent steps"
+  /** What it can be told; the rest is refused where a user asks for it. */
+  readonly takes: ReadonlySet<StrategyOption>
   /** Begins a search. Throws what the scenario's setup throws. */
   readonly search: (program: Program, options: SearchOptions) => Search
   /**

@@ -26,6 +26,11 @@ export const ScenarioReport = Schema.Struct({
   transitions: Count,
   /** The most steps in one execution. */
   maxDepth: Count,
+  /**
+   * Every schedule of at most so many preemptions, or delays, was run, and not every schedule beyond: what `holds` is
+   * said of, and what an inconclusive exploration has covered. Absent where nothing is left out.
+   */
+  within: Schema.optionalKey(Schema.Union([Schema.Struct({ preemptions: Count }), Schema.Struct({ delays: Count })])),
   /** Wall-clock seconds. */
   seconds: Schema.Finite,
   /** The most threads that explored at once, where several can. */

@@ -100,7 +100,7 @@ describe.concurrent("explore FILE.ts", () => {
       "--strategy",
       "dfs",
     ])
-    expect(refused.stderr).toContain("--breadth-first is an order of strategy states, not of dfs")
+    expect(refused.stderr).toContain("--breadth-first is for states, not for dfs")
     expect(refused.status).toBe(2)
   })
 

@@ -21,6 +21,7 @@ import { fiberOf, type Move, moveOf, optionOf } from "../../engine/system.ts"
 import { Promises } from "../../property/promises.ts"
 import { together, type Violation } from "../../property/violation.ts"
 import type { Program } from "../../scenario/program.ts"
+import { SpotCheck } from "../spotCheck.ts"
 import {
   decisive,
   type Ending,
@@ -58,6 +59,7 @@ class Optimal implements Search {
   private readonly footprints: Footprints
   private readonly trace: Trace
   private readonly reversals: Reversals
+  private readonly spotCheck: SpotCheck
   private readonly fibersAtStart: number
   private promises: Promises
   /** Objects are used again for other states of the same number: there are more than the present execution has. */
@@ -77,6 +79,7 @@ class Optimal implements Search {
     this.footprints = new Footprints(this.engine)
     this.reversals = new Reversals(this.engine, this.footprints, this.trace)
     this.promises = new Promises(this.engine)
+    this.spotCheck = new SpotCheck(program, options)
     const found = this.footprints.promising(() => this.promises.begin())
     const violation = decisive(together(this.engine.begin(), found), options)
     if (violation !== undefined) this.ending = { kind: "violated", violation, moves: [] }
@@ -234,6 +237,7 @@ class Optimal implements Search {
     if (options.survey !== undefined && engine.rest !== "broken") {
       options.survey.final(engine.instance.store.contents(), engine.rest === "stuck")
     }
+    this.spotCheck.look(engine, path, statistics.executions)
     if (statistics.executions === options.executions) {
       this.ending = { kind: "cut", reason: `${options.executions} executions were run, as asked` }
     }
@@ -403,7 +407,10 @@ const note = (frame: Frame, { least, whole }: Reversal): boolean => {
 
 export const optimal: Strategy = {
   name: "optimal",
-  summary: "one execution of each class that differs only in the order of independent steps, by optimal DPOR",
+  summary:
+    "one schedule was run of each class of those that differ only in the order of independent steps, so every invariant held in all that it can see, and whatever can happen at the end of a schedule has happened. Steps are independent when neither writes what the other reads or writes, and no invariant sees both. It wins where states are many and steps seldom meet; a loop that need not end has no end here",
   exhaustive: true,
+  covers: "every schedule, up to the order of independent steps",
+  takes: new Set(["executions", "paranoid"]),
   search: (program, options) => new Optimal(program, options),
 }
