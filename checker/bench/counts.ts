@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import { dfs } from "../explore/dfs.ts"
 import { explore } from "../explore/explore.ts"
+import { optimal } from "../explore/optimal/optimal.ts"
 import { states } from "../explore/states.ts"
 import type { SearchOptions, Strategy } from "../explore/strategy.ts"
 import { builtIn } from "../property/violation.ts"
@@ -16,16 +17,18 @@ export interface Counts {
   /** With the ends of a thread merged. */
   readonly merged: number | undefined
   readonly schedules: number | undefined
+  /** Of the classes of schedules, those in which all threads end, and those in which not; and executions cut off. */
+  readonly classes: { readonly complete: number; readonly stuck: number; readonly blocked: number } | undefined
   readonly deadlocked: { readonly [what in keyof Deadlocked]: number | undefined }
   /** Why an exploration did not end by itself, so that its count means nothing. */
   readonly trouble: string | undefined
 }
 
-/** The most states, and the most schedules, that are counted in a program. */
-const limits: Readonly<Record<Size, { readonly states: number; readonly schedules: number }>> = {
-  quick: { states: 200, schedules: 100 },
-  usual: { states: 20_000, schedules: 6_000 },
-  full: { states: Number.POSITIVE_INFINITY, schedules: 1_000_000 },
+/** The most states, schedules and classes of schedules that are counted in a program. */
+const limits: Readonly<Record<Size, { readonly [what in "states" | "schedules" | "classes"]: number }>> = {
+  quick: { states: 200, schedules: 100, classes: 100 },
+  usual: { states: 20_000, schedules: 6_000, classes: 6_000 },
+  full: { states: Number.POSITIVE_INFINITY, schedules: 1_000_000, classes: Number.POSITIVE_INFINITY },
 }
 
 /** Explores a program to its end and counts; a deadlock is no trouble, anything else that breaks is. */
@@ -51,17 +54,24 @@ const count = Effect.fnUntraced(function* (row: Published, strategy: Strategy, m
 
 /** Counts what a bench of a size counts of a program. */
 export const countProgram = Effect.fnUntraced(function* (row: Published, size: Size) {
-  const { states: mostStates, schedules: mostSchedules } = limits[size]
-  const few = row.states <= mostStates
+  const { classes: mostClasses, states: mostStates, schedules: mostSchedules } = limits[size]
+  const few = row.states !== undefined && row.states <= mostStates
   const apart = few ? yield* count(row, states, { keepEnds: true }) : undefined
   const merged = few ? yield* count(row, states, {}) : undefined
-  const all = row.schedules <= mostSchedules ? yield* count(row, dfs, {}) : undefined
+  const all = row.schedules !== undefined && row.schedules <= mostSchedules ? yield* count(row, dfs, {}) : undefined
+  const { complete, stuck = 0 } = row
+  const reduced = complete + stuck <= mostClasses ? yield* count(row, optimal, {}) : undefined
   return {
     states: apart?.states,
     merged: merged?.states,
     schedules: all?.executions,
+    classes: reduced && {
+      complete: reduced.executions - reduced.deadlocked,
+      stuck: reduced.deadlocked,
+      blocked: reduced.blocked,
+    },
     deadlocked: { states: apart?.deadlocked, schedules: all?.deadlocked },
-    trouble: apart?.trouble ?? merged?.trouble ?? all?.trouble,
+    trouble: apart?.trouble ?? merged?.trouble ?? all?.trouble ?? reduced?.trouble,
   } satisfies Counts
 })
 
@@ -76,12 +86,16 @@ export const differences = (row: Published, counts: Counts): ReadonlyArray<strin
   return [
     ...(counts.trouble === undefined ? [] : [counts.trouble]),
     ...compare("states", counts.states, row.states),
-    ...((counts.merged ?? 0) <= row.states ? [] : [`${figure(counts.merged ?? 0)} states with ends merged`]),
+    ...((counts.merged ?? 0) <= (row.states ?? 0) ? [] : [`${figure(counts.merged ?? 0)} states with ends merged`]),
     ...compare("schedules", counts.schedules, row.schedules),
+    ...compare("classes of schedules", counts.classes?.complete, row.complete),
+    ...compare("deadlocked classes", counts.classes?.stuck, row.stuck ?? 0),
+    ...compare("executions cut off", counts.classes?.blocked, 0),
     ...compare("deadlocked states", counts.deadlocked.states, published?.states),
     ...compare("deadlocked schedules", counts.deadlocked.schedules, published?.schedules),
   ]
 }
 
 /** Whether nothing of a program was counted. */
-export const skipped = ({ states, schedules }: Counts): boolean => states === undefined && schedules === undefined
+export const skipped = ({ classes, schedules, states }: Counts): boolean =>
+  states === undefined && schedules === undefined && classes === undefined

@@ -100,10 +100,12 @@ const countPrograms = Effect.fnUntraced(function* (progress: Progress, size: Siz
     column("schedules", ["100,000"], "right"),
     column(
       "expected",
-      all.map(({ program }) => figure(program.schedules)),
+      all.map(({ program }) => shown(program.schedules ?? null)),
       "right",
     ),
     column("deadlocked", [], "right"),
+    column("classes", ["100,000"], "right"),
+    column("expected", ["100,000"], "right"),
     column("", Object.values(verdictTexts)),
   ]
   yield* print(titles(columns, tableWidth).map(paint.faint))
@@ -115,9 +117,13 @@ const countPrograms = Effect.fnUntraced(function* (progress: Progress, size: Siz
     const report: ProgramReport = {
       name,
       family: title,
-      states: { expected: program.states, measured: counts.states ?? null },
+      states: { expected: program.states ?? null, measured: counts.states ?? null },
       merged: counts.merged ?? null,
-      schedules: { expected: program.schedules, measured: counts.schedules ?? null },
+      schedules: { expected: program.schedules ?? null, measured: counts.schedules ?? null },
+      classes: {
+        complete: { expected: program.complete, measured: counts.classes?.complete ?? null },
+        stuck: { expected: program.stuck ?? 0, measured: counts.classes?.stuck ?? null },
+      },
       deadlocked: {
         expected: deadlocked === "unpublished" ? null : deadlocked,
         states: counts.deadlocked.states ?? null,
@@ -127,15 +133,17 @@ const countPrograms = Effect.fnUntraced(function* (progress: Progress, size: Siz
       differences: found,
     }
     progress.programs.push(report)
-    const { states, merged, schedules } = report
+    const { classes, states, merged, schedules } = report
     const cells = [
       name,
       shown(states.measured),
-      figure(states.expected),
+      shown(states.expected),
       shown(merged),
       shown(schedules.measured),
-      figure(schedules.expected),
+      shown(schedules.expected),
       shown(report.deadlocked.schedules),
+      shown(classes.complete.measured),
+      shown(classes.complete.expected),
       verdictTexts[report.verdict],
     ]
     const colour = { agrees: paint.good, differs: paint.bad, skipped: paint.faint }[report.verdict]

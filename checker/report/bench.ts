@@ -7,17 +7,21 @@ const Rate = Schema.Finite.check(Schema.isGreaterThan(0))
 /** What a bench of this size leaves out is `null`. */
 const Measured = Schema.NullOr(Count)
 const Pair = Schema.Struct({ expected: Count, measured: Measured })
+/** What is not published is `null` too. */
+const Published = Schema.Struct({ expected: Schema.NullOr(Count), measured: Measured })
 
 /** A program with published numbers, counted. */
 export const ProgramReport = Schema.Struct({
   name: Schema.String,
   family: Schema.String,
   /** Distinct states, no histories merged. */
-  states: Pair,
+  states: Published,
   /** Distinct states with the ends of a fiber merged: no more than those. */
   merged: Measured,
   /** Schedules without any reduction. */
-  schedules: Pair,
+  schedules: Published,
+  /** Classes of schedules that differ only in the order of independent steps: in which all fibers end, and in which not. */
+  classes: Schema.Struct({ complete: Pair, stuck: Pair }),
   /** Where a fiber waits for ever; `null` where nothing is published of it. */
   deadlocked: Schema.Struct({
     expected: Schema.NullOr(Schema.Struct({ states: Count, schedules: Count })),

@@ -136,7 +136,7 @@ describe("a fiber's own name", () => {
       },
       [{ kind: "invariant", id: "few", statement: "s", source: "s", holds: ({ x }) => x.value < 2 }],
     )
-    for (const strategy of ["states", "dfs"]) {
+    for (const strategy of ["states", "optimal", "dfs"]) {
       const result = await run(program, strategy)
       const labels = runMoves(program, result.moves ?? []).steps.map(({ label }) => label)
       expect(labels).toContain("told(cpu0 cpu0)")

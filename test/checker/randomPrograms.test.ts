@@ -61,12 +61,20 @@ const compare = async (source: RandomProgram): Promise<void> => {
     expect(bounded.violations).toEqual(every.violations)
   }
 
+  const optimal = await survey(program, "optimal")
+  expect(optimal.result.reason).toBeUndefined()
+  expect(optimal.result.statistics.blocked).toBe(0)
+  expect(optimal.result.statistics.executions).toBeLessThanOrEqual(every.result.statistics.executions)
+  expect(optimal.finals).toEqual(every.finals)
+  // What is said of a broken property may tell apart states that the property does not.
+  expect(optimal.broken).toEqual(every.broken)
+
   const samples = await survey(program, "random", { executions: 20, seed: counts.compared })
   for (const final of samples.finals) expect(every.finals).toContain(final)
   for (const violation of samples.violations) expect(every.violations).toContain(violation)
 
   const expected = every.broken.size > 0 ? "violated" : "holds"
-  for (const strategy of ["states", "dfs", "bounded"]) {
+  for (const strategy of ["states", "optimal", "dfs", "bounded"]) {
     const plain = await run(program, strategy)
     expect(plain.outcome).toBe(expected)
     if (plain.outcome === "violated") {
