@@ -67,11 +67,8 @@ export class Footprints {
   /** The footprint of a fiber that can go on; of a choice, that of its first option. */
   of(fiber: number): Footprint {
     const operation = this.engine.operation(fiber)
-    let footprint = this.footprints[fiber]
-    if (footprint === undefined) {
-      footprint = new Footprint()
-      this.footprints[fiber] = footprint
-    }
+    while (this.footprints.length <= fiber) this.footprints.push(new Footprint())
+    const footprint = this.footprints[fiber] as Footprint // pushed above, at the latest
     if (operation === undefined || this.known[fiber] !== operation) {
       this.engine.touch(moveOf(fiber, 0), footprint)
       this.known[fiber] = operation
