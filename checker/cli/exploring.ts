@@ -215,7 +215,7 @@ const confirmed = (
 }
 
 const figures = (
-  { program, strategy }: Task,
+  { program, strategy, options }: Task,
   { states, executions, blocked, transitions, maxDepth }: Statistics,
   seconds: number,
   exercised: Result["exercised"],
@@ -223,6 +223,7 @@ const figures = (
 ) => ({
   id: program.scenario,
   strategy: strategy.name,
+  ...(strategy.exhaustive ? {} : { seed: options.seed }),
   bound: program.bound,
   mutant: program.mutant ?? null,
   states,

@@ -3,7 +3,7 @@
  * says which fiber goes on; among the options of a choice all are equally likely. Nothing is ever exhausted.
  */
 import seedrandom from "seedrandom"
-import { Memoised } from "../engine/memoised.ts"
+import { Memoised, type Snapshot } from "../engine/memoised.ts"
 import { Paranoid } from "../engine/paranoid.ts"
 import { type Move, moveOf } from "../engine/system.ts"
 import { Promises } from "../property/promises.ts"
@@ -37,7 +37,7 @@ export interface Sampler {
   /** A schedule of so many steps has come to its end. */
   end?(steps: number): void
   /** What the schedules that were drawn say of the odds, beyond their number. */
-  odds?(): string
+  odds?(): string | undefined
 }
 
 /** What a sampler has to choose with. */
@@ -51,23 +51,28 @@ export interface Chance {
 class SamplingSearch implements Search {
   readonly statistics = emptyStatistics()
   private readonly engine: Memoised
+  private readonly start: Snapshot
   private readonly promises: Promises
+  private readonly name: string
   private readonly options: SearchOptions
   private readonly executions: number
   private readonly random: () => number
   private readonly sampler: Sampler
+  /** Begins with the present schedule: what is left of longer ones stands behind. */
   private readonly path: Array<Move> = []
   private readonly ways: Array<number> = []
   private ending: Ending | undefined
 
-  constructor(program: Program, options: SearchOptions, sampler: (chance: Chance) => Sampler) {
+  constructor(name: string, program: Program, options: SearchOptions, sampler: (chance: Chance) => Sampler) {
+    this.name = name
     this.options = options
     this.executions = options.executions ?? defaultExecutions
     this.random = seedrandom.alea(String(options.seed))
     this.engine = new (options.paranoid ? Paranoid : Memoised)(program)
     this.promises = new Promises(this.engine)
     this.sampler = sampler({ random: this.random, engine: this.engine, options })
-    this.isBroken(together(this.engine.begin(), this.promises.begin()))
+    this.isBroken(together(this.engine.begin(), this.promises.begin()), 0)
+    this.start = this.engine.snapshot()
   }
 
   get exercised() {
@@ -97,47 +102,51 @@ class SamplingSearch implements Search {
   }
 
   private runOnce(): void {
-    const { engine, options, path, promises, sampler, statistics, ways } = this
-    engine.rewind()
-    path.length = 0
+    const { engine, path, promises, random, sampler, statistics, ways } = this
+    const { maxSteps } = this.options
+    const promising = promises.all.length > 0
+    engine.restore(this.start)
     promises.begin()
     sampler.begin()
-    for (let able = engine.countWays(ways); able > 0; able = engine.countWays(ways)) {
+    let depth = 0
+    let broken = false
+    for (let able = engine.countWays(ways); able > 0 && !broken; able = engine.countWays(ways)) {
       const fiber = sampler.pick(ways, able)
-      const width = ways[fiber] ?? 1
-      const move = width === 1 ? moveOf(fiber, 0) : moveOf(fiber, Math.floor(this.random() * width))
-      if (path.length >= options.maxSteps) {
-        this.ending = tooLong(options.maxSteps, engine, move)
-        return
-      }
-      path.push(move)
-      statistics.transitions++
-      if (this.isBroken(together(engine.take(move), promises.step()))) {
-        statistics.executions++
+      const width = ways[fiber] as number // of a fiber that can go on
+      const move = width === 1 ? moveOf(fiber, 0) : moveOf(fiber, Math.floor(random() * width))
+      if (depth >= maxSteps) {
+        this.ending = tooLong(maxSteps, engine, move)
         break
       }
+      path[depth++] = move
+      const violations = engine.take(move)
+      if (promising || violations.length > 0) {
+        broken = this.isBroken(promising ? together(violations, promises.step()) : violations, depth)
+      }
     }
-    statistics.maxDepth = Math.max(statistics.maxDepth, path.length)
-    if (this.ending === undefined) this.finish()
+    statistics.transitions += depth
+    statistics.maxDepth = Math.max(statistics.maxDepth, depth)
+    if (broken) statistics.executions++
+    else if (this.ending === undefined) this.finish(depth)
   }
 
-  private finish(): void {
+  private finish(depth: number): void {
     const { engine, executions, options, sampler, statistics } = this
     statistics.executions++
-    sampler.end?.(this.path.length)
-    const broken = this.isBroken(together(engine.end(), this.promises.end()))
+    sampler.end?.(depth)
+    const broken = this.isBroken(together(engine.end(), this.promises.end()), depth)
     const { rest } = engine
     if (rest !== "broken") options.survey?.final(engine.instance.store.contents(), rest === "stuck")
     if (broken || statistics.executions < executions) return
     const odds = sampler.odds?.()
-    const reason = `${executions} schedules were drawn (seed ${options.seed})${odds === undefined ? "" : `: ${odds}`}; a sample never ends by itself`
+    const reason = `${executions} schedules were taken by ${this.name} (seed ${options.seed})${odds === undefined ? "" : `; ${odds}`}; a sample never ends by itself`
     this.ending = { kind: "cut", reason }
   }
 
-  /** Whether violations at the end of the present path end the search. */
-  private isBroken(violations: ReadonlyArray<Violation>): boolean {
+  /** Whether violations after the first `depth` moves end the search. */
+  private isBroken(violations: ReadonlyArray<Violation>, depth: number): boolean {
     const violation = decisive(violations, this.options)
-    if (violation !== undefined) this.ending = { kind: "violated", violation, moves: [...this.path] }
+    if (violation !== undefined) this.ending = { kind: "violated", violation, moves: this.path.slice(0, depth) }
     return violation !== undefined
   }
 }
@@ -152,5 +161,5 @@ export const sampling = (
   exhaustive: false,
   covers: "every schedule",
   takes: new Set(["executions", "paranoid", ...takes]),
-  search: (program, options) => new SamplingSearch(program, options, sampler),
+  search: (program, options) => new SamplingSearch(name, program, options, sampler),
 })
