@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { readHeader } from "../campaign/checkpoint.ts"
 import { save } from "../counterexample/files.ts"
 import type { Result } from "../explore/explore.ts"
-import { takers } from "../explore/strategies.ts"
+import { strategies, takers } from "../explore/strategies.ts"
 import {
   type SearchOptions,
   type Strategy,
@@ -302,7 +302,9 @@ const holdsLines = (
   good: (text: string) => string,
   warn: (text: string) => string,
 ): ReadonlyArray<string> => {
-  const covered = `${strategy.covers}${withinText(report.within)}`
+  const { covers } = strategies.find(({ name }) => name === report.decidedBy) ?? strategy
+  const decided = report.decidedBy === undefined ? "" : `, as ${report.decidedBy} says`
+  const covered = `${covers}${withinText(report.within)}${decided}`
   const odd =
     report.states === 0 ? [] : [`  the odds that a state was missed are at most ${odds(report.missedStateOdds)}`]
   const note = (what: string, names: ReadonlyArray<string> = []) =>

@@ -258,6 +258,7 @@ const outcomeOf = (result: Result | CampaignResult, finding: Finding | undefined
   ...("workers" in result ? { workers: result.workers, peakMemory: result.peakMemory } : {}),
   outcome: result.outcome,
   ...(result.within === undefined ? {} : { within: result.within }),
+  ...(result.decidedBy === undefined ? {} : { decidedBy: result.decidedBy }),
   ...(result.reason === undefined ? {} : { reason: result.reason }),
   ...(result.violation === undefined
     ? {}

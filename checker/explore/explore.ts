@@ -57,6 +57,8 @@ export interface Result {
   readonly compared?: Compared
   /** Every schedule within this was run, and not every schedule without it: see `Search.within`. */
   readonly within?: Within
+  /** The strategy that decided, where several took part. */
+  readonly decidedBy?: string
   /** Why the exploration is inconclusive. */
   readonly reason: string | undefined
 }
@@ -98,7 +100,7 @@ export const explore = Effect.fnUntraced(function* (
 ) {
   const started = yield* Clock.currentTimeMillis
   const search = yield* Effect.catchTag(
-    attempt(() => strategy.search(program, options), budget.stallMilliseconds),
+    attempt(() => strategy.search(program, within(options, budget)), budget.stallMilliseconds),
     "Stalled",
     ({ message }) => Effect.succeed(stillborn(message)),
   )
@@ -116,7 +118,7 @@ export const explore = Effect.fnUntraced(function* (
  * the drive
  */
 export const drive = Effect.fnUntraced(function* <A, E, R>(
-  search: Pick<Search, "advance">,
+  search: Pick<Search, "advance" | "soFar">,
   budget: Budget,
   started: number,
   between: (seconds: number) => Effect.Effect<A, E, R>,
@@ -133,15 +135,24 @@ export const drive = Effect.fnUntraced(function* <A, E, R>(
     now = yield* Clock.currentTimeMillis
     slice = nextSlice(slice, now - before)
     if (ending !== undefined) return ending
-    if (budget.milliseconds !== undefined && now - started >= budget.milliseconds) return outOfTime(budget.milliseconds)
+    if (budget.milliseconds !== undefined && now - started >= budget.milliseconds) {
+      return outOfTime(budget.milliseconds, search.soFar)
+    }
     const stop = yield* between((now - started) / 1000)
     if (stop !== undefined) return stop
     yield* letOthersRun
   }
 })
 
+/** Tells the strategy of the time that there is. */
+const within = (options: SearchOptions, { milliseconds }: Budget): SearchOptions =>
+  milliseconds === undefined ? options : { ...options, milliseconds }
+
 /** What is left of a search that has ended. */
-type Searched = Pick<Search, "statistics" | "exercised" | "steps" | "visited" | "compared" | "within">
+type Searched = Pick<
+  Search,
+  "statistics" | "exercised" | "steps" | "visited" | "compared" | "within" | "decidedBy" | "everyRunEnds"
+>
 
 /** What is explored, how, and for whom. */
 interface Exploration<E, R> {
@@ -167,7 +178,7 @@ export const conclude = Effect.fnUntraced(function* <E, R>(
 ) {
   let ending = ended
   const liveness =
-    ended.kind === "exhausted"
+    ended.kind === "exhausted" && search.everyRunEnds !== true
       ? yield* Effect.catchTag(
           attempt(() => strategy.liveness?.(program, options), budget.stallMilliseconds),
           "Stalled",
@@ -192,6 +203,7 @@ export const conclude = Effect.fnUntraced(function* <E, R>(
     steps: stepsOf(search, named),
     ...(search.compared === undefined ? {} : { compared: search.compared }),
     ...(search.within === undefined ? {} : { within: search.within }),
+    ...(search.decidedBy === undefined ? {} : { decidedBy: search.decidedBy }),
     seconds: (now - started) / 1000,
   } satisfies Result
 })
@@ -230,9 +242,9 @@ const stillborn = (message: string): Search => ({
   advance: () => ({ kind: "unsound", message }),
 })
 
-export const outOfTime = (milliseconds: number): Ending => ({
+export const outOfTime = (milliseconds: number, soFar?: string): Ending => ({
   kind: "cut",
-  reason: `the time of ${milliseconds / 1000} s ran out`,
+  reason: `the time of ${milliseconds / 1000} s ran out${soFar === undefined ? "" : `; ${soFar}`}`,
 })
 
 type Judgement = Pick<Result, "outcome" | "violation" | "moves" | "cycle" | "reason">

@@ -49,7 +49,7 @@ export interface Search {
   /** How often steps were taken, by name, so far; 0 for those that fibers have reached and never took. */
   readonly steps: ReadonlyMap<string, number>
   /** The states seen, where the strategy matches them: asked afterwards whether plain re-execution reaches another. */
-  readonly visited?: { has(low: number, high: number): boolean }
+  readonly visited?: { has(low: number, high: number): boolean } | undefined
   /** What was checked on the way, where `SearchOptions.paranoid` asks for it. */
   readonly compared?: Compared | undefined
   /** Moves that are known and not made yet, where the strategy matches states. */
@@ -59,6 +59,12 @@ export interface Search {
    * was cut, says of its bound. Absent where nothing is left out, and where nothing is known to be complete.
    */
   readonly within?: Within | undefined
+  /** What there is to say beyond the figures if it is stopped now: as a sentence goes on behind a semicolon. */
+  readonly soFar?: string | undefined
+  /** The strategy that decided, where several take part: it says in what everything holds. */
+  readonly decidedBy?: string | undefined
+  /** Whether every run has come to its end, once the search has: then nothing is promised in runs without one. */
+  readonly everyRunEnds?: boolean
   /**
    * The share of the search that is done, from 0 to 1: what is known of it or, where that is nothing, an estimate. Absent
    * where there is no honest one.
@@ -83,6 +89,8 @@ export interface SearchOptions {
   readonly preemptions?: number
   /** Explore only schedules with at most this many delays, where the strategy can. */
   readonly delays?: number
+  /** The wall-clock time that the search may take, where its driver keeps to one: a strategy may divide it. */
+  readonly milliseconds?: number
   /** How many steps must come in the right order for the bug that is looked for, where the strategy asks. */
   readonly depth?: number
   /** All states of n steps before those of n + 1, where the strategy matches states: a shortest violation is found first. */

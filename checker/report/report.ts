@@ -33,6 +33,8 @@ export const ScenarioReport = Schema.Struct({
    * said of, and what an inconclusive exploration has covered. Absent where nothing is left out.
    */
   within: Schema.optionalKey(Schema.Union([Schema.Struct({ preemptions: Count }), Schema.Struct({ delays: Count })])),
+  /** The strategy that decided, where several took part. */
+  decidedBy: Schema.optionalKey(Schema.String),
   /** Wall-clock seconds. */
   seconds: Schema.Finite,
   /** The most threads that explored at once, where several can. */

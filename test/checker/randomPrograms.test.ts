@@ -74,7 +74,7 @@ const compare = async (source: RandomProgram): Promise<void> => {
   for (const violation of samples.violations) expect(every.violations).toContain(violation)
 
   const expected = every.broken.size > 0 ? "violated" : "holds"
-  for (const strategy of ["states", "optimal", "dfs", "bounded"]) {
+  for (const strategy of ["states", "optimal", "auto", "dfs", "bounded"]) {
     const plain = await run(program, strategy)
     expect(plain.outcome).toBe(expected)
     if (plain.outcome === "violated") {

@@ -95,6 +95,11 @@ class Optimal implements Search {
     return this.engine instanceof Paranoid ? this.engine.compared : undefined
   }
 
+  /** One with a run that need not end is cut. */
+  get everyRunEnds() {
+    return this.ending?.kind === "exhausted"
+  }
+
   get steps() {
     return this.engine.stepsTaken()
   }
