@@ -208,7 +208,7 @@ export class Paranoid extends Memoised {
 
   /** Takes the path to the present state by plain re-execution, and goes on from there with one fiber first. */
   private comparePath(fiber: number, steps: number): void {
-    const { depth, tracker } = this
+    const { depth, last, tracker } = this
     const path = new PlainPath(this.program)
     this.compared.paths++
     this.plainSteps += setUpSteps
@@ -238,6 +238,7 @@ export class Paranoid extends Memoised {
     }
     while (this.depth > depth) this.undo()
     tracker.counting = counting
+    this.last = last
     this.beyond = false
   }
 

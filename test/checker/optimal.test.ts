@@ -168,6 +168,11 @@ describe("random programs with guards over several cells", () => {
         expect(optimal.result.outcome).toBe("holds")
         expect(optimal.finals).toEqual(every.finals)
         expect(optimal.result.statistics.blocked).toBe(0)
+        if (counts.compared % 10 === 0) {
+          const checked = await survey(program, "optimal", { paranoid: true })
+          expect(checked.finals).toEqual(optimal.finals)
+          expect(checked.result.statistics).toEqual(optimal.result.statistics)
+        }
         if (optimal.deadlockedEnds > 0) counts.stuck++
         if (optimal.ends < every.ends) counts.fewer++
       }),

@@ -160,7 +160,9 @@ class Optimal implements Search {
     const { engine, footprints, options, path, statistics } = this
     const position = fiberOf(move)
     const node = engine.at[position]
-    if (node === undefined || node.options === 0) throw new Error(`move ${move} is not possible`)
+    if (node === undefined || node.options === 0 || !engine.canPerform(node)) {
+      throw new Error(`a sequence to explore has a move that is not possible: ${node?.fiber.name}`)
+    }
     const isOwn = node.outcomes.length > 0
     const displaced = isOwn ? undefined : this.displacedBy(node)
     const violations = engine.take(move)
