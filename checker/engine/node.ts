@@ -94,12 +94,23 @@ export const changeable = ({ fiber, operation }: Node): NotDeterministic =>
  * @throws NotDeterministic when they differ
  */
 export const expectSame = (run: FiberRun, node: Node): void => {
-  const reached = (operation: Operation | undefined) => {
-    if (operation === undefined) return "its end"
-    const label = labelOf(operation)
-    return operation.kind === "choice" ? `${label}, a choice of ${show(operation.options)}` : label
-  }
+  const operation = run.standing.kind === "parked" ? run.standing.operation : undefined
+  if (isAlike(node.operation, operation)) return
   const first = reached(node.operation)
-  const then = reached(run.standing.kind === "parked" ? run.standing.operation : undefined)
+  const then = reached(operation)
   if (first !== then) throw new NotDeterministic(run.name, `it reached ${first} once and ${then} another time`)
+}
+
+/** Whether two steps have one label, where that is seen without writing it. */
+const isAlike = (a: Operation | undefined, b: Operation | undefined): boolean =>
+  a?.kind === "step" &&
+  b?.kind === "step" &&
+  a.name === b.name &&
+  a.args.length === b.args.length &&
+  a.args.every((arg, position) => arg === b.args[position])
+
+const reached = (operation: Operation | undefined): string => {
+  if (operation === undefined) return "its end"
+  const label = labelOf(operation)
+  return operation.kind === "choice" ? `${label}, a choice of ${show(operation.options)}` : label
 }

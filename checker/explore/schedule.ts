@@ -28,6 +28,8 @@ export interface Run {
    * a lasso, those of repeating its cycle for ever.
    */
   readonly violations: ReadonlyArray<Violation>
+  /** How often the schedule turns away from a fiber that could go on. */
+  readonly preemptions: number
 }
 
 /**
@@ -39,19 +41,23 @@ export interface Run {
 export const runMoves = (program: Program, moves: ReadonlyArray<Move>, cycle?: number): Run =>
   withoutRealWorld(() => {
     const rerun = new Rerun(program, cycle)
+    const { steps } = rerun
     for (const move of moves) {
       if (!rerun.execution.moves().includes(move)) {
-        return { steps: rerun.steps, violations: [notTheSame(rerun.steps.length + 1)] }
+        return { steps, violations: [notTheSame(steps.length + 1)], preemptions: rerun.preemptions }
       }
       rerun.take(move)
     }
-    return { steps: rerun.steps, violations: rerun.violations() }
+    return { steps, violations: rerun.violations(), preemptions: rerun.preemptions }
   })
 
 /** A run by plain re-execution, with its promises followed on the way. */
 export class Rerun {
   readonly execution: Execution
   readonly steps: Array<ScheduledStep> = []
+  /** How often the schedule has turned away from a fiber that could go on. */
+  preemptions = 0
+  private mover: number | undefined
   private readonly promises: Promises
   private readonly cycle: number | undefined
   private lasso: Lasso | undefined
@@ -69,7 +75,11 @@ export class Rerun {
 
   /** Makes a possible move. */
   take(move: Move): void {
-    const [step, found] = takeStep(this.execution, move)
+    const { execution, mover } = this
+    this.mover = fiberOf(move)
+    const turns = mover !== undefined && mover !== this.mover
+    if (turns && execution.moves().some((other) => fiberOf(other) === mover)) this.preemptions++
+    const [step, found] = takeStep(execution, move)
     this.last = [...found, ...this.promises.step()]
     this.steps.push(step)
     this.lasso?.step(step.fiber)
@@ -113,16 +123,4 @@ const takeStep = (execution: Execution, move: Move): [ScheduledStep, ReadonlyArr
 
 /** How many times a schedule switches away from a fiber that could have gone on. */
 export const countPreemptions = (program: Program, moves: ReadonlyArray<Move>): number =>
-  withoutRealWorld(() => {
-    const execution = new Execution(program)
-    execution.begin()
-    let count = 0
-    let last: number | undefined
-    for (const move of moves) {
-      if (last !== undefined && fiberOf(move) !== last && execution.moves().some((other) => fiberOf(other) === last))
-        count++
-      last = fiberOf(move)
-      execution.take(move)
-    }
-    return count
-  })
+  runMoves(program, moves).preemptions

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import { guardedStep, step } from "../../checker/program/index.ts"
 import type { FaultFlags, FaultResult } from "../mm/fault.ts"
-import { folioLockWait, folioOf, folioPut, folioTrylock } from "../mm/folio.ts"
+import { folioLockWait, folioOf, folioPut, folioTrylock, isGoneOrUnlocked } from "../mm/folio.ts"
 import { type Mm, pageTableLock } from "../mm/mm.ts"
 import { type Private, pteSame } from "../mm/pte.ts"
 import { at } from "../mm/range.ts"
@@ -41,10 +41,7 @@ const waitOnLocked = ({ system }: Mm, { page }: Private): Effect.Effect<FaultRes
   guardedStep(
     "softleaf_entry_wait_on_locked",
     [page.pfn],
-    () => {
-      const slot = system.folios.arena.slots[page.pfn]
-      return slot === undefined || !slot.live || slot.generation !== page.generation || slot.lock === ""
-    },
+    () => isGoneOrUnlocked(system.folios, page),
     () => "done" as const,
     folioLockWait(system.folios, page),
   )

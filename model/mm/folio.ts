@@ -224,6 +224,12 @@ export const folioLockWait = (all: Folios, ...frames: ReadonlyArray<Frame>): Wai
   hindrances: () => frames.flatMap(({ pfn }) => holding(all.arena.slots[pfn]?.lock ?? "")),
 })
 
+/** Whether the folio that a frame means, to which no reference is held, is freed or locked by nobody. */
+export const isGoneOrUnlocked = (all: Folios, { pfn, generation }: Frame): boolean => {
+  const slot = all.arena.slots[pfn]
+  return slot === undefined || !slot.live || slot.generation !== generation || slot.lock === ""
+}
+
 /** `folio_lock`, a reference held: waits until it is free. */
 export const folioLock = (all: Folios, frame: Frame): Effect.Effect<void> =>
   guardedStep(

@@ -18,7 +18,7 @@ import {
   xfsReflinkRemap,
   xfsSetattrSize,
 } from "../../../model/lease/xfsOperations.ts"
-import { parameter, scenariosOf } from "../../driver/define.ts"
+import { parameter, scenariosOf } from "../../define.ts"
 import { breakEnds, exactly, forEver, layoutProperties, leaseBroken } from "./properties.ts"
 import { asks, type ClientProgram, type LocalProgram, layoutWorld, writes } from "./world.ts"
 
