@@ -14,6 +14,7 @@ import { bitsOf, type Entry, type Part, type StoredCell } from "../program/store
 import { addTimes } from "../property/coverage.ts"
 import { describeDeadlock } from "../property/deadlock.ts"
 import { PropertyTracker } from "../property/tracker.ts"
+import { type Upcoming, upcomingIn } from "../property/upcoming.ts"
 import { together, type Violation } from "../property/violation.ts"
 import type { Instance, NamedFiber, Program } from "../scenario/program.ts"
 import type { FiberRun } from "./fiberRun.ts"
@@ -80,6 +81,7 @@ export class Memoised implements System, Others {
   private readonly interchange: Interchange | undefined
   private readonly twins: Twins | undefined
   private readonly lookahead: Lookahead
+  private readonly upcoming: Upcoming | undefined
   private readonly canPerformNow = (node: Node): boolean => this.canPerform(node)
   private begun = false
   /** Counts the changes of where fibers stand; with the number for which the fingerprint was computed last. */
@@ -99,6 +101,7 @@ export class Memoised implements System, Others {
     this.at = this.instance.fibers.map((fiber) => this.nodes.first(fiber))
     for (const node of this.at) addOrTakeAway(node)
     this.lookahead = new Lookahead(this.at.length)
+    this.upcoming = upcomingIn(this)
   }
 
   get fibers(): ReadonlyArray<NamedFiber> {
@@ -111,7 +114,8 @@ export class Memoised implements System, Others {
       this.twins?.start()
       for (const node of this.at) if (node.run !== undefined) this.twins?.place(node, node.run)
     }
-    return [...this.at.flatMap(({ violation }) => violation ?? []), ...this.tracker.begin()]
+    const violations = [...this.at.flatMap(({ violation }) => violation ?? []), ...this.tracker.begin()]
+    return this.upcoming === undefined ? violations : [...violations, ...this.upcoming.judge()]
   }
 
   moves(): ReadonlyArray<Move> {
@@ -187,7 +191,7 @@ export class Memoised implements System, Others {
     const mark = this.trailMarks[this.trailMarks.length - 2] ?? 0
     const violations = this.tracker.checkState(mark)
     this.tracker.count()
-    return violations
+    return this.upcoming === undefined ? violations : together(violations, this.upcoming.judge())
   }
 
   /** Takes back the last move. */
@@ -249,6 +253,10 @@ export class Memoised implements System, Others {
 
   hasEnded(fiber: number): boolean {
     return this.at[fiber]?.ended ?? false
+  }
+
+  place(fiber: number): object | undefined {
+    return this.at[fiber]
   }
 
   actor(fiber: number): FiberRun | undefined {

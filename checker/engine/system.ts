@@ -39,6 +39,11 @@ export interface System {
   operation(fiber: number): Operation | undefined
   /** Whether a fiber has come to its end. */
   hasEnded(fiber: number): boolean
+  /**
+   * Stands for where a fiber is: what its operation does there is a function of cells. `undefined` where nothing is
+   * remembered of it.
+   */
+  place(fiber: number): object | undefined
   /** The real fiber that is parked there. */
   actor(fiber: number): FiberRun | undefined
   /** What a state without moves is: all fibers ended, some wait for ever, or some broke down on the way. */
@@ -52,9 +57,16 @@ export interface System {
   readonly high: number
 }
 
-/** The monitors that watch steps of a name. */
-export const monitorsOf = (instance: Instance, name: string): ReadonlyArray<Monitor[string]> =>
-  instance.monitors.flatMap((monitor) => (Object.hasOwn(monitor, name) ? (monitor[name] ?? []) : []))
+/** What watches an operation: the monitors of its name and, where it takes locks, the lock graph. */
+export const monitorsOf = (instance: Instance, operation: Operation): ReadonlyArray<Monitor[string]> => {
+  const { name } = operation
+  const monitors = instance.monitors.flatMap((monitor) => (Object.hasOwn(monitor, name) ? (monitor[name] ?? []) : []))
+  const takes = operation.kind === "step" ? operation.wait?.takes : undefined
+  const { lockGraph } = instance
+  return lockGraph === undefined || takes === undefined
+    ? monitors
+    : [...monitors, ({ fiber }) => lockGraph.note(fiber, takes)]
+}
 
 /** The moves of a fiber that can perform its operation. */
 export const pushMoves = (moves: Array<Move>, fiber: number, operation: Operation): void => {
@@ -180,7 +192,7 @@ export const fibersOf = (system: System): Fibers => ({
 })
 
 /** The step that a fiber is parked at: of the fiber that is there now, as another one's may close over what that one became. */
-const parkedAt = (system: System, fiber: number) => {
+export const parkedAt = (system: System, fiber: number) => {
   if (system.operation(fiber) === undefined) return undefined
   const run = system.actor(fiber)
   const operation = run?.standing.kind === "parked" ? run.standing.operation : undefined
@@ -188,7 +200,7 @@ const parkedAt = (system: System, fiber: number) => {
 }
 
 /** Reads cells as a fiber's guard does. */
-const readingAs = <A>(system: System, fiber: number, read: () => A): A => {
+export const readingAs = <A>(system: System, fiber: number, read: () => A): A => {
   runtime.actor = system.actor(fiber)
   try {
     return system.instance.store.reading(read)

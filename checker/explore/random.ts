@@ -6,6 +6,7 @@ import seedrandom from "seedrandom"
 import { Memoised } from "../engine/memoised.ts"
 import { Paranoid } from "../engine/paranoid.ts"
 import { type Move, optionOf } from "../engine/system.ts"
+import { HappensBefore } from "../property/happensBefore.ts"
 import { Promises } from "../property/promises.ts"
 import { together } from "../property/violation.ts"
 import type { Program } from "../scenario/program.ts"
@@ -26,6 +27,7 @@ class RandomSearch implements Search {
   readonly statistics = emptyStatistics()
   private readonly engine: Memoised
   private readonly promises: Promises
+  private readonly order: HappensBefore
   private readonly options: SearchOptions
   private readonly random: () => number
   private readonly path: Array<Move> = []
@@ -36,6 +38,7 @@ class RandomSearch implements Search {
     this.random = seedrandom.alea(String(options.seed))
     this.engine = new (options.paranoid ? Paranoid : Memoised)(program)
     this.promises = new Promises(this.engine)
+    this.order = new HappensBefore(this.engine)
     const violation = decisive(together(this.engine.begin(), this.promises.begin()), options)
     if (violation !== undefined) this.ending = { kind: "violated", violation, moves: [] }
   }
@@ -71,6 +74,7 @@ class RandomSearch implements Search {
     while (engine.depth > 0) engine.undo()
     path.length = 0
     this.promises.begin()
+    this.order.begin()
     for (let move = this.pick(engine.moves()); move !== undefined; move = this.pick(engine.moves())) {
       if (path.length >= options.maxSteps) {
         this.ending = tooLong(options.maxSteps, engine, move)
@@ -79,7 +83,9 @@ class RandomSearch implements Search {
       path.push(move)
       statistics.transitions++
       statistics.maxDepth = Math.max(statistics.maxDepth, path.length)
-      const violation = decisive(together(engine.take(move), this.promises.step()), options)
+      const races = this.order.step(move)
+      const broken = together(engine.take(move), races)
+      const violation = decisive(together(broken, this.promises.step()), options)
       if (violation !== undefined) {
         statistics.executions++
         this.ending = { kind: "violated", violation, moves: [...path] }
