@@ -73,6 +73,10 @@ export class Execution implements System, Others {
     return this.members.map(({ fiber }) => fiber)
   }
 
+  get width(): number {
+    return this.members.length
+  }
+
   begin(): ReadonlyArray<Violation> {
     return [...this.members.flatMap(({ run }) => brokenIn(run)), ...this.tracker.begin(), ...this.judgeUpcoming()]
   }

@@ -88,7 +88,9 @@ export class Intents {
 
   /** The locks that a step takes: of those that it names, the ones that its guard looks at. */
   private locksOf(fiber: number, step: Step, guard: ReadonlyArray<CellAccess>): ReadonlyArray<Access> {
-    return (step.wait?.takes ?? []).flatMap(({ lock, shared }) => {
+    const takes = step.wait?.takes
+    if (takes === undefined) return []
+    return readingAs(this.system, fiber, takes).flatMap(({ lock, shared }) => {
       const looked = accessesOf(this.system, () => readingAs(this.system, fiber, lock.holders))
       if (!looked.some(({ cell }) => guard.some((read) => read.cell === cell))) return []
       const place = this.locks.get(lock.name) ?? { name: lock.name, isData: false }

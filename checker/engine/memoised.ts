@@ -108,6 +108,10 @@ export class Memoised implements System, Others {
     return this.at.map(({ fiber }) => fiber)
   }
 
+  get width(): number {
+    return this.at.length
+  }
+
   begin(): ReadonlyArray<Violation> {
     if (!this.begun) {
       this.begun = true

@@ -28,6 +28,8 @@ export interface System {
   readonly instance: Instance
   /** The fibers that there are, by position: those of the start, then those that were forked. */
   readonly fibers: ReadonlyArray<NamedFiber>
+  /** How many there are. */
+  readonly width: number
   readonly tracker: PropertyTracker
   /** The violations of the present state as the first of a path: of fibers that are broken before their first step too. */
   begin(): ReadonlyArray<Violation>
@@ -65,7 +67,7 @@ export const monitorsOf = (instance: Instance, operation: Operation): ReadonlyAr
   const { lockGraph } = instance
   return lockGraph === undefined || takes === undefined
     ? monitors
-    : [...monitors, ({ fiber }) => lockGraph.note(fiber, takes)]
+    : [...monitors, ({ fiber }) => lockGraph.note(fiber, takes())]
 }
 
 /** The moves of a fiber that can perform its operation. */

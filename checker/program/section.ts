@@ -19,8 +19,11 @@ export interface Wait {
   readonly hindrances: () => ReadonlyArray<Hindrance>
   /** Whether who waits sleeps; who does not spins. */
   readonly sleeps: boolean
-  /** The locks among it: the step takes them, or is a whole critical section of theirs. */
-  readonly takes?: ReadonlyArray<Taking>
+  /**
+   * The locks among it, in the present state: the step takes them, or is a whole critical section of theirs. A pure read of
+   * cells.
+   */
+  readonly takes?: () => ReadonlyArray<Taking>
 }
 
 /** Code that is run on behalf of another: a callback. */

@@ -32,11 +32,15 @@ import { type Others, parkedAt, readingAs, type System } from "../engine/system.
 import { heldBy, type Lock } from "../program/lock.ts"
 import { labelOf } from "../program/operation.ts"
 import type { BoundProperty } from "./property.ts"
-import type { Violation } from "./violation.ts"
+import { together, type Violation } from "./violation.ts"
 
 const none: ReadonlyArray<Violation> = []
 
+type Asked = BoundProperty & { readonly kind: "dataRaces" | "lockOrder" }
 type LockOrder = BoundProperty & { readonly kind: "lockOrder" }
+
+const isAsked = (property: BoundProperty): property is Asked =>
+  property.kind === "dataRaces" || property.kind === "lockOrder"
 
 /** A lock taken while another is held that has a place in the order too; `wrong` says how, where that is against it. */
 interface Nesting {
@@ -48,26 +52,35 @@ interface Nesting {
 export class Upcoming {
   private readonly system: System & Others
   private readonly intents: Intents
-  /** By the position of the property. */
-  private readonly nestings: ReadonlyArray<WeakMap<object, ReadTree<Nesting>>>
+  /** What is asked for, by its position among the properties; and what is known of nestings. */
+  private readonly asked: ReadonlyArray<{
+    readonly property: Asked
+    readonly position: number
+    readonly nestings: WeakMap<object, ReadTree<Nesting>>
+  }>
 
   constructor(system: System & Others) {
     this.system = system
     this.intents = new Intents(system)
-    this.nestings = system.instance.properties.map(() => new WeakMap())
+    this.asked = system.instance.properties.flatMap((property, position) =>
+      isAsked(property) ? [{ property, position, nestings: new WeakMap() }] : [],
+    )
   }
 
   /** The violations in the present state. */
   judge(): ReadonlyArray<Violation> {
-    return this.system.instance.properties.flatMap((property, position) => {
-      if (property.kind === "dataRaces") return this.races(property.id, position)
-      return property.kind === "lockOrder" ? this.disorder(property, position) : none
-    })
+    let violations = none
+    for (const { property, position, nestings } of this.asked) {
+      const found =
+        property.kind === "dataRaces" ? this.races(property.id, position) : this.disorder(property, position, nestings)
+      violations = together(violations, found)
+    }
+    return violations
   }
 
   private races(property: string, position: number): ReadonlyArray<Violation> {
-    const { fibers, tracker } = this.system
-    const intents = fibers.map((_, fiber) => this.intents.of(fiber))
+    const { tracker, width } = this.system
+    const intents = Array.from({ length: width }, (_, fiber) => this.intents.of(fiber))
     const found: Array<Violation> = []
     let exercised = false
     for (const [one, intent] of intents.entries()) {
@@ -89,26 +102,31 @@ export class Upcoming {
     return found
   }
 
-  private disorder(property: LockOrder, position: number): ReadonlyArray<Violation> {
-    const { fibers, tracker } = this.system
-    return fibers.flatMap((_, fiber) => {
-      const nesting = this.nesting(property, position, fiber)
-      if (nesting?.isNested === true) tracker.exercise(position)
-      return nesting?.wrong === undefined ? [] : [{ property: property.id, message: nesting.wrong }]
-    })
+  private disorder(
+    property: LockOrder,
+    position: number,
+    nestings: WeakMap<object, ReadTree<Nesting>>,
+  ): ReadonlyArray<Violation> {
+    const { system } = this
+    let found = none
+    for (let fiber = 0; fiber < system.width; fiber++) {
+      const operation = system.operation(fiber)
+      if (operation?.kind !== "step" || operation.wait?.takes === undefined) continue
+      const { isNested, wrong } = this.nesting(property, nestings, fiber)
+      if (isNested) system.tracker.exercise(position)
+      if (wrong !== undefined) found = [...found, { property: property.id, message: wrong }]
+    }
+    return found
   }
 
-  private nesting(property: LockOrder, position: number, fiber: number): Nesting | undefined {
+  private nesting(property: LockOrder, nestings: WeakMap<object, ReadTree<Nesting>>, fiber: number): Nesting {
     const { system } = this
-    const operation = system.operation(fiber)
-    if (operation?.kind !== "step" || operation.wait?.takes === undefined) return undefined
     const { store } = system.instance
-    const known = this.nestings[position]
     const place = system.place(fiber)
-    let tree = place === undefined ? undefined : known?.get(place)
+    let tree = place === undefined ? undefined : nestings.get(place)
     if (place !== undefined && tree === undefined) {
       tree = new ReadTree(store)
-      known?.set(place, tree)
+      nestings.set(place, tree)
     }
     const remembered = tree?.find()
     if (remembered !== undefined) return remembered
@@ -127,9 +145,11 @@ export class Upcoming {
     const { system } = this
     const name = system.fibers[fiber]?.name ?? ""
     const rankOf = ({ name, kind }: Lock) => (order.includes(name) ? order.indexOf(name) : order.indexOf(kind))
+    const takes = parkedAt(system, fiber)?.wait?.takes
+    if (takes === undefined) return { isNested: false, wrong: undefined }
     const held = readingAs(system, fiber, () => heldBy(name, system.instance.store.locks)).map(({ lock }) => lock)
     let isNested = false
-    for (const { lock } of parkedAt(system, fiber)?.wait?.takes ?? []) {
+    for (const { lock } of readingAs(system, fiber, takes)) {
       const rank = rankOf(lock)
       if (rank < 0) continue
       for (const outer of held) {
@@ -178,6 +198,4 @@ const verb = ({ writes }: Access): string => (writes ? "writes" : "reads")
 
 /** What looks at what fibers are about to do; `undefined` where no property asks. */
 export const upcomingIn = (system: System & Others): Upcoming | undefined =>
-  system.instance.properties.some(({ kind }) => kind === "dataRaces" || kind === "lockOrder")
-    ? new Upcoming(system)
-    : undefined
+  system.instance.properties.some(isAsked) ? new Upcoming(system) : undefined

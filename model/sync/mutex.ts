@@ -27,7 +27,7 @@ const mutexWait = (lock: Mutex): Wait => ({
   on: lock.name,
   kind: "mutex",
   sleeps: true,
-  takes: [{ lock, shared: false }],
+  takes: () => [{ lock, shared: false }],
   hindrances: () => holding(lock.state.holder),
 })
 

@@ -30,7 +30,7 @@ export const readWait = (sem: RwSem): Wait => ({
   on: sem.name,
   kind: sem.kind,
   sleeps: true,
-  takes: [{ lock: sem, shared: true }],
+  takes: () => [{ lock: sem, shared: true }],
   hindrances: () => holding(sem.state.writer, "holds for writing"),
 })
 
@@ -39,7 +39,7 @@ export const writeWait = (sem: RwSem): Wait => ({
   on: sem.name,
   kind: sem.kind,
   sleeps: true,
-  takes: [{ lock: sem, shared: false }],
+  takes: () => [{ lock: sem, shared: false }],
   hindrances: () => [
     ...holding(sem.state.writer, "holds for writing"),
     ...sem.state.readers.map((fiber) => ({ fiber, how: "holds for reading" })),

@@ -7,6 +7,7 @@ import {
   type Struct,
   self,
   struct,
+  type Wait,
 } from "../../checker/program/index.ts"
 import { alone, holding } from "./holding.ts"
 
@@ -33,14 +34,16 @@ export const underLock = <A>(
   name: string,
   args: ReadonlyArray<Plain>,
   body: () => A,
-): Effect.Effect<A> =>
-  guardedStep(name, args, () => isFree(lock), body, {
-    on: lock.name,
-    kind: "spinlock",
-    sleeps: false,
-    takes: [{ lock, shared: false }],
-    hindrances: () => holding(lock.state.holder),
-  })
+): Effect.Effect<A> => guardedStep(name, args, () => isFree(lock), body, lockWait(lock))
+
+/** A wait for the lock. */
+export const lockWait = (lock: SpinLock): Wait => ({
+  on: lock.name,
+  kind: "spinlock",
+  sleeps: false,
+  takes: () => [{ lock, shared: false }],
+  hindrances: () => holding(lock.state.holder),
+})
 
 /** The running fiber holds the lock from this step on. Within `underLock`. */
 export const keep = (lock: SpinLock): void => {
