@@ -5,24 +5,11 @@ import { ReadTree } from "./readTree.ts"
 import { guardHolds, type Others, parkedAt, readingAs, type System } from "./system.ts"
 import { tryOut } from "./witness.ts"
 
-/** Something that steps access: a cell, or a lock as a whole. */
-export interface Place {
-  readonly name: string
-  /** Whether it orders nothing. */
-  readonly isData: boolean
-}
-
-/** A read or a write of a place. */
-export interface Access {
-  readonly place: Place
-  readonly writes: boolean
-}
-
 /** What a fiber's next step does in the present state. */
 export interface Intent {
   readonly isPossible: boolean
-  /** First its locks, then what its guard reads, then the body, in their order; each kind of access to a place once. */
-  readonly accesses: ReadonlyArray<Access>
+  /** First its locks (see `Instance.lockCells`), then what its guard reads, then the body, in their order; each kind of access to a place once. */
+  readonly accesses: ReadonlyArray<CellAccess>
   /** The data cells that its guard reads. */
   readonly awaited: ReadonlyArray<StoredCell>
 }
@@ -34,9 +21,6 @@ export interface Intent {
 export class Intents {
   private readonly system: System & Others
   private readonly known = new WeakMap<object, ReadTree<Intent>>()
-  /** By the lock's name: a lock as a place. */
-  private readonly locks = new Map<string, Place>()
-
   constructor(system: System & Others) {
     this.system = system
   }
@@ -87,15 +71,14 @@ export class Intents {
   }
 
   /** The locks that a step takes: of those that it names, the ones that its guard looks at. */
-  private locksOf(fiber: number, step: Step, guard: ReadonlyArray<CellAccess>): ReadonlyArray<Access> {
+  private locksOf(fiber: number, step: Step, guard: ReadonlyArray<CellAccess>): ReadonlyArray<CellAccess> {
     const takes = step.wait?.takes
     if (takes === undefined) return []
     return readingAs(this.system, fiber, takes).flatMap(({ lock, shared }) => {
       const looked = accessesOf(this.system, () => readingAs(this.system, fiber, lock.holders))
       if (!looked.some(({ cell }) => guard.some((read) => read.cell === cell))) return []
-      const place = this.locks.get(lock.name) ?? { name: lock.name, isData: false }
-      this.locks.set(lock.name, place)
-      return [{ place, writes: !shared }]
+      const cell = this.system.instance.lockCells.get(lock)
+      return cell === undefined ? [] : [{ cell, writes: !shared }]
     })
   }
 }
@@ -113,16 +96,16 @@ const accessesOf = ({ instance: { store } }: System, run: () => unknown): Readon
 }
 
 /** Without repetitions, and without the reads of what was written before: who conflicts with them does with the write. */
-const once = (accesses: ReadonlyArray<CellAccess>): ReadonlyArray<Access> => {
+const once = (accesses: ReadonlyArray<CellAccess>): ReadonlyArray<CellAccess> => {
   const seen = new Map<StoredCell, boolean>()
   return accesses.flatMap(({ cell, writes }) => {
     const before = seen.get(cell)
     if (before === true || before === writes) return []
     seen.set(cell, writes)
-    return [{ place: cell, writes }]
+    return [{ cell, writes }]
   })
 }
 
-/** Whether two accesses to the same place cannot change places. */
-export const conflict = (one: Access, other: Access): boolean =>
-  one.place === other.place && (one.writes || other.writes)
+/** Whether two accesses are to the same cell and cannot change places. */
+export const conflict = (one: CellAccess, other: CellAccess): boolean =>
+  one.cell === other.cell && (one.writes || other.writes)

@@ -11,7 +11,7 @@ import type { Fibers, Waiting } from "../property/property.ts"
 import type { PropertyTracker } from "../property/tracker.ts"
 import { builtIn, type Violation } from "../property/violation.ts"
 import type { Instance, NamedFiber } from "../scenario/program.ts"
-import type { Monitor } from "../scenario/scenario.ts"
+import type { Monitor, Taken } from "../scenario/scenario.ts"
 import { violationOf } from "./fault.ts"
 import type { FiberRun } from "./fiberRun.ts"
 
@@ -59,15 +59,21 @@ export interface System {
   readonly high: number
 }
 
-/** What watches an operation: the monitors of its name and, where it takes locks, the lock graph. */
+/** What watches an operation: the monitors of its name and, where it takes locks, what is kept of these. */
 export const monitorsOf = (instance: Instance, operation: Operation): ReadonlyArray<Monitor[string]> => {
   const { name } = operation
   const monitors = instance.monitors.flatMap((monitor) => (Object.hasOwn(monitor, name) ? (monitor[name] ?? []) : []))
   const takes = operation.kind === "step" ? operation.wait?.takes : undefined
-  const { lockGraph } = instance
-  return lockGraph === undefined || takes === undefined
-    ? monitors
-    : [...monitors, ({ fiber }) => lockGraph.note(fiber, takes())]
+  const { lockCells, lockGraph, store } = instance
+  if (takes === undefined || (lockGraph === undefined && lockCells.size === 0)) return monitors
+  const watch = ({ fiber }: Taken) => {
+    lockGraph?.note(fiber, takes())
+    for (const { lock, shared } of lockCells.size === 0 ? [] : takes()) {
+      const cell = lockCells.get(lock)
+      if (cell !== undefined) shared ? store.read(cell) : store.write(cell, cell.entry.content)
+    }
+  }
+  return [...monitors, watch]
 }
 
 /** The moves of a fiber that can perform its operation. */

@@ -26,11 +26,12 @@
  * (Adve and Hill, "Weak ordering: a new definition", ISCA 1990, for races as adjacent conflicting accesses in sequentially
  * consistent executions.)
  */
-import { type Access, conflict, type Intent, Intents } from "../engine/intents.ts"
+import { conflict, type Intent, Intents } from "../engine/intents.ts"
 import { ReadTree } from "../engine/readTree.ts"
 import { type Others, parkedAt, readingAs, type System } from "../engine/system.ts"
 import { heldBy, type Lock } from "../program/lock.ts"
 import { labelOf } from "../program/operation.ts"
+import type { CellAccess } from "../program/store.ts"
 import type { BoundProperty } from "./property.ts"
 import { together, type Violation } from "./violation.ts"
 
@@ -89,13 +90,13 @@ export class Upcoming {
         const message = `${this.says(one)} waits for ${name}, which is data: it reads that all the time, ordered by nothing`
         found.push({ property, message })
       }
-      if (!intent.isPossible || !intent.accesses.some(({ place }) => place.isData)) continue
+      if (!intent.isPossible || !intent.accesses.some(({ cell }) => cell.isData)) continue
       exercised = true
       for (let other = 0; other < one; other++) {
         const race = raceOf(intents[other], intent)
         if (race === undefined) continue
         const how = `${this.says(other)} ${verb(race.first)} it, ${this.says(one)} ${verb(race.second)} it`
-        found.push({ property, message: `${race.first.place.name} is data, and nothing orders who comes next: ${how}` })
+        found.push({ property, message: `${race.first.cell.name} is data, and nothing orders who comes next: ${how}` })
       }
     }
     if (exercised) tracker.exercise(position)
@@ -174,12 +175,12 @@ export class Upcoming {
 const raceOf = (
   one: Intent | undefined,
   other: Intent,
-): { readonly first: Access; readonly second: Access } | undefined => {
+): { readonly first: CellAccess; readonly second: CellAccess } | undefined => {
   if (one === undefined || !one.isPossible) return undefined
   const behind = firstConflict(one, other)
-  if (behind?.second.place.isData === true) return behind
+  if (behind?.second.cell.isData === true) return behind
   const before = firstConflict(other, one)
-  if (before?.second.place.isData === true) return { first: before.second, second: before.first }
+  if (before?.second.cell.isData === true) return { first: before.second, second: before.first }
   return undefined
 }
 
@@ -194,7 +195,7 @@ const firstConflict = (before: Intent, behind: Intent) => {
   return undefined
 }
 
-const verb = ({ writes }: Access): string => (writes ? "writes" : "reads")
+const verb = ({ writes }: CellAccess): string => (writes ? "writes" : "reads")
 
 /** What looks at what fibers are about to do; `undefined` where no property asks. */
 export const upcomingIn = (system: System & Others): Upcoming | undefined =>

@@ -135,6 +135,23 @@ describe("a declared order", () => {
     )
   })
 
+  it("says nothing of two locks of one place, and of those without one", async () => {
+    await kept(() => {
+      const [a] = three()
+      const [one, two] = [mutex("one", "b"), mutex("two", "b")]
+      return { world: {}, fibers: { alice: nested(a, one, two), bob: nested(a, two, one) } }
+    }, declared)
+    await kept(
+      () => {
+        const [a] = three()
+        const other = mutex("other")
+        return { world: {}, fibers: { alice: nested(other, a), bob: nested(a, other) } }
+      },
+      declared,
+      false,
+    )
+  })
+
   it("counts a lock that was had by trying among those that are held", async () => {
     const setup = () => {
       const [a, b] = three()
