@@ -14,6 +14,7 @@ import { bitsOf, type Entry, type Part, type StoredCell } from "../program/store
 import { addTimes } from "../property/coverage.ts"
 import { describeDeadlock } from "../property/deadlock.ts"
 import { PropertyTracker } from "../property/tracker.ts"
+import { type Upcoming, upcomingIn } from "../property/upcoming.ts"
 import { together, type Violation } from "../property/violation.ts"
 import type { Instance, NamedFiber, Program } from "../scenario/program.ts"
 import type { FiberRun } from "./fiberRun.ts"
@@ -81,6 +82,7 @@ export class Memoised implements System, Others {
   private readonly twins: Twins | undefined
   /** Where states are expanded. */
   private lookahead: Lookahead | undefined
+  private readonly upcoming: Upcoming | undefined
   private readonly canPerformNow = (node: Node): boolean => this.canPerform(node)
   private begun = false
   /** Counts the changes of where fibers stand; with the number for which the fingerprint was computed last. */
@@ -97,6 +99,7 @@ export class Memoised implements System, Others {
     })
     this.at = this.instance.fibers.map((fiber) => this.nodes.first(fiber))
     for (const node of this.at) addOrTakeAway(node)
+    this.upcoming = upcomingIn(this)
   }
 
   /** How many moves there are to take back. */
@@ -108,13 +111,18 @@ export class Memoised implements System, Others {
     return this.at.map(({ fiber }) => fiber)
   }
 
+  get width(): number {
+    return this.at.length
+  }
+
   begin(): ReadonlyArray<Violation> {
     if (!this.begun) {
       this.begun = true
       this.twins?.start()
       for (const node of this.at) if (node.run !== undefined) this.twins?.place(node, node.run)
     }
-    return [...this.at.flatMap(({ violation }) => violation ?? []), ...this.tracker.begin()]
+    const violations = [...this.at.flatMap(({ violation }) => violation ?? []), ...this.tracker.begin()]
+    return this.upcoming === undefined ? violations : [...violations, ...this.upcoming.judge()]
   }
 
   moves(): ReadonlyArray<Move> {
@@ -211,7 +219,7 @@ export class Memoised implements System, Others {
     const mark = this.trail.storeMark(this.depth - 1)
     const violations = this.tracker.checkState(mark)
     this.tracker.count()
-    return violations
+    return this.upcoming === undefined ? violations : together(violations, this.upcoming.judge())
   }
 
   /**
@@ -291,6 +299,10 @@ export class Memoised implements System, Others {
 
   hasEnded(fiber: number): boolean {
     return this.at[fiber]?.ended ?? false
+  }
+
+  place(fiber: number): object | undefined {
+    return this.at[fiber]
   }
 
   actor(fiber: number): FiberRun | undefined {

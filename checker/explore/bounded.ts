@@ -11,6 +11,7 @@
 import type { Memoised } from "../engine/memoised.ts"
 import { Paranoid } from "../engine/paranoid.ts"
 import { fiberOf, type Move, moveOf } from "../engine/system.ts"
+import { HappensBefore } from "../property/happensBefore.ts"
 import { Promises } from "../property/promises.ts"
 import { together, type Violation } from "../property/violation.ts"
 import type { Program } from "../scenario/program.ts"
@@ -36,6 +37,7 @@ class BoundedSearch implements Search {
   readonly statistics = emptyStatistics()
   private readonly engine: Memoised
   private readonly promises: Promises
+  private readonly order: HappensBefore
   private readonly options: SearchOptions
   private readonly spotCheck: SpotCheck
   /** What a schedule may cost; and whether something cost more and was left out. */
@@ -62,6 +64,7 @@ class BoundedSearch implements Search {
     this.most = options.delays ?? options.preemptions ?? Number.POSITIVE_INFINITY
     this.engine = matchingEngine(program, { ...options, symmetry: false })
     this.promises = new Promises(this.engine)
+    this.order = new HappensBefore(this.engine)
     this.spotCheck = new SpotCheck(program, options)
     try {
       if (!this.isBroken(together(this.engine.begin(), this.promises.begin()))) this.arrive()
@@ -112,6 +115,7 @@ class BoundedSearch implements Search {
 
   private back(): void {
     this.engine.undo()
+    this.order.undo()
     this.path.pop()
     this.promises.pending = this.pending[this.path.length] ?? []
   }
@@ -129,9 +133,10 @@ class BoundedSearch implements Search {
   }
 
   private make(move: Move): ReadonlyArray<Violation> {
-    const { engine, path, promises, statistics } = this
+    const { engine, order, path, promises, statistics } = this
     statistics.transitions++
-    const violations = engine.take(move)
+    const races = order.step(move)
+    const violations = together(engine.take(move), races)
     this.stamps[path.length] = ++this.clock
     path.push(move)
     return together(violations, promises.step())

@@ -10,6 +10,7 @@ import { attempt, stretchTime } from "../engine/supervised.ts"
 import { fiberOf, type Move } from "../engine/system.ts"
 import type { Compared } from "../engine/witnesses.ts"
 import { addTimes } from "../property/coverage.ts"
+import { HappensBefore } from "../property/happensBefore.ts"
 import { Promises } from "../property/promises.ts"
 import { builtIn, type Violation } from "../property/violation.ts"
 import type { Program } from "../scenario/program.ts"
@@ -315,6 +316,7 @@ const compare = (program: Program, search: Searched, options: SearchOptions): st
       symmetry: options.symmetry ?? true,
     })
     const promises = new Promises(execution)
+    const order = new HappensBefore(execution)
     execution.begin()
     promises.begin()
     let last: number | undefined
@@ -324,8 +326,11 @@ const compare = (program: Program, search: Searched, options: SearchOptions): st
       const among = own.length > 0 ? own : moves
       const move = among[Math.floor(random() * among.length)]
       last = move === undefined ? undefined : fiberOf(move)
+      const races = move === undefined ? [] : order.step(move)
       const violation = judged(
-        move === undefined ? [...execution.end(), ...promises.end()] : [...execution.take(move), ...promises.step()],
+        move === undefined
+          ? [...execution.end(), ...promises.end()]
+          : [...execution.take(move), ...races, ...promises.step()],
       )
       if (violation !== undefined) {
         return `plain re-execution breaks ${violation.property} (${violation.message}) where the search found nothing: ${hidden}`

@@ -6,6 +6,7 @@ import seedrandom from "seedrandom"
 import { Memoised, type Snapshot } from "../engine/memoised.ts"
 import { Paranoid } from "../engine/paranoid.ts"
 import { type Move, moveOf } from "../engine/system.ts"
+import { HappensBefore } from "../property/happensBefore.ts"
 import { Promises } from "../property/promises.ts"
 import { together, type Violation } from "../property/violation.ts"
 import type { Program } from "../scenario/program.ts"
@@ -53,6 +54,7 @@ class SamplingSearch implements Search {
   private readonly engine: Memoised
   private readonly start: Snapshot
   private readonly promises: Promises
+  private readonly order: HappensBefore
   private readonly name: string
   private readonly options: SearchOptions
   private readonly executions: number
@@ -70,6 +72,7 @@ class SamplingSearch implements Search {
     this.random = seedrandom.alea(String(options.seed))
     this.engine = new (options.paranoid ? Paranoid : Memoised)(program)
     this.promises = new Promises(this.engine)
+    this.order = new HappensBefore(this.engine)
     this.sampler = sampler({ random: this.random, engine: this.engine, options })
     this.isBroken(together(this.engine.begin(), this.promises.begin()), 0)
     this.start = this.engine.snapshot()
@@ -102,11 +105,12 @@ class SamplingSearch implements Search {
   }
 
   private runOnce(): void {
-    const { engine, path, promises, random, sampler, statistics, ways } = this
+    const { engine, order, path, promises, random, sampler, statistics, ways } = this
     const { maxSteps } = this.options
     const promising = promises.all.length > 0
     engine.restore(this.start)
     promises.begin()
+    order.begin()
     sampler.begin()
     let depth = 0
     let broken = false
@@ -119,7 +123,8 @@ class SamplingSearch implements Search {
         break
       }
       path[depth++] = move
-      const violations = engine.take(move)
+      const races = order.step(move)
+      const violations = together(engine.take(move), races)
       if (promising || violations.length > 0) {
         broken = this.isBroken(promising ? together(violations, promises.step()) : violations, depth)
       }

@@ -3,6 +3,7 @@ import { withoutRealWorld } from "../engine/realWorld.ts"
 import { fiberOf, type Move, optionOf } from "../engine/system.ts"
 import { labelOf } from "../program/operation.ts"
 import type { Plain } from "../program/plain.ts"
+import { HappensBefore } from "../property/happensBefore.ts"
 import { Promises } from "../property/promises.ts"
 import { builtIn, type Violation } from "../property/violation.ts"
 import type { Program } from "../scenario/program.ts"
@@ -51,7 +52,7 @@ export const runMoves = (program: Program, moves: ReadonlyArray<Move>, cycle?: n
     return { steps, violations: rerun.violations(), preemptions: rerun.preemptions }
   })
 
-/** A run by plain re-execution, with its promises followed on the way. */
+/** A run by plain re-execution, with its promises and data races followed on the way. */
 export class Rerun {
   readonly execution: Execution
   readonly steps: Array<ScheduledStep> = []
@@ -59,6 +60,7 @@ export class Rerun {
   preemptions = 0
   private mover: number | undefined
   private readonly promises: Promises
+  private readonly order: HappensBefore
   private readonly cycle: number | undefined
   private lasso: Lasso | undefined
   /** The violations of the last step and of the state that it led to. */
@@ -68,6 +70,7 @@ export class Rerun {
   constructor(program: Program, cycle?: number) {
     this.execution = new Execution(program)
     this.promises = new Promises(this.execution)
+    this.order = new HappensBefore(this.execution)
     this.cycle = cycle
     this.last = [...this.execution.begin(), ...this.promises.begin()]
     this.enterCycle()
@@ -79,8 +82,9 @@ export class Rerun {
     this.mover = fiberOf(move)
     const turns = mover !== undefined && mover !== this.mover
     if (turns && execution.moves().some((other) => fiberOf(other) === mover)) this.preemptions++
+    const races = this.order.step(move)
     const [step, found] = takeStep(execution, move)
-    this.last = [...found, ...this.promises.step()]
+    this.last = [...found, ...races, ...this.promises.step()]
     this.steps.push(step)
     this.lasso?.step(step.fiber)
     this.enterCycle()

@@ -254,6 +254,11 @@ export class PropertyTracker {
     return { made, kept: this.guarded(position, () => to(fibers), false, violations) }
   }
 
+  /** Notes that a property that is judged elsewhere was exercised in the present state. */
+  exercise(position: number): void {
+    this.tally(position)
+  }
+
   private tally(position: number): void {
     if (this.counting) this.times[position] = (this.times[position] ?? 0) + 1
   }

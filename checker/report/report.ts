@@ -122,7 +122,16 @@ export const Listing = Schema.Struct({
       properties: Schema.Array(
         Schema.Struct({
           id: Schema.String,
-          kind: Schema.Literals(["invariant", "action", "atEnd", "progress", "leadsTo"]),
+          kind: Schema.Literals([
+            "invariant",
+            "action",
+            "atEnd",
+            "progress",
+            "leadsTo",
+            "dataRaces",
+            "lockOrder",
+            "lockInversions",
+          ]),
           statement: Schema.String,
           source: Schema.String,
         }),

@@ -61,7 +61,7 @@ export const inode = (of: System, name: string, shape: FileShape): Inode => {
     disk: pages.map((index) => cell<Content>(`${name}.disk${index}`, shape.contents?.[index] ?? zeroes)),
     tracksDirty: shape.tracksDirty ?? true,
     dax: shape.dax ?? null,
-    lock: mutex(`${name}.i_rwsem`),
+    lock: mutex(`${name}.i_rwsem`, "i_rwsem"),
     invalidateLock: rwSem(`${name}.invalidate_lock`, "invalidate_lock"),
     mmapRwsem: rwSem(`${name}.i_mmap_rwsem`, "i_mmap_rwsem"),
   }

@@ -5,7 +5,9 @@ import {
   type Arena,
   arena,
   assert,
+  declareLock,
   guardedStep,
+  type Lock,
   type Slot,
   type Struct,
   self,
@@ -13,7 +15,7 @@ import {
   type Wait,
 } from "../../checker/program/index.ts"
 import type { DevPagemap } from "../deviceMemory/pgmap.ts"
-import { holding } from "../sync/holding.ts"
+import { alone, holding } from "../sync/holding.ts"
 
 /** What a page holds, said by who stored it there last; `zeroes` is a page nobody has stored to. */
 export type Content = string
@@ -60,6 +62,8 @@ export type Folio = Slot<FolioState>
 /** The folios of the system. */
 export interface Folios {
   readonly arena: Arena<FolioState>
+  /** PG_locked of each frame. */
+  readonly locks: ReadonlyArray<Lock>
   /** How many folios each control group is charged for. */
   readonly charged: Struct<{ [cgroup: string]: number }>
   /** The frames of ZONE_MOVABLE and CMA, where nothing may be pinned for long. */
@@ -103,15 +107,23 @@ export const folios = (
   movable = 0,
   devices: ReadonlyArray<DevPagemap> = [],
   lives?: number,
-): Folios => ({
-  arena: arena("folio", count + devices.reduce((sum, { pages }) => sum + pages, 0), fresh, lives),
-  pgmaps: new Map(
-    devices.flatMap((pgmap) => Array.from({ length: pgmap.pages }, () => pgmap)).map((pgmap, i) => [count + i, pgmap]),
-  ),
-  charged: struct("memcg", Object.fromEntries(cgroups.map((name) => [name, 0]))),
-  movable: new Set(Array.from({ length: movable }, (_, pfn) => pfn)),
-  fsdax: new Set(),
-})
+): Folios => {
+  const all = arena("folio", count + devices.reduce((sum, { pages }) => sum + pages, 0), fresh, lives)
+  return {
+    arena: all,
+    locks: all.slots.map((slot) =>
+      declareLock({ name: `the lock of page ${slot.index}`, kind: "folio_lock", holders: () => alone(slot.lock) }),
+    ),
+    pgmaps: new Map(
+      devices
+        .flatMap((pgmap) => Array.from({ length: pgmap.pages }, () => pgmap))
+        .map((pgmap, i) => [count + i, pgmap]),
+    ),
+    charged: struct("memcg", Object.fromEntries(cgroups.map((name) => [name, 0]))),
+    movable: new Set(Array.from({ length: movable }, (_, pfn) => pfn)),
+    fsdax: new Set(),
+  }
+}
 
 /** Whether the frame still is the folio that was meant: neither free nor recycled. */
 export const isLive = (all: Folios, frame: Frame): boolean => {
@@ -216,11 +228,14 @@ export const folioTrylock = (folio: Folio): boolean => {
   return true
 }
 
+const takenAlone = (lock: Lock) => ({ lock, shared: false })
+
 /** A wait for the lock of folios. */
 export const folioLockWait = (all: Folios, ...frames: ReadonlyArray<Frame>): Wait => ({
   on: `the lock of page ${frames.map(({ pfn }) => pfn).join(" and ")}`,
   kind: "folio_lock",
   sleeps: true,
+  takes: () => all.locks.filter((_, pfn) => frames.some((frame) => frame.pfn === pfn)).map(takenAlone),
   hindrances: () => frames.flatMap(({ pfn }) => holding(all.arena.slots[pfn]?.lock ?? "")),
 })
 

@@ -82,7 +82,7 @@ export const addressSpace = (
   const noPages: ReadonlyArray<number> = []
   const tables = Array.from({ length: Math.ceil(pages / of.pagesPerTable) }, (_, i) => ({
     state: struct(`${name}.table${i}`, { linked: users === 1, live: users === 1, generation: 0, deferred: noPages }),
-    lock: spinLock(`${name}.ptl${i}`),
+    lock: spinLock(`${name}.ptl${i}`, "pte_lock"),
   }))
   const mm: Mm = {
     name,

@@ -18,6 +18,7 @@ import type { Memoised } from "../../engine/memoised.ts"
 import type { Node } from "../../engine/node.ts"
 import { Paranoid } from "../../engine/paranoid.ts"
 import { fiberOf, type Move, moveOf, optionOf } from "../../engine/system.ts"
+import { HappensBefore } from "../../property/happensBefore.ts"
 import { Promises } from "../../property/promises.ts"
 import { together, type Violation } from "../../property/violation.ts"
 import type { Program } from "../../scenario/program.ts"
@@ -62,6 +63,7 @@ class Optimal implements Search {
   private readonly spotCheck: SpotCheck
   private readonly fibersAtStart: number
   private promises: Promises
+  private readonly order: HappensBefore
   /** Objects are used again for other states of the same number: there are more than the present execution has. */
   private readonly frames: Array<Frame> = []
   private readonly path: Array<Move> = []
@@ -79,6 +81,7 @@ class Optimal implements Search {
     this.footprints = new Footprints(this.engine)
     this.reversals = new Reversals(this.engine, this.footprints, this.trace)
     this.promises = new Promises(this.engine)
+    this.order = new HappensBefore(this.engine)
     this.spotCheck = new SpotCheck(program, options)
     const found = this.footprints.promising(() => this.promises.begin())
     const violation = decisive(together(this.engine.begin(), found), options)
@@ -165,7 +168,8 @@ class Optimal implements Search {
     }
     const isOwn = node.outcomes.length > 0
     const displaced = isOwn ? undefined : this.displacedBy(node)
-    const violations = engine.take(move)
+    const races = this.order.step(move)
+    const violations = together(engine.take(move), races)
     const { last: outcome } = engine
     if (outcome === undefined) throw new Error("a step was taken that came to nothing")
     statistics.transitions++
@@ -354,6 +358,7 @@ class Optimal implements Search {
     }
     while (trace.length > 0) {
       engine.undo()
+      this.order.undo()
       path.pop()
       const { footprint, id, option } = trace.pop()
       const frame = this.frame(path.length)
@@ -373,6 +378,7 @@ class Optimal implements Search {
       engine.undo()
       trace.pop()
     }
+    this.order.begin()
     path.length = 0
     this.promises = new Promises(engine, this.frame(0).pending)
     this.enter(0, nothing, nothing)
