@@ -25,7 +25,7 @@ import {
 import { mutex, mutexLock, mutexUnlock, underMutex } from "../../model/sync/mutex.ts"
 import { rcuDomain, rcuReadLock, rcuReadUnlock, synchronizeRcu } from "../../model/sync/rcu.ts"
 import { downRead, downWrite, readWait, rwSem, upRead, upWrite, writeWait } from "../../model/sync/rwsem.ts"
-import { entryOf, programOf, run, survey, unconfirmed } from "./support.ts"
+import { entryOf, programOf, run, survey, unconfirmed } from "../checker/support.ts"
 
 type Fibers = { readonly [name: string]: Effect.Effect<unknown, unknown> }
 

@@ -4,9 +4,9 @@ import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { type Cell, cell, dataCell, dataRaces, fork, guardedStep, interrupt, join, step } from "../../checker/index.ts"
 import { mutex, mutexLock, mutexUnlock, underMutex } from "../../model/sync/mutex.ts"
-import { programOf, run, survey, unconfirmed } from "./support.ts"
+import { programOf, run, survey, unconfirmed } from "../checker/support.ts"
 
-/** `SHOOTDOWN_LONG=1 npx vitest run test/checker/randomRaces.test.ts` compares many more programs. */
+/** `SHOOTDOWN_LONG=1 npx vitest run test/model/randomRaces.test.ts` compares many more programs. */
 const long = process.env.SHOOTDOWN_LONG !== undefined
 const wanted = long ? 20_000 : 40
 

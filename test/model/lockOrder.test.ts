@@ -22,7 +22,7 @@ import {
 import { type Mutex, mutex, mutexLock, mutexTrylock, mutexUnlock } from "../../model/sync/mutex.ts"
 import { downRead, downWrite, type RwSem, rwSem, upRead, upWrite } from "../../model/sync/rwsem.ts"
 import { keep, release, spinLock, underLock } from "../../model/sync/spinlock.ts"
-import { entryOf, programOf, run, unconfirmed } from "./support.ts"
+import { entryOf, programOf, run, unconfirmed } from "../checker/support.ts"
 
 type Code = Effect.Effect<unknown, unknown>
 
