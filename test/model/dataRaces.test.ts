@@ -54,6 +54,8 @@ const racy = async (setup: () => Fibers): Promise<string> => {
     ["states", { breadthFirst: true }],
     ["states", { paranoid: true }],
     ["dfs", {}],
+    ["optimal", {}],
+    ["bounded", {}],
     ["random", {}],
     ["states", {}],
   ] as const) {
@@ -69,7 +71,7 @@ const racy = async (setup: () => Fibers): Promise<string> => {
 /** Expects that no strategy finds one, and that there was something to race. */
 const ordered = async (setup: () => Fibers): Promise<void> => {
   const program = over(setup)
-  for (const strategy of ["states", "dfs"]) {
+  for (const strategy of ["states", "optimal", "bounded", "dfs"]) {
     const result = await run(program, strategy)
     expect(result.outcome, `${strategy}: ${result.violation?.message}`).toBe("holds")
     const exercised = result.exercised.find(({ id }) => id === "data-races")
@@ -116,7 +118,8 @@ describe("two fibers", () => {
       const x = dataCell("x", 0)
       return { world: {}, fibers: { alice: set(x, 1), bob: set(x, 2) } }
     })
-    for (const strategy of ["states", "dfs"]) expect((await run(program, strategy)).outcome).toBe("holds")
+    for (const strategy of ["states", "optimal", "bounded", "dfs"])
+      expect((await run(program, strategy)).outcome).toBe("holds")
   })
 })
 
@@ -290,7 +293,7 @@ describe("locks", () => {
     const bugs = [bug(() => ({ work: changeGuard(() => true) }))]
     const [entry] = protocol({ id: "locked", title: "a critical section", scenarios: [locked], bugs }).scenarios
     if (entry === undefined) throw new Error("the protocol has no scenario")
-    for (const strategy of ["states", "dfs"]) {
+    for (const strategy of ["states", "optimal", "bounded", "dfs"]) {
       expect((await run(entry.program(), strategy)).outcome).toBe("holds")
       expect((await run(entry.program({}, "no-lock"), strategy)).violation?.property).toBe("data-races")
     }

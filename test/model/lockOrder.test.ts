@@ -41,6 +41,8 @@ const strategies = [
   ["states", { breadthFirst: true }],
   ["states", { paranoid: true }],
   ["dfs", {}],
+  ["optimal", {}],
+  ["bounded", {}],
 ] as const
 
 /** Expects that a property is broken whatever the strategy; says how. */

@@ -121,6 +121,11 @@ const compare = async (program: Source): Promise<void> => {
 
   const states = await survey(programFor(program), "states")
   expect(states.broken.has("data-races")).toBe(byClocks.size > 0)
+  for (const strategy of ["optimal", "bounded"]) {
+    const found = await survey(programFor(program), strategy)
+    expect(found.broken.has("data-races"), strategy).toBe(byClocks.size > 0)
+    expect(found.finals, strategy).toEqual(every.finals)
+  }
   const aimed = await run(programFor(program), "states", { target: "data-races" })
   expect(aimed.outcome).toBe(byClocks.size > 0 ? "violated" : "holds")
   if (aimed.outcome === "violated") expect(unconfirmed(programFor(program), aimed)).toBeUndefined()
