@@ -15,9 +15,9 @@
  */
 import { conflict, Footprints } from "../../engine/dependence.ts"
 import type { Memoised } from "../../engine/memoised.ts"
-import type { Node } from "../../engine/node.ts"
+import type { Node, Outcome } from "../../engine/node.ts"
 import { Paranoid } from "../../engine/paranoid.ts"
-import { fiberOf, type Move, moveOf, optionOf } from "../../engine/system.ts"
+import { fiberOf, type Move, moveOf, optionOf, StepFailed } from "../../engine/system.ts"
 import { HappensBefore } from "../../property/happensBefore.ts"
 import { Promises } from "../../property/promises.ts"
 import { together, type Violation } from "../../property/violation.ts"
@@ -185,7 +185,7 @@ class Optimal implements Search {
       node,
       outcome,
       displaced,
-      forks: node.operation?.kind === "fork" ? footprints.idOf(node.operation.args[0]) : nowhere,
+      forks: this.forkedBy(node, outcome),
       hasEnded: isOwn ? outcome.next?.ended === true : this.hasEnded(node),
     })
     const found = footprints.hasPromises ? footprints.promising(() => this.promises.step()) : nothing
@@ -211,6 +211,12 @@ class Optimal implements Search {
       frame.branches = branches
       frame.pending = pending
     }
+  }
+
+  /** The fiber that a step has forked: none if it broke down as there is one of that name. */
+  private forkedBy({ operation }: Node, { result }: Outcome): number {
+    if (operation?.kind !== "fork" || result instanceof StepFailed) return nowhere
+    return this.footprints.idOf(operation.args[0])
   }
 
   /** Where a fiber stands that is about to be interrupted. */
