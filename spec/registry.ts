@@ -23,6 +23,8 @@ import { blocks } from "./lease/blocks/index.ts"
 import { pnfsStateids } from "./lease/client/index.ts"
 import { fcntlLeases } from "./lease/fcntl/index.ts"
 import { layouts } from "./lease/layout/index.ts"
+import { mappedLayouts } from "./lease/mapped/index.ts"
+import { setlease } from "./lease/setlease/index.ts"
 import { memoryManagement } from "./mm/index.ts"
 import { notifier2008 } from "./notifier/2008/index.ts"
 import { intervalNotifier } from "./notifier/interval/index.ts"
@@ -57,7 +59,9 @@ export const registry: Registry = [
   dax,
   deviceMap,
   fcntlLeases,
+  setlease,
   layouts,
+  mappedLayouts,
   pnfsStateids,
   blocks,
 ]

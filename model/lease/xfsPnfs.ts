@@ -1,6 +1,8 @@
 /** Handing out blocks (fs/xfs/xfs_pnfs.c): what a server of files lets clients do behind its back, and takes note of. */
 import * as Effect from "effect/Effect"
 import { choose, step } from "../../checker/program/index.ts"
+import { invalidateInodePages2 as invalidateMapped } from "../file/invalidate.ts"
+import { writeback } from "../file/writeback.ts"
 import { at } from "../mm/range.ts"
 import { downWrite, upWrite } from "../sync/rwsem.ts"
 import { allocBlock, type Extent, writePage, type XfsInode, type XfsMount } from "./xfsFile.ts"
@@ -13,7 +15,13 @@ export const xfsFsGetUuid = ({ state }: XfsMount): Effect.Effect<number> =>
   step("xfs_fs_get_uuid", [], () => state.generation)
 
 /** `filemap_write_and_wait`: what is dirty goes to the disk; it stays mapped, clean. */
-export const filemapWriteAndWait = (file: XfsInode): Effect.Effect<void> =>
+export const filemapWriteAndWait = Effect.fnUntraced(function* (file: XfsInode) {
+  const { mapping } = file
+  if (mapping === null) return yield* writeCached(file)
+  for (const index of mapping.inode.cache.keys()) yield* writeback(mapping.system, mapping.inode, index)
+})
+
+const writeCached = (file: XfsInode): Effect.Effect<void> =>
   step("filemap_write_and_wait", [file.name], () => {
     for (const [index, page] of file.cache.entries()) {
       if (page.value?.dirty !== true || !writePage(file, index, page.value.content)) continue
@@ -22,8 +30,11 @@ export const filemapWriteAndWait = (file: XfsInode): Effect.Effect<void> =>
     }
   })
 
-/** `invalidate_inode_pages2`: unmaps and drops what is cached, all but what was made dirty again. */
-const invalidateInodePages2 = (file: XfsInode): Effect.Effect<boolean> =>
+/** `invalidate_inode_pages2`: unmaps and drops what is cached, all but what was made dirty again; whether that was all. */
+const invalidateInodePages2 = ({ mapping, ...file }: XfsInode): Effect.Effect<boolean> =>
+  mapping === null ? dropCached(file) : invalidateMapped(mapping.system, mapping.inode)
+
+const dropCached = (file: Omit<XfsInode, "mapping">): Effect.Effect<boolean> =>
   step("invalidate_inode_pages2", [file.name], () => {
     for (const [index, page] of file.cache.entries()) {
       at(file.mapped, index).value = false
@@ -31,6 +42,13 @@ const invalidateInodePages2 = (file: XfsInode): Effect.Effect<boolean> =>
     }
     return file.cache.every(({ value }) => value === null)
   })
+
+/** `mapping_writably_mapped`. Within a step. */
+const isWritablyMapped = ({ name, state, mapping }: XfsInode): boolean => {
+  if (mapping === null) return state.mmapWritable > 0
+  const areas = [...mapping.system.mms.values()].flatMap(({ vma }) => vma.map(({ value }) => value))
+  return areas.some((vma) => vma !== null && vma.file === name && vma.shared && vma.prot === "rw")
+}
 
 /** What can go wrong: a file that cannot be exported, one in use, no room. */
 export type MapError = "-ENXIO" | "-EBUSY" | "-ENOSPC"
@@ -66,7 +84,7 @@ const mapLocked = Effect.fnUntraced(function* (file: XfsInode, index: number, wr
   // Not in the kernel, where stores through mmap are not synchronised with layouts at all. And it looks at the flag of
   // shared blocks before it has the lock, so that a clone may come between.
   const refused = yield* step("xfs_fs_map_blocks: recheck", [file.name], (): MapError | null =>
-    state.reflink ? "-ENXIO" : state.mmapWritable > 0 ? "-EBUSY" : null,
+    state.reflink ? "-ENXIO" : isWritablyMapped(file) ? "-EBUSY" : null,
   )
   if (refused !== null) return refused
   yield* filemapWriteAndWait(file)
@@ -98,12 +116,13 @@ export const xfsFsCommitBlocks = Effect.fnUntraced(function* (
 ) {
   const { state } = file
   yield* downWrite(file.iolock, "xfs_fs_commit_blocks: xfs_ilock", [file.name])
+  if (file.mapping !== null) yield* invalidateInodePages2(file)
   const grows = yield* step("xfs_iomap_write_unwritten", [file.name, ...indices], () => {
     const limit = Math.max(state.size, size ?? 0)
     for (const index of indices) {
       const extent = at(file.extents, index)
       if (index >= limit || extent.value === null) continue
-      at(file.cache, index).value = null
+      if (file.mapping === null) at(file.cache, index).value = null
       extent.value = { ...extent.value, unwritten: false }
     }
     return size !== null && size > state.size

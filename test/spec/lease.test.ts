@@ -7,6 +7,8 @@ import { blocks } from "../../spec/lease/blocks/index.ts"
 import { pnfsStateids } from "../../spec/lease/client/index.ts"
 import { fcntlLeases } from "../../spec/lease/fcntl/index.ts"
 import { layouts } from "../../spec/lease/layout/index.ts"
+import { mappedLayouts } from "../../spec/lease/mapped/index.ts"
+import { setlease } from "../../spec/lease/setlease/index.ts"
 
 const options: SearchOptions = { maxSteps: 10_000, seed: 1 }
 const states = (() => {
@@ -14,7 +16,8 @@ const states = (() => {
   if (found === undefined) throw new Error("no strategy states")
   return found
 })()
-const protocols = [fcntlLeases, layouts, pnfsStateids, blocks]
+const protocols = [fcntlLeases, setlease, layouts, mappedLayouts, pnfsStateids, blocks]
+const long = process.env.SHOOTDOWN_LONG !== undefined
 const scenarios = protocols.flatMap((protocol) => protocol.scenarios)
 
 const scenarioOf = (id: string) => {
@@ -26,22 +29,29 @@ const scenarioOf = (id: string) => {
 const run = (id: string, bound: Bound, paranoid = false) =>
   Effect.runPromise(explore(scenarioOf(id).program(bound), states, { ...options, paranoid }))
 
+/** What is also looked at with suspicion, at bounds that allow for that. */
+const suspected: Array<[string, Bound]> = [
+  ["lease/fcntl/open", { openers: 1 }],
+  ["lease/layout/race", { second: 0 }],
+  ["lease/layout/segments", {}],
+  ["lease/layout/own-write", {}],
+  ["lease/layout/two-kinds", {}],
+  ["lease/layout/mmap", {}],
+  ["lease/layout/generations", {}],
+  ["lease/layout/sizes", {}],
+  ["lease/layout/silent", { end: 3 }],
+  ["lease/layout/fall-back", { clients: long ? 2 : 1 }],
+  ["lease/setlease/ask", {}],
+  ["lease/mapped/unmap", {}],
+  ["lease/client/replies", {}],
+  ["lease/blocks/faults", { stores: 3 }],
+  ["lease/blocks/truncate", { stores: 2 }],
+  ["lease/blocks/direct-write", { writes: 3 }],
+]
+if (long) suspected.push(["lease/mapped/stores", {}], ["lease/mapped/cut", {}])
+
 describe("leases and layouts", () => {
-  it.each([
-    ["lease/fcntl/open", { openers: 1 }],
-    ["lease/layout/race", { second: 0 }],
-    ["lease/layout/segments", {}],
-    ["lease/layout/own-write", {}],
-    ["lease/layout/two-kinds", {}],
-    ["lease/layout/mmap", {}],
-    ["lease/layout/generations", {}],
-    ["lease/layout/sizes", {}],
-    ["lease/layout/silent", { end: 3 }],
-    ["lease/client/replies", {}],
-    ["lease/blocks/faults", { stores: 3 }],
-    ["lease/blocks/truncate", { stores: 2 }],
-    ["lease/blocks/direct-write", { writes: 3 }],
-  ])("%s holds at %o, also when it is looked at with suspicion", async (id, bound) => {
+  it.each(suspected)("%s holds at %o, also when it is looked at with suspicion", async (id, bound) => {
     const result = await run(id, bound, true)
     expect(result.violation).toBeUndefined()
     expect(result.outcome).toBe("holds")

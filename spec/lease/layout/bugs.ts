@@ -4,7 +4,18 @@ import { builtIn, changeBody, leaveOut, type Replacements, type SeededBug, step 
 import type { Segment } from "../../../model/driver/pnfsClient.ts"
 import { locksDeleteLock } from "../../../model/lease/lease.ts"
 import { keep } from "../../../model/sync/spinlock.ts"
-import { generations, mapped, operations, ownWrite, race, segments, silent, sizes, twoKinds } from "./scenarios.ts"
+import {
+  fallingBack,
+  generations,
+  mapped,
+  operations,
+  ownWrite,
+  race,
+  segments,
+  silent,
+  sizes,
+  twoKinds,
+} from "./scenarios.ts"
 import type { LayoutWorld } from "./world.ts"
 
 const clientOf = ({ clients }: LayoutWorld, name: unknown) => clients.find((client) => client.name === name)
@@ -268,5 +279,21 @@ export const layoutBugs: ReadonlyArray<SeededBug<LayoutWorld>> = [
     scenario: operations.id,
     breaks: "LEASE-REMOVED-BEFORE-PROCEED",
     at: (_, fiber) => (fiber === "cpu0" ? { "break_lease: list_empty_careful": leaveOut(false) } : {}),
+  },
+  {
+    id: "layout-fall-back-refused",
+    title: "a client that may not write a block by itself does not write it at all",
+    source: "seed 002: falling back is always acceptable; fs/nfs/pnfs.c: pnfs_write_through_mds",
+    scenario: fallingBack.id,
+    breaks: "LEASE-FALLBACK",
+    at: () => ({ pnfs_write_through_mds: leaveOut(false) }),
+  },
+  {
+    id: "layout-server-write-unbroken",
+    title: "a write by the server does not recall layouts: another client writes to the device beneath the page cache",
+    source: "fs/xfs/xfs_file.c: xfs_file_write_checks, xfs_break_layouts with BREAK_WRITE",
+    scenario: fallingBack.id,
+    breaks: "LEASE-SAME-DATA",
+    at: () => ({ "break_lease: list_empty_careful": leaveOut(false) }),
   },
 ]

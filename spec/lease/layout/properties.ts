@@ -1,5 +1,6 @@
 /** What must be true of layouts: the invariants of section 18.9 of the reference. */
 import { actionInvariant, type Property } from "../../../checker/index.ts"
+import { contentOnDisk } from "../../../model/lease/xfsFile.ts"
 import { at } from "../../../model/mm/range.ts"
 import type { Seen } from "./record.ts"
 import type { LayoutWorld } from "./world.ts"
@@ -233,3 +234,25 @@ export const forEver: Property<LayoutWorld> = {
   },
   explain: (world) => `It has waited ${waited(world)} ticks.`,
 }
+
+/** Of clients that write by the server what they may not write themselves. */
+export const fallBack: ReadonlyArray<Property<LayoutWorld>> = [
+  {
+    kind: "invariant",
+    id: "LEASE-FALLBACK",
+    statement: "A client that is refused a layout, or has lost it, writes by the server.",
+    source: "fs/nfs/pnfs.c: pnfs_do_write, pnfs_write_through_mds; seed 002: falling back is always acceptable",
+    premise: ({ record }) => record.written.byServer || record.written.denied,
+    holds: ({ record }) => !record.written.denied,
+  },
+  {
+    kind: "atEnd",
+    id: "LEASE-SAME-DATA",
+    statement: "In the end the file holds what was written last, be it to the device or by the server.",
+    source: "fs/xfs/xfs_file.c: xfs_file_buffered_write breaks layouts; fs/xfs/xfs_pnfs.c: xfs_fs_map_blocks",
+    premise: ({ record }) => record.written.byServer && record.seen.accesses > 0,
+    holds: ({ record, file }) => (at(file.cache, 0).value?.content ?? contentOnDisk(file, 0)) === record.written.last,
+    explain: ({ record, file }) =>
+      `It holds ${at(file.cache, 0).value?.content ?? contentOnDisk(file, 0)}; ${record.written.last} was written last.`,
+  },
+]

@@ -5,6 +5,7 @@ import type { Clock } from "../../../model/lease/clock.ts"
 import type { Export } from "../../../model/lease/nfsdLayouts.ts"
 import type { XfsInode } from "../../../model/lease/xfsFile.ts"
 import { isWritten } from "../../../model/lease/xfsPnfs.ts"
+import { type Content, zeroes } from "../../../model/mm/folio.ts"
 import { at } from "../../../model/mm/range.ts"
 
 /** What has been seen so far. Counters stop at 2. */
@@ -39,7 +40,25 @@ export interface LayoutRecord {
   readonly looked: Struct<{ dax: boolean; leases: boolean }>
   /** When the first break began to wait and when that thread went on, in ticks; -1 before. */
   readonly waiting: Struct<{ from: number; until: number; interrupted: boolean }>
+  /** Where clients may write by the server as well: what was written last, and whether anybody did that, or could not write at all. */
+  readonly written: Struct<Written>
 }
+
+export type Written = { last: Content; byServer: boolean; denied: boolean }
+
+/** Keeps a record of who writes what, and by which way. */
+export const writesMonitor = (written: Struct<Written>): Monitor => ({
+  bl_submit_bio: ({ args: [name, , , , , write], result }) => {
+    if (write === true && result === true) written.last = String(name)
+  },
+  iomap_file_buffered_write: ({ args: [, , content] }) => {
+    written.last = String(content)
+    written.byServer = true
+  },
+  nfs_writeback_done: ({ args: [, done] }) => {
+    if (done !== true) written.denied = true
+  },
+})
 
 const nothing: Seen = {
   accesses: 0,
@@ -83,6 +102,7 @@ export const layoutRecord = ({
   const seen = struct("seen", nothing)
   const looked = struct("looked", { dax: false, leases: false })
   const waiting = struct("waiting", { from: -1, until: -1, interrupted: false })
+  const written: Struct<Written> = struct("written", { last: zeroes, byServer: false, denied: false })
   const count = (...what: ReadonlyArray<keyof Seen>) => {
     for (const each of what) seen[each] = 1
   }
@@ -153,5 +173,5 @@ export const layoutRecord = ({
       if (woken === "interrupted") waiting.interrupted = true
     },
   }
-  return { record: { seen, looked, waiting }, monitor }
+  return { record: { seen, looked, waiting, written }, monitor }
 }

@@ -19,8 +19,8 @@ import {
   xfsSetattrSize,
 } from "../../../model/lease/xfsOperations.ts"
 import { parameter, scenariosOf } from "../../driver/define.ts"
-import { breakEnds, exactly, forEver, layoutProperties, leaseBroken } from "./properties.ts"
-import { asks, type ClientProgram, type LocalProgram, layoutWorld, writes } from "./world.ts"
+import { breakEnds, exactly, fallBack, forEver, layoutProperties, leaseBroken } from "./properties.ts"
+import { asks, type ClientProgram, fallsBack, type LocalProgram, layoutWorld, writes } from "./world.ts"
 
 const define = scenariosOf("lease/layout", layoutWorld, layoutProperties)
 
@@ -231,6 +231,15 @@ const claims: ClientProgram = (client) =>
     yield* nfsd4Layoutcommit(client.server, client.file, client.name, written ? [1] : [], 2)
   })
 
+/** Nobody needs a layout: the server is there for those who have none. */
+export const fallingBack = define(
+  "fall-back",
+  "clients write a block by themselves where they may, and by the server where not",
+  { clients: parameter("clients", 2, 2) },
+  ({ clients }) => ({ clients: Array.from({ length: clients }, () => fallsBack), local: {}, remembers: true }),
+  [...fallBack, leaseBroken],
+)
+
 export const layoutScenarios = [
   race,
   operations,
@@ -243,4 +252,5 @@ export const layoutScenarios = [
   mapped,
   generations,
   sizes,
+  fallingBack,
 ]
