@@ -17,17 +17,21 @@ export const xfsFsGetUuid = ({ state }: XfsMount): Effect.Effect<number> =>
 /** `filemap_write_and_wait`: what is dirty goes to the disk; it stays mapped, clean. */
 export const filemapWriteAndWait = Effect.fnUntraced(function* (file: XfsInode) {
   const { mapping } = file
-  if (mapping === null) return yield* writeCached(file)
-  for (const index of mapping.inode.cache.keys()) yield* writeback(mapping.system, mapping.inode, index)
+  if (mapping === null) yield* writeCached(file)
+  else for (const index of mapping.inode.cache.keys()) yield* writeback(mapping.system, mapping.inode, index)
 })
 
-const writeCached = (file: XfsInode): Effect.Effect<void> =>
+/** @returns how many pages it wrote */
+const writeCached = (file: XfsInode): Effect.Effect<number> =>
   step("filemap_write_and_wait", [file.name], () => {
+    let written = 0
     for (const [index, page] of file.cache.entries()) {
       if (page.value?.dirty !== true || !writePage(file, index, page.value.content)) continue
       page.value = { ...page.value, dirty: false }
       at(file.mapped, index).value = false
+      written++
     }
+    return written
   })
 
 /** `invalidate_inode_pages2`: unmaps and drops what is cached, all but what was made dirty again; whether that was all. */
