@@ -22,8 +22,12 @@ export interface XfsMount {
   readonly device: BlockDevice
   /** Free blocks, ascending. */
   readonly free: Cell<ReadonlyArray<number>>
-  /** `m_generation`: changes when the device is laid out anew; 0 at first. */
-  readonly state: Struct<{ generation: number }>
+  readonly state: Struct<{
+    /** `m_generation`: changes when the device is laid out anew; 0 at first. */
+    generation: number
+    /** XFS_OPSTATE_SHUTDOWN */
+    shutdown: boolean
+  }>
 }
 
 /** What is known of a block of a file: `XFS_EXT_NORM`, or allocated and to be read as zeroes. */
@@ -43,6 +47,8 @@ export interface XfsInode {
     size: number
     /** XFS_DIFLAG2_REFLINK */
     reflink: boolean
+    /** XFS_DIFLAG_REALTIME: its blocks are on another device. */
+    realtime: boolean
     /** References by `get_user_pages` to blocks that are memory (DAX). */
     pins: number
     /** Shared mappings that allow stores (`i_mmap_writable`). */
@@ -78,7 +84,7 @@ export const xfsMount = (blocks: number): XfsMount => {
       fenced: cell<ReadonlyArray<string>>("device.fenced", []),
     },
     free: cell<ReadonlyArray<number>>("xfs.free", all),
-    state: struct("xfs", { generation: 0 }),
+    state: struct("xfs", { generation: 0, shutdown: false }),
   }
 }
 
@@ -109,7 +115,7 @@ export const xfsInode = (
     name,
     mount,
     iolock: rwSem(`${name}.iolock`, "iolock"),
-    state: struct(name, { size: written, reflink: false, pins: 0, mmapWritable: 0 }),
+    state: struct(name, { size: written, reflink: false, realtime: false, pins: 0, mmapWritable: 0 }),
     extents,
     cache: inShort.map((index) => cell<CachedPage | null>(`${name}.cache${index}`, null)),
     mapped: inShort.map((index) => cell(`${name}.mapped${index}`, false)),

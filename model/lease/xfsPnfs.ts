@@ -54,8 +54,8 @@ const isWritablyMapped = ({ name, state, mapping }: XfsInode): boolean => {
   return areas.some((vma) => vma !== null && vma.file === name && vma.shared && vma.prot === "rw")
 }
 
-/** What can go wrong: a file that cannot be exported, one in use, no room. */
-export type MapError = "-ENXIO" | "-EBUSY" | "-ENOSPC"
+/** What can go wrong: a file system that was shut down, a file that cannot be exported, one in use, no room. */
+export type MapError = "-EIO" | "-ENXIO" | "-EBUSY" | "-ENOSPC"
 
 /**
  * `xfs_fs_map_blocks`: with nothing of the file in the page cache and, for writes, a block that will be there after a
@@ -70,8 +70,10 @@ export const xfsFsMapBlocks = Effect.fnUntraced(function* (
   mayFail: boolean,
 ) {
   const { state } = file
-  const exportable = yield* step("xfs_fs_map_blocks: xfs_is_reflink_inode", [file.name], () => !state.reflink)
-  if (!exportable) return "-ENXIO" as const
+  const unfit = yield* step("xfs_fs_map_blocks: xfs_is_reflink_inode", [file.name], (): MapError | null =>
+    file.mount.state.shutdown ? "-EIO" : state.realtime || state.reflink ? "-ENXIO" : null,
+  )
+  if (unfit !== null) return unfit
   yield* downWrite(file.iolock, "xfs_fs_map_blocks: xfs_ilock", [file.name])
   const mapped: Iomap | MapError = yield* mapLocked(file, index, write, mayFail)
   if (typeof mapped === "string") {

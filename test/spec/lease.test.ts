@@ -40,6 +40,7 @@ const suspected: Array<[string, Bound]> = [
   ["lease/layout/generations", {}],
   ["lease/layout/sizes", {}],
   ["lease/layout/silent", { end: 3 }],
+  ["lease/layout/rejects", {}],
   ["lease/layout/fall-back", { clients: long ? 2 : 1 }],
   ["lease/setlease/ask", {}],
   ["lease/mapped/unmap", {}],
@@ -48,7 +49,7 @@ const suspected: Array<[string, Bound]> = [
   ["lease/blocks/truncate", { stores: 2 }],
   ["lease/blocks/direct-write", { writes: 3 }],
 ]
-if (long) suspected.push(["lease/mapped/stores", {}], ["lease/mapped/cut", {}])
+if (long) suspected.push(["lease/layout/fence-refused", {}], ["lease/mapped/stores", {}], ["lease/mapped/cut", {}])
 
 describe("leases and layouts", () => {
   it.each(suspected)("%s holds at %o, also when it is looked at with suspicion", async (id, bound) => {
@@ -63,6 +64,15 @@ describe("leases and layouts", () => {
     { leaseBreak: 45, fence: 10, end: 100 },
   ])("has a truncation wait for a silent client until it is fenced, to the tick, at %o", async (bound) => {
     const result = await run("lease/layout/time-fenced", bound)
+    expect(result.outcome).toBe("holds")
+    expect(result.exercised.find(({ id }) => id === "LEASE-BREAK-TIME")?.times).toBeGreaterThan(0)
+  })
+
+  it.each([
+    { leaseBreak: 1, fence: 0, failures: 1, end: 20 },
+    { leaseBreak: 5, fence: 3, failures: 4, end: 60 },
+  ])("has it wait for all attempts to fence a client, and the pauses between them, at %o", async (bound) => {
+    const result = await run("lease/layout/fence-refused", bound)
     expect(result.outcome).toBe("holds")
     expect(result.exercised.find(({ id }) => id === "LEASE-BREAK-TIME")?.times).toBeGreaterThan(0)
   })

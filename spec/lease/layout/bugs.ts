@@ -1,6 +1,14 @@
 /** Seeded bugs of layouts. Mutants are those of the reference's list; where a name is that of an entry of the bug zoo, the source says so. */
 import * as Effect from "effect/Effect"
-import { builtIn, changeBody, leaveOut, type Replacements, type SeededBug, step } from "../../../checker/index.ts"
+import {
+  builtIn,
+  changeBody,
+  changeResult,
+  leaveOut,
+  type Replacements,
+  type SeededBug,
+  step,
+} from "../../../checker/index.ts"
 import type { Segment } from "../../../model/driver/pnfsClient.ts"
 import { locksDeleteLock } from "../../../model/lease/lease.ts"
 import { keep } from "../../../model/sync/spinlock.ts"
@@ -11,6 +19,8 @@ import {
   operations,
   ownWrite,
   race,
+  refused,
+  rejects,
   segments,
   silent,
   sizes,
@@ -295,5 +305,38 @@ export const layoutBugs: ReadonlyArray<SeededBug<LayoutWorld>> = [
     scenario: fallingBack.id,
     breaks: "LEASE-SAME-DATA",
     at: () => ({ "break_lease: list_empty_careful": leaveOut(false) }),
+  },
+  {
+    id: "layout-fence-given-up",
+    title: "the device refuses to fence a client, and its lease is removed all the same",
+    source:
+      "fs/nfsd/nfs4layouts.c: nfsd4_layout_fence_worker retries the fencing operation indefinitely to prevent data corruption",
+    scenario: refused.id,
+    bound: { failures: 1 },
+    breaks: "LEASE-FORCED-FENCED",
+    at: () => ({ "nfsd4_scsi_fence_client: pr_preempt": changeResult(() => true) }),
+  },
+  {
+    id: "layout-given-of-realtime-file",
+    title: "a layout is given of a file whose blocks are on another device",
+    source: "fs/xfs/xfs_pnfs.c: xfs_fs_map_blocks, XFS_IS_REALTIME_INODE",
+    scenario: rejects.id,
+    breaks: "LEASE-EXPORTABLE",
+    at: ({ file }) => ({
+      "xfs_fs_map_blocks: xfs_is_reflink_inode": changeBody(({ body }) => (file.state.realtime ? null : body())),
+    }),
+  },
+  {
+    id: "layout-given-after-shutdown",
+    title: "a file system that has been shut down gives layouts",
+    source: "fs/xfs/xfs_pnfs.c: xfs_fs_map_blocks, xfs_is_shutdown",
+    scenario: rejects.id,
+    breaks: "LEASE-EXPORTABLE",
+    at: () => ({
+      "xfs_fs_map_blocks: xfs_is_reflink_inode": changeBody(({ body }) => {
+        const refused = body()
+        return refused === "-EIO" ? null : refused
+      }),
+    }),
   },
 ]

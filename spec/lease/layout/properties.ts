@@ -148,6 +148,13 @@ export const layoutProperties: ReadonlyArray<Property<LayoutWorld>> = [
     "grants",
     "unclean",
   ),
+  never(
+    "LEASE-EXPORTABLE",
+    "Blocks are looked up for a client only of files on the device that it knows, and not of a file system that has been shut down by then.",
+    "fs/xfs/xfs_pnfs.c: xfs_fs_map_blocks, xfs_is_shutdown, XFS_IS_REALTIME_INODE",
+    "exported",
+    "unfit",
+  ),
   {
     kind: "invariant",
     id: "LEASE-LOCAL-STORE",
@@ -205,12 +212,14 @@ export const exactly: Property<LayoutWorld> = {
   kind: "atEnd",
   id: "LEASE-BREAK-TIME",
   statement:
-    "Who breaks the layout of a client that never answers waits lease_break_time, the one tick by which a lease has to be overdue, and as long as fencing takes.",
+    "Who breaks the layout of a client that never answers waits lease_break_time, the one tick by which a lease has to be overdue, and as long as fencing takes, all attempts and the pauses between them.",
   source: "fs/locks.c: __break_lease, past_time; NFSD: Enforce timeout on layout recall, linux-nfs 2026",
   premise: isSilent,
   holds: (world) => {
     const { ticks, record } = world
-    const time = ticks.leaseBreak + 1 + ticks.fence
+    const { failures = 0 } = ticks
+    // Pauses of one tick, two, four and so on.
+    const time = ticks.leaseBreak + 1 + (failures + 1) * ticks.fence + 2 ** failures - 1
     // A run may end before that time has passed.
     return !isSilent(world) || waited(world) === (record.waiting.interrupted ? Math.min(time, ticks.end) : time)
   },

@@ -16,6 +16,9 @@ export type Seen = {
   outdated: number
   /** Accesses with a layout of a generation of the device that the client has not looked up. */
   wrongDevice: number
+  /** Requests that were let through, and those for a file or of a file system that is not fit for it. */
+  exported: number
+  unfit: number
   /** Layouts that were given out, and those with pages of the file still cached, or a block that was not there. */
   grants: number
   unclean: number
@@ -65,6 +68,8 @@ const nothing: Seen = {
   withoutLease: 0,
   outdated: 0,
   wrongDevice: 0,
+  exported: 0,
+  unfit: 0,
   grants: 0,
   unclean: 0,
   proceeded: 0,
@@ -125,6 +130,11 @@ export const layoutRecord = ({
       )
       if (current !== true || state?.live !== true) count("outdated")
       if (client?.state.device !== generation) count("wrongDevice")
+    },
+    "xfs_fs_map_blocks: xfs_is_reflink_inode": ({ result }) => {
+      if (result !== null) return
+      count("exported")
+      if (file.mount.state.shutdown || file.state.realtime) count("unfit")
     },
     xfs_bmapi_read: ({ args: [, index], result }) => {
       if (typeof result === "string") return

@@ -110,6 +110,20 @@ export const bounded = define(
   [exactly, breakEnds],
 )
 
+/** Fencing is tried until it succeeds: a lease that went before would leave the client with a device that others write to. */
+export const refused = define(
+  "fence-refused",
+  "how long a truncation waits for a client that never answers, where the device refuses to fence it at first",
+  {
+    leaseBreak: parameter("lease_break_time, in ticks", 5, 60),
+    end: parameter("when whoever still waits is interrupted, in ticks", 30, 200),
+    fence: parameter("how long each attempt takes, in ticks", 2, 60, 0),
+    failures: parameter("attempts that are refused", 2, 4),
+  },
+  (ticks) => ({ clients: [writes()], answers: false, local: { cpu0: truncates }, ticks, prompt: true }),
+  [exactly, breakEnds],
+)
+
 export const unbounded = define(
   "time-old",
   "how long a truncation waits for a client that never answers, where break_time is 0",
@@ -231,6 +245,32 @@ const claims: ClientProgram = (client) =>
     yield* nfsd4Layoutcommit(client.server, client.file, client.name, written ? [1] : [], 2)
   })
 
+/** What is refused before anything is locked. */
+export const rejects = define(
+  "rejects",
+  "a client asks for a block, maybe of a realtime file, while the file system is shut down",
+  {},
+  () => ({
+    clients: [
+      (client, mayFail) =>
+        Effect.gen(function* () {
+          const realtime = yield* choose("XFS_IS_REALTIME_INODE", [false, true])
+          yield* step("openat", [realtime], () => {
+            client.file.state.realtime = realtime
+          })
+          yield* asks(client, mayFail)
+          yield* asks(client, mayFail)
+        }),
+    ],
+    local: {
+      cpu0: (file) =>
+        step("xfs_force_shutdown", () => {
+          file.mount.state.shutdown = true
+        }),
+    },
+  }),
+)
+
 /** Nobody needs a layout: the server is there for those who have none. */
 export const fallingBack = define(
   "fall-back",
@@ -245,6 +285,7 @@ export const layoutScenarios = [
   operations,
   silent,
   bounded,
+  refused,
   unbounded,
   segments,
   ownWrite,
@@ -252,5 +293,6 @@ export const layoutScenarios = [
   mapped,
   generations,
   sizes,
+  rejects,
   fallingBack,
 ]

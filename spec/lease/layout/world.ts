@@ -33,6 +33,8 @@ export interface Ticks {
   readonly leaseBreak: number
   /** How long fencing takes. */
   readonly fence: number
+  /** How often the device refuses it at first. */
+  readonly failures?: number
   /** How long the run goes on; 0 is without time. */
   readonly end: number
 }
@@ -119,6 +121,7 @@ export const layoutWorld = (shape: Shape): Setup<LayoutWorld> => {
                 name,
                 ticks.fence,
                 () => over() || clock.state.jiffies === ticks.end,
+                ticks.failures,
               ),
             ]),
           ),
