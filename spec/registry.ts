@@ -21,6 +21,8 @@ import { hmmRequests } from "./hmm/requests/index.ts"
 import { hmmSeed001 } from "./hmm/seed001/index.ts"
 import { blocks } from "./lease/blocks/index.ts"
 import { pnfsStateids } from "./lease/client/index.ts"
+import { lockContexts } from "./lease/context/index.ts"
+import { layoutDrain } from "./lease/drain/index.ts"
 import { fcntlLeases } from "./lease/fcntl/index.ts"
 import { layouts } from "./lease/layout/index.ts"
 import { mappedLayouts } from "./lease/mapped/index.ts"
@@ -60,8 +62,10 @@ export const registry: Registry = [
   deviceMap,
   fcntlLeases,
   setlease,
+  lockContexts,
   layouts,
   mappedLayouts,
   pnfsStateids,
+  layoutDrain,
   blocks,
 ]

@@ -5,6 +5,8 @@ import { describe, expect, it } from "vitest"
 import { type Bound, explore, replay, type SearchOptions, strategies } from "../../checker/index.ts"
 import { blocks } from "../../spec/lease/blocks/index.ts"
 import { pnfsStateids } from "../../spec/lease/client/index.ts"
+import { lockContexts } from "../../spec/lease/context/index.ts"
+import { layoutDrain } from "../../spec/lease/drain/index.ts"
 import { fcntlLeases } from "../../spec/lease/fcntl/index.ts"
 import { layouts } from "../../spec/lease/layout/index.ts"
 import { mappedLayouts } from "../../spec/lease/mapped/index.ts"
@@ -16,7 +18,7 @@ const states = (() => {
   if (found === undefined) throw new Error("no strategy states")
   return found
 })()
-const protocols = [fcntlLeases, setlease, layouts, mappedLayouts, pnfsStateids, blocks]
+const protocols = [fcntlLeases, setlease, lockContexts, layouts, mappedLayouts, pnfsStateids, layoutDrain, blocks]
 const long = process.env.SHOOTDOWN_LONG !== undefined
 const scenarios = protocols.flatMap((protocol) => protocol.scenarios)
 
@@ -44,10 +46,12 @@ const suspected: Array<[string, Bound]> = [
   ["lease/layout/fall-back", { clients: long ? 2 : 1 }],
   ["lease/setlease/ask", {}],
   ["lease/mapped/unmap", {}],
+  ["lease/context/first", { openers: 2 }],
   ["lease/client/replies", {}],
+  ["lease/drain/wait", {}],
   ["lease/blocks/faults", { stores: 3 }],
   ["lease/blocks/truncate", { stores: 2 }],
-  ["lease/blocks/direct-write", { writes: 3 }],
+  ["lease/blocks/direct-write", { writes: long ? 3 : 2 }],
 ]
 if (long) suspected.push(["lease/layout/fence-refused", {}], ["lease/mapped/stores", {}], ["lease/mapped/cut", {}])
 

@@ -37,6 +37,7 @@ export const blocksWorld = (shape: Shape): Setup<BlocksWorld> => {
     invalidateLock: rwSem("file.invalidate_lock", "invalidate_lock"),
     ilock: rwSem("file.ilock", "ilock"),
     pte: [cell<number | null>("file.pte0", null)],
+    cow: [cell<number | null>("file.cow0", null)],
   }
   const seen = struct("seen", { stored: "", writes: 0, foreign: 0 })
   const names = (kind: string, count: number) => Array.from({ length: count }, (_, i) => `${kind}${i}`)
