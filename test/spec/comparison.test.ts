@@ -1,6 +1,7 @@
 /** The comparison of layout leases and device mappings: run, and every outcome and cost pinned. */
 import * as Effect from "effect/Effect"
 import { describe, expect, it } from "vitest"
+import asked from "../../spec/deviceMap/comparison/asked.ts"
 import { comparison, type Row, type Shown } from "../../spec/deviceMap/comparison/index.ts"
 import { points } from "../../spec/deviceMap/comparison/points.ts"
 import { answerInWords, costsInWords } from "../../spec/deviceMap/comparison/words.ts"
@@ -119,6 +120,16 @@ describe("the comparison of layout leases and device mappings", { timeout: 60_00
       expect(deviceMap.unsaid === undefined).toBe(deviceMap.questions.length > 0)
       expect(lease.unsaid === undefined).toBe(lease.questions.length > 0)
     }
+  })
+
+  it("can be explored from the command line, each scenario at its bound and under a name of its own", () => {
+    const questions = points.flatMap(({ deviceMap, lease }) => [...deviceMap.questions, ...lease.questions])
+    expect(new Set(asked.scenarios.map(({ id }) => id)).size).toBe(questions.length)
+    const programs = asked.scenarios.map((entry) => entry.program())
+    expect(programs.map(({ bound, mutant }) => ({ bound, bug: mutant }))).toEqual(
+      questions.map(({ bound, bug }) => ({ bound, bug })),
+    )
+    expect(programs.map(({ scenario }) => scenario)).toEqual(asked.scenarios.map(({ id }) => id))
   })
 
   it(long ? "comes out like this" : "comes out like this, in rows that do not take long", async () => {

@@ -26,8 +26,9 @@ export interface Question {
   /** A seeded bug that is documented behaviour, switched on. */
   readonly bug: string | undefined
   readonly asks: ReadonlyArray<Pick<Property<never>, "id" | "statement" | "source">>
-  /** The scenario with that and nothing else to be judged. */
+  /** The scenario with that and nothing else to be judged, by its own name, and by another. */
   readonly asked: ScenarioEntry
+  readonly named: (id: string) => ScenarioEntry
   /** The scenario with a bill for each complete run; the names of its steps are known by then. */
   readonly billed: (steps: Iterable<string>, paid: (bill: Bill) => void) => ScenarioEntry
 }
@@ -87,6 +88,7 @@ export const question = <World>(definition: {
     bug: definition.bug,
     asks,
     asked: entryOf({ ...shows, properties: asks }, bugs),
+    named: (id) => entryOf({ ...shows, id, properties: asks }, bugs),
     billed: (steps, paid) =>
       entryOf(
         scenario({
