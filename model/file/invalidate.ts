@@ -21,7 +21,7 @@ export const invalidateInodePages2 = Effect.fnUntraced(function* (system: System
     const found = yield* lockForTruncation(system, file, frame)
     if (found === "gone") continue
     if (found === "mapped") yield* unmapMappingRange(system, file, { start: index, end: index + 1 }, { keepCows: true })
-    all &&= yield* step("invalidate_complete_folio2", [frame.pfn], () => {
+    const gone = yield* step("invalidate_complete_folio2", [frame.pfn], () => {
       const folio = folioOf(folios, frame)
       folio.lock = ""
       const { dirty } = folio
@@ -33,6 +33,7 @@ export const invalidateInodePages2 = Effect.fnUntraced(function* (system: System
       folioPut(folios, frame)
       return !dirty
     })
+    all = all && gone
   }
   return all
 })

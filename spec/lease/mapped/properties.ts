@@ -60,9 +60,9 @@ export const mappedProperties: ReadonlyArray<Property<MappedWorld>> = [
     id: "TRUNC-NO-MAP",
     statement: "When a file has been truncated nothing beyond its end is mapped or cached.",
     source: "mm/truncate.c: truncate_pagecache",
-    premise: ({ record, file }) => record.done && file.state.size === 0,
+    premise: ({ record, file }) => record.cut && file.state.size === 0,
     holds: (world) =>
-      !world.record.done ||
+      !world.record.cut ||
       world.file.state.size > 0 ||
       (at(world.mm.pte, 0).value === null && at(world.mapping.inode.cache, 0).value === null),
   },

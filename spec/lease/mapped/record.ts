@@ -8,18 +8,14 @@ export type MappedRecord = {
   /** Who has stored or written so far. */
   stored: boolean
   written: boolean
-  /** Whether the file was truncated, or has got a hole; whether that was through. */
+  /** Whether the file has been truncated, or has got a hole. */
   cut: boolean
-  done: boolean
 }
 
 export const mappedRecord = (): Struct<MappedRecord> =>
-  struct("record", { last: "file", stored: false, written: false, cut: false, done: false })
+  struct("record", { last: "file", stored: false, written: false, cut: false })
 
 export const mappedMonitor = (record: Struct<MappedRecord>): Monitor => {
-  const cut = () => {
-    record.cut = true
-  }
   return {
     user_store: ({ result }) => {
       if (typeof result !== "string") return
@@ -31,14 +27,12 @@ export const mappedMonitor = (record: Struct<MappedRecord>): Monitor => {
       record.last = String(name)
       record.written = true
     },
-    truncate_setsize: cut,
-    truncate_pagecache_range: cut,
     xfs_itruncate_extents: () => {
-      record.done = true
+      record.cut = true
     },
     xfs_unmap_extent: () => {
       record.last = zeroes
-      record.done = true
+      record.cut = true
     },
   }
 }

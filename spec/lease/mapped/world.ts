@@ -94,7 +94,7 @@ export const mappedWorld = (shape: Shape): Setup<MappedWorld> => {
 /** A thread loads from the page or, if it may, stores to it. */
 const storesAndLoads = Effect.fnUntraced(function* (mm: Mm, { accesses, prot, unmaps }: Shape) {
   for (let i = 0; i < accesses; i++) {
-    const access = prot === "rw" ? yield* choose("access", ["load", "store"]) : "load"
+    const access = prot === "rw" ? yield* choose("access", ["store", "load"]) : "load"
     yield* Effect.ignore(access === "load" ? userLoad(mm, process, 0) : userStore(mm, process, 0, process))
   }
   if (unmaps === true) yield* Effect.ignore(munmap(mm, { start: 0, end: 1 }))
