@@ -6,7 +6,11 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { explore } from "../explore/explore.ts"
 import type { SearchOptions, Strategy } from "../explore/strategy.ts"
+import { cell, checkpoint } from "../program/index.ts"
+import { type Program, programOf } from "../scenario/program.ts"
+import { scenario } from "../scenario/scenario.ts"
 import { publishedProgram, raceParametric } from "./programs/index.ts"
+import { read, write } from "./programs/threads.ts"
 
 /** Suspensions of a fiber from its start to its end. */
 const suspensionsOfFiber = 15
@@ -80,6 +84,41 @@ export const schedules = Effect.fnUntraced(function* (
     elapsed = performance.now() - started
   }
   return (done / elapsed) * 1000
+})
+
+/**
+ * Three fibers that write and read one variable, each as often as the others, and remember nothing of it: programs whose
+ * schedules are long have checkpoints.
+ *
+ * @param steps in a schedule, a multiple of three
+ */
+const threeFibers = (steps: number): Program => {
+  const setup = () => {
+    const shared = cell("shared", 0)
+    const fiber = (value: number) =>
+      Effect.gen(function* () {
+        for (let taken = 0; taken < steps / 3; taken++) {
+          yield* checkpoint("round", taken)
+          if (taken % 2 === 1) yield* read(shared)
+          else yield* write(shared, value)
+        }
+      })
+    return { world: undefined, fibers: { a: fiber(1), b: fiber(2), c: fiber(3) } }
+  }
+  return programOf(scenario({ id: "three-fibers", summary: "for measuring", setup, properties: [] }), {}, undefined)
+}
+
+/**
+ * How many steps a second a sampler takes.
+ *
+ * @param steps in each of its schedules
+ * @param milliseconds how long to measure, about
+ */
+export const sampledSteps = Effect.fnUntraced(function* (strategy: Strategy, steps: number, milliseconds: number) {
+  const program = threeFibers(steps)
+  const options: SearchOptions = { maxSteps: steps, seed: 1, executions: Number.MAX_SAFE_INTEGER }
+  const { seconds, statistics } = yield* explore(program, strategy, options, { milliseconds })
+  return statistics.transitions / seconds
 })
 
 /** Schedules that fast-check runs between two looks at the clock. */
