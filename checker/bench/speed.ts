@@ -12,7 +12,7 @@ import type { Rates, Ratio, SpeedReport } from "../report/bench.ts"
 import { boundText, figure } from "../report/text.ts"
 import type { Program } from "../scenario/program.ts"
 import type { Benchmark, Size } from "./benchmark.ts"
-import { fastCheckSchedules, sampledSteps, schedules, suspensions, twoFibers } from "./rates.ts"
+import { fastCheckSchedules, sampledSteps, schedules, suspensions, twoFibers, warmSampler } from "./rates.ts"
 
 /** How often everything is measured, and how long a window of a rate lasts in milliseconds. */
 const plans: Readonly<Record<Size, { readonly rounds: number; readonly window: number }>> = {
@@ -67,9 +67,14 @@ export const measureSpeeds = Effect.fnUntraced(function* (
     random: [],
     dfs: [],
   }
-  const sampled = strategies
-    .filter(({ exhaustive }) => !exhaustive)
-    .flatMap((strategy) => sampledLengths.map((steps) => ({ strategy, steps, rates: [] as Array<number> })))
+  yield* onProgress("samplers")
+  const sampled = yield* Effect.forEach(
+    strategies
+      .filter(({ exhaustive }) => !exhaustive)
+      .flatMap((strategy) => sampledLengths.map((steps) => ({ strategy, steps }))),
+    ({ strategy, steps }) =>
+      Effect.map(warmSampler(strategy, steps), (search) => ({ strategy, steps, search, rates: [] as Array<number> })),
+  )
   for (let round = 1; round <= rounds; round++) {
     const inRound = (what: string) => `round ${round} of ${rounds}: ${what}`
     for (const { benchmark, workers, runs } of measured) {
@@ -83,10 +88,10 @@ export const measureSpeeds = Effect.fnUntraced(function* (
     windows.fastCheck.push(yield* fastCheckSchedules(window))
     windows.random.push(yield* schedules(random, { executions }, window))
     windows.dfs.push(yield* schedules(dfs, {}, window))
-    for (const { strategy, steps, rates } of sampled) {
+    for (const { strategy, search, rates } of sampled) {
       yield* onProgress(inRound(`steps of ${strategy.name}`))
       windows.suspensions.push(yield* suspensions(window))
-      rates.push(yield* sampledSteps(strategy, steps, window))
+      rates.push(yield* sampledSteps(search, window))
     }
   }
   const rates: Rates = {

@@ -17,18 +17,13 @@ export class Footprint {
   writesLow = 0
   writesHigh = 0
 
-  /** Becomes what a guard reads, and a body reads and writes, in the present state. */
-  become(
-    guard: ReadTree<boolean> | undefined,
-    body: ReadTree<Outcome> | undefined,
-    outcome: Outcome | undefined,
-  ): void {
-    this.readsLow = 0
-    this.readsHigh = 0
-    guard?.addReads(this)
-    body?.addReads(this)
-    this.writesLow = outcome?.bitsLow ?? 0
-    this.writesHigh = outcome?.bitsHigh ?? 0
+  /** Becomes what a guard reads in the present state, and what came to this outcome read and wrote. */
+  become(guard: ReadTree<boolean> | undefined, outcome: Outcome | undefined): void {
+    this.readsLow = outcome === undefined ? 0 : outcome.readsLow
+    this.readsHigh = outcome === undefined ? 0 : outcome.readsHigh
+    this.writesLow = outcome === undefined ? 0 : outcome.bitsLow
+    this.writesHigh = outcome === undefined ? 0 : outcome.bitsHigh
+    if (guard !== undefined) guard.addReads(this)
   }
 
   /** Whether it has a cell in common with another one that one of the two writes. */

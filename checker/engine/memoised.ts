@@ -224,7 +224,7 @@ export class Memoised implements System, Others {
       outcome = this.perform(fiber, node, optionOf(move))
       this.instance.store.rollback(mark)
     }
-    footprint.become(node.guard, body, outcome)
+    footprint.become(node.guard, outcome)
   }
 
   /** Takes back the last move. */
@@ -391,6 +391,9 @@ export class Memoised implements System, Others {
       store.stopRecording()
     }
     store.rollback(mark)
+    const { bitsLow, bitsHigh } = bitsOf(reads)
+    outcome.readsLow = bitsLow
+    outcome.readsHigh = bitsHigh
     if (!tree.learn(reads, outcome)) throw changeable(node)
     this.twins?.outcome(node, this.nodes.parked(node).operation, option, outcome, this)
     this.apply(outcome)
@@ -405,7 +408,7 @@ export class Memoised implements System, Others {
     const result = perform(this.instance, run, operation, option, node.monitors, this)
     const cells = store.writtenSince(mark)
     const entries = cells.map(({ entry }) => entry)
-    return { result, cells, entries, ...bitsOf(cells), next: undefined }
+    return { result, cells, entries, ...bitsOf(cells), readsLow: 0, readsHigh: 0, next: undefined }
   }
 
   /**
