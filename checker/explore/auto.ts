@@ -84,6 +84,10 @@ class Auto implements Search {
     return this.decider?.search.visited
   }
 
+  get isReduced() {
+    return this.decider?.search.isReduced ?? false
+  }
+
   get everyRunEnds() {
     return this.decider?.search.everyRunEnds ?? false
   }

@@ -152,7 +152,7 @@ const within = (options: SearchOptions, { milliseconds }: Budget): SearchOptions
 /** What is left of a search that has ended. */
 type Searched = Pick<
   Search,
-  "statistics" | "exercised" | "steps" | "visited" | "compared" | "within" | "decidedBy" | "everyRunEnds"
+  "statistics" | "exercised" | "steps" | "visited" | "compared" | "within" | "decidedBy" | "isReduced" | "everyRunEnds"
 >
 
 /** What is explored, how, and for whom. */
@@ -304,7 +304,7 @@ const moreRoundsOf = (moves: ReadonlyArray<Move>, cycle: number): ReadonlyArray<
  */
 const compare = (program: Program, search: Searched, options: SearchOptions): string | undefined => {
   const { visited } = search
-  if (visited === undefined) return undefined
+  if (visited === undefined && search.isReduced !== true) return undefined
   const random = seedrandom.alea(`compare ${options.seed}`)
   const judged = (violations: ReadonlyArray<Violation>) =>
     options.survey === undefined ? decisive(violations, options) : undefined
@@ -337,7 +337,7 @@ const compare = (program: Program, search: Searched, options: SearchOptions): st
       }
       if (move === undefined) break
       if (execution.rest === "broken") break
-      if (!visited.has(execution.low, execution.high)) {
+      if (visited?.has(execution.low, execution.high) === false) {
         return `plain re-execution reaches a state that the search did not visit: ${hidden}, or ${forgotten}`
       }
     }

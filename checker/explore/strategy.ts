@@ -63,6 +63,8 @@ export interface Search {
   readonly soFar?: string | undefined
   /** The strategy that decided, where several take part: it says in what everything holds. */
   readonly decidedBy?: string | undefined
+  /** Whether schedules are left out as equivalent to others: a sample of all is then compared with what was found. */
+  readonly isReduced?: boolean
   /** Whether every run has come to its end, once the search has: then nothing is promised in runs without one. */
   readonly everyRunEnds?: boolean
   /**

@@ -54,6 +54,7 @@ const nothing: ReadonlyArray<never> = []
 const manyExecutions = 1000
 
 class Optimal implements Search {
+  readonly isReduced = true
   readonly statistics = emptyStatistics()
   private readonly engine: Memoised
   private readonly options: SearchOptions
