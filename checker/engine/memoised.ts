@@ -410,9 +410,8 @@ export class Memoised implements System, Others {
     if (tree === undefined) throw new Error(`fiber ${node.fiber.name} is at no step of its own`)
     const { store } = this.instance
     const { guard } = node
-    const indexOf = (position: number) => entryOf(store.cells[position] as StoredCell).index // cells are in the store
-    let holds = guard === undefined ? true : guard.findIn(indexOf)
-    const known = holds === true ? tree.findIn(indexOf) : undefined
+    let holds = guard === undefined ? true : guard.findIn(entryOf)
+    const known = holds === true ? tree.findIn(entryOf) : undefined
     if (holds === false || known !== undefined) return known
     const { mark } = store
     for (const cell of store.cells) {
