@@ -26,6 +26,12 @@ export { builtIn, type Violation } from "./property/violation.ts"
 export { BenchReport } from "./report/bench.ts"
 export { Listing, ReplayReport, Report, ScenarioReport } from "./report/report.ts"
 export { traceLines } from "./report/trace.ts"
+export {
+  type EffectProgram,
+  type EffectProgramDefinition,
+  type ExitProperty,
+  effectProgram,
+} from "./scenario/effectProgram.ts"
 export { type Program, SetupFailed } from "./scenario/program.ts"
 export {
   type BugEntry,

@@ -4,8 +4,8 @@
  * fiber does, as long as the same property breaks. A schedule is followed loosely: an entry that is not possible is
  * passed over.
  */
+import { type Engine, engineOf } from "../engine/engine.ts"
 import { LimitReached, NotDeterministic } from "../engine/fault.ts"
-import { Memoised } from "../engine/memoised.ts"
 import { fiberOf, type Move, moveOf } from "../engine/system.ts"
 import type { Program } from "../scenario/program.ts"
 
@@ -86,11 +86,11 @@ const isSimpler = (a: Followed, b: Followed): boolean =>
 
 class Follower {
   steps = 0
-  private readonly engine: Memoised
+  private readonly engine: Engine
   private readonly property: string
 
   constructor(program: Program, property: string) {
-    this.engine = new Memoised(program)
+    this.engine = engineOf(program)
     this.property = property
     this.engine.begin()
   }

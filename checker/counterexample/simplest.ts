@@ -6,8 +6,8 @@
  * Preemptions come first because they are what a reader has to understand (Musuvathi and Qadeer, "Iterative context
  * bounding", PLDI 2007).
  */
+import { type Engine, engineOf } from "../engine/engine.ts"
 import { LimitReached, NotDeterministic } from "../engine/fault.ts"
-import { Memoised } from "../engine/memoised.ts"
 import { fiberOf, type Move } from "../engine/system.ts"
 import { Visited } from "../explore/visited.ts"
 import { hashText } from "../program/plain.ts"
@@ -46,7 +46,7 @@ export function* simplestRun(program: Program, property: string, limit: number):
 }
 
 class SimplestSearch {
-  private readonly engine: Memoised
+  private readonly engine: Engine
   private readonly property: string
   private readonly limit: number
   private readonly seen = new Visited()
@@ -54,7 +54,7 @@ class SimplestSearch {
   private standing: Array<NonNullable<Path>> = []
 
   constructor(program: Program, property: string, limit: number) {
-    this.engine = new Memoised(program)
+    this.engine = engineOf(program)
     this.property = property
     this.limit = limit
   }

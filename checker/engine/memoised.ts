@@ -204,6 +204,11 @@ export class Memoised implements System, Others {
     }
   }
 
+  /** How often each property was evaluated with its premise true, so far. */
+  get exercised() {
+    return this.tracker.exercised
+  }
+
   /**
    * How often steps were taken, by name; 0 for those that fibers have reached and never took. Where names are
    * interchangeable one state stands for many, so steps that differ in them alone count together, as the first one's.

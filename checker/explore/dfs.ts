@@ -2,7 +2,7 @@
  * Strategy `dfs`: every schedule, one after the other, by plain re-execution from the start. No reduction, no matching
  * of states: slow, and the yardstick for everything else.
  */
-import { Execution } from "../engine/execution.ts"
+import { execute, type PlainExecution } from "../engine/plainExecution.ts"
 import { fiberOf, type Move } from "../engine/system.ts"
 import { labelOf } from "../program/operation.ts"
 import { addTimes } from "../property/coverage.ts"
@@ -36,7 +36,7 @@ interface Branch {
 }
 
 /** The cells, and what each fiber is parked at. */
-const lookOf = (execution: Execution): string => {
+const lookOf = (execution: PlainExecution): string => {
   const { fibers } = execution
   const { store } = execution.instance
   let look = `${store.low} ${store.high}`
@@ -54,14 +54,14 @@ class DfsSearch implements Search {
   private readonly program: Program
   private readonly options: SearchOptions
   private readonly stack: Array<Branch> = []
-  private execution: Execution
+  private execution: PlainExecution
   private promises: Promises
   private ending: Ending | undefined
 
   constructor(program: Program, options: SearchOptions) {
     this.program = program
     this.options = options
-    this.execution = new Execution(program)
+    this.execution = execute(program)
     this.promises = new Promises(this.execution)
     const violation = decisive([...this.execution.begin(), ...this.promises.begin()], options)
     if (violation !== undefined) this.ending = { kind: "violated", violation, moves: [] }
@@ -180,7 +180,7 @@ class DfsSearch implements Search {
       return
     }
     branch.taken++
-    this.execution = new Execution(this.program)
+    this.execution = execute(this.program)
     for (const [depth, { moves, taken, look }] of this.stack.entries()) {
       if (lookOf(this.execution) !== look) {
         this.ending = { kind: "unsound", message: notTheSame(depth + 1).message }
@@ -210,6 +210,7 @@ export const dfs: Strategy = {
     "every schedule within the bound was run, one by one, by plain re-execution; with --preemptions N, every one of at most N preemptive switches",
   exhaustive: true,
   covers: "every schedule",
+  needsSteps: false,
   takes: new Set(["executions", "preemptions"]),
   search: (program, options) => new DfsSearch(program, options),
 }

@@ -3,7 +3,7 @@
  * choice). Schedules are independent samples; nothing is ever exhausted.
  */
 import seedrandom from "seedrandom"
-import { Memoised } from "../engine/memoised.ts"
+import { type Engine, engineOf } from "../engine/engine.ts"
 import { Paranoid } from "../engine/paranoid.ts"
 import { type Move, optionOf } from "../engine/system.ts"
 import { Promises } from "../property/promises.ts"
@@ -24,7 +24,7 @@ const defaultExecutions = 10_000
 
 class RandomSearch implements Search {
   readonly statistics = emptyStatistics()
-  private readonly engine: Memoised
+  private readonly engine: Engine
   private readonly promises: Promises
   private readonly options: SearchOptions
   private readonly random: () => number
@@ -34,14 +34,14 @@ class RandomSearch implements Search {
   constructor(program: Program, options: SearchOptions) {
     this.options = options
     this.random = seedrandom.alea(String(options.seed))
-    this.engine = new (options.paranoid ? Paranoid : Memoised)(program)
+    this.engine = options.paranoid ? new Paranoid(program) : engineOf(program)
     this.promises = new Promises(this.engine)
     const violation = decisive(together(this.engine.begin(), this.promises.begin()), options)
     if (violation !== undefined) this.ending = { kind: "violated", violation, moves: [] }
   }
 
   get exercised() {
-    return this.engine.tracker.exercised
+    return this.engine.exercised
   }
 
   get compared() {
@@ -126,6 +126,7 @@ export const random: Strategy = {
   name: "random",
   summary: `nothing is ever proved: --executions N schedules (default ${defaultExecutions}) drawn from --seed N showed no violation, and the exit status is 3`,
   exhaustive: false,
+  needsSteps: false,
   covers: "every schedule",
   takes: new Set(["executions", "paranoid"]),
   search: (program, options) => new RandomSearch(program, options),

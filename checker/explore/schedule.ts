@@ -1,4 +1,4 @@
-import { Execution } from "../engine/execution.ts"
+import { execute, type PlainExecution } from "../engine/plainExecution.ts"
 import { withoutRealWorld } from "../engine/realWorld.ts"
 import { fiberOf, type Move, optionOf } from "../engine/system.ts"
 import { labelOf } from "../program/operation.ts"
@@ -50,7 +50,7 @@ export const runMoves = (program: Program, moves: ReadonlyArray<Move>, cycle?: n
 
 /** A run by plain re-execution, with its promises followed on the way. */
 export class Rerun {
-  readonly execution: Execution
+  readonly execution: PlainExecution
   readonly steps: Array<ScheduledStep> = []
   private readonly promises: Promises
   private readonly cycle: number | undefined
@@ -60,7 +60,7 @@ export class Rerun {
 
   /** @param cycle the number of the steps before those that repeat for ever, where there are such */
   constructor(program: Program, cycle?: number) {
-    this.execution = new Execution(program)
+    this.execution = execute(program)
     this.promises = new Promises(this.execution)
     this.cycle = cycle
     this.last = [...this.execution.begin(), ...this.promises.begin()]
@@ -100,7 +100,7 @@ export const notTheSame = (step: number): Violation => ({
 })
 
 /** Makes a move and says what it was. */
-const takeStep = (execution: Execution, move: Move): [ScheduledStep, ReadonlyArray<Violation>] => {
+const takeStep = (execution: PlainExecution, move: Move): [ScheduledStep, ReadonlyArray<Violation>] => {
   const fiber = fiberOf(move)
   const operation = execution.operation(fiber)
   const name = execution.fibers[fiber]?.name
@@ -114,7 +114,7 @@ const takeStep = (execution: Execution, move: Move): [ScheduledStep, ReadonlyArr
 /** How many times a schedule switches away from a fiber that could have gone on. */
 export const countPreemptions = (program: Program, moves: ReadonlyArray<Move>): number =>
   withoutRealWorld(() => {
-    const execution = new Execution(program)
+    const execution = execute(program)
     execution.begin()
     let count = 0
     let last: number | undefined

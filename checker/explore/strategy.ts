@@ -132,6 +132,8 @@ export interface Strategy {
   readonly exhaustive: boolean
   /** In what everything holds when a search ends by itself. */
   readonly covers: "every state within the bound" | "every schedule"
+  /** Whether it needs a program that is written in steps; one that does not explores any Effect program. */
+  readonly needsSteps: boolean
   /** What it can be told; the rest is refused where a user asks for it. */
   readonly takes: ReadonlySet<StrategyOption>
   /** Begins a search. Throws what the scenario's setup throws. */
