@@ -125,6 +125,25 @@ export class Memoised implements System, Others {
   }
 
   /**
+   * The same, as how many moves each fiber has, by position.
+   *
+   * @param ways gets these numbers, and no more
+   * @returns how many fibers can go on
+   */
+  countWays(ways: Array<number>): number {
+    const { length } = this.at
+    let able = 0
+    for (let fiber = 0; fiber < length; fiber++) {
+      const node = this.at[fiber] as Node // fiber is within
+      const options = node.options > 0 && this.canPerform(node) ? node.options : 0
+      if (options > 0) able++
+      ways[fiber] = options
+    }
+    ways.length = length
+    return able
+  }
+
+  /**
    * The moves that are possible now, without those of which it is known that they break nothing and lead to a known
    * state. These count as made.
    *

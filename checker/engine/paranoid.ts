@@ -69,6 +69,11 @@ export class Paranoid extends Memoised {
     return moves
   }
 
+  override countWays(ways: Array<number>): number {
+    this.moves()
+    return super.countWays(ways)
+  }
+
   /** Every move is made, and compared. */
   protected override get mayLookAhead(): boolean {
     return false

@@ -14,6 +14,7 @@ import { Promises } from "../property/promises.ts"
 import { builtIn, type Violation } from "../property/violation.ts"
 import type { Program } from "../scenario/program.ts"
 import { type Run, runMoves } from "./schedule.ts"
+import { hidden } from "./spotCheck.ts"
 import {
   decisive,
   type Ending,
@@ -261,8 +262,6 @@ const unsound = (message: string): Judgement => ({
 })
 
 const forgotten = "a checkpoint does not name a value that is still needed"
-const hidden =
-  "some code of the program depends on more than the results of its steps, such as a variable that two fibers share"
 
 /** How many times more to go round the cycle of a lasso: what a checkpoint forgot may show in a later round only. */
 const moreRounds = 3

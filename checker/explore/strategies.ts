@@ -1,10 +1,11 @@
+import { bounded } from "./bounded.ts"
 import { dfs } from "./dfs.ts"
 import { random } from "./random.ts"
 import { states } from "./states.ts"
 import type { Strategy, StrategyOption } from "./strategy.ts"
 
 /** Every strategy, by name; the first is the default. */
-export const strategies: ReadonlyArray<Strategy> = [states, dfs, random]
+export const strategies: ReadonlyArray<Strategy> = [states, bounded, dfs, random]
 
 /** The names of the strategies that can be told something, as a list: `dfs`, `dfs and random`, `dfs, bounded and random`. */
 export const takers = (option: StrategyOption): string =>

@@ -29,9 +29,12 @@ export class Promises {
     this.waiting = pending
   }
 
-  /** Which of the promises are to be kept still. */
+  /** Which of the promises are to be kept still; set by whoever goes back on the path. */
   get pending(): ReadonlyArray<boolean> {
     return this.waiting
+  }
+  set pending(pending: ReadonlyArray<boolean>) {
+    this.waiting = pending
   }
 
   /** Looks at the initial state, where nothing is pending from before. */

@@ -21,7 +21,7 @@ describe.concurrent("usage", () => {
   it.each<[ReadonlyArray<string>, ...Array<string>]>([
     [["exlpore"], "no subcommand exlpore", "did you mean explore?"],
     [["explore", program, "--stratgy", "dfs"], "no flag --stratgy", "did you mean --strategy?"],
-    [["explore", program, "--strategy", "bfs"], "--strategy bfs", "states, dfs, random"],
+    [["explore", program, "--strategy", "bfs"], "--strategy bfs", "states, bounded, dfs"],
     [["explore"], "name what to explore"],
     [["explore", "lost-updte"], "no scenario lost-updte"],
     [["explore", "nowhere/*"], "no scenario matches nowhere/*"],
