@@ -132,7 +132,9 @@ const resultOf = (
   onProgress: (statistics: Statistics, seconds: number, standing: Standing) => Effect.Effect<void>,
 ) =>
   resources === undefined
-    ? explore(program, strategy, options, budget, onProgress)
+    ? Effect.mapError(explore(program, strategy, options, budget, onProgress), (error) =>
+        error._tag === "Unfit" ? badInput(printable(error.message, 400)) : error,
+      )
     : Effect.suspend(() => {
         const told = ({ statistics, seconds, ...standing }: CampaignProgress) =>
           onProgress(statistics, seconds, standing)
@@ -193,7 +195,7 @@ const confirmed = (
     cycle,
     preemptions: countPreemptions(program, moves),
     minimal,
-    fibers: program.start().fibers.map(({ name }) => name),
+    fibers: fibersIn(program, steps),
     counterexample: {
       formatVersion,
       scenario: program.scenario,
@@ -212,6 +214,12 @@ const confirmed = (
       tool,
     },
   }
+}
+
+/** The names of the fibers that were there from the start; of a program without steps, of those that came too. */
+export const fibersIn = (program: Program, steps: ReadonlyArray<ScheduledStep>): ReadonlyArray<string> => {
+  const first = program.start().fibers.map(({ name }) => name)
+  return program.inSteps ? first : [...new Set([...first, ...steps.map(({ fiber }) => fiber)])]
 }
 
 const figures = (

@@ -13,6 +13,7 @@ import { violationLines } from "../report/violation.ts"
 import type { Program } from "../scenario/program.ts"
 import type { Registry, ScenarioEntry } from "../scenario/protocol.ts"
 import { BadInput, badInput, exitStatus } from "./errors.ts"
+import { fibersIn } from "./exploring.ts"
 import { Output } from "./output.ts"
 import { resolvePath, SavedDirectory, shownPath } from "./place.ts"
 import { checked, scenariosOf, unknownMutant, unknownScenario } from "./select.ts"
@@ -159,7 +160,7 @@ const replayLines = Effect.fnUntraced(function* (
   if (replayed.kind !== "reproduced") return []
   const { steps, violation } = replayed
   const { property, message } = violation
-  const fibers = program.start().fibers.map(({ name }) => name)
+  const fibers = fibersIn(program, steps)
   const mutant = program.mutant === undefined ? "" : ` with ${program.mutant}`
   return [
     `  ${[`${printable(program.scenario)}${mutant}`, ...boundTexts(program.bound), count(steps.length, "step")].join(", ")}`,

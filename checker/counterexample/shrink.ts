@@ -21,6 +21,9 @@ import { simplestRun } from "./simplest.ts"
 /** How many pairs of a state and a fiber are looked at for each bound. */
 const limit = 400_000
 
+/** How many runs, where a program without steps is executed again for each of them. */
+const executionLimit = 20_000
+
 /** How many steps of a search of infinite runs to take between two pauses. */
 const slice = 5_000
 
@@ -97,7 +100,7 @@ function* shrinkInSlices(
   const schedule = moves.map((move, position) => ({ fiber: steps[position]?.fiber ?? "", option: optionOf(move) }))
   let minimal = true
   for (const smaller of programsUpTo(scenario, program)) {
-    const simplest = yield* simplestRun(smaller, property, limit)
+    const simplest = yield* simplestRun(smaller, property, smaller.inSteps ? limit : executionLimit)
     if (simplest.kind === "found") return { program: smaller, ...simplest, cycle: undefined, minimal }
     if (simplest.kind === "none") continue
     minimal = false

@@ -7,7 +7,7 @@
  * bounding", PLDI 2007).
  */
 import { type Engine, engineOf } from "../engine/engine.ts"
-import { LimitReached, NotDeterministic } from "../engine/fault.ts"
+import { LimitReached, Unsound } from "../engine/fault.ts"
 import { fiberOf, type Move } from "../engine/system.ts"
 import { Visited } from "../explore/visited.ts"
 import { hashText } from "../program/plain.ts"
@@ -40,7 +40,7 @@ export function* simplestRun(program: Program, property: string, limit: number):
   try {
     return yield* new SimplestSearch(program, property, limit).run()
   } catch (error) {
-    if (error instanceof LimitReached || error instanceof NotDeterministic) return { kind: "tooLarge" }
+    if (error instanceof LimitReached || error instanceof Unsound) return { kind: "tooLarge" }
     throw error
   }
 }

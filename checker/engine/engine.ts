@@ -1,9 +1,11 @@
 /** What strategies go through a program with, and back. */
 
+import { notTheSame } from "../explore/schedule.ts"
 import { digestText, type Hash } from "../program/plain.ts"
 import { addTimes } from "../property/coverage.ts"
 import type { Violation } from "../property/violation.ts"
 import type { Program } from "../scenario/program.ts"
+import { Unsound } from "./fault.ts"
 import { Memoised } from "./memoised.ts"
 import { execute, type PlainExecution } from "./plainExecution.ts"
 import { fiberOf, type Move, type System } from "./system.ts"
@@ -12,6 +14,13 @@ import { fiberOf, type Move, type System } from "./system.ts"
 export interface Engine extends System {
   /** How many moves lead to the present state. */
   readonly depth: number
+  /**
+   * Counts the moves that are possible now, by fiber.
+   *
+   * @param ways gets these numbers, and no more
+   * @returns how many fibers can go on
+   */
+  countWays(ways: Array<number>): number
   /** Takes the last move back. */
   undo(): void
   /** How often each property was evaluated with its premise true, so far. */
@@ -28,6 +37,8 @@ export const engineOf = (program: Program): Engine =>
 class ReExecution implements Engine {
   private readonly program: Program
   private readonly path: Array<Move> = []
+  /** By depth: what its fiber stood at when the move was made. */
+  private readonly names: Array<string | undefined> = []
   private readonly steps = new Map<string, number>()
   private readonly counted: Array<{ readonly id: string; times: number }> = []
   private execution: PlainExecution
@@ -45,7 +56,11 @@ class ReExecution implements Engine {
     this.count()
     this.execution = execute(this.program)
     this.execution.begin()
-    for (const move of this.path) this.execution.follow(move)
+    for (const [depth, move] of this.path.entries()) {
+      const same = this.execution.operation(fiberOf(move))?.name === this.names[depth]
+      if (!same || !this.execution.moves().includes(move)) throw new Unsound(notTheSame(depth + 1).message)
+      this.execution.follow(move)
+    }
     this.isThere = true
     return this.execution
   }
@@ -81,11 +96,26 @@ class ReExecution implements Engine {
 
   take(move: Move): ReadonlyArray<Violation> {
     const { there } = this
-    addTimes(this.steps, there.operation(fiberOf(move))?.name, 1)
+    const name = there.operation(fiberOf(move))?.name
+    addTimes(this.steps, name, 1)
+    this.names[this.path.length] = name
     const violations = there.take(move)
     this.path.push(move)
     this.hash = undefined
     return violations
+  }
+
+  countWays(ways: Array<number>): number {
+    const { fibers } = this.there
+    ways.length = fibers.length
+    ways.fill(0)
+    let able = 0
+    for (const move of this.there.moves()) {
+      const fiber = fiberOf(move)
+      if (ways[fiber] === 0) able++
+      ways[fiber] = (ways[fiber] ?? 0) + 1
+    }
+    return able
   }
 
   begin() {

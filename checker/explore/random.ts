@@ -3,7 +3,7 @@
  * choice). Schedules are independent samples; nothing is ever exhausted.
  */
 import seedrandom from "seedrandom"
-import { type Engine, engineOf } from "../engine/engine.ts"
+import type { Engine } from "../engine/engine.ts"
 import { Paranoid } from "../engine/paranoid.ts"
 import { type Move, optionOf } from "../engine/system.ts"
 import { Promises } from "../property/promises.ts"
@@ -14,6 +14,7 @@ import {
   type Ending,
   emptyStatistics,
   endingOf,
+  goingEngine,
   type Search,
   type SearchOptions,
   type Strategy,
@@ -34,7 +35,7 @@ class RandomSearch implements Search {
   constructor(program: Program, options: SearchOptions) {
     this.options = options
     this.random = seedrandom.alea(String(options.seed))
-    this.engine = options.paranoid ? new Paranoid(program) : engineOf(program)
+    this.engine = goingEngine(program, options)
     this.promises = new Promises(this.engine)
     const violation = decisive(together(this.engine.begin(), this.promises.begin()), options)
     if (violation !== undefined) this.ending = { kind: "violated", violation, moves: [] }

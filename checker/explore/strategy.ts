@@ -2,6 +2,7 @@
  * What a strategy is: a way to go through the executions of a program, in slices, so that whoever drives it can show
  * progress, keep to a budget and be interrupted.
  */
+import { type Engine, engineOf } from "../engine/engine.ts"
 import { LimitReached, Unsound } from "../engine/fault.ts"
 import { Memoised } from "../engine/memoised.ts"
 import { Paranoid } from "../engine/paranoid.ts"
@@ -155,6 +156,10 @@ export const matchingEngine = (program: Program, options: SearchOptions): Memois
     ...(options.parkedLimit === undefined ? {} : { parkedLimit: options.parkedLimit }),
   })
 
+/** The engine of a search that follows schedules and matches no states. Throws what the scenario's setup throws. */
+export const goingEngine = (program: Program, options: SearchOptions): Engine =>
+  program.inSteps ? matchingEngine(program, { ...options, symmetry: false }) : engineOf(program)
+
 /** The violation that ends the search, if one of these does; in a survey, all are reported and none does. */
 export const decisive = (violations: ReadonlyArray<Violation>, options: SearchOptions): Violation | undefined => {
   if (violations.length === 0) return undefined
@@ -177,8 +182,12 @@ export const endingOf = (error: unknown): Ending => {
 export const tooLong = (maxSteps: number, system: System, move: Move): Ending => {
   const operation = system.operation(fiberOf(move))
   const name = system.fibers[fiberOf(move)]?.name
+  const remedy =
+    system.instance.plain === undefined
+      ? "a loop that need not end wants a checkpoint at its head (strategy states then closes it), or raise the limit with --steps"
+      : "let the program end, or raise the limit with --steps"
   return {
     kind: "cut",
-    reason: `an execution went on beyond ${maxSteps} steps, at ${operation && labelOf(operation)} of fiber ${name}: a loop that need not end wants a checkpoint at its head (strategy states then closes it), or raise the limit with --steps`,
+    reason: `an execution went on beyond ${maxSteps} steps, at ${operation && labelOf(operation)} of fiber ${name}: ${remedy}`,
   }
 }
