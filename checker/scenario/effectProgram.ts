@@ -124,8 +124,7 @@ const checking = <A, E>(check: (exit: Exit.Exit<A, E>) => unknown): AtEnd<Exit.E
     source: "the check of the program",
     holds: (exit) => {
       try {
-        const answer = check(exit)
-        objection = answer === undefined || answer === true ? "" : objectionOf(answer)
+        objection = objectionOf(check(exit))
       } catch (error) {
         objection = describeError(error)
       }
@@ -135,10 +134,11 @@ const checking = <A, E>(check: (exit: Exit.Exit<A, E>) => unknown): AtEnd<Exit.E
   }
 }
 
-const objectionOf = (answer: unknown): string =>
-  answer === false
-    ? "The check returned false"
-    : `The check must return true, false or nothing, and returned ${typeof answer === "object" ? "an object" : String(answer)}`
+/** What assertions of test frameworks return is none of ours, so only `false` objects; a promise would come too late. */
+const objectionOf = (answer: unknown): string => {
+  if (answer instanceof Promise) return "The check must not be asynchronous, and returned a promise"
+  return answer === false ? "The check returned false" : ""
+}
 
 const programOf = <A, E, P extends Parameters>(
   definition: EffectProgramDefinition<A, E, P>,
