@@ -10,12 +10,11 @@ import {
 import { elsewhere } from "../campaign/elsewhere.ts"
 import { MemoryGuard } from "../campaign/memory.ts"
 import type { Source } from "../campaign/source.ts"
+import { type Finding, findingOf, type How } from "../counterexample/finding.ts"
 import { replay } from "../counterexample/replay.ts"
 import type { Counterexample } from "../counterexample/schema.ts"
-import { formatVersion } from "../counterexample/schema.ts"
-import { type Shrunk, shrinkEffect } from "../counterexample/shrink.ts"
+import { shrinkEffect } from "../counterexample/shrink.ts"
 import { type Budget, explore, type Result } from "../explore/explore.ts"
-import { countPreemptions, runMoves, type ScheduledStep } from "../explore/schedule.ts"
 import { emptyStatistics, type SearchOptions, type Statistics, type Strategy } from "../explore/strategy.ts"
 import { missedStateOdds } from "../explore/visited.ts"
 import { addTimes, gapsIn } from "../property/coverage.ts"
@@ -25,7 +24,6 @@ import type { Program } from "../scenario/program.ts"
 import type { ScenarioEntry } from "../scenario/protocol.ts"
 import { type BadInput, badInput } from "./errors.ts"
 import { Output } from "./output.ts"
-import { tool } from "./place.ts"
 import { Progress, type Standing } from "./progress.ts"
 import { type Exploring, Session, type Shrinking, statusOf } from "./session.ts"
 
@@ -45,19 +43,6 @@ export interface Task {
   readonly saved?: { readonly program: Program; readonly counterexample: Counterexample }
   /** Where another thread gets the program from that is to carry out all of it. */
   readonly elsewhere?: Source
-}
-
-/** A violation as one schedule shows it, after shrinking. */
-export interface Finding {
-  readonly steps: ReadonlyArray<ScheduledStep>
-  /** How many of them come before those that repeat for ever, where they do. */
-  readonly cycle: number | undefined
-  readonly preemptions: number
-  /** False when the limits of shrinking ended the search for something simpler. */
-  readonly minimal: boolean
-  /** The names of the program's fibers. */
-  readonly fibers: ReadonlyArray<string>
-  readonly counterexample: Counterexample
 }
 
 export interface Explored {
@@ -127,6 +112,8 @@ export const carryOut = Effect.fnUntraced(function* (task: Task, checkpoint?: st
   return { task, result, finding, report } satisfies Explored
 })
 
+const how = ({ strategy, options }: Task): How => ({ strategy: strategy.name, seed: options.seed })
+
 const resultOf = (
   { program, strategy, options, budget, resources, elsewhere: source }: Task,
   onProgress: (statistics: Statistics, seconds: number, standing: Standing) => Effect.Effect<void>,
@@ -153,7 +140,7 @@ const resultOf = (
 const foundIn = (task: Task, { violation, moves, cycle }: Result): Finding | undefined =>
   violation === undefined || moves === undefined
     ? undefined
-    : confirmed(task, violation.property, { program: task.program, moves, cycle, minimal: false })
+    : findingOf(how(task), violation.property, { program: task.program, moves, cycle, minimal: false })
 
 const shrunkFinding = Effect.fnUntraced(function* (
   task: Task,
@@ -168,7 +155,7 @@ const shrunkFinding = Effect.fnUntraced(function* (
   const shrunk = yield* shrinkEffect([task.scenario, task.program, property, moves, cycle], status)
   // Fibers that share a variable can make the memoised engine, which shrinks, find runs that do not exist. The run
   // that the search found is confirmed already.
-  return confirmed(task, property, shrunk) ?? found
+  return findingOf(how(task), property, shrunk) ?? found
 })
 
 /** The saved counterexample, if it still shows its violation. */
@@ -178,48 +165,7 @@ const savedFinding = (task: Task): Finding | undefined => {
   const replayed = replay(program, counterexample)
   if (replayed.kind !== "reproduced") return undefined
   const { cycle, property } = counterexample
-  return confirmed(task, property, { program, moves: replayed.moves, cycle, minimal: false })
-}
-
-/** The finding, if plain re-execution of the moves breaks the property. */
-const confirmed = (
-  task: Task,
-  property: string,
-  { program, moves, cycle, minimal }: Omit<Shrunk, "preemptions">,
-): Finding | undefined => {
-  const { steps, violations } = runMoves(program, moves, cycle)
-  const violation = violations.find((other) => other.property === property)
-  if (violation === undefined || steps.length < moves.length) return undefined
-  return {
-    steps,
-    cycle,
-    preemptions: countPreemptions(program, moves),
-    minimal,
-    fibers: fibersIn(program, steps),
-    counterexample: {
-      formatVersion,
-      scenario: program.scenario,
-      bound: program.bound,
-      ...(program.mutant === undefined ? {} : { mutant: program.mutant }),
-      strategy: task.strategy.name,
-      seed: task.options.seed,
-      property,
-      message: violation.message,
-      schedule: steps.map(({ fiber, label, choice }) => ({
-        fiber,
-        label,
-        ...(choice === undefined ? {} : { choice }),
-      })),
-      ...(cycle === undefined ? {} : { cycle }),
-      tool,
-    },
-  }
-}
-
-/** The names of the fibers that were there from the start; of a program without steps, of those that came too. */
-export const fibersIn = (program: Program, steps: ReadonlyArray<ScheduledStep>): ReadonlyArray<string> => {
-  const first = program.start().fibers.map(({ name }) => name)
-  return program.inSteps ? first : [...new Set([...first, ...steps.map(({ fiber }) => fiber)])]
+  return findingOf(how(task), property, { program, moves: replayed.moves, cycle, minimal: false })
 }
 
 const figures = (
