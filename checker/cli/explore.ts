@@ -6,15 +6,9 @@ import type { Finding } from "../counterexample/finding.ts"
 import type { Result } from "../explore/explore.ts"
 import { states } from "../explore/states.ts"
 import { defaultStrategy, takers, unfit } from "../explore/strategies.ts"
-import {
-  type SearchOptions,
-  type Strategy,
-  type StrategyOption,
-  strategyOptions,
-  type Within,
-} from "../explore/strategy.ts"
+import { type SearchOptions, type Strategy, type StrategyOption, strategyOptions } from "../explore/strategy.ts"
 import type { ScenarioReport } from "../report/report.ts"
-import { boundText, boundTexts, count, indent, odds, printable, seconds, wrap } from "../report/text.ts"
+import { boundText, boundTexts, count, indent, odds, printable, seconds, withinText, wrap } from "../report/text.ts"
 import { sizeLines, violationLines } from "../report/violation.ts"
 import type { BugEntry, Registry } from "../scenario/protocol.ts"
 import { BadUsage, badInput, type ExitStatus, exitStatus } from "./errors.ts"
@@ -293,13 +287,6 @@ export const sizeOf = ({ steps, cycle, preemptions, minimal, counterexample }: F
   const bound = boundText(counterexample.bound)
   const atBound = bound === boundText(program.bound) ? "" : `, at the smaller bound ${bound}`
   return { steps: steps.length, cycle, preemptions, minimal, atBound }
-}
-
-/** ` of at most 2 preemptions`; nothing where nothing is left out. */
-const withinText = (within: Within | undefined): string => {
-  if (within === undefined) return ""
-  const most = "delays" in within ? count(within.delays, "delay") : count(within.preemptions, "preemption")
-  return ` of at most ${most}`
 }
 
 const holdsLines = (
