@@ -136,8 +136,8 @@ const checking = <A, E>(check: (exit: Exit.Exit<A, E>) => unknown): AtEnd<Exit.E
 
 /** What assertions of test frameworks return is none of ours, so only `false` objects; a promise would come too late. */
 const objectionOf = (answer: unknown): string => {
-  if (answer instanceof Promise) return "The check must not be asynchronous, and returned a promise"
-  return answer === false ? "The check returned false" : ""
+  if (answer instanceof Promise) return "The check must not be asynchronous, and returned a promise."
+  return answer === false ? "The check returned false." : ""
 }
 
 const programOf = <A, E, P extends Parameters>(

@@ -8,7 +8,7 @@ import type { SearchOptions, Strategy } from "../explore/strategy.ts"
 import { EffectProgram } from "../scenario/effectProgram.ts"
 import { protocolOf, type ScenarioEntry } from "../scenario/protocol.ts"
 import type { Bound, Scenario } from "../scenario/scenario.ts"
-import { check as carryOut } from "./checking.ts"
+import { check as carryOut, type Verdict } from "./checking.ts"
 
 /** How a program is to be explored inside a test. All of it has defaults. */
 export interface CheckOptions {
@@ -84,7 +84,12 @@ const checkWith = (define: Definer): Check => {
         milliseconds: time,
         directory: resolve(dirname(task.file.filepath), directory),
       }
-      const { passed, text, notes } = await Effect.runPromise(Effect.provide(carryOut(checked), NodeServices.layer))
+      const { passed, text, notes } = await Effect.runPromise(
+        carryOut(checked).pipe(
+          Effect.catch(({ message }) => Effect.succeed<Verdict>({ passed: false, text: message, notes: [] })),
+          Effect.provide(NodeServices.layer),
+        ),
+      )
       for (const note of notes) console.info(note)
       if (passed) {
         if (text !== undefined) console.info(text)
