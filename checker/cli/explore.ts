@@ -226,7 +226,8 @@ const afterwards = Effect.fnUntraced(function* (plan: Planned, { finding, report
 const exploredLines = Effect.fnUntraced(function* ({ task, result, finding, report }: Explored, bug?: BugEntry) {
   const { paint, width } = yield* Output
   const mutant = bug === undefined ? "" : ` with ${bug.id}`
-  const figures = `${figuresText(result.statistics)}, ${seconds(result.seconds)}`
+  const seed = report.seed === undefined ? "" : `, seed ${report.seed}`
+  const figures = `${figuresText(result.statistics)}, ${seconds(result.seconds)}${seed}`
   const lines = [[`${paint.strong(printable(task.program.scenario))}${mutant}`, ...boundTexts(report.bound)].join("  ")]
   const checked = comparedLines(result, width)
   if (result.outcome === "holds") {

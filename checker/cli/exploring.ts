@@ -169,7 +169,7 @@ const savedFinding = (task: Task): Finding | undefined => {
 }
 
 const figures = (
-  { program, strategy }: Task,
+  { program, strategy, options }: Task,
   { states, executions, blocked, transitions, maxDepth }: Statistics,
   seconds: number,
   exercised: Result["exercised"],
@@ -177,6 +177,7 @@ const figures = (
 ) => ({
   id: program.scenario,
   strategy: strategy.name,
+  ...(strategy.exhaustive ? {} : { seed: options.seed }),
   bound: program.bound,
   mutant: program.mutant ?? null,
   states,

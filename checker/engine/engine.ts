@@ -23,6 +23,8 @@ export interface Engine extends System {
   countWays(ways: Array<number>): number
   /** Takes the last move back. */
   undo(): void
+  /** What it returns goes to the present state, again and again. No move can be taken back then. */
+  wayBack(): () => void
   /** How often each property was evaluated with its premise true, so far. */
   readonly exercised: ReadonlyArray<{ readonly id: string; readonly times: number }>
   /** How often steps were taken, by name; 0 for those that fibers have reached and never took. */
@@ -92,6 +94,15 @@ class ReExecution implements Engine {
     if (this.path.pop() === undefined) throw new Error("there is no move to take back")
     this.isThere = false
     this.hash = undefined
+  }
+
+  wayBack(): () => void {
+    const path = [...this.path]
+    return () => {
+      this.path.splice(0, this.path.length, ...path)
+      this.isThere = false
+      this.hash = undefined
+    }
   }
 
   take(move: Move): ReadonlyArray<Violation> {

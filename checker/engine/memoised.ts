@@ -17,6 +17,7 @@ import { PropertyTracker } from "../property/tracker.ts"
 import { together, type Violation } from "../property/violation.ts"
 import type { Instance, NamedFiber, Program } from "../scenario/program.ts"
 import type { FiberRun } from "./fiberRun.ts"
+import type { Footprint } from "./footprint.ts"
 import { interruption } from "./history.ts"
 import { type Interchange, interchangeOf } from "./interchange.ts"
 import { type Expansion, type Known, Lookahead } from "./lookahead.ts"
@@ -36,6 +37,7 @@ import {
   type System,
   waitingIn,
 } from "./system.ts"
+import { Trail } from "./trail.ts"
 import { Twins } from "./twins.ts"
 
 /** A state, to `restore`. */
@@ -65,13 +67,7 @@ export class Memoised implements System, Others {
   /** Where each fiber stands. */
   protected readonly at: Array<Node>
   protected readonly nodes: Nodes
-  /**
-   * What to put back, newest last: a fiber's position and node (none if it was not there), and how long the logs of the
-   * store and the tracker were. A move that changes two fibers has two entries here: see `moveToo`.
-   */
-  private readonly trailFibers: Array<number> = []
-  private readonly trailNodes: Array<Node | undefined> = []
-  private readonly trailMarks: Array<number> = []
+  private readonly trail = new Trail()
   /** Whether a comparison is going on. */
   private alone = false
   private lookUps = 0
@@ -79,14 +75,13 @@ export class Memoised implements System, Others {
   private readonly part: Part = { low: 0, high: 0 }
   private readonly interchange: Interchange | undefined
   private readonly twins: Twins | undefined
-  private readonly lookahead: Lookahead
+  /** Where states are expanded. */
+  private lookahead: Lookahead | undefined
   private readonly canPerformNow = (node: Node): boolean => this.canPerform(node)
   private begun = false
   /** Counts the changes of where fibers stand; with the number for which the fingerprint was computed last. */
   private changes = 0
   private computedAt = -1
-  /** How many moves there are to take back. */
-  depth = 0
 
   constructor(program: Program, options: MemoisedOptions = {}) {
     this.instance = program.start()
@@ -98,7 +93,11 @@ export class Memoised implements System, Others {
     })
     this.at = this.instance.fibers.map((fiber) => this.nodes.first(fiber))
     for (const node of this.at) addOrTakeAway(node)
-    this.lookahead = new Lookahead(this.at.length)
+  }
+
+  /** How many moves there are to take back. */
+  get depth(): number {
+    return this.trail.depth
   }
 
   get fibers(): ReadonlyArray<NamedFiber> {
@@ -139,7 +138,7 @@ export class Memoised implements System, Others {
       if (options > 0) able++
       ways[fiber] = options
     }
-    ways.length = length
+    if (ways.length !== length) ways.length = length
     return able
   }
 
@@ -155,6 +154,7 @@ export class Memoised implements System, Others {
       const moves = this.moves()
       return { moves, possible: moves.length }
     }
+    this.lookahead ??= new Lookahead(this.instance.fibers.length)
     return this.lookahead.expand(this, this.at, states, reserves, this.canPerformNow)
   }
 
@@ -165,7 +165,8 @@ export class Memoised implements System, Others {
 
   take(move: Move): ReadonlyArray<Violation> {
     const violations = this.step(move)
-    return together(violations, this.judge())
+    const broken = this.judge()
+    return broken.length === 0 ? violations : together(violations, broken)
   }
 
   /** The first half of `take`: what the step breaks as a step. The state that it leads to is left to `judge`. */
@@ -176,13 +177,12 @@ export class Memoised implements System, Others {
     if (operation === undefined) throw new Error(`fiber ${fiber} has no operation to perform`)
     const storeMark = this.instance.store.mark
     const outcome = this.perform(fiber, node, optionOf(move))
-    this.depth++
-    this.trailMarks.push(storeMark, this.tracker.mark)
+    this.trail.begin(storeMark, this.tracker.mark)
     const { result } = outcome
     if (result instanceof StepFailed) {
       outcome.next ??= failed(node)
       this.move(fiber, node, outcome.next)
-      this.lookahead.arrive(this.depth)
+      this.lookahead?.arrive(this.depth)
       if (this.tracker.counting) node.taken++
       return [result.violation]
     }
@@ -192,8 +192,8 @@ export class Memoised implements System, Others {
     let reached: Node | undefined
     if (operation.kind === "fork" || operation.kind === "interrupt") {
       reached = this.reach(node, operation)
-      this.lookahead.arrive(this.depth)
-    } else this.lookahead.arrive(this.depth, fiber, outcome)
+      this.lookahead?.arrive(this.depth)
+    } else this.lookahead?.arrive(this.depth, fiber, outcome)
     // Only now: a move at which a limit was met on the way is still to be made.
     if (this.tracker.counting) node.taken++
     const violations = this.tracker.checkStep(storeMark)
@@ -203,23 +203,40 @@ export class Memoised implements System, Others {
 
   /** The second half of `take`, in a state that was not judged before. */
   judge(): ReadonlyArray<Violation> {
-    const mark = this.trailMarks[this.trailMarks.length - 2] ?? 0
+    const mark = this.trail.storeMark(this.depth - 1)
     const violations = this.tracker.checkState(mark)
     this.tracker.count()
     return violations
   }
 
+  /**
+   * What a possible move touches. What it comes to is learnt for that, if it is not known.
+   *
+   * @param footprint gets it
+   */
+  touch(move: Move, footprint: Footprint): void {
+    const fiber = fiberOf(move)
+    const node = this.node(fiber)
+    const body = node.outcomes[optionOf(move)]
+    let outcome = body?.find()
+    if (body !== undefined && outcome === undefined) {
+      const { mark } = this.instance.store
+      outcome = this.perform(fiber, node, optionOf(move))
+      this.instance.store.rollback(mark)
+    }
+    footprint.become(node.guard, body, outcome)
+  }
+
   /** Takes back the last move. */
   undo(): void {
-    const trackerMark = this.trailMarks.pop()
-    const storeMark = this.trailMarks.pop()
-    if (trackerMark === undefined || storeMark === undefined) throw new Error("there is no move to take back")
-    this.depth--
-    this.instance.store.rollback(storeMark)
-    this.tracker.rollback(trackerMark)
+    if (this.trail.depth === 0) throw new Error("there is no move to take back")
+    const { trail } = this
+    trail.depth--
+    this.instance.store.rollback(trail.storeMark(trail.depth))
+    this.tracker.rollback(trail.trackerMark(trail.depth))
     for (let fiber = -1; fiber < 0; ) {
-      fiber = this.trailFibers.pop() ?? 0
-      this.put(fiber < 0 ? ~fiber : fiber, this.trailNodes.pop())
+      fiber = trail.fibers[--trail.length] as number // each move has one at least
+      this.put(fiber < 0 ? ~fiber : fiber, trail.nodes[trail.length])
     }
   }
 
@@ -253,18 +270,25 @@ export class Memoised implements System, Others {
   /** Goes to a state that was taken down before. No move can be taken back then. */
   restore({ entries, at, present }: Snapshot): void {
     const { store } = this.instance
-    store.cells.forEach((cell, position) => {
-      const entry = entries[position]
-      if (entry !== undefined && entry !== cell.entry) store.put(cell, entry)
-    })
+    const { cells } = store
+    for (let position = 0; position < entries.length; position++) {
+      const cell = cells[position] as StoredCell // cells stay
+      const entry = entries[position] as Entry // position is within
+      if (entry !== cell.entry) store.put(cell, entry)
+    }
     store.forget()
-    for (let fiber = Math.max(at.length, this.at.length) - 1; fiber >= 0; fiber--) this.put(fiber, at[fiber])
+    for (let fiber = Math.max(at.length, this.at.length) - 1; fiber >= 0; fiber--) {
+      if (this.at[fiber] !== at[fiber]) this.put(fiber, at[fiber])
+    }
     this.tracker.restore(present)
-    this.trailFibers.length = 0
-    this.trailNodes.length = 0
-    this.trailMarks.length = 0
-    this.depth = 0
-    this.lookahead.arrive(0)
+    this.trail.forget()
+    this.lookahead?.arrive(0)
+  }
+
+  /** What it returns goes to the present state. No move can be taken back then. */
+  wayBack(): () => void {
+    const snapshot = this.snapshot()
+    return () => this.restore(snapshot)
   }
 
   operation(fiber: number): Operation | undefined {
@@ -452,11 +476,10 @@ export class Memoised implements System, Others {
 
   /** Takes the first option by running its code, whatever is known of it. */
   private stepAnew(fiber: number, node: Node): void {
-    this.trailMarks.push(this.instance.store.mark, this.tracker.mark)
-    this.depth++
+    this.trail.begin(this.instance.store.mark, this.tracker.mark)
     const { result } = this.run(node, 0)
     this.move(fiber, node, result instanceof StepFailed ? failed(node) : this.nodes.after(node, result))
-    this.lookahead.arrive(this.depth)
+    this.lookahead?.arrive(this.depth)
   }
 
   /** Does to another fiber what the operation does. Returns where that one then stands. */
@@ -482,8 +505,7 @@ export class Memoised implements System, Others {
   }
 
   private move(fiber: number, from: Node, to: Node): void {
-    this.trailFibers.push(fiber)
-    this.trailNodes.push(from)
+    this.trail.note(fiber, from)
     const { part } = to
     part.low ^= from.low ^ to.low
     part.high ^= from.high ^ to.high
@@ -491,10 +513,9 @@ export class Memoised implements System, Others {
     this.at[fiber] = to
   }
 
-  /** Moves a second fiber within the same move: its position stands above the other's, negative. */
+  /** Moves a second fiber within the same move. */
   private moveToo(fiber: number, from: Node | undefined, to: Node): void {
-    this.trailFibers.push(~fiber)
-    this.trailNodes.push(from)
+    this.trail.note(~fiber, from)
     this.put(fiber, to)
   }
 

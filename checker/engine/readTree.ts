@@ -64,6 +64,23 @@ export class ReadTree<A> implements Bits {
     return this.outcomes[-1 - at]
   }
 
+  /** Adds the cells that are read for the present contents; where nothing is known of these, all that were ever read. */
+  addReads(reads: { readsLow: number; readsHigh: number }): void {
+    const { nodes } = this
+    const { indices } = this.store
+    let [low, high] = [0, 0]
+    let at = this.root
+    while (at > unknown) {
+      const position = nodes[at] as number // as in `find`
+      const index = indices[position] as number
+      if ((position & 32) === 0) low |= 1 << position
+      else high |= 1 << position
+      at = index < (nodes[at + 1] as number) ? (nodes[at + 2 + index] as number) : unknown
+    }
+    reads.readsLow |= at === unknown ? this.bitsLow : low
+    reads.readsHigh |= at === unknown ? this.bitsHigh : high
+  }
+
   /**
    * Notes an outcome.
    *

@@ -1,12 +1,15 @@
 import type { Program } from "../scenario/program.ts"
 import { bounded } from "./bounded.ts"
 import { dfs } from "./dfs.ts"
+import { pct } from "./pct.ts"
+import { pos } from "./pos.ts"
 import { random } from "./random.ts"
 import { states } from "./states.ts"
 import type { SearchOptions, Strategy, StrategyOption } from "./strategy.ts"
+import { surw } from "./surw.ts"
 
 /** Every strategy, by name; the first is the default. */
-export const strategies: ReadonlyArray<Strategy> = [states, bounded, dfs, random]
+export const strategies: ReadonlyArray<Strategy> = [states, bounded, dfs, random, pct, pos, surw]
 
 /** What explores a program when nobody says how: all of it, whatever it takes. */
 export const defaultStrategy = ({ inSteps }: Pick<Program, "inSteps">): Strategy => (inSteps ? states : bounded)

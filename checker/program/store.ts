@@ -198,8 +198,6 @@ export class Store implements Part {
   /** Empties the log: what was written stays. */
   forget(): void {
     this.mark = 0
-    this.written.length = 0
-    this.before.length = 0
   }
 
   /** A text that tells apart any two states of the cells. */

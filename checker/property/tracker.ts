@@ -133,6 +133,7 @@ export class PropertyTracker {
   }
 
   private check(mark: number, asStep: boolean): ReadonlyArray<Violation> {
+    if (mark === this.store.mark || this.properties.length === 0) return none
     const { lastCheck, properties, store } = this
     const check = ++this.checks
     for (let written = mark; written < store.mark; written++) {
@@ -196,7 +197,7 @@ export class PropertyTracker {
   /** Makes present what was, and begins a new log. */
   restore(snapshot: ReadonlyArray<Plain>): void {
     this.forget()
-    for (const [position, value] of snapshot.entries()) this.put(position, value)
+    for (let position = 0; position < snapshot.length; position++) this.put(position, snapshot[position])
   }
 
   /** Evaluates a state in which nothing can go on; `waiting` is empty when all fibers have ended. */
@@ -280,6 +281,7 @@ export class PropertyTracker {
   }
 
   private forget(): void {
+    if (this.positions.length === 0) return
     this.positions.length = 0
     this.before.length = 0
   }

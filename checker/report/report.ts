@@ -12,6 +12,8 @@ const Tool = Schema.Struct({ name: Schema.String, version: Schema.String })
 export const ScenarioReport = Schema.Struct({
   id: Schema.String,
   strategy: Schema.String,
+  /** Of a strategy that draws its schedules: enough, with their number, to draw the same. */
+  seed: Schema.optionalKey(Schema.Int),
   bound: Schema.Record(Schema.String, Schema.Int),
   /** The seeded bug that was switched on. */
   mutant: Schema.NullOr(Schema.String),

@@ -69,7 +69,7 @@ describe("determinism", () => {
     const result = await run(gamblers(100), "random", { seed: 3, executions: 37 })
     expect(result.outcome).toBe("inconclusive")
     expect(result.statistics.executions).toBe(37)
-    expect(result.reason).toContain("37 random schedules were taken (seed 3)")
+    expect(result.reason).toContain("37 schedules were taken by random (seed 3)")
   })
 
   it("random chooses evenly among fibers, and then among options", async () => {

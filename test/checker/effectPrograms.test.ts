@@ -45,7 +45,7 @@ const texts = (program: EffectProgram, moves: ReadonlyArray<number> | undefined)
 describe.each(mistakes.map(([program, property, correct]) => ({ program, property, correct })))(
   "$program.entry.id",
   ({ program: { entry }, property, correct }) => {
-    it.each(["bounded", "dfs", "random"])("is found by %s, and confirmed", async (strategy) => {
+    it.each(["bounded", "dfs", "random", "pct"])("is found by %s, and confirmed", async (strategy) => {
       const result = await run(entry.program(), strategy)
       expect(result.violation?.property).toBe(property)
       expect(unconfirmed(entry.program(), result)).toBe(undefined)
