@@ -8,6 +8,7 @@ import * as Queue from "effect/Queue"
 import * as Random from "effect/Random"
 import * as Ref from "effect/Ref"
 import * as Schema from "effect/Schema"
+import * as Tracer from "effect/Tracer"
 import { describe, expect, it } from "vitest"
 import {
   builtIn,
@@ -232,6 +233,26 @@ describe("the real world", () => {
     expect(await broken(Effect.promise(() => Promise.resolve(1)))).toMatch(
       /^fiber main waits in Effect.promise: a promise is kept by the real world/,
     )
+  })
+
+  it.each(["bounded", "dfs"])("is looked for by %s in what one execution leaves for the next", async (strategy) => {
+    let turns = 0
+    const left = Effect.forEach([1, 2], () =>
+      Effect.suspend(() => (++turns % 3 === 0 ? Effect.sleep(1) : Effect.yieldNow)),
+    )
+    const { outcome, violation } = await run(of(() => Effect.all([left, left], together)).entry.program(), strategy)
+    expect(outcome).toBe("violated")
+    expect(violation).toMatchObject({ property: "rules", message: expect.stringContaining("finds another state") })
+  })
+
+  it("is kept out where a program brings a tracer of its own", async () => {
+    const tracer = Tracer.make({ span: (options) => new Tracer.NativeSpan(options) })
+    const { entry } = of(() =>
+      Effect.provideService(Effect.all([yielding(1), yielding(1)], together), Tracer.Tracer, tracer),
+    )
+    const { outcome, statistics } = await run(entry.program(), "dfs")
+    expect(outcome).toBe("holds")
+    expect(statistics.executions).toBeGreaterThan(6)
   })
 
   it("is not reached by Effect's own services", async () => {

@@ -83,8 +83,10 @@ export class Control implements Scheduler, SchedulerDispatcher, Runner {
   private yielding: Strand | undefined
   /** The name of a fiber that was made and has not begun. */
   private begun: { readonly name: string; readonly immediately: boolean } | undefined
-  /** The name of the operation that was evaluated last. */
+  /** The name of the operation that was evaluated last, by whom, and as which of its operations. */
   private operation: unknown
+  private evaluator: AnyFiber | undefined
+  private count = 0
   /** Fibers that were suspended in the present move. */
   private readonly suspended = new Set<AnyFiber>()
   private strangers = 0
@@ -205,6 +207,8 @@ export class Control implements Scheduler, SchedulerDispatcher, Runner {
 
   evaluating(operation: object, fiber: AnyFiber): void {
     this.operation = operationName(operation)
+    this.evaluator = fiber
+    this.count = fiber.currentOpCount
     if (this.operation === suspension) {
       this.strandOf(fiber).suspendedIn = operation
       this.suspended.add(fiber)
@@ -219,7 +223,9 @@ export class Control implements Scheduler, SchedulerDispatcher, Runner {
     const maker = Fiber.getCurrent()
     const strand = maker === undefined ? undefined : this.strands.get(maker)
     const name = strand === undefined ? this.nextStranger() : `${strand.name}/${++strand.made}`
-    this.begun = { name, immediately: this.operation === "WithFiber" }
+    // Inside a tracer of the program's own operations are not seen: what was seen last is not what goes on now.
+    const seen = maker !== undefined && maker === this.evaluator && maker.currentOpCount === this.count
+    this.begun = { name, immediately: seen && this.operation === "WithFiber" }
   }
 
   private nextStranger(): string {
