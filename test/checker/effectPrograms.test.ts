@@ -4,10 +4,13 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
+import * as PubSub from "effect/PubSub"
 import * as Queue from "effect/Queue"
 import * as Random from "effect/Random"
 import * as Ref from "effect/Ref"
 import * as Schema from "effect/Schema"
+import * as Semaphore from "effect/Semaphore"
 import * as Tracer from "effect/Tracer"
 import { describe, expect, it } from "vitest"
 import {
@@ -193,7 +196,10 @@ describe("how a program ends", () => {
   })
 
   it("fibers that go on when the main fiber has ended are left", async () => {
-    expect(await executions(of(() => Effect.forkDetach(Effect.forever(Effect.yieldNow))))).toBe(1)
+    const leaving = of(() => Effect.forkDetach(Effect.forever(Effect.yieldNow)))
+    expect(await executions(leaving)).toBe(1)
+    const { finals } = await survey(leaving.entry.program(), "dfs")
+    expect([...finals]).toEqual([`exit "succeeded with 'a fiber'"`])
   })
 
   it("says who waits for what", async () => {
@@ -208,6 +214,24 @@ describe("how a program ends", () => {
       property: builtIn.deadlock,
       message: "main waits in Fiber.join; main/1 waits in reader: Deferred.await",
     })
+  })
+
+  it.each<[string, Effect.Effect<unknown, unknown>]>([
+    ["Effect.never", Effect.never],
+    ["Effect.callback", Effect.callback(() => {})],
+    ["Deferred.await", Effect.flatMap(Deferred.make(), Deferred.await)],
+    ["Semaphore.take", Effect.flatMap(Semaphore.make(1), (semaphore) => semaphore.withPermits(2)(Effect.void))],
+    ["Latch.await", Effect.flatMap(Latch.make(), ({ whenOpen }) => whenOpen(Effect.void))],
+    ["Queue.take", Effect.flatMap(Queue.unbounded(), Queue.takeAll)],
+    ["Queue.offer", Effect.flatMap(Queue.bounded<number>(0), (queue) => Queue.offer(queue, 1))],
+    ["Queue.offerAll", Effect.flatMap(Queue.bounded<number>(1), (queue) => Queue.offerAll(queue, [1, 2]))],
+    ["PubSub.take", Effect.scoped(Effect.flatMap(Effect.flatMap(PubSub.bounded(1), PubSub.subscribe), PubSub.take))],
+    ["Effect.all", Effect.forEach([1, 2], () => Effect.never, { concurrency: 2 })],
+    ["Effect.race", Effect.race(Effect.never, Effect.never)],
+    ["Effect.raceFirst", Effect.raceFirst(Effect.never, Effect.never)],
+  ])("calls a wait %s", async (name, effect) => {
+    const { message = "" } = (await verdict(of(() => effect))) ?? {}
+    expect(message.split("; ")[0]).toBe(`main waits in ${name}`)
   })
 
   it("an execution without an end leaves the search inconclusive", async () => {

@@ -36,6 +36,7 @@ const samples: ReadonlyArray<readonly [string, Effect.Effect<unknown, unknown>]>
   ["Latch.await", Effect.flatMap(Latch.make(), (latch) => latch.await)],
   ["Queue.take", Effect.flatMap(Queue.unbounded(), Queue.take)],
   ["Queue.offer", Effect.flatMap(Queue.bounded<number>(0), (queue) => Queue.offer(queue, 1))],
+  ["Queue.offerAll", Effect.flatMap(Queue.bounded<number>(1), (queue) => Queue.offerAll(queue, [1, 2]))],
   [
     "PubSub.take",
     Effect.scoped(Effect.flatMap(Effect.flatMap(PubSub.unbounded(), PubSub.subscribe), (own) => PubSub.take(own))),

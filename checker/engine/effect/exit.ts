@@ -2,15 +2,33 @@
 import { inspect } from "node:util"
 import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import { builtIn, type Violation } from "../../property/violation.ts"
 import { describeError } from "../fault.ts"
 
 type AnyExit = Exit.Exit<unknown, unknown>
 
-/** An end in a line, for people; two that a program can tell apart by content are written differently. */
+/** The longest description of a value. */
+const longest = 2_000
+
+/** Levels of a value that are written. */
+const deepest = 10
+
+/** A fiber would be written with its id, which is another one in each execution. */
+const withoutFibers = (value: unknown, depth = deepest): unknown => {
+  if (Fiber.isFiber(value)) return "a fiber"
+  if (typeof value !== "object" || value === null || depth === 0) return value
+  if (Array.isArray(value)) return value.map((part) => withoutFibers(part, depth - 1))
+  if (Object.getPrototypeOf(value) !== Object.prototype) return value
+  return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, withoutFibers(part, depth - 1)]))
+}
+
+const describeValue = (value: unknown): string =>
+  inspect(withoutFibers(value), { depth: deepest, breakLength: Number.POSITIVE_INFINITY }).slice(0, longest)
+
+/** An end in a line, for people. Ends that are written alike count as one outcome. */
 export const describeExit = (exit: AnyExit): string => {
-  if (Exit.isSuccess(exit))
-    return `succeeded with ${inspect(exit.value, { depth: 10, breakLength: Number.POSITIVE_INFINITY })}`
+  if (Exit.isSuccess(exit)) return `succeeded with ${describeValue(exit.value)}`
   const { cause } = exit
   if (Cause.hasDies(cause)) return `died of ${describeError(Cause.squash(cause))}`
   if (Cause.hasFails(cause)) return `failed with ${describeError(Cause.squash(cause))}`
