@@ -35,10 +35,16 @@ const slice = 5_000
  * Searches a program for the simplest run that breaks `property`, with a pause from time to time.
  *
  * @param limit how many pairs of a state and a fiber to look at, at most
+ * @param first the move with which the run has to begin, where not any will do
  */
-export function* simplestRun(program: Program, property: string, limit: number): Generator<void, Simplest> {
+export function* simplestRun(
+  program: Program,
+  property: string,
+  limit: number,
+  first?: Move,
+): Generator<void, Simplest> {
   try {
-    return yield* new SimplestSearch(program, property, limit).run()
+    return yield* new SimplestSearch(program, property, limit).run(first)
   } catch (error) {
     if (error instanceof LimitReached || error instanceof Unsound) return { kind: "tooLarge" }
     throw error
@@ -59,10 +65,10 @@ class SimplestSearch {
     this.limit = limit
   }
 
-  *run(): Generator<void, Simplest> {
+  *run(first: Move | undefined): Generator<void, Simplest> {
     let sincePause = 0
     const initial = this.engine.begin()
-    let layer: Layer = [[undefined]]
+    let layer: Layer = first === undefined ? [[undefined]] : [[], [{ move: first, before: undefined }]]
     for (let preemptions = 0; layer.length > 0; preemptions++) {
       const next: Layer = []
       for (let steps = 0; steps < layer.length; steps++) {

@@ -6,7 +6,7 @@ import { cell } from "../program/cell.ts"
 import { breakRule } from "../program/runtime.ts"
 import { Access, Store } from "../program/store.ts"
 import { type AtEnd, bind } from "../property/property.ts"
-import { type Instance, orSetupFailed, type PlainEffect, type Program, settingUp } from "./program.ts"
+import { type Instance, orSetupFailed, type PlainEffect, type Program, settingUp, type Woken } from "./program.ts"
 import type { Protocol, ScenarioEntry } from "./protocol.ts"
 import { type Bound, boundOf, type Parameter, type Parameters } from "./scenario.ts"
 
@@ -36,11 +36,11 @@ export interface EffectProgramDefinition<A, E, P extends Parameters> {
    */
   readonly time?: "passes" | "stands"
   /**
-   * When a fiber goes on that was woken or interrupted. `later` (default): at any time from then on, others may come
-   * first. `at once`: inside the turn of whoever woke it, as Effect 4.1 happens to do: fewer schedules, and none that
-   * today's runtime would not take.
+   * When a fiber goes on that was woken or interrupted. `at once`: inside the turn of whoever woke it, as Effect 4.1
+   * does, so no schedule is taken that today's runtime would not take. `later`: at any time after that turn, and others
+   * may come first. `either` (default): the one and the other, each throughout an execution.
    */
-  readonly woken?: "later" | "at once"
+  readonly woken?: Woken | "either"
   /**
    * After how many operations a fiber yields to the others, wherever it is. By default it does so after 2,048, as Effect
    * does, which most programs never reach: they then switch only where a fiber yields, waits, sleeps or ends.
@@ -160,7 +160,7 @@ interface Ended<A, E> {
 }
 
 const startOf = <A, E, P extends Parameters>(
-  { id, program, time = "passes", woken = "later", yieldEvery }: EffectProgramDefinition<A, E, P>,
+  { id, program, time = "passes", woken = "either", yieldEvery }: EffectProgramDefinition<A, E, P>,
   bound: Bound,
   judges: Judges<A, E>,
 ): Instance => {

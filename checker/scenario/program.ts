@@ -62,6 +62,9 @@ export interface Instance {
   readonly plain?: PlainEffect
 }
 
+/** When a fiber goes on that was woken. */
+export type Woken = "at once" | "later"
+
 /** An Effect that knows nothing of steps, and how it is to be run: see `engine/effect/`. */
 export interface PlainEffect {
   readonly main: Effect.Effect<unknown, unknown>
@@ -72,9 +75,10 @@ export interface PlainEffect {
   readonly time: "passes" | "stands"
   /**
    * When a fiber goes on that was woken or interrupted: `later` means at any time from then on; `at once` means within the
-   * turn of whoever did it, which Effect's runtime does today.
+   * turn of whoever did it, which Effect's runtime does today. Neither has all schedules of the other; `either` is both,
+   * one or the other throughout an execution.
    */
-  readonly woken: "later" | "at once"
+  readonly woken: Woken | "either"
   /** After how many operations a fiber yields, if sooner than Effect has it yield. */
   readonly yieldEvery: number | undefined
   /** Told how the main fiber ended, before the properties are judged. */

@@ -24,7 +24,7 @@ const kinds = [
   "long sleep",
 ] as const
 
-export type Kind = (typeof kinds)[number] | "interrupt"
+export type Kind = (typeof kinds)[number] | "interrupt" | "both" | "first" | "in time"
 
 /** What each fiber does, in turn. */
 export type Plan = ReadonlyArray<ReadonlyArray<Kind>>
@@ -34,6 +34,8 @@ const plans = (kinds: ReadonlyArray<Kind>): fc.Arbitrary<Plan> =>
 
 export const plan = plans(kinds)
 export const interruptingPlan = plans([...kinds, "interrupt"])
+/** Fibers that fork others by the way: those start at once in today's runtime, and whenever they like here. */
+export const forkingPlan = plans(["yield", "add", "double", "succeed", "await", "sleep", "both", "first", "in time"])
 
 /** The program of a plan: it ends with the number that the fibers have computed together and what each came to. */
 export const programOf = (plan: Plan) =>
@@ -71,6 +73,31 @@ export const programOf = (plan: Plan) =>
           return Effect.as(Effect.sleep("1 second"), 0)
         case "long sleep":
           return Effect.as(Effect.sleep("2 seconds"), 0)
+        case "both": {
+          const [add, double] = [
+            change((n) => n + 1),
+            Effect.andThen(
+              Effect.yieldNow,
+              change((n) => n * 2),
+            ),
+          ]
+          return Effect.map(Effect.all([add, double], { concurrency: "unbounded" }), ([a, b]) => 100 * a + b)
+        }
+        case "first":
+          return Effect.raceFirst(
+            Effect.andThen(
+              Effect.yieldNow,
+              change((n) => n + 1),
+            ),
+            Deferred.await(deferred),
+          )
+        case "in time": {
+          const slow = Effect.andThen(
+            Effect.sleep("1 second"),
+            change((n) => n * 2),
+          )
+          return Effect.map(Effect.timeoutOption(slow, "1 second"), ({ _tag }) => (_tag === "None" ? -1 : 1))
+        }
         case "interrupt":
           return Effect.suspend(() => {
             const other = fibers[(self + 1) % plan.length]

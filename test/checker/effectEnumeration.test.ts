@@ -2,7 +2,7 @@ import * as Exit from "effect/Exit"
 import fc from "fast-check"
 import { expect, it } from "vitest"
 import { effectProgram } from "../../checker/index.ts"
-import { interruptingPlan, type Plan, plan, programOf } from "./effectArbitrary.ts"
+import { forkingPlan, interruptingPlan, type Plan, plan, programOf } from "./effectArbitrary.ts"
 import { enumerate } from "./effectEnumeration.ts"
 import { survey } from "./support.ts"
 
@@ -11,7 +11,7 @@ const numRuns = long ? 3_000 : 40
 const most = long ? 60_000 : 1_500
 
 /** The ways in which a program can end, as a strategy finds them; nothing if there are too many schedules. */
-const explored = async (plan: Plan, woken: "later" | "at once", strategy: string) => {
+const explored = async (plan: Plan, woken: "later" | "at once" | "either", strategy: string) => {
   const { entry } = effectProgram({ id: "test", program: () => programOf(plan), woken })
   const { finals, result } = await survey(entry.program(), strategy, { executions: most })
   if (result.outcome === "inconclusive") return undefined
@@ -51,12 +51,28 @@ it("with interruption, every way in which today's runtime can end a program is f
   await fc.assert(
     fc.asyncProperty(interruptingPlan, async (plan) => {
       const atOnce = await explored(plan, "at once", "dfs")
-      const later = await explored(plan, "later", "dfs")
+      const later = await explored(plan, "later", "bounded")
+      const either = await explored(plan, "either", "dfs")
       const runtime = atOnce && enumerated(plan, false)
-      if (runtime === undefined || later === undefined) return
+      if (runtime === undefined || later === undefined || either === undefined) return
       compared++
       expect(atOnce).toEqual(runtime)
-      expect([...runtime].filter((outcome) => !later.has(outcome))).toEqual([])
+      expect(either).toEqual(new Set([...runtime, ...later]))
+    }),
+    { seed: 1, numRuns },
+  )
+  expect(compared).toBeGreaterThan(numRuns / 4)
+})
+
+it("where fibers start others by the way, every way in which today's runtime can end a program is found", async () => {
+  let compared = 0
+  await fc.assert(
+    fc.asyncProperty(forkingPlan, async (plan) => {
+      const atOnce = await explored(plan, "at once", "dfs")
+      const runtime = atOnce && enumerated(plan, false)
+      if (runtime === undefined || atOnce === undefined) return
+      compared++
+      expect([...runtime].filter((outcome) => !atOnce.has(outcome))).toEqual([])
     }),
     { seed: 1, numRuns },
   )

@@ -30,7 +30,7 @@ import { defaults, ruleBroken, run, strategyOf, survey, timeless, unconfirmed } 
 const together = { concurrency: "unbounded", discard: true } as const
 
 const of = (program: () => Effect.Effect<unknown, unknown>, more = {}) =>
-  effectProgram({ id: "test", program, ...more })
+  effectProgram({ id: "test", program, woken: "later", ...more })
 
 const executions = async (program: EffectProgram, strategy = "dfs") => {
   const { outcome, statistics } = await run(program.entry.program(), strategy)
@@ -62,8 +62,9 @@ describe.each(mistakes.map(([program, property, correct]) => ({ program, propert
       expect(minimal).toBe(true)
       expect(moves.length).toBeLessThanOrEqual(found.moves?.length ?? 0)
       expect(preemptions).toBeLessThanOrEqual(countPreemptions(entry.program(), found.moves ?? []))
+      // What today's runtime does comes before what is only simpler.
       const first = await run(entry.program(), "bounded")
-      expect(countPreemptions(entry.program(), first.moves ?? [])).toBe(preemptions)
+      expect(countPreemptions(entry.program(), first.moves ?? [])).toBeLessThanOrEqual(preemptions)
 
       const { steps, violations } = runMoves(entry.program(), moves)
       const file = Schema.decodeUnknownSync(Counterexample)({
@@ -74,7 +75,11 @@ describe.each(mistakes.map(([program, property, correct]) => ({ program, propert
         seed: 7,
         property,
         message: violations.find((violation) => violation.property === property)?.message,
-        schedule: steps.map(({ fiber, label }) => ({ fiber, label })),
+        schedule: steps.map(({ fiber, label, choice }) => ({
+          fiber,
+          label,
+          ...(choice === undefined ? {} : { choice }),
+        })),
         tool: { name: "shootdown", version: "0" },
       })
       expect(replay(entry.program(), file)).toMatchObject({ kind: "reproduced", moves })
@@ -87,16 +92,22 @@ describe.each(mistakes.map(([program, property, correct]) => ({ program, propert
   },
 )
 
+it.each(mistakes.map(([program]) => program))("shows $entry.id as today's runtime does it", async ({ entry }) => {
+  const { moves = [], violation } = await run(entry.program(), "random", { seed: 3 })
+  const shrunk = shrink(entry, entry.program(), violation?.property ?? "", moves)
+  expect(runMoves(entry.program(), shrunk.moves).steps[0]).toMatchObject({ label: "woken", result: "at once" })
+})
+
 it("runs as many schedules of the correct programs as there are", async () => {
   const counts: Record<string, number> = {}
   for (const [, , correct] of mistakes) counts[correct.entry.id] = await executions(correct)
   expect(counts).toEqual({
-    "atomic-update": 6,
-    "kept-wake-up": 3,
-    "scoped-holder": 3,
-    "timeout-decided": 18,
-    "semaphore-order": 17,
-    "ended-queue": 7,
+    "atomic-update": 12,
+    "kept-wake-up": 6,
+    "scoped-holder": 6,
+    "timeout-decided": 22,
+    "semaphore-order": 23,
+    "ended-queue": 13,
   })
 })
 
@@ -128,33 +139,39 @@ it("refuses strategies that need steps, and names those that do not", async () =
 describe("a replay", () => {
   const recorded = async () => {
     const { moves = [], violation } = await run(lostUpdate.entry.program(), "bounded")
-    const schedule = runMoves(lostUpdate.entry.program(), moves).steps.map(({ fiber, label }) => ({ fiber, label }))
+    const schedule = runMoves(lostUpdate.entry.program(), moves).steps.map(({ fiber, label, choice }) => ({
+      fiber,
+      label,
+      ...(choice === undefined ? {} : { choice }),
+    }))
     return { schedule, property: violation?.property ?? "" }
   }
   const counting = (increment: (counter: Ref.Ref<number>) => Effect.Effect<unknown>) =>
-    of(() =>
-      Effect.gen(function* () {
-        const counter = yield* Ref.make(0)
-        yield* Effect.all([increment(counter), increment(counter)], together)
-        return yield* Ref.get(counter)
-      }),
+    of(
+      () =>
+        Effect.gen(function* () {
+          const counter = yield* Ref.make(0)
+          yield* Effect.all([increment(counter), increment(counter)], together)
+          return yield* Ref.get(counter)
+        }),
+      { woken: "either" },
     ).entry.program()
 
   it("of a program that waits for something else is stale, and says where", async () => {
     const sleeping = counting(() => Effect.sleep("1 second"))
     expect(replay(sleeping, await recorded())).toEqual({
       kind: "stale",
-      step: 4,
+      step: 5,
       expected: "main/2 at increment: yieldNow",
       offered: "main/2 at sleep(1000)",
     })
   })
 
   it("of a program with fewer fibers is stale", async () => {
-    const alone = of(() => Effect.yieldNow).entry.program()
+    const alone = of(() => Effect.yieldNow, { woken: "either" }).entry.program()
     expect(replay(alone, await recorded())).toMatchObject({
       kind: "stale",
-      step: 2,
+      step: 3,
       offered: "there is no fiber main/1; main at yieldNow",
     })
   })
@@ -354,7 +371,7 @@ describe("where fibers switch", () => {
 
   it("is where they suspend, or after so many operations", async () => {
     const program = effectProgram({ id: "careless", program: () => careless, check })
-    expect(await executions(program)).toBe(2)
+    expect(await executions(program)).toBe(4)
     const yields = effectProgram({ id: "careless", program: () => careless, check, yieldEvery: 1 })
     const { violation, moves } = await run(yields.entry.program(), "bounded")
     expect(violation?.property).toBe("check")

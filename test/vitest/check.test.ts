@@ -112,22 +112,22 @@ it("explores, saves what breaks, and replays it the next time", async () => {
   const first = await vitest([])
   expect(first.status).toBe(1)
   expect(first.output).toContain("8 failed | 5 passed | 2 skipped (15)")
-  expect(failureOf(first.output, "careless")).toContain(`CheckFailed: careless: check is violated, after 3 executions
+  expect(failureOf(first.output, "careless")).toContain(`CheckFailed: careless: check is violated, after 5 executions
 
   main                 main/1             main/2
   ----                 ------             ------
+  woken = at once
   start -> Effect.all
                        start -> yieldNow
                                           start -> yieldNow
                                           yieldNow -> done
                        yieldNow -> done
-  Effect.all -> done
 `)
   expect(failureOf(first.output, "careless")).toMatch(
     /6 steps with 1 preemption, as few as possible\n {2}saved as counterexamples\/careless--check.json\n.*checks.test.ts:\d+/,
   )
   expect(first.output).toContain("few: holds in every schedule of at most 0 preemptions")
-  expect(first.output).toContain("sample: no violation, and nothing is proved: 20 random schedules were taken (seed 1)")
+  expect(first.output).toContain("sample: no violation, and nothing is proved: 20 schedules were taken by random (seed 1)")
   expect(failureOf(first.output, "too little time")).toContain("slow: inconclusive: the time of 0.001 s ran out")
   expect(failureOf(first.output, "steps")).toContain("saved as elsewhere/steps--counts.json")
   expect(failureOf(first.output, "idle")).toContain("these properties never said anything: counts")
@@ -143,7 +143,7 @@ it("explores, saves what breaks, and replays it the next time", async () => {
   expect(second.status).toBe(1)
   expect(failureOf(second.output, "careless")).toContain("It was saved before, as counterexamples/careless--check.json")
   expect(failureOf(second.output, "careless")).not.toContain("executions")
-  expect(second.output).toContain("counterexamples/mending--check.json is stale: step 4 was main/2 at yieldNow")
+  expect(second.output).toContain("counterexamples/mending--check.json is stale: step 5 was main/2 at yieldNow")
   expect(second.output).toContain("1 failed | 1 passed")
   expect(file()).toBe(before)
 })

@@ -6,7 +6,8 @@
  * makes a fiber go on only makes it ready, and its turn is a move of its own. A turn ends where the fiber suspends: at
  * `yieldNow`, at a wait, at its end, or after as many operations as Effect lets it compute.
  *
- * (With `woken: "at once"` a fiber that is resumed runs inside the turn of whoever resumes it, as in Effect's own runtime.)
+ * Or a fiber that is resumed runs inside the turn of whoever resumes it, in the middle of it, as in Effect's own runtime.
+ * Neither of the two has all schedules of the other.
  *
  * Three things are kept as Effect promises them or relies on them. A fiber that is forked with `startImmediately` runs
  * to its first suspension within the fork. A fiber that was resumed is not interrupted before its turn: Effect runs it
@@ -17,7 +18,7 @@
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { Scheduler, SchedulerDispatcher } from "effect/Scheduler"
-import type { PlainEffect } from "../../scenario/program.ts"
+import type { PlainEffect, Woken } from "../../scenario/program.ts"
 import { awaitedIn, operationName, suspension } from "./awaited.ts"
 import { type Runner, surroundingsOf } from "./surroundings.ts"
 
@@ -63,7 +64,7 @@ export interface Backlog {
 /** Whoever can have a turn. */
 export type Member = Strand | Backlog
 
-export type ControlOptions = Omit<PlainEffect, "main" | "ended">
+export type ControlOptions = Pick<PlainEffect, "time" | "yieldEvery">
 
 /** Operations of a run loop before the first of the program's own: the one that resumes it and the one put off by it. */
 const resuming = 2
@@ -74,6 +75,8 @@ export class Control implements Scheduler, SchedulerDispatcher, Runner {
   readonly members: Array<Member> = []
   readonly main: Strand
   now = 0
+  /** When fibers go on that are woken. May change as long as no fiber had its turn. */
+  woken: Woken = "later"
   private readonly options: ControlOptions
   private readonly strands = new WeakMap<AnyFiber, Strand>()
   private readonly backlogs = new Map<string, Backlog>()
@@ -188,7 +191,7 @@ export class Control implements Scheduler, SchedulerDispatcher, Runner {
     const known = this.strands.get(fiber)
     const immediately = known === undefined && this.begun?.immediately === true
     const strand = known ?? this.strandOf(fiber)
-    if (immediately || (known !== undefined && this.options.woken === "at once")) return false
+    if (immediately || (known !== undefined && this.woken === "at once")) return false
     if (strand.interrupting) this.standAt(strand, `interrupted in ${this.describe(strand)}`)
     else if (known !== undefined) {
       this.describe(strand)

@@ -8,10 +8,10 @@ import type { Plain } from "../../program/plain.ts"
 import { type Actor, breakRule, runtime } from "../../program/runtime.ts"
 import { PropertyTracker } from "../../property/tracker.ts"
 import { builtIn, type Violation } from "../../property/violation.ts"
-import type { Instance, NamedFiber, PlainEffect, Program } from "../../scenario/program.ts"
+import type { Instance, NamedFiber, PlainEffect, Program, Woken } from "../../scenario/program.ts"
 import { describeError } from "../fault.ts"
 import type { PlainExecution } from "../plainExecution.ts"
-import { fiberOf, type Move, moveOf, waitingIn } from "../system.ts"
+import { fiberOf, type Move, moveOf, optionOf, waitingIn } from "../system.ts"
 import { promised } from "./awaited.ts"
 import { Control, type Member } from "./control.ts"
 import { describeExit, endOf, faultOf } from "./exit.ts"
@@ -32,6 +32,8 @@ export class EffectExecution implements PlainExecution {
   private readonly names: Array<NamedFiber> = []
   private readonly operations: Array<Operation | undefined> = []
   private broken: Violation | undefined
+  /** Whether it is still to be chosen when fibers go on that are woken. */
+  private choosing = false
   private over = false
 
   constructor(program: Program) {
@@ -41,6 +43,8 @@ export class EffectExecution implements PlainExecution {
     this.effect = plain
     this.tracker = new PropertyTracker(this.instance.store, this.instance.properties, false)
     this.control = this.acting(new TurnActor("main", "before its start"), () => new Control(plain.main, plain))
+    if (plain.woken === "either") this.choosing = true
+    else this.control.woken = plain.woken
     this.notice()
   }
 
@@ -54,6 +58,7 @@ export class EffectExecution implements PlainExecution {
 
   moves(): ReadonlyArray<Move> {
     if (this.over || this.broken !== undefined) return []
+    if (this.choosing) return choices.options.map((_, option) => moveOf(0, option))
     return Array.from(this.control.ready(), (fiber) => moveOf(fiber, 0))
   }
 
@@ -67,6 +72,7 @@ export class EffectExecution implements PlainExecution {
     const operation = this.operation(position)
     if (member === undefined || operation === undefined) throw new Error(`move ${move} is not possible`)
     this.low++
+    if (this.choosing) return this.choose(optionOf(move))
     const actor = new TurnActor(member.name, `after ${operation.name}`)
     try {
       this.acting(actor, () => this.control.run(member))
@@ -77,6 +83,15 @@ export class EffectExecution implements PlainExecution {
     this.notice()
     this.lastResult = this.broken === undefined ? this.cameTo(member) : undefined
     return this.begin()
+  }
+
+  private choose(option: number): ReadonlyArray<Violation> {
+    const { [option]: woken } = ways
+    if (woken === undefined) throw new Error(`there is no option ${option}`)
+    this.control.woken = woken
+    this.choosing = false
+    this.lastResult = woken
+    return []
   }
 
   /** Runs code of the program. */
@@ -113,6 +128,7 @@ export class EffectExecution implements PlainExecution {
   operation(fiber: number): Operation | undefined {
     const member = this.control.members[fiber]
     if (member === undefined || this.broken !== undefined || this.over || this.isOver(member)) return undefined
+    if (this.choosing) return fiber === 0 ? choices : undefined
     this.operations[fiber] ??= turn(this.control.describe(member))
     return this.operations[fiber]
   }
@@ -156,6 +172,10 @@ export class EffectExecution implements PlainExecution {
     return [{ property: builtIn.rules, message }]
   }
 }
+
+/** Today's way first: of two counterexamples that are as simple it is the one to show. */
+const ways: ReadonlyArray<Woken> = ["at once", "later"]
+const choices: Operation & { readonly kind: "choice" } = { kind: "choice", name: "woken", args: [], options: ways }
 
 const turns = new Map<string, Operation>()
 const nothing = () => undefined
