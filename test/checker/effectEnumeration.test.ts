@@ -7,8 +7,8 @@ import { enumerate } from "./effectEnumeration.ts"
 import { survey } from "./support.ts"
 
 const long = process.env.SHOOTDOWN_LONG !== undefined
-const numRuns = long ? 3_000 : 40
-const most = long ? 60_000 : 1_500
+const numRuns = long ? 3_000 : 30
+const most = long ? 60_000 : 1_000
 
 /** The ways in which a program can end, as a strategy finds them; nothing if there are too many schedules. */
 const explored = async (plan: Plan, woken: "later" | "at once" | "either", strategy: string) => {
