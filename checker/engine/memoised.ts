@@ -17,7 +17,7 @@ import { PropertyTracker } from "../property/tracker.ts"
 import { together, type Violation } from "../property/violation.ts"
 import type { Instance, NamedFiber, Program } from "../scenario/program.ts"
 import type { FiberRun } from "./fiberRun.ts"
-import type { Footprint } from "./footprint.ts"
+import { type Footprint, guardedFootprint, noFootprint } from "./footprint.ts"
 import { interruption } from "./history.ts"
 import { type Interchange, interchangeOf } from "./interchange.ts"
 import { type Expansion, type Known, Lookahead } from "./lookahead.ts"
@@ -209,22 +209,21 @@ export class Memoised implements System, Others {
     return violations
   }
 
-  /**
-   * What a possible move touches. What it comes to is learnt for that, if it is not known.
-   *
-   * @param footprint gets it
-   */
-  touch(move: Move, footprint: Footprint): void {
+  /** What a possible move touches. What it comes to is learnt for that, if it is not known. */
+  footprint(move: Move): Footprint {
     const fiber = fiberOf(move)
     const node = this.node(fiber)
     const body = node.outcomes[optionOf(move)]
-    let outcome = body?.find()
-    if (body !== undefined && outcome === undefined) {
-      const { mark } = this.instance.store
-      outcome = this.perform(fiber, node, optionOf(move))
-      this.instance.store.rollback(mark)
-    }
-    footprint.become(node.guard, body, outcome)
+    if (body === undefined) return noFootprint
+    const outcome = body.find() ?? this.foresee(fiber, node, move)
+    return node.guard === undefined ? outcome : guardedFootprint(node.guard, outcome)
+  }
+
+  private foresee(fiber: number, node: Node, move: Move): Outcome {
+    const { mark } = this.instance.store
+    const outcome = this.perform(fiber, node, optionOf(move))
+    this.instance.store.rollback(mark)
+    return outcome
   }
 
   /** Takes back the last move. */
@@ -402,6 +401,9 @@ export class Memoised implements System, Others {
       store.stopRecording()
     }
     store.rollback(mark)
+    const { bitsLow, bitsHigh } = bitsOf(reads)
+    outcome.readsLow = bitsLow
+    outcome.readsHigh = bitsHigh
     if (!tree.learn(reads, outcome)) throw changeable(node)
     this.twins?.outcome(node, this.nodes.parked(node).operation, option, outcome, this)
     this.apply(outcome)
@@ -416,7 +418,7 @@ export class Memoised implements System, Others {
     const result = perform(this.instance, run, operation, option, node.monitors, this)
     const cells = store.writtenSince(mark)
     const entries = cells.map(({ entry }) => entry)
-    return { result, cells, entries, ...bitsOf(cells), next: undefined }
+    return { result, cells, entries, ...bitsOf(cells), readsLow: 0, readsHigh: 0, next: undefined }
   }
 
   /**
