@@ -6,12 +6,13 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
+import * as Result from "effect/Result"
 import { load, nameOf, save } from "../counterexample/files.ts"
 import { type Finding, findingOf } from "../counterexample/finding.ts"
 import { replay } from "../counterexample/replay.ts"
 import { shrinkEffect } from "../counterexample/shrink.ts"
 import { attempt } from "../engine/supervised.ts"
-import { explore, type Result } from "../explore/explore.ts"
+import { explore, type Result as Outcome } from "../explore/explore.ts"
 import { defaultStrategy, takers } from "../explore/strategies.ts"
 import type { SearchOptions, Strategy } from "../explore/strategy.ts"
 import { gapsIn } from "../property/coverage.ts"
@@ -19,7 +20,7 @@ import { boundTexts, count, indent, noPaint, printable, withinText } from "../re
 import { sizeLines, violationLines } from "../report/violation.ts"
 import type { Program } from "../scenario/program.ts"
 import type { ScenarioEntry } from "../scenario/protocol.ts"
-import type { Bound } from "../scenario/scenario.ts"
+import { BadBound, type Bound } from "../scenario/scenario.ts"
 
 /** Columns of what a failing test prints. */
 const width = 100
@@ -57,13 +58,24 @@ export const check = Effect.fnUntraced(function* (checked: Checked) {
     if (replayed.failure !== undefined) return { passed: false, text: replayed.failure, notes } satisfies Verdict
     notes.push(replayed.note)
   }
-  const program = checked.entry.program(checked.bound)
+  const program = yield* boundTo(checked.entry, checked.bound)
   const strategy = checked.strategy ?? defaultStrategy(program)
   yield* agree(strategy, checked.options)
   const result = yield* explore(program, strategy, checked.options, { milliseconds: checked.milliseconds })
   const text = yield* textOf(checked, program, strategy, result)
   return { ...text, notes } satisfies Verdict
 })
+
+/** The program at a bound. */
+const boundTo = (entry: ScenarioEntry, bound: Bound): Effect.Effect<Program, BadBound> =>
+  Effect.suspend(() => {
+    try {
+      return Effect.succeed(entry.program(bound))
+    } catch (error) {
+      if (error instanceof BadBound) return Effect.fail(error)
+      throw error
+    }
+  })
 
 /** An option that a strategy does not take would be passed over in silence. */
 const agree = (strategy: Strategy, options: SearchOptions): Effect.Effect<void, BadOption> => {
@@ -96,15 +108,20 @@ const replayFile = Effect.fnUntraced(function* ({ entry }: Checked, path: string
   const file = yield* shown(path)
   const counterexample = yield* load(path, file)
   if (counterexample.scenario !== entry.id) return { failure: undefined, note: `${file} is of another program` }
-  const program = entry.program(counterexample.bound)
-  const replayed = yield* attempt(() => replay(program, counterexample))
+  const program = yield* Effect.result(boundTo(entry, counterexample.bound))
+  if (Result.isFailure(program)) return { failure: undefined, note: `${file} is stale: ${program.failure.message}` }
+  const replayed = yield* attempt(() => replay(program.success, counterexample))
   if (replayed.kind === "reproduced") {
     const { cycle, property, strategy, seed } = counterexample
     const { moves } = replayed
     const how = { strategy, seed }
-    const finding = yield* attempt(() => findingOf(how, property, { program, moves, cycle, minimal: false }))
-    const failure = finding && [...traceOf(entry, finding), "", `  It was saved before, as ${file}`].join("\n")
-    return { failure, note: "" }
+    const finding = yield* attempt(() =>
+      findingOf(how, property, { program: program.success, moves, cycle, minimal: false }),
+    )
+    const trace = finding === undefined ? [`  ${replayed.violation.message}`] : traceOf(entry, finding)
+    const title = [printable(entry.id), ...boundTexts(counterexample.bound)].join("  ")
+    const violated = `${title}: ${printable(property)} is violated as before`
+    return { failure: [violated, "", ...trace, "", `  It was saved before, as ${file}`].join("\n"), note: "" }
   }
   const why =
     replayed.kind === "healed"
@@ -118,7 +135,7 @@ const traceOf = (entry: ScenarioEntry, { steps, cycle, fibers, counterexample }:
   return violationLines(entry, { property, message, steps, cycle, fibers, mutant }, width, noPaint)
 }
 
-const textOf = Effect.fnUntraced(function* (checked: Checked, program: Program, strategy: Strategy, result: Result) {
+const textOf = Effect.fnUntraced(function* (checked: Checked, program: Program, strategy: Strategy, result: Outcome) {
   const title = [printable(program.scenario), ...boundTexts(program.bound)].join("  ")
   const { executions, states } = result.statistics
   const figures = states > 0 ? count(states, "state") : count(executions, "execution")
@@ -147,7 +164,7 @@ const textOf = Effect.fnUntraced(function* (checked: Checked, program: Program, 
   }
 })
 
-const coverageOf = ({ exercised, steps }: Result) => ({
+const coverageOf = ({ exercised, steps }: Outcome) => ({
   exercised: Object.fromEntries(exercised.map(({ id, times }) => [id, times])),
   steps: Object.fromEntries(steps),
 })
@@ -157,7 +174,7 @@ const violatedLines = Effect.fnUntraced(function* (
   { entry, options, directory }: Checked,
   program: Program,
   { name: strategy }: Strategy,
-  { violation, moves, cycle }: Result,
+  { violation, moves, cycle }: Outcome,
 ) {
   const { property = "", message = "" } = violation ?? {}
   const how = { strategy, seed: options.seed }

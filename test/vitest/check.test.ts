@@ -80,6 +80,7 @@ it.check("sample", counting("sample", atomic), { strategy: "random", executions:
 it.check("too little time", counting("slow", atomic), { strategy: "random", time: 1 })
 it.check("steps", steps(0), { directory: "elsewhere" })
 it.check("idle", steps(5))
+it.check("no such bound", steps(5), { bound: { fibers: 2 } })
 it.check("odd", counting("odd", atomic), { strategy: "states" })
 it.check("no such option", steps(5), { preemptions: 1 })
 it.check.skip("skipped", counting("skipped", careless))
@@ -111,7 +112,7 @@ it("explores, saves what breaks, and replays it the next time", async () => {
 
   const first = await vitest([])
   expect(first.status).toBe(1)
-  expect(first.output).toContain("8 failed | 5 passed | 2 skipped (15)")
+  expect(first.output).toContain("9 failed | 5 passed | 2 skipped (16)")
   expect(failureOf(first.output, "careless")).toContain(`CheckFailed: careless: check is violated, after 5 executions
 
   main                 main/1             main/2
@@ -127,11 +128,14 @@ it("explores, saves what breaks, and replays it the next time", async () => {
     /6 steps with 1 preemption, as few as possible\n {2}saved as counterexamples\/careless--check.json\n.*checks.test.ts:\d+/,
   )
   expect(first.output).toContain("few: holds in every schedule of at most 0 preemptions")
-  expect(first.output).toContain("sample: no violation, and nothing is proved: 20 schedules were taken by random (seed 1)")
+  expect(first.output).toContain(
+    "sample: no violation, and nothing is proved: 20 schedules were taken by random (seed 1)",
+  )
   expect(failureOf(first.output, "too little time")).toContain("slow: inconclusive: the time of 0.001 s ran out")
   expect(failureOf(first.output, "steps")).toContain("saved as elsewhere/steps--counts.json")
   expect(failureOf(first.output, "idle")).toContain("these properties never said anything: counts")
   expect(failureOf(first.output, "odd")).toMatch(/^CheckFailed: strategy states needs a program written in steps/m)
+  expect(failureOf(first.output, "no such bound")).toContain("CheckFailed: scenario steps has no parameter fibers")
   expect(failureOf(first.output, "no such option")).toContain("preemptions is for")
   expect(failureOf(first.output, "the last item is sold once")).toContain(blockAfter("fails with").replace(/^.*\n/, ""))
   expect(saved("counterexamples")).toEqual(["careless--check.json", "last-item--check.json", "mending--check.json"])
@@ -141,7 +145,9 @@ it("explores, saves what breaks, and replays it the next time", async () => {
 
   const second = await vitest(["checks", "-t", "careless|mending"], { MENDED: "1" })
   expect(second.status).toBe(1)
-  expect(failureOf(second.output, "careless")).toContain("It was saved before, as counterexamples/careless--check.json")
+  expect(failureOf(second.output, "careless")).toMatch(
+    /CheckFailed: careless: check is violated as before\n[^]*It was saved before, as counterexamples\/careless--check.json/,
+  )
   expect(failureOf(second.output, "careless")).not.toContain("executions")
   expect(second.output).toContain("counterexamples/mending--check.json is stale: step 5 was main/2 at yieldNow")
   expect(second.output).toContain("1 failed | 1 passed")

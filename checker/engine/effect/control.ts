@@ -165,7 +165,7 @@ export class Control implements Scheduler, SchedulerDispatcher, Runner {
   private inSpan({ fiber }: Strand, what: string): string {
     const { span, stackFrame } = fiber.cache
     const name = stackFrame?.name ?? (span?._tag === "Span" ? span.name : undefined)
-    return name === undefined ? what : `${name}: ${what}`
+    return name === undefined || name === "" ? what : `${name}: ${what}`
   }
 
   get running(): string {
