@@ -252,6 +252,11 @@ export class Memoised implements System, Others {
     }
   }
 
+  /** How often each property was evaluated with its premise true, so far. */
+  get exercised() {
+    return this.tracker.exercised
+  }
+
   /**
    * How often steps were taken, by name; 0 for those that fibers have reached and never took. Where names are
    * interchangeable one state stands for many, so steps that differ in them alone count together, as the first one's.
@@ -290,6 +295,12 @@ export class Memoised implements System, Others {
     this.tracker.restore(present)
     this.trail.forget()
     this.lookahead?.arrive(0)
+  }
+
+  /** What it returns goes to the present state. No move can be taken back then. */
+  wayBack(): () => void {
+    const snapshot = this.snapshot()
+    return () => this.restore(snapshot)
   }
 
   operation(fiber: number): Operation | undefined {

@@ -3,6 +3,7 @@
  * re-execution, and a search that found none is compared with a sample of plain executions.
  */
 import * as Clock from "effect/Clock"
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import seedrandom from "seedrandom"
 import { Execution } from "../engine/execution.ts"
@@ -16,6 +17,7 @@ import { builtIn, type Violation } from "../property/violation.ts"
 import type { Program } from "../scenario/program.ts"
 import { type Run, runMoves } from "./schedule.ts"
 import { hidden } from "./spotCheck.ts"
+import { unfit } from "./strategies.ts"
 import {
   decisive,
   type Ending,
@@ -26,6 +28,9 @@ import {
   type Strategy,
   type Within,
 } from "./strategy.ts"
+
+/** The strategy cannot explore the program; `message` is a sentence that names those that can. */
+export class Unfit extends Data.TaggedError("Unfit")<{ readonly message: string }> {}
 
 /** What an exploration may cost. */
 export interface Budget {
@@ -90,7 +95,7 @@ const persistence = [0, 0.5, 0.9]
  * Explores a program.
  *
  * @param onProgress told of the figures from time to time while the search runs
- * Fails when the scenario's setup throws. Ctrl-C ends it at once, other interruption between two slices.
+ * Fails when the scenario's setup throws, and when the strategy cannot explore such a program. Ctrl-C ends it at once, other interruption between two slices.
  */
 export const explore = Effect.fnUntraced(function* (
   program: Program,
@@ -99,6 +104,8 @@ export const explore = Effect.fnUntraced(function* (
   budget: Budget = {},
   onProgress: (statistics: Statistics, seconds: number, standing: Standing) => Effect.Effect<void> = () => Effect.void,
 ) {
+  const reason = unfit(strategy, program, options)
+  if (reason !== undefined) return yield* new Unfit({ message: reason })
   const started = yield* Clock.currentTimeMillis
   const search = yield* Effect.catchTag(
     attempt(() => strategy.search(program, within(options, budget)), budget.stallMilliseconds),

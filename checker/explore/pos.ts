@@ -46,6 +46,7 @@ class Pos implements Sampler {
 export const pos = sampling(
   {
     name: "pos",
+    needsSteps: true,
     summary: `nothing is ever proved: --executions N schedules (default ${defaultExecutions}) drawn from --seed N showed no violation; each step has a random priority, and gets another whenever one that races with it is taken, so orders that differ are drawn more evenly than by random`,
   },
   (chance) => new Pos(chance),

@@ -186,6 +186,7 @@ class Surw implements Sampler {
 export const surw = sampling(
   {
     name: "surw",
+    needsSteps: true,
     summary: `nothing is ever proved: --executions N schedules (default ${defaultExecutions}) drawn from --seed N showed no violation; in each, the accesses to one cell come in any order with the same odds`,
   },
   (chance) => new Surw(chance),

@@ -434,6 +434,7 @@ export const optimal: Strategy = {
     "one schedule was run of each class of those that differ only in the order of independent steps, so every invariant held in all that it can see, and whatever can happen at the end of a schedule has happened. Steps are independent when neither writes what the other reads or writes, and no invariant sees both. It wins where states are many and steps seldom meet; a loop that need not end has no end here",
   exhaustive: true,
   covers: "every schedule, up to the order of independent steps",
+  needsSteps: true,
   takes: new Set(["executions", "paranoid"]),
   search: (program, options) => new Optimal(program, options),
 }
