@@ -5,7 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import { step } from "../../checker/program/index.ts"
-import { type Frame, folioOf, folioPut, folioTryGet, folioTrylock } from "../mm/folio.ts"
+import { type Frame, folioPut, folioTryGet, folioTrylock, isLarge } from "../mm/folio.ts"
 import type { System } from "../mm/system.ts"
 import { type DeviceSlot, folioMigrateMapping, migrateDeviceUnmap } from "./migrateVma.ts"
 
@@ -25,7 +25,8 @@ export const migrateDevicePfns = Effect.fnUntraced(function* (
   const slots: Array<DeviceSlot> = []
   for (const pfn of pfns) {
     const src = yield* atOnce ? lockAtOnce(system, pfn) : migrateDevicePfnLock(system, pfn)
-    slots.push({ src, migrate: src !== null, write: false, dst: null })
+    const slot = { src, migrate: src !== null, write: false, dst: null }
+    slots.push(src === null || !system.thp ? slot : { ...slot, compound: yield* isCompound(system, src) })
   }
   return yield* migrateDeviceUnmap(system, slots, {})
 })
@@ -36,28 +37,36 @@ const migrateDevicePfnLock = Effect.fnUntraced(function* ({ folios }: System, pf
     folioTryGet(folios, pfn),
   )
   if (frame === null) return null
-  const locked = yield* step("migrate_device_pfn_lock: folio_trylock", [pfn], () =>
-    folioTrylock(folioOf(folios, frame)),
-  )
+  const locked = yield* step("migrate_device_pfn_lock: folio_trylock", [pfn], () => folioTrylock(folios, frame))
   if (locked) return frame
   yield* step("migrate_device_pfn_lock: folio_put", [pfn], () => folioPut(folios, frame))
   return null
 })
 
+const isCompound = ({ folios }: System, src: Frame): Effect.Effect<boolean> =>
+  step("migrate_device_range: folio_nr_pages", [src.pfn], () => isLarge(folios, src))
+
 const lockAtOnce = ({ folios }: System, pfn: number): Effect.Effect<Frame | null> =>
   step("migrate_device_pfn_lock", [pfn], () => {
     const frame = folioTryGet(folios, pfn)
-    if (frame === null || folioTrylock(folioOf(folios, frame))) return frame
+    if (frame === null || folioTrylock(folios, frame)) return frame
     folioPut(folios, frame)
     return null
   })
+
+/** A huge page without an address space cannot be split here: it stays where its driver has no huge page for it. */
+const migrateIfAlike = Effect.fnUntraced(function* (system: System, compound: boolean, src: Frame, dst: Frame) {
+  if (compound && !(yield* isCompound(system, dst))) return false
+  return yield* folioMigrateMapping(system, src, dst, {})
+})
 
 /** `migrate_device_pages`, behind the driver's copy. Every slot has a page already: there are no empty places to fill. */
 export const migrateDevicePages = Effect.fnUntraced(function* (system: System, slots: ReadonlyArray<DeviceSlot>) {
   const moved: Array<DeviceSlot> = []
   for (const slot of slots) {
     const { src, dst } = slot
-    const migrate = slot.migrate && src !== null && dst !== null && (yield* folioMigrateMapping(system, src, dst, {}))
+    const migrate =
+      slot.migrate && src !== null && dst !== null && (yield* migrateIfAlike(system, slot.compound === true, src, dst))
     moved.push({ ...slot, migrate })
   }
   return moved

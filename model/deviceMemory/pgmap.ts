@@ -5,7 +5,8 @@
 import type * as Effect from "effect/Effect"
 import { guardedStep, type Struct, self, step, struct } from "../../checker/program/index.ts"
 import type { FaultResult } from "../mm/fault.ts"
-import { type Folios, type Frame, frameOf } from "../mm/folio.ts"
+import { type Folios, type Frame, folioTrylock, frameOf } from "../mm/folio.ts"
+import { folioAllocLarge } from "../mm/largeFolio.ts"
 import type { Mm } from "../mm/mm.ts"
 
 /** MEMORY_DEVICE_PRIVATE: no CPU can reach it; MEMORY_DEVICE_COHERENT: it can, as it does system memory. */
@@ -25,6 +26,8 @@ export interface PrivateFault {
   readonly mm: Mm
   readonly va: number
   readonly page: Frame
+  /** Whether a huge entry maps it, of which it is the first page (`!vmf->pte`). */
+  readonly huge?: boolean
 }
 
 /** `struct dev_pagemap` */
@@ -82,6 +85,17 @@ export const zoneDevicePageInit = (all: Folios, pgmap: DevPagemap): Effect.Effec
     folio.refcount = 1
     folio.lock = self()
     return frameOf(folio)
+  })
+
+/** The same of a folio as large as a huge page. */
+export const zoneDeviceFolioInit = (all: Folios, pgmap: DevPagemap): Effect.Effect<Frame | null> =>
+  step("zone_device_folio_init", [pgmap.name], () => {
+    if (pgmap.state.dying) return null
+    const head = folioAllocLarge(all, (pfn) => all.pgmaps.get(pfn) === pgmap)
+    if (head === null) return null
+    pgmap.state.refs += all.hugePages
+    folioTrylock(all, head)
+    return head
   })
 
 /** `memunmap_pages`: takes the memory away when no page of it is in use any more. */

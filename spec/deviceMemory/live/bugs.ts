@@ -47,7 +47,7 @@ const referenceWithoutLock = (world: LiveWorld, fiber: string): Replacements => 
     }),
     "migrate_vma_collect_pmd: ptep_get_and_clear": changeBody(({ args, body }) => {
       const page = privatePage(world, args)
-      return page !== null && !folioTrylock(folioOf(folios, page)) ? "skip" : body()
+      return page !== null && !folioTrylock(folios, page) ? "skip" : body()
     }),
     "folio_unlock, folio_putback_lru": changeBody(({ args, body }) => {
       const folio = folioOf(folios, pageIn(world, args[0]))

@@ -51,9 +51,15 @@ export interface Bench {
 /** Some steps of a test, one after the other; what the next one does depends on no earlier one's result. */
 export type Verb = (bench: Bench) => ReadonlyArray<Effect.Effect<unknown>>
 
-/** How large the processes are, and how much memory each device has, in pages. */
-const mmPages = 8
-const devicePages = 6
+/** How large a machine is, in pages: its processes, and the memory of each device; and whether there are huge pages, of how many. */
+interface Size {
+  readonly pages: number
+  readonly devicePages: number
+  readonly hugePages?: number
+}
+
+/** Large enough for the tests of plain pages. */
+const plain: Size = { pages: 8, devicePages: 6 }
 
 /** The devices of a test's fixture: `hmm` opens one, `hmm2` two. */
 export type Fixture = "hmm" | "hmm2"
@@ -64,7 +70,8 @@ export const variants: ReadonlyArray<Variant> = ["private", "coherent"]
 const perVariant = 2
 
 /** Makes the machine, nothing mapped. */
-export const selftestWorld = (cpus: ReadonlyArray<string> = ["cpu0"]): SelftestWorld => {
+export const selftestWorld = (size: Size = plain, cpus: ReadonlyArray<string> = ["cpu0"]): SelftestWorld => {
+  const { pages: mmPages, devicePages, hugePages } = size
   const memories = variants.flatMap((type, position) =>
     Array.from({ length: perVariant }, (_, i) => {
       const name = `hmm_dmirror${position * perVariant + i}`
@@ -74,7 +81,8 @@ export const selftestWorld = (cpus: ReadonlyArray<string> = ["cpu0"]): SelftestW
   const of = system({
     folios: 2 * mmPages,
     devices: memories,
-    pagesPerTable: 4,
+    pagesPerTable: hugePages ?? 4,
+    thp: hugePages !== undefined,
     cgroups: ["parent", "child", "file", "shmem", "hmm_dmirror"],
   })
   const contents = Array.from({ length: mmPages }, (_, index) => `i${index}`)
@@ -138,7 +146,7 @@ export const openAll = (bench: Bench, fixture: Fixture): Effect.Effect<void> =>
 export const closeAll = (bench: Bench, fixture: Fixture): Effect.Effect<void> => {
   const files = filesOf(bench, fixture)
   return Effect.andThen(
-    Effect.ignore(munmap(bench.world.parent, { start: 0, end: mmPages })),
+    Effect.ignore(munmap(bench.world.parent, { start: 0, end: bench.world.parent.pages })),
     Effect.forEach(files, dmirrorFopsRelease, { discard: true }),
   )
 }
@@ -162,9 +170,12 @@ export const expect = (
 export const task = "task"
 
 /** One of the tests, with each kind of memory in turn. */
-export const oneOf = (tests: ReadonlyArray<Selftest>): Setup<SelftestWorld> => {
-  const world = selftestWorld()
-  const benches = new Map(variants.map((variant) => [variant, benchOf(world, variant)]))
+export const oneOf = (
+  tests: ReadonlyArray<Selftest>,
+  world = selftestWorld(),
+  kinds: ReadonlyArray<Variant> = variants,
+): Setup<SelftestWorld> => {
+  const benches = new Map(kinds.map((variant) => [variant, benchOf(world, variant)]))
   const runs = new Map(
     tests.flatMap((test) =>
       [...benches].map(([variant, bench]) => [`${test.id} ${variant}`, runOf(test, bench)] as const),
@@ -176,7 +187,7 @@ export const oneOf = (tests: ReadonlyArray<Selftest>): Setup<SelftestWorld> => {
       "test",
       tests.map((one) => one.id),
     )
-    const variant = yield* choose("variant", variants)
+    const variant = yield* choose("variant", kinds)
     for (const [position, verb] of (runs.get(`${id} ${variant}`) ?? []).entries()) {
       yield* checkpoint("verb", id, variant, position)
       yield* join(yield* fork(task, verb))
