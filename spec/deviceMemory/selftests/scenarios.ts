@@ -1,5 +1,6 @@
 import { scenario } from "../../../checker/index.ts"
 import { huge } from "./huge.ts"
+import { hugeProperties } from "./hugeProperties.ts"
 import { migration } from "./migration.ts"
 import { selftestProperties } from "./properties.ts"
 import { readAndWrite } from "./readAndWrite.ts"
@@ -44,5 +45,5 @@ export const hugeOneAtATime = scenario({
   parameters,
   setup: ({ number }) =>
     oneOf(ofNumber(number, thpCases), selftestWorld({ pages: 16, devicePages: 2 * hugePages, hugePages }), ["private"]),
-  properties: selftestProperties,
+  properties: [...selftestProperties, ...hugeProperties],
 })
