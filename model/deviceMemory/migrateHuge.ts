@@ -3,8 +3,8 @@
  * goes with it): a huge page is moved as one where the driver asks for that and has a huge page to move it to; else it is split, before or
  * on the way. As in the kernel a huge page of coherent memory is not collected.
  *
- * Corrected, and put back by seeded bugs ("as published"): a large folio that is split on behalf of a fault stays locked where the fault's
- * page is; and that fault's reference is not taken for somebody else's.
+ * Corrected, and put back by a seeded bug ("as published"): a large folio that is split on behalf of a fault stays locked where the
+ * fault's page is.
  */
 import * as Effect from "effect/Effect"
 import { step } from "../../checker/program/index.ts"
@@ -154,15 +154,11 @@ export const migrateVmaSplit = Effect.fnUntraced(function* (args: MigrateVma, sl
 
 /**
  * `migrate_vma_split_unmapped_folio`: its huge migration entry is split, and the folio, every page of which stays locked and has one
- * reference; `null` where somebody else refers to it.
+ * reference; `null` where somebody else refers to it, be it the fault that is handled: that comes again, and finds small entries.
  */
-const migrateVmaSplitUnmappedFolio = Effect.fnUntraced(function* (args: MigrateVma, va: number, src: Frame) {
-  const { mm, faultPage } = args
+const migrateVmaSplitUnmappedFolio = Effect.fnUntraced(function* ({ mm }: MigrateVma, va: number, src: Frame) {
   yield* splitHugePmd(hugePmdOf(mm, va))
-  return yield* step("folio_split_unmapped", [src.pfn], () => {
-    const isFault = faultPage !== undefined && isFaultFolio(mm.system, args, src)
-    return freezeAndSplit(mm.system, src, isFault ? faultPage : src, isFault ? 1 : 0)
-  })
+  return yield* step("folio_split_unmapped", [src.pfn], () => freezeAndSplit(mm.system, src))
 })
 
 /** `migrate_vma_insert_huge_pmd_page`: maps a new huge page where nothing is, or the huge zero page. */

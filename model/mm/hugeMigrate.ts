@@ -118,7 +118,7 @@ export const splitFolio = Effect.fnUntraced(function* (system: System, frame: Fr
   if (!can) return false
   yield* downWrite(anonVmaLock, "anon_vma_lock_write", [frame.pfn])
   yield* rmapWalkLarge(system, frame, (pieces) => tryToMigratePieces(pieces, true), true)
-  const pages = yield* step("__folio_split", [frame.pfn, lockAt.pfn], () => freezeAndSplit(system, frame, lockAt))
+  const pages = yield* step("__folio_split", [frame.pfn, lockAt.pfn], () => freezeAndSplit(system, frame))
   const mapped = pages ?? [frame]
   for (const page of mapped) {
     yield* rmapWalkLarge(
@@ -143,19 +143,11 @@ export const splitFolio = Effect.fnUntraced(function* (system: System, frame: Fr
 /**
  * `__folio_freeze_and_split_unmapped`: makes every page of an unmapped folio a folio of its own, which is locked and has one
  * reference; `null` where somebody else refers to it. Within a step.
- *
- * @param others how many references there are besides, of the page whose fault is handled
  */
-export const freezeAndSplit = (
-  { folios }: System,
-  frame: Frame,
-  lockAt: Frame,
-  others = 0,
-): ReadonlyArray<Frame> | null => {
-  if (folioRefs(folios, frame) !== 1 + others) return null
+export const freezeAndSplit = ({ folios }: System, frame: Frame): ReadonlyArray<Frame> | null => {
+  if (folioRefs(folios, frame) !== 1) return null
   const pages = pagesOfFolio(folios, frame)
   largeCell(folios, frame.pfn).value = false
   for (const page of pages) folioOf(folios, page).refcount = 1
-  folioOf(folios, lockAt).refcount += others
   return pages
 }

@@ -1,6 +1,7 @@
 import { protocol } from "../../../checker/index.ts"
 import { selftestBugs } from "./bugs.ts"
 import { doubleMap, teardown } from "./concurrent.ts"
+import { hugeBugs } from "./hugeBugs.ts"
 import { hugeScenarios } from "./hugeConcurrent.ts"
 import { hugeOneAtATime, oneAtATime } from "./scenarios.ts"
 
@@ -8,5 +9,5 @@ export const selftests = protocol({
   id: "device/selftests",
   title: "The kernel's HMM self tests (tools/testing/selftests/mm/hmm-tests.c), with the outcomes stated there",
   scenarios: [oneAtATime, hugeOneAtATime, teardown, doubleMap, ...hugeScenarios],
-  bugs: selftestBugs,
+  bugs: [...selftestBugs, ...hugeBugs],
 })

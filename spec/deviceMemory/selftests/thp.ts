@@ -225,8 +225,14 @@ export const thpCases: ReadonlyArray<Selftest> = [
     id: "migrate_anon_huge_err-fault",
     fixture: "hmm",
     does: "a huge page in the device's memory, and the driver's next huge allocation fails; the process reads one page; not in the kernel's file",
-    expects: "the data; every page is one of system memory, by itself",
-    script: [...migrated, gpu.failAlloc, load(pages(2, 3)), gpu.snapshot(thp, each("WRITE")), load(thp)],
+    expects: "the data; that page is in system memory, and every other one in the device's by itself",
+    script: [
+      ...migrated,
+      gpu.failAlloc,
+      load(pages(2, 3)),
+      gpu.snapshot(thp, ["DEV_PRIVATE_LOCAL|WRITE", "DEV_PRIVATE_LOCAL|WRITE", "WRITE", "DEV_PRIVATE_LOCAL|WRITE"]),
+      load(thp),
+    ],
   },
   {
     number: 36,

@@ -56,6 +56,8 @@ interface Size {
   readonly pages: number
   readonly devicePages: number
   readonly hugePages?: number
+  /** How many lives of a frame are told apart, if not all. */
+  readonly lives?: number
 }
 
 /** Large enough for the tests of plain pages. */
@@ -71,7 +73,7 @@ const perVariant = 2
 
 /** Makes the machine, nothing mapped. */
 export const selftestWorld = (size: Size = plain, cpus: ReadonlyArray<string> = ["cpu0"]): SelftestWorld => {
-  const { pages: mmPages, devicePages, hugePages } = size
+  const { pages: mmPages, devicePages, hugePages, lives } = size
   const memories = variants.flatMap((type, position) =>
     Array.from({ length: perVariant }, (_, i) => {
       const name = `hmm_dmirror${position * perVariant + i}`
@@ -83,6 +85,7 @@ export const selftestWorld = (size: Size = plain, cpus: ReadonlyArray<string> = 
     devices: memories,
     pagesPerTable: hugePages ?? 4,
     thp: hugePages !== undefined,
+    lives,
     cgroups: ["parent", "child", "file", "shmem", "hmm_dmirror"],
   })
   const contents = Array.from({ length: mmPages }, (_, index) => `i${index}`)
