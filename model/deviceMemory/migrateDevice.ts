@@ -13,18 +13,12 @@ import { type DeviceSlot, folioMigrateMapping, migrateDeviceUnmap } from "./migr
  * `migrate_device_range`, `migrate_device_pfns`: locks the pages, those that are in use and not locked by anybody, and takes
  * them out of all page tables. A slot without `migrate` is a page that stays: it is free, locked, or referred to by somebody
  * else.
- *
- * @param atOnce whether the reference and the lock are taken in one step, which leaves out that the reference alone makes the
- *   page's own fault fail and come again: as often as it likes, while this one is on its way to the lock
+ * Until it is locked the reference alone makes the page's own fault fail, which comes again.
  */
-export const migrateDevicePfns = Effect.fnUntraced(function* (
-  system: System,
-  pfns: ReadonlyArray<number>,
-  atOnce = false,
-) {
+export const migrateDevicePfns = Effect.fnUntraced(function* (system: System, pfns: ReadonlyArray<number>) {
   const slots: Array<DeviceSlot> = []
   for (const pfn of pfns) {
-    const src = yield* atOnce ? lockAtOnce(system, pfn) : migrateDevicePfnLock(system, pfn)
+    const src = yield* migrateDevicePfnLock(system, pfn)
     const slot = { src, migrate: src !== null, write: false, dst: null }
     slots.push(src === null || !system.thp ? slot : { ...slot, compound: yield* isCompound(system, src) })
   }
@@ -45,14 +39,6 @@ const migrateDevicePfnLock = Effect.fnUntraced(function* ({ folios }: System, pf
 
 const isCompound = ({ folios }: System, src: Frame): Effect.Effect<boolean> =>
   step("migrate_device_range: folio_nr_pages", [src.pfn], () => isLarge(folios, src))
-
-const lockAtOnce = ({ folios }: System, pfn: number): Effect.Effect<Frame | null> =>
-  step("migrate_device_pfn_lock", [pfn], () => {
-    const frame = folioTryGet(folios, pfn)
-    if (frame === null || folioTrylock(folios, frame)) return frame
-    folioPut(folios, frame)
-    return null
-  })
 
 /** A huge page without an address space cannot be split here: it stays where its driver has no huge page for it. */
 const migrateIfAlike = Effect.fnUntraced(function* (system: System, compound: boolean, src: Frame, dst: Frame) {
