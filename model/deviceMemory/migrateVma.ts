@@ -197,6 +197,11 @@ export const isSelected = (args: MigrateVma, pte: Rmapped): boolean => {
 /** What the steps behind the collection need to know. */
 export interface Fault {
   readonly faultPage?: Frame
+  /**
+   * Whether the reference is dropped in a step of its own behind the lock's, where others look at the references of a page that
+   * is not locked: those who pin it for good. Elsewhere the two are one step.
+   */
+  readonly putsLater?: true
 }
 
 /**
@@ -276,12 +281,17 @@ const expectedRefs = (system: System, folio: Folio, frame: Frame, fault: Fault):
  *
  * @param isolated whether the migration has it off the LRU
  */
-const putBack = (system: System, frame: Frame, fault: Fault, isolated = true): Effect.Effect<void> =>
-  step("folio_unlock, folio_putback_lru", [frame.pfn], () => {
+const putBack = Effect.fnUntraced(function* (system: System, frame: Frame, fault: Fault, isolated = true) {
+  const unlock = () => {
     if (!isFaultFolio(system, fault, frame)) folioUnlock(system.folios, frame)
+  }
+  if (fault.putsLater === true) yield* step("folio_unlock", [frame.pfn], unlock)
+  yield* step(fault.putsLater === true ? "folio_putback_lru" : "folio_unlock, folio_putback_lru", [frame.pfn], () => {
+    if (fault.putsLater !== true) unlock()
     if (isolated && !isZoneDevice(system.folios, frame)) setLru(system, frame, true)
     folioPut(system.folios, compoundHead(system.folios, frame))
   })
+})
 
 /**
  * `migrate_vma_pages`, behind the driver's copy: what is not referred to by anybody else becomes the new page; a new page
@@ -378,6 +388,6 @@ export const migrateDeviceFinalize = Effect.fnUntraced(function* (
       yield* removeMigrationPtes(system, src, target)
       yield* putBack(system, src, fault)
     }
-    if (dst !== null) yield* putBack(system, dst, {})
+    if (dst !== null) yield* putBack(system, dst, fault.putsLater === true ? { putsLater: true } : {})
   }
 })
