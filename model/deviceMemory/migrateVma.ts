@@ -40,7 +40,7 @@ import {
   migrateVmaSplitFolio,
   splitHugeZeroPmd,
 } from "./migrateHuge.ts"
-import { isDevicePrivate, isZoneDevice, pgmapOf } from "./pgmap.ts"
+import { isDevicePrivate, isZoneDevice, type PagemapType, pgmapOf } from "./pgmap.ts"
 
 /** MIGRATE_VMA_SELECT_SYSTEM, ..._DEVICE_PRIVATE, ..._DEVICE_COHERENT: which pages are to be moved. */
 export type Selected = "system" | "private" | "coherent"
@@ -184,8 +184,8 @@ const flushCollected = (mm: Mm, va: number): Effect.Effect<void> =>
     release(pageTableLock(mm, va))
   })
 
-export const selects = ({ select }: MigrateVma, kind: Selected): boolean =>
-  typeof select === "string" ? select === kind : select.includes(kind)
+export const selects = ({ select }: MigrateVma, kind: Selected | PagemapType): boolean =>
+  (typeof select === "string" ? [select] : select).some((one) => one === kind)
 
 export const isSelected = (args: MigrateVma, pte: Rmapped): boolean => {
   const pgmap = pgmapOf(args.mm.system.folios, pte.page)

@@ -17,7 +17,7 @@ import {
   struct,
   type Wait,
 } from "../../checker/program/index.ts"
-import type { DevPagemap } from "../deviceMemory/pgmap.ts"
+import { type DevPagemap, isFreedWhenIdle, type PagemapType } from "../deviceMemory/pgmap.ts"
 import { holding } from "../sync/holding.ts"
 
 /** What a page holds, said by who stored it there last; `zeroes` is a page nobody has stored to. */
@@ -70,9 +70,7 @@ export interface Folios {
   /** The frames of ZONE_MOVABLE and CMA, where nothing may be pinned for long. */
   readonly movable: ReadonlySet<number>
   /** Which frames are a device's, not the system's allocator's. */
-  readonly pgmaps: ReadonlyMap<number, DevPagemap>
-  /** The frames that are blocks of a device with file system DAX on it: what nobody refers to stays where it is. */
-  readonly fsdax: Set<number>
+  readonly pgmaps: Map<number, DevPagemap<PagemapType>>
   /** How many pages a huge page has (HPAGE_PMD_NR); 1 where there are none. */
   readonly hugePages: number
   /** Of each so many frames, from the first on, whether they are one large folio. None where there are no huge pages. */
@@ -123,7 +121,6 @@ export const folios = (
   ),
   charged: struct("memcg", Object.fromEntries(cgroups.map((name) => [name, 0]))),
   movable: new Set(Array.from({ length: movable }, (_, pfn) => pfn)),
-  fsdax: new Set(),
 })
 
 const largeCells = (sizes: ReadonlyArray<number>, hugePages: number): ReadonlyArray<Cell<boolean>> => {
@@ -206,7 +203,7 @@ export const folioPut = (all: Folios, frame: Frame): void => {
     return
   }
   // A block that nobody refers to is idle (free_zone_device_folio): it is its file system that frees it.
-  if (slot.refcount === 0 && !all.fsdax.has(slot.index)) free(all, slot)
+  if (slot.refcount === 0 && isFreedWhenIdle(all, slot.index)) free(all, slot)
 }
 
 const free = (all: Folios, folio: Folio): void => {

@@ -1,7 +1,7 @@
 /** The machine of the HMM self tests (tools/testing/selftests/mm/hmm-tests.c): a process, its child, four devices. */
 import * as Effect from "effect/Effect"
 import { checkpoint, choose, fork, join, type Setup, type Struct, step, struct } from "../../../checker/index.ts"
-import type { DevPagemap, MemoryType } from "../../../model/deviceMemory/pgmap.ts"
+import { driverPgmaps, type MemoryType } from "../../../model/deviceMemory/pgmap.ts"
 import { type Dmirror, dmirrorFopsOpen, dmirrorFopsRelease, dmirrorOf } from "../../../model/driver/testHmm.ts"
 import { type DmirrorDevice, dmirrorDevice } from "../../../model/driver/testHmmDevice.ts"
 import { type Migration, migrationOf } from "../../../model/driver/testHmmMigrate.ts"
@@ -91,12 +91,11 @@ export const selftestWorld = (size: Size = plain, cpus: ReadonlyArray<string> = 
   const contents = Array.from({ length: mmPages }, (_, index) => `i${index}`)
   // What vm_insert_page maps of the device's file belongs to no page cache.
   inode(of, "hmm_dmirror", { size: mmPages })
-  const pgmaps: ReadonlyArray<DevPagemap> = [...new Set(of.folios.pgmaps.values())]
   return {
     system: of,
     parent: addressSpace(of, "parent", mmPages, cpus),
     child: addressSpace(of, "child", mmPages, ["child0"], 0),
-    devices: pgmaps.map((memory) => dmirrorDevice(of, memory)),
+    devices: driverPgmaps(of.folios).map((memory) => dmirrorDevice(of, memory)),
     dmirrors: new Map(),
     file: inode(of, "file", { size: mmPages, contents }),
     shmem: inode(of, "shmem", { size: mmPages, tracksDirty: false }),
