@@ -17,8 +17,8 @@ export const notModelled: ReadonlyArray<{ readonly id: string; readonly what: st
   },
   {
     id: "migrate_remap_fault",
-    what: "the other two of three offsets to which the buffer is moved, where there are no huge pages",
-    why: "without huge pages no offset is aligned better than another",
+    what: "of three offsets to which the buffer is moved two where there are no huge pages, and one where there are",
+    why: "an offset is aligned as a huge page is, or it is not; without huge pages none is aligned better than another",
   },
   {
     id: "benchmark_thp_migration",
