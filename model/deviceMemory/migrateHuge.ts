@@ -40,8 +40,8 @@ const nothingAt = (va: number): MigrateSlot => ({ va, src: null, migrate: false,
 type Found = "ptes" | "skip" | { readonly split: Frame } | { readonly slot: MigrateSlot }
 
 /**
- * `migrate_vma_collect_huge_pmd`, and `migrate_vma_collect_hole` of a place for a huge page: of the pages from one on to the end of its huge entry, or of the range;
- * `null` where they are to be told one by one.
+ * `migrate_vma_collect_huge_pmd`, and `migrate_vma_collect_hole` of a place for a huge page: of the pages from one on to the
+ * end of its huge entry, or of the range; `null` where they are to be told one by one.
  */
 export const collectPmd = Effect.fnUntraced(function* (args: MigrateVma, va: number) {
   const { mm, range } = args

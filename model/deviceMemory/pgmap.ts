@@ -20,7 +20,10 @@ export type PagemapType = MemoryType | "fsdax"
 
 /** What differs by kind. */
 interface Kind {
-  /** Who gets a page that nobody refers to (free_zone_device_folio): the driver, which may give it out anew, or nobody, as it is a block that stays one. */
+  /**
+   * Who gets a page that nobody refers to (free_zone_device_folio): the driver, which may give it out anew, or nobody, as it
+   * is a block that stays one.
+   */
   readonly back: "to the driver" | "stays"
   /** `folio_is_longterm_pinnable`. Of private memory no CPU has a page to pin. */
   readonly pinnableForGood: boolean

@@ -1,4 +1,7 @@
-/** Large folios in migration (mm/rmap.c: try_to_migrate_one; mm/huge_memory.c: set_pmd_migration_entry, remove_migration_pmd), and their splitting. */
+/**
+ * Large folios in migration (mm/rmap.c: try_to_migrate_one; mm/huge_memory.c: set_pmd_migration_entry, remove_migration_pmd),
+ * and their splitting.
+ */
 import * as Effect from "effect/Effect"
 import { step } from "../../checker/program/index.ts"
 import { notifierRange } from "../notifier/events.ts"
