@@ -6,12 +6,13 @@ import { dfs } from "../explore/dfs.ts"
 import { explore, type Result } from "../explore/explore.ts"
 import { random } from "../explore/random.ts"
 import { states } from "../explore/states.ts"
+import { strategies } from "../explore/strategies.ts"
 import type { Statistics } from "../explore/strategy.ts"
 import type { Rates, Ratio, SpeedReport } from "../report/bench.ts"
 import { boundText, figure } from "../report/text.ts"
 import type { Program } from "../scenario/program.ts"
 import type { Benchmark, Size } from "./benchmark.ts"
-import { fastCheckSchedules, schedules, suspensions, twoFibers } from "./rates.ts"
+import { fastCheckSchedules, sampledSteps, schedules, suspensions, twoFibers, warmSampler } from "./rates.ts"
 
 /** How often everything is measured, and how long a window of a rate lasts in milliseconds. */
 const plans: Readonly<Record<Size, { readonly rounds: number; readonly window: number }>> = {
@@ -28,6 +29,10 @@ const executions = 200_000
 
 /** How many times fast-check's schedules a second the checker's random ones should be. */
 const overFastCheck = 15
+
+/** How many times the suspensions of a bare fiber the steps of samplers should be, and on schedules of how many steps. */
+const overSuspensions = 2
+const sampledLengths = [15, 150]
 
 /** Where a measurement has got to. */
 export type Progress = (what: string, statistics?: Statistics, seconds?: number) => Effect.Effect<void>
@@ -62,6 +67,14 @@ export const measureSpeeds = Effect.fnUntraced(function* (
     random: [],
     dfs: [],
   }
+  yield* onProgress("samplers")
+  const sampled = yield* Effect.forEach(
+    strategies
+      .filter(({ exhaustive }) => !exhaustive)
+      .flatMap((strategy) => sampledLengths.map((steps) => ({ strategy, steps }))),
+    ({ strategy, steps }) =>
+      Effect.map(warmSampler(strategy, steps), (search) => ({ strategy, steps, search, rates: [] as Array<number> })),
+  )
   for (let round = 1; round <= rounds; round++) {
     const inRound = (what: string) => `round ${round} of ${rounds}: ${what}`
     for (const { benchmark, workers, runs } of measured) {
@@ -75,6 +88,11 @@ export const measureSpeeds = Effect.fnUntraced(function* (
     windows.fastCheck.push(yield* fastCheckSchedules(window))
     windows.random.push(yield* schedules(random, { executions }, window))
     windows.dfs.push(yield* schedules(dfs, {}, window))
+    for (const { strategy, search, rates } of sampled) {
+      yield* onProgress(inRound(`steps of ${strategy.name}`))
+      windows.suspensions.push(yield* suspensions(window))
+      rates.push(yield* sampledSteps(search, window))
+    }
   }
   const rates: Rates = {
     suspensions: median(windows.suspensions),
@@ -84,6 +102,7 @@ export const measureSpeeds = Effect.fnUntraced(function* (
       random: median(windows.random),
       dfs: median(windows.dfs),
     },
+    samplers: sampled.map(({ strategy, steps, rates }) => ({ strategy: strategy.name, steps, rate: median(rates) })),
   }
   const speeds = measured.map(({ benchmark, runs }) => speedOf(benchmark, runs))
   return { speeds, rates, ratios: ratiosOf(benchmarks, speeds, rates) } satisfies Speeds
@@ -174,7 +193,7 @@ const differencesOf = (
 const ratiosOf = (
   benchmarks: ReadonlyArray<Benchmark>,
   speeds: ReadonlyArray<SpeedReport>,
-  { suspensions, twoFibers: { program, fastCheck, random, dfs } }: Rates,
+  { suspensions, samplers, twoFibers: { program, fastCheck, random, dfs } }: Rates,
 ): ReadonlyArray<Ratio> => [
   ...benchmarks.flatMap(({ scenario, bound, perSuspension, twoWorkers }) => {
     const same = (speed: SpeedReport) =>
@@ -196,4 +215,10 @@ const ratiosOf = (
     target: overFastCheck,
   },
   { of: `dfs schedules of ${program}`, over: "fast-check's scheduler", ratio: dfs / fastCheck, target: null },
+  ...samplers.map(({ strategy, steps, rate }) => ({
+    of: `steps of ${strategy} on schedules of ${steps}`,
+    over: "suspensions of a bare fiber",
+    ratio: rate / suspensions,
+    target: overSuspensions,
+  })),
 ]

@@ -89,7 +89,16 @@ const describe = (value: unknown): string => {
 const isFunction = (value: unknown): value is (...args: Array<never>) => unknown => typeof value === "function"
 
 const Stated = Schema.Struct({
-  kind: Schema.Literals(["invariant", "action", "atEnd", "progress", "leadsTo"]),
+  kind: Schema.Literals([
+    "invariant",
+    "action",
+    "atEnd",
+    "progress",
+    "leadsTo",
+    "dataRaces",
+    "lockOrder",
+    "lockInversions",
+  ]),
   id: Schema.NonEmptyString,
   statement: Schema.String,
   source: Schema.String,
@@ -103,6 +112,9 @@ const hasPredicate: { readonly [kind in Property<never>["kind"]]: (property: obj
   progress: (property) => "stuck" in property && isFunction(property.stuck),
   leadsTo: (property) =>
     "to" in property && isFunction(property.to) && (!("from" in property) || isFunction(property.from)),
+  dataRaces: () => true,
+  lockOrder: (property) => "order" in property && Schema.is(Schema.Array(Schema.String))(property.order),
+  lockInversions: () => true,
 }
 
 const isProperty = (value: unknown): value is Property<unknown> =>

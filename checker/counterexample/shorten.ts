@@ -7,6 +7,8 @@
 import { LimitReached, NotDeterministic } from "../engine/fault.ts"
 import { Memoised } from "../engine/memoised.ts"
 import { fiberOf, type Move, moveOf } from "../engine/system.ts"
+import { HappensBefore } from "../property/happensBefore.ts"
+import { together } from "../property/violation.ts"
 import type { Program } from "../scenario/program.ts"
 
 /** An entry of a schedule that means the same at every bound. */
@@ -87,10 +89,12 @@ const isSimpler = (a: Followed, b: Followed): boolean =>
 class Follower {
   steps = 0
   private readonly engine: Memoised
+  private readonly order: HappensBefore
   private readonly property: string
 
   constructor(program: Program, property: string) {
     this.engine = new Memoised(program)
+    this.order = new HappensBefore(this.engine)
     this.property = property
     this.engine.begin()
   }
@@ -99,6 +103,7 @@ class Follower {
   follow(schedule: ReadonlyArray<Entry>): Followed | undefined {
     const { engine } = this
     while (engine.depth > 0) engine.undo()
+    this.order.begin()
     const taken: Array<Entry> = []
     const moves: Array<Move> = []
     let preemptions = 0
@@ -113,7 +118,8 @@ class Follower {
       taken.push(entry)
       moves.push(move)
       this.steps++
-      const violations = engine.take(move)
+      const races = this.order.step(move)
+      const violations = together(engine.take(move), races)
       const ended = engine.moves().length === 0 ? engine.end() : []
       if ([...violations, ...ended].some(({ property }) => property === this.property)) {
         return { entries: taken, moves, preemptions }

@@ -64,6 +64,38 @@ export class ReadTree<A> implements Bits {
     return this.outcomes[-1 - at]
   }
 
+  /** Adds the cells that are read for the present contents; where nothing is known of these, all that were ever read. */
+  addReads(reads: { readsLow: number; readsHigh: number }): void {
+    const { nodes } = this
+    const { indices } = this.store
+    let [low, high] = [0, 0]
+    let at = this.root
+    while (at > unknown) {
+      const position = nodes[at] as number // as in `find`
+      const index = indices[position] as number
+      if ((position & 32) === 0) low |= 1 << position
+      else high |= 1 << position
+      at = index < (nodes[at + 1] as number) ? (nodes[at + 2 + index] as number) : unknown
+    }
+    reads.readsLow |= at === unknown ? this.bitsLow : low
+    reads.readsHigh |= at === unknown ? this.bitsHigh : high
+  }
+
+  /**
+   * The outcome for other contents, if it is known.
+   *
+   * @param indexOf by position of a cell, the index of its entry
+   */
+  findIn(indexOf: (position: number) => number): A | undefined {
+    const { nodes } = this
+    let at = this.root
+    while (at > unknown) {
+      const index = indexOf(nodes[at] ?? 0)
+      at = index < (nodes[at + 1] ?? 0) ? (nodes[at + 2 + index] ?? unknown) : unknown
+    }
+    return at === unknown ? undefined : this.outcomes[-1 - at]
+  }
+
   /**
    * Notes an outcome.
    *

@@ -6,6 +6,7 @@ import { Execution } from "../engine/execution.ts"
 import { fiberOf, type Move } from "../engine/system.ts"
 import { labelOf } from "../program/operation.ts"
 import { addTimes } from "../property/coverage.ts"
+import { HappensBefore } from "../property/happensBefore.ts"
 import { Promises } from "../property/promises.ts"
 import type { Program } from "../scenario/program.ts"
 import { notTheSame } from "./schedule.ts"
@@ -56,6 +57,7 @@ class DfsSearch implements Search {
   private readonly stack: Array<Branch> = []
   private execution: Execution
   private promises: Promises
+  private order: HappensBefore
   private ending: Ending | undefined
 
   constructor(program: Program, options: SearchOptions) {
@@ -63,6 +65,7 @@ class DfsSearch implements Search {
     this.options = options
     this.execution = new Execution(program)
     this.promises = new Promises(this.execution)
+    this.order = new HappensBefore(this.execution)
     const violation = decisive([...this.execution.begin(), ...this.promises.begin()], options)
     if (violation !== undefined) this.ending = { kind: "violated", violation, moves: [] }
   }
@@ -82,6 +85,11 @@ class DfsSearch implements Search {
       weight /= moves.length
     }
     return executions === undefined ? behind : Math.max(behind, this.statistics.executions / executions)
+  }
+
+  get within() {
+    const { preemptions } = this.options
+    return preemptions === undefined || this.ending?.kind !== "exhausted" ? undefined : { preemptions }
   }
 
   advance(steps: number): Ending | undefined {
@@ -116,7 +124,8 @@ class DfsSearch implements Search {
   private step(move: Move): void {
     this.statistics.transitions++
     addTimes(this.steps, this.execution.operation(fiberOf(move))?.name, 1)
-    const violation = decisive([...this.execution.take(move), ...this.promises.step()], this.options)
+    const races = this.order.step(move)
+    const violation = decisive([...this.execution.take(move), ...races, ...this.promises.step()], this.options)
     if (violation !== undefined) {
       this.statistics.executions++
       this.ending = { kind: "violated", violation, moves: this.path() }
@@ -176,6 +185,7 @@ class DfsSearch implements Search {
     }
     branch.taken++
     this.execution = new Execution(this.program)
+    this.order = new HappensBefore(this.execution)
     for (const [depth, { moves, taken, look }] of this.stack.entries()) {
       if (lookOf(this.execution) !== look) {
         this.ending = { kind: "unsound", message: notTheSame(depth + 1).message }
@@ -189,6 +199,7 @@ class DfsSearch implements Search {
         this.step(move)
       } else {
         this.statistics.transitions++
+        this.order.step(move)
         this.execution.follow(move)
       }
     }
@@ -201,7 +212,10 @@ class DfsSearch implements Search {
 
 export const dfs: Strategy = {
   name: "dfs",
-  summary: "every schedule, by plain re-execution; with --preemptions N every schedule of at most N preemptions",
+  summary:
+    "every schedule within the bound was run, one by one, by plain re-execution; with --preemptions N, every one of at most N preemptive switches",
   exhaustive: true,
+  covers: "every schedule",
+  takes: new Set(["executions", "preemptions"]),
   search: (program, options) => new DfsSearch(program, options),
 }

@@ -49,11 +49,24 @@ export interface Search {
   /** How often steps were taken, by name, so far; 0 for those that fibers have reached and never took. */
   readonly steps: ReadonlyMap<string, number>
   /** The states seen, where the strategy matches them: asked afterwards whether plain re-execution reaches another. */
-  readonly visited?: { has(low: number, high: number): boolean }
+  readonly visited?: { has(low: number, high: number): boolean } | undefined
   /** What was checked on the way, where `SearchOptions.paranoid` asks for it. */
   readonly compared?: Compared | undefined
   /** Moves that are known and not made yet, where the strategy matches states. */
   readonly open?: number
+  /**
+   * Every schedule within this has been run, and not every schedule without it: what a search that ended by itself, or
+   * was cut, says of its bound. Absent where nothing is left out, and where nothing is known to be complete.
+   */
+  readonly within?: Within | undefined
+  /** What there is to say beyond the figures if it is stopped now: as a sentence goes on behind a semicolon. */
+  readonly soFar?: string | undefined
+  /** The strategy that decided, where several take part: it says in what everything holds. */
+  readonly decidedBy?: string | undefined
+  /** Whether schedules are left out as equivalent to others: a sample of all is then compared with what was found. */
+  readonly isReduced?: boolean
+  /** Whether every run has come to its end, once the search has: then nothing is promised in runs without one. */
+  readonly everyRunEnds?: boolean
   /**
    * The share of the search that is done, from 0 to 1: what is known of it or, where that is nothing, an estimate. Absent
    * where there is no honest one.
@@ -62,6 +75,9 @@ export interface Search {
   /** Goes on for about this many steps. Returns how the search ended, once it has. */
   advance(steps: number): Ending | undefined
 }
+
+/** How far the schedules that were run depart from one that switches only where it must. */
+export type Within = { readonly preemptions: number } | { readonly delays: number }
 
 /** The bounds of a search, and what it looks for. */
 export interface SearchOptions {
@@ -73,6 +89,12 @@ export interface SearchOptions {
   readonly executions?: number
   /** Explore only schedules with at most this many preemptive switches, where the strategy can. */
   readonly preemptions?: number
+  /** Explore only schedules with at most this many delays, where the strategy can. */
+  readonly delays?: number
+  /** The wall-clock time that the search may take, where its driver keeps to one: a strategy may divide it. */
+  readonly milliseconds?: number
+  /** How many steps must come in the right order for the bug that is looked for, where the strategy asks. */
+  readonly depth?: number
   /** All states of n steps before those of n + 1, where the strategy matches states: a shortest violation is found first. */
   readonly breadthFirst?: boolean
   /** Look for this property alone and pass over the others; without it, the first to break ends the search. */
@@ -96,13 +118,35 @@ export interface Survey {
   final(cells: string, deadlocked: boolean): void
 }
 
+/** What some strategies can be told, and others cannot: fields of `SearchOptions`, and the resources of a campaign. */
+export const strategyOptions = [
+  "executions",
+  "preemptions",
+  "delays",
+  "depth",
+  "breadthFirst",
+  "paranoid",
+  "workers",
+  "memory",
+  "checkpoint",
+  "resume",
+] as const
+export type StrategyOption = (typeof strategyOptions)[number]
+
 /** A way to search, by name. */
 export interface Strategy {
   readonly name: string
-  /** One line for the help text. */
+  /** What it does and what a pass means, for the help text. */
   readonly summary: string
   /** Whether `exhausted` means that every behaviour within the bound was seen. */
   readonly exhaustive: boolean
+  /** In what everything holds when a search ends by itself. */
+  readonly covers:
+    | "every state within the bound"
+    | "every schedule"
+    | "every schedule, up to the order of independent steps"
+  /** What it can be told; the rest is refused where a user asks for it. */
+  readonly takes: ReadonlySet<StrategyOption>
   /** Begins a search. Throws what the scenario's setup throws. */
   readonly search: (program: Program, options: SearchOptions) => Search
   /**

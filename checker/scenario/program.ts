@@ -2,11 +2,14 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { describeError } from "../engine/fault.ts"
 import { checkGroups } from "../engine/interchange.ts"
-import { firstOfEach } from "../engine/renaming.ts"
+import { firstOfEach, mentionedIn } from "../engine/renaming.ts"
+import { cell } from "../program/cell.ts"
+import type { Lock } from "../program/lock.ts"
 import type { Operation } from "../program/operation.ts"
-import type { Plain } from "../program/plain.ts"
+import { intern, type Plain } from "../program/plain.ts"
 import { breakRule, runtime } from "../program/runtime.ts"
-import { Access, Store } from "../program/store.ts"
+import { Access, Store, type StoredCell } from "../program/store.ts"
+import { LockGraph } from "../property/lockGraph.ts"
 import { type BoundProperty, bind } from "../property/property.ts"
 import type { Bound, Monitor, Scenario } from "./scenario.ts"
 import type { SeededBug } from "./seededBug.ts"
@@ -51,6 +54,13 @@ export interface Instance {
   readonly fibers: ReadonlyArray<NamedFiber>
   readonly properties: ReadonlyArray<BoundProperty>
   readonly monitors: ReadonlyArray<Monitor>
+  /** Told of the locks that are taken, where a property asks for that. */
+  readonly lockGraph: LockGraph | undefined
+  /**
+   * A cell for each lock, where data races are asked for: a step that takes the lock alone writes it, one that shares it
+   * reads it, so that critical sections of one step, which leave the lock as it was, are ordered all the same.
+   */
+  readonly lockCells: ReadonlyMap<Lock, StoredCell>
   /** Names that may change places: none where a seeded bug is switched on, which may treat one of them specially. */
   readonly interchangeable: ReadonlyArray<ReadonlyArray<string>>
   /** A fiber that comes into being during a run, seeded bugs and all. */
@@ -103,15 +113,43 @@ const startOf = <World>(scenario: Scenario<World>, bound: Bound, bug: SeededBug<
     effect: Effect.isEffect(effect) ? effect : breakRule(`fiber ${name} is not an Effect`),
     rewrite: () => (bug === undefined ? undefined : rewriteOf(bug, world, name)),
   })
+  const asksForGraph = scenario.properties.some(({ kind }) => kind === "lockInversions")
+  const lockGraph = asksForGraph ? settingUp(store, () => new LockGraph(store.locks)) : undefined
+  const asksForRaces = scenario.properties.some(({ kind }) => kind === "dataRaces")
+  const lockCells = asksForRaces ? settingUp(store, () => lockCellsOf(store)) : new Map<Lock, StoredCell>()
   const groups = interchangeable.filter((names) => names.length > 1)
   checkGroups(groups)
+  checkOrders(scenario.properties, groups)
   return {
     store,
     interchangeable: bug === undefined ? groups : [],
     fibers: named.map(([name, effect]) => forked(name, effect)),
     forked,
-    properties: scenario.properties.map((property) => bind(property, world)),
+    properties: scenario.properties.map((property) => bind(property, world, lockGraph)),
     monitors: monitors ?? [],
+    lockGraph,
+    lockCells,
+  }
+}
+
+const lockCellsOf = (store: Store): ReadonlyMap<Lock, StoredCell> =>
+  new Map(
+    store.locks.flatMap((lock) => {
+      const { name } = cell(`${lock.name}, taken`, 0)
+      const stored = store.cells.find((each) => each.name === name)
+      return stored === undefined ? [] : [[lock, stored] as const]
+    }),
+  )
+
+/** A lock order that names one of several interchangeable names tells it from the others. */
+const checkOrders = <World>(
+  properties: Scenario<World>["properties"],
+  groups: ReadonlyArray<ReadonlyArray<string>>,
+): void => {
+  for (const property of properties) {
+    if (property.kind !== "lockOrder") continue
+    const [name] = mentionedIn(intern(property.order), new Set(groups.flat()))
+    if (name !== undefined) breakRule(`property ${property.id} names ${name}, which is interchangeable with others`)
   }
 }
 

@@ -2,7 +2,15 @@
 import * as Effect from "effect/Effect"
 import { guardedStep, step } from "../../checker/program/index.ts"
 import type { FaultFlags, FaultResult } from "../mm/fault.ts"
-import { type Folios, type Frame, folioLockWait, folioPut, folioTrylock, folioUnlock } from "../mm/folio.ts"
+import {
+  type Folios,
+  type Frame,
+  folioLockWait,
+  folioPut,
+  folioTrylock,
+  folioUnlock,
+  isGoneOrUnlocked,
+} from "../mm/folio.ts"
 import { compoundHead, folioGet } from "../mm/largeFolio.ts"
 import { isHuge, type Mm, pageTableLock, spanOf } from "../mm/mm.ts"
 import { type Private, pteSame } from "../mm/pte.ts"
@@ -75,10 +83,7 @@ const waitOnLocked = ({ system }: Mm, { page }: Private): Effect.Effect<FaultRes
   guardedStep(
     "softleaf_entry_wait_on_locked",
     [page.pfn],
-    () => {
-      const slot = system.folios.arena.slots[page.pfn]
-      return slot === undefined || !slot.live || slot.generation !== page.generation || slot.lock === ""
-    },
+    () => isGoneOrUnlocked(system.folios, page),
     () => "done" as const,
     folioLockWait(system.folios, page),
   )

@@ -8,7 +8,7 @@ import { cowFault, fileFault } from "../file/fault.ts"
 import { inodeOf } from "../file/inode.ts"
 import { underLock } from "../sync/spinlock.ts"
 import { doWpPage } from "./cow.ts"
-import { type Frame, folioAlloc, folioLockWait, folioOf, folioPut } from "./folio.ts"
+import { type Frame, folioAlloc, folioLockWait, folioOf, folioPut, isGoneOrUnlocked } from "./folio.ts"
 import { handlePmdFault } from "./hugeFault.ts"
 import { findVma, hasTable, isHuge, type Mm, pageTableLock, tableOf } from "./mm.ts"
 import { canChangeWritable } from "./protect.ts"
@@ -206,10 +206,7 @@ export const migrationEntryWait = ({ system }: Mm, page: Frame): Effect.Effect<F
   guardedStep(
     "migration_entry_wait",
     [page.pfn],
-    () => {
-      const slot = system.folios.arena.slots[page.pfn]
-      return slot === undefined || !slot.live || slot.generation !== page.generation || slot.lock === ""
-    },
+    () => isGoneOrUnlocked(system.folios, page),
     () => "done" as const,
     folioLockWait(system.folios, page),
   )

@@ -10,7 +10,9 @@ import {
   assert,
   type Cell,
   cell,
+  declareLock,
   guardedStep,
+  type Lock,
   type Slot,
   type Struct,
   self,
@@ -18,7 +20,7 @@ import {
   type Wait,
 } from "../../checker/program/index.ts"
 import { type DevPagemap, isFreedWhenIdle, type PagemapType } from "../deviceMemory/pgmap.ts"
-import { holding } from "../sync/holding.ts"
+import { alone, holding } from "../sync/holding.ts"
 
 /** What a page holds, said by who stored it there last; `zeroes` is a page nobody has stored to. */
 export type Content = string
@@ -65,6 +67,8 @@ export type Folio = Slot<FolioState>
 /** The folios of the system. */
 export interface Folios {
   readonly arena: Arena<FolioState>
+  /** PG_locked of each frame. */
+  readonly locks: ReadonlyArray<Lock>
   /** How many folios each control group is charged for. */
   readonly charged: Struct<{ [cgroup: string]: number }>
   /** The frames of ZONE_MOVABLE and CMA, where nothing may be pinned for long. */
@@ -112,16 +116,24 @@ export const folios = (
   devices: ReadonlyArray<DevPagemap> = [],
   lives?: number,
   hugePages = 1,
-): Folios => ({
-  hugePages,
-  large: hugePages === 1 ? [] : largeCells([count, ...devices.map(({ pages }) => pages)], hugePages),
-  arena: arena("folio", count + devices.reduce((sum, { pages }) => sum + pages, 0), fresh, lives),
-  pgmaps: new Map(
-    devices.flatMap((pgmap) => Array.from({ length: pgmap.pages }, () => pgmap)).map((pgmap, i) => [count + i, pgmap]),
-  ),
-  charged: struct("memcg", Object.fromEntries(cgroups.map((name) => [name, 0]))),
-  movable: new Set(Array.from({ length: movable }, (_, pfn) => pfn)),
-})
+): Folios => {
+  const all = arena("folio", count + devices.reduce((sum, { pages }) => sum + pages, 0), fresh, lives)
+  return {
+    hugePages,
+    large: hugePages === 1 ? [] : largeCells([count, ...devices.map(({ pages }) => pages)], hugePages),
+    arena: all,
+    locks: all.slots.map((slot) =>
+      declareLock({ name: `the lock of page ${slot.index}`, kind: "folio_lock", holders: () => alone(slot.lock) }),
+    ),
+    pgmaps: new Map(
+      devices
+        .flatMap((pgmap) => Array.from({ length: pgmap.pages }, () => pgmap))
+        .map((pgmap, i) => [count + i, pgmap]),
+    ),
+    charged: struct("memcg", Object.fromEntries(cgroups.map((name) => [name, 0]))),
+    movable: new Set(Array.from({ length: movable }, (_, pfn) => pfn)),
+  }
+}
 
 const largeCells = (sizes: ReadonlyArray<number>, hugePages: number): ReadonlyArray<Cell<boolean>> => {
   if (sizes.some((size) => size % hugePages !== 0)) throw new RangeError(`memory is no multiple of ${hugePages} pages`)
@@ -265,13 +277,22 @@ export const folioUnlock = (all: Folios, frame: Frame): void => {
   for (const page of pagesOfFolio(all, frame)) folioOf(all, page).lock = ""
 }
 
+const takenAlone = (lock: Lock) => ({ lock, shared: false })
+
 /** A wait for the lock of folios. */
 export const folioLockWait = (all: Folios, ...frames: ReadonlyArray<Frame>): Wait => ({
   on: `the lock of page ${frames.map(({ pfn }) => pfn).join(" and ")}`,
   kind: "folio_lock",
   sleeps: true,
+  takes: () => all.locks.filter((_, pfn) => frames.some((frame) => frame.pfn === pfn)).map(takenAlone),
   hindrances: () => frames.flatMap(({ pfn }) => holding(all.arena.slots[pfn]?.lock ?? "")),
 })
+
+/** Whether the folio that a frame means, to which no reference is held, is freed or locked by nobody. */
+export const isGoneOrUnlocked = (all: Folios, { pfn, generation }: Frame): boolean => {
+  const slot = all.arena.slots[pfn]
+  return slot === undefined || !slot.live || slot.generation !== generation || slot.lock === ""
+}
 
 /** `folio_lock`, a reference held: waits until it is free. */
 export const folioLock = (all: Folios, frame: Frame): Effect.Effect<void> =>

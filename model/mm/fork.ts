@@ -23,7 +23,7 @@ import {
 } from "./mm.ts"
 import { isWritable, mappedPage, type Present, present, wrprotect } from "./pte.ts"
 import { at, pagesOf, type Range } from "./range.ts"
-import { addFileRmap, addNewAnonRmap, canChangeTrees, isAnon, tryDupAnonRmap } from "./rmap.ts"
+import { addFileRmap, addNewAnonRmap, canChangeTrees, isAnon, treesWait, tryDupAnonRmap } from "./rmap.ts"
 import { swapDuplicate } from "./swap.ts"
 import { flushTlbMm } from "./tlb.ts"
 import { areasIn, isCow, mostAccess } from "./vma.ts"
@@ -49,6 +49,7 @@ export const dupMmap = Effect.fnUntraced(function* (parent: Mm, child: Mm) {
       [child.name, area.start, area.end],
       () => canChangeTrees(parent, area),
       () => dupArea(parent, child, area),
+      treesWait(parent, area),
     )
     if (needsCopy) complete = yield* copyPageRange(parent, child, area)
     if (!complete) break

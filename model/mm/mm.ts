@@ -89,7 +89,7 @@ export const addressSpace = (
   const linked = users === 1 && !of.thp
   const tables = Array.from({ length: Math.ceil(pages / of.pagesPerTable) }, (_, i) => ({
     state: struct(`${name}.table${i}`, { linked, live: linked, generation: 0, deferred: noPages }),
-    lock: spinLock(`${name}.ptl${i}`),
+    lock: spinLock(`${name}.ptl${i}`, "pte_lock"),
   }))
   const mm: Mm = {
     name,

@@ -4,7 +4,7 @@ import { guardedStep, step } from "../../checker/program/index.ts"
 import { Errno } from "../errno.ts"
 import { notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/invalidate.ts"
-import { isFree, keep, release, underLock } from "../sync/spinlock.ts"
+import { isFree, keep, lockWait, release, underLock } from "../sync/spinlock.ts"
 import { flushBatchedPending, flushed } from "./batchedFlush.ts"
 import { gatherTables, tlbFinishMmu, tlbGather } from "./gather.ts"
 import { clearHuge } from "./hugeMemory.ts"
@@ -23,7 +23,7 @@ import {
 } from "./mm.ts"
 import { freePgtables, tlbRemoveTables } from "./pageTable.ts"
 import { at, isWithin, overlaps, pagesOf, type Range } from "./range.ts"
-import { canChangeTrees, dropRmapLocks, takeRmapLocks } from "./rmap.ts"
+import { canChangeTrees, dropRmapLocks, takeRmapLocks, treesWait } from "./rmap.ts"
 import { dropTranslations } from "./tlb.ts"
 import { detachVmas, doVmiMunmapUnlock, unmapVmas } from "./unmap.ts"
 import { areasIn } from "./vma.ts"
@@ -167,6 +167,7 @@ const moveVma = Effect.fnUntraced(function* (mm: Mm, old: Range, target: Range, 
       vmaMerge(mm, target)
       return true
     },
+    treesWait(mm, old),
   )
   if (copied && old.start < old.end) {
     yield* movePageTables(mm, old, target.start)
@@ -186,6 +187,7 @@ const dontUnmapComplete = (mm: Mm, old: Range): Effect.Effect<void> =>
       const isWhole = start === old.start && end === old.end
       changeVmas(mm, old, (vma) => ({ ...vma, locked: false, anonVmas: isWhole ? [] : vma.anonVmas }))
     },
+    treesWait(mm, old),
   )
 
 /** `move_page_tables`: only the old range is announced, in the new one nothing was mapped. */
@@ -266,6 +268,7 @@ const moveLocked = Effect.fnUntraced(function* (mm: Mm, from: number, to: number
       moveEntry(mm, from, to)
       return "moved"
     },
+    lockWait(newLock),
   )
   if (ready === flushed) yield* step("move_ptes", [mm.name, from, to], () => moveEntry(mm, from, to))
   yield* step("move_ptes: flush_tlb_range", [mm.name, from, from + 1], () => {

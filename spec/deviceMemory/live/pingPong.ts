@@ -3,9 +3,9 @@ import { type Scenario, scenario } from "../../../checker/index.ts"
 import { gpuAccess } from "../../../model/driver/gpu.ts"
 import { userStore } from "../../../model/mm/access.ts"
 import { forgetNumbers } from "../../../model/notifier/sequence.ts"
+import { names, parameter } from "../../define.ts"
 import { page, prepare } from "../../mm/world.ts"
 import { pingPong } from "./properties.ts"
-import { names, parameter } from "./scenarios.ts"
 import { type LiveWorld, liveWorld } from "./world.ts"
 
 /**

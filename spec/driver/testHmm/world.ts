@@ -18,6 +18,7 @@ import type { Mm } from "../../../model/mm/mm.ts"
 import { mappedPage } from "../../../model/mm/pte.ts"
 import { at, pagesOf } from "../../../model/mm/range.ts"
 import { type NotifierSubscriptions, treeInsert } from "../../../model/notifier/interval.ts"
+import { names } from "../../define.ts"
 import { type Call, invalidator, type Process, processOf } from "../calls.ts"
 import { intervalSteps, recordWindows, type Windows } from "../windows.ts"
 import { type DmirrorRecord, recordDmirror } from "./record.ts"
@@ -64,7 +65,7 @@ export type Use = "read" | "reads" | "write" | "snapshot" | "migrate" | "migrate
 /** A process whose memory the device mirrors, and threads of it that invalidate. */
 export const dmirrorWorld = (shape: Shape): Setup<DmirrorWorld> => {
   const { pages, uses } = shape
-  const cpus = Array.from({ length: shape.cpus }, (_, i) => `cpu${i}`)
+  const cpus = names("cpu", shape.cpus)
   const process = processOf({
     pages,
     cpus,
