@@ -16,8 +16,8 @@ export const takeFromEachOther: Scenario<LiveWorld> = scenario({
   id: "device/live/ping-pong",
   summary: "GPUs access a page atomically, which each must have for itself, and threads store there",
   parameters: {
-    gpus: parameter("GPUs", 1, 2, 1),
-    cpus: parameter("threads that store", 1, 1),
+    gpus: parameter("GPUs", 1, 2),
+    cpus: parameter("threads that store", 1, 1, 0),
   },
   setup: (bound) => {
     const cpus = names("cpu", bound.cpus)
