@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { attempt } from "../engine/supervised.ts"
 import { drive, explore } from "../explore/explore.ts"
+import { optimal } from "../explore/optimal/optimal.ts"
 import type { Search, SearchOptions, Strategy } from "../explore/strategy.ts"
 import { cell, checkpoint } from "../program/index.ts"
 import { type Program, programOf } from "../scenario/program.ts"
@@ -124,6 +125,28 @@ export const warmSampler = Effect.fnUntraced(function* (strategy: Strategy, step
   const isWarm = Effect.sync(() => (search.statistics.transitions > warmUp ? true : undefined))
   yield* drive(search, {}, yield* Clock.currentTimeMillis, () => isWarm)
   return search
+})
+
+/**
+ * How many steps a second `optimal` takes on three fibers, and how many the executions have that it covers: it takes a
+ * step once for all executions that begin alike, and another tool once for each. Begins again when it has come to its end.
+ *
+ * @param steps in each execution
+ * @param milliseconds how long to measure, about
+ */
+export const reducedSteps = Effect.fnUntraced(function* (steps: number, milliseconds: number) {
+  const program = threeFibers(steps)
+  const started = performance.now()
+  let taken = 0
+  let covered = 0
+  for (let left = milliseconds; left > 0; left = milliseconds - (performance.now() - started)) {
+    const search = yield* attempt(() => optimal.search(program, { maxSteps: steps, seed: 1 }))
+    yield* drive(search, { milliseconds: left }, yield* Clock.currentTimeMillis, () => Effect.succeed(undefined))
+    taken += search.statistics.transitions
+    covered += search.statistics.executions * steps
+  }
+  const seconds = (performance.now() - started) / 1000
+  return { taken: taken / seconds, covered: covered / seconds }
 })
 
 /**

@@ -249,12 +249,16 @@ const speedLines = (
   ]
 }
 
-const rateLines = ({ suspensions, twoFibers, samplers }: Rates): ReadonlyArray<string> => {
+const rateLines = ({ suspensions, twoFibers, optimal, samplers }: Rates): ReadonlyArray<string> => {
   const rates: ReadonlyArray<readonly [number, string]> = [
     [suspensions, "suspensions of a bare Effect fiber"],
     [twoFibers.fastCheck, `schedules of ${twoFibers.program} by fast-check's scheduler`],
     [twoFibers.random, `schedules of ${twoFibers.program} by strategy random`],
     [twoFibers.dfs, `schedules of ${twoFibers.program} by strategy dfs`],
+    ...optimal.flatMap(({ steps, taken, covered }) => [
+      [taken, `steps that optimal takes on executions of ${steps}`] as const,
+      [covered, `steps of the executions of ${steps} that it covers`] as const,
+    ]),
     ...samplers.map(({ strategy, steps, rate }) => [rate, `steps of ${strategy} on schedules of ${steps}`] as const),
   ]
   return rates.map(([rate, what]) => `${figure(Math.round(rate)).padStart(11)}/s  ${what}`)

@@ -77,6 +77,8 @@ export const Rates = Schema.Struct({
   twoFibers: Schema.Struct({ program: Schema.String, fastCheck: Rate, random: Rate, dfs: Rate }),
   /** Steps of schedules of so many that a sampler draws. */
   samplers: Schema.Array(Schema.Struct({ strategy: Schema.String, steps: Count, rate: Rate })),
+  /** Steps that `optimal` takes on executions of so many, and those of the executions that it covers so. */
+  optimal: Schema.Array(Schema.Struct({ steps: Count, taken: Rate, covered: Rate })),
 })
 export type Rates = typeof Rates.Type
 

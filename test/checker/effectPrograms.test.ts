@@ -82,7 +82,7 @@ describe.each(mistakes.map(([program, property, correct]) => ({ program, propert
         })),
         tool: { name: "shootdown", version: "0" },
       })
-      expect(replay(entry.program(), file)).toMatchObject({ kind: "reproduced", moves })
+      expect(replay(entry.program(), file)).toMatchObject({ kind: "reproduced", steps })
       expect(JSON.stringify(file)).not.toMatch(/#\d/)
     })
 

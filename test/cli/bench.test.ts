@@ -86,6 +86,7 @@ describe.concurrent("bench", () => {
     expect(samplers.map(({ strategy, steps }) => `${strategy} ${steps}`)).toEqual(
       ["random", "pct", "pos", "surw"].flatMap((strategy) => [`${strategy} 15`, `${strategy} 150`]),
     )
+    expect(report.rates?.optimal.map(({ steps }) => steps)).toEqual([15, 150])
     for (const { strategy, steps, rate } of samplers) {
       const found = report.ratios.find(({ of }) => of === `steps of ${strategy} on schedules of ${steps}`)
       expect(found?.ratio).toBeCloseTo(rate / suspensions)
