@@ -12,6 +12,9 @@
  *
  * Cells that properties have not read so far are no part of this. When one reads a further cell, the search begins anew:
  * see `explore/optimal`.
+ *
+ * Executions are left out on the strength of this, so it lacks nothing. Samplers, which only choose by what steps touch,
+ * have something cheaper that knows cells alone: `roughFootprint.ts`.
  */
 
 import type { Bits, StoredCell } from "../program/store.ts"
@@ -94,7 +97,7 @@ export class Footprints {
 
   /** Grows whenever footprints that were given out may lack something. */
   get version(): number {
-    return this.grown + this.engine.tracker.followed + this.engine.guardsGrown
+    return this.grown + this.engine.tracker.followed + this.engine.operations.guardsGrown
   }
 
   /** Forgets footprints that may lack something. */

@@ -10,36 +10,26 @@
  */
 import type { Operation } from "../program/operation.ts"
 import type { Hash, Plain } from "../program/plain.ts"
-import { bitsOf, type Entry, type Part, type StoredCell } from "../program/store.ts"
+import type { Entry, Part, StoredCell } from "../program/store.ts"
 import { addTimes } from "../property/coverage.ts"
 import { describeDeadlock } from "../property/deadlock.ts"
 import { PropertyTracker } from "../property/tracker.ts"
 import { type Upcoming, upcomingIn } from "../property/upcoming.ts"
 import { together, type Violation } from "../property/violation.ts"
 import type { Instance, NamedFiber, Program } from "../scenario/program.ts"
+import { compareAlone } from "./alone.ts"
 import type { FiberRun } from "./fiberRun.ts"
 import { interruption } from "./history.ts"
 import { type Interchange, interchangeOf } from "./interchange.ts"
 import { type Expansion, type Known, Lookahead } from "./lookahead.ts"
-import { changeable, expectSame, failed, hasFailed, type Node, type Outcome } from "./node.ts"
+import { failed, type Node, type Outcome } from "./node.ts"
 import { Nodes, type NodesOptions } from "./nodes.ts"
-import type { ReadTree } from "./readTree.ts"
+import { Operations } from "./operations.ts"
 import { firstOfEach } from "./renaming.ts"
 import { guardedFootprint, noFootprint, type RoughFootprint } from "./roughFootprint.ts"
-import {
-  fiberOf,
-  guardHolds,
-  type Move,
-  moveOf,
-  type Others,
-  optionOf,
-  perform,
-  StepFailed,
-  type System,
-  waitingIn,
-} from "./system.ts"
-import { Trail } from "./trail.ts"
+import { fiberOf, type Move, moveOf, type Others, optionOf, StepFailed, type System, waitingIn } from "./system.ts"
 import { Twins } from "./twins.ts"
+import { Whereabouts } from "./whereabouts.ts"
 
 /** A state, to `restore`. */
 export interface Snapshot {
@@ -56,12 +46,6 @@ export interface MemoisedOptions extends NodesOptions {
 /** For how many different contents read an operation is compared with that of a fresh fiber. */
 const comparedReads = 6
 
-/** How many steps a fiber goes on alone in a comparison. */
-const stepsAlone = 40
-
-/** After so many outcomes that were looked up, one is computed again and compared. */
-const auditEvery = 4096
-
 export class Memoised implements System, Others {
   readonly instance: Instance
   readonly tracker: PropertyTracker
@@ -69,13 +53,10 @@ export class Memoised implements System, Others {
   readonly at: Array<Node>
   /** What the last step came to. */
   last: Outcome | undefined
-  /** How often a guard was found to read cells that it had not read after other contents. */
-  guardsGrown = 0
+  /** What is known of what operations do. */
+  readonly operations: Operations
   protected readonly nodes: Nodes
-  private readonly trail = new Trail()
-  /** Whether a comparison is going on. */
-  private alone = false
-  private lookUps = 0
+  private readonly whereabouts: Whereabouts
   /** The fingerprint of the fibers that belong to no interchangeable name. */
   private readonly part: Part = { low: 0, high: 0 }
   private readonly interchange: Interchange | undefined
@@ -85,8 +66,7 @@ export class Memoised implements System, Others {
   private readonly upcoming: Upcoming | undefined
   private readonly canPerformNow = (node: Node): boolean => this.canPerform(node)
   private begun = false
-  /** Counts the changes of where fibers stand; with the number for which the fingerprint was computed last. */
-  private changes = 0
+  /** For which number of `Whereabouts.changes` the fingerprint was computed last. */
   private computedAt = -1
 
   constructor(program: Program, options: MemoisedOptions = {}) {
@@ -98,13 +78,14 @@ export class Memoised implements System, Others {
       if (this.begun) this.twins?.place(node, run)
     })
     this.at = this.instance.fibers.map((fiber) => this.nodes.first(fiber))
-    for (const node of this.at) addOrTakeAway(node)
+    this.whereabouts = new Whereabouts(this.at)
+    this.operations = new Operations(this.instance, this.nodes, this.whereabouts, this.twins)
     this.upcoming = upcomingIn(this)
   }
 
   /** How many moves there are to take back. */
   get depth(): number {
-    return this.trail.depth
+    return this.whereabouts.depth
   }
 
   get fibers(): ReadonlyArray<NamedFiber> {
@@ -188,20 +169,20 @@ export class Memoised implements System, Others {
     const { operation } = node
     if (operation === undefined) throw new Error(`fiber ${fiber} has no operation to perform`)
     const storeMark = this.instance.store.mark
-    const outcome = this.perform(fiber, node, optionOf(move))
+    const outcome = this.perform(node, optionOf(move))
     this.last = outcome
-    this.trail.begin(storeMark, this.tracker.mark)
+    this.whereabouts.begin(storeMark, this.tracker.mark)
     const { result } = outcome
     if (result instanceof StepFailed) {
       outcome.next ??= failed(node)
-      this.move(fiber, node, outcome.next)
+      this.whereabouts.move(fiber, node, outcome.next)
       this.lookahead?.arrive(this.depth)
       if (this.tracker.counting) node.taken++
       return [result.violation]
     }
     if (operation.kind === "fork") node.child ??= this.nodes.forked(node)
     outcome.next ??= this.nodes.after(node, result)
-    this.move(fiber, node, outcome.next)
+    this.whereabouts.move(fiber, node, outcome.next)
     let reached: Node | undefined
     if (operation.kind === "fork" || operation.kind === "interrupt") {
       reached = this.reach(node, operation)
@@ -216,7 +197,7 @@ export class Memoised implements System, Others {
 
   /** The second half of `take`, in a state that was not judged before. */
   judge(): ReadonlyArray<Violation> {
-    const mark = this.trail.storeMark(this.depth - 1)
+    const mark = this.whereabouts.storeMark(this.depth - 1)
     const violations = this.tracker.checkState(mark)
     this.tracker.count()
     return this.upcoming === undefined ? violations : together(violations, this.upcoming.judge())
@@ -224,32 +205,26 @@ export class Memoised implements System, Others {
 
   /** What a possible move touches. What it comes to is learnt for that, if it is not known. */
   footprint(move: Move): RoughFootprint {
-    const fiber = fiberOf(move)
-    const node = this.node(fiber)
+    const node = this.node(fiberOf(move))
     const body = node.outcomes[optionOf(move)]
     if (body === undefined) return noFootprint
-    const outcome = body.find() ?? this.foresee(fiber, node, move)
+    const outcome = body.find() ?? this.foresee(node, move)
     return node.guard === undefined ? outcome : guardedFootprint(node.guard, outcome)
   }
 
-  private foresee(fiber: number, node: Node, move: Move): Outcome {
+  private foresee(node: Node, move: Move): Outcome {
     const { mark } = this.instance.store
-    const outcome = this.perform(fiber, node, optionOf(move))
+    const outcome = this.perform(node, optionOf(move))
     this.instance.store.rollback(mark)
     return outcome
   }
 
   /** Takes back the last move. */
   undo(): void {
-    if (this.trail.depth === 0) throw new Error("there is no move to take back")
-    const { trail } = this
-    trail.depth--
-    this.instance.store.rollback(trail.storeMark(trail.depth))
-    this.tracker.rollback(trail.trackerMark(trail.depth))
-    for (let fiber = -1; fiber < 0; ) {
-      fiber = trail.fibers[--trail.length] as number // each move has one at least
-      this.put(fiber < 0 ? ~fiber : fiber, trail.nodes[trail.length])
-    }
+    const { whereabouts } = this
+    whereabouts.undo()
+    this.instance.store.rollback(whereabouts.storeMark(whereabouts.depth))
+    this.tracker.rollback(whereabouts.trackerMark(whereabouts.depth))
   }
 
   /** How often each property was evaluated with its premise true, so far. */
@@ -289,11 +264,8 @@ export class Memoised implements System, Others {
       if (entry !== cell.entry) store.put(cell, entry)
     }
     store.forget()
-    for (let fiber = Math.max(at.length, this.at.length) - 1; fiber >= 0; fiber--) {
-      if (this.at[fiber] !== at[fiber]) this.put(fiber, at[fiber])
-    }
+    this.whereabouts.restore(at)
     this.tracker.restore(present)
-    this.trail.forget()
     this.lookahead?.arrive(0)
   }
 
@@ -347,200 +319,40 @@ export class Memoised implements System, Others {
   }
 
   private symmetric(interchange: Interchange): Hash {
-    if (this.computedAt !== this.changes) {
+    const { changes } = this.whereabouts
+    if (this.computedAt !== changes) {
       const { store } = this.instance
       interchange.fingerprint(store.low ^ this.part.low, store.high ^ this.part.high, this.at)
-      this.computedAt = this.changes
+      this.computedAt = changes
     }
     return interchange
   }
 
   valueOf(fiber: string): Plain {
-    return this.named(fiber)?.value
+    return this.whereabouts.valueOf(fiber)
   }
 
   isRunning(fiber: string): boolean {
-    return this.named(fiber)?.ended === false
-  }
-
-  private named(fiber: string): Node | undefined {
-    return this.at.find((node) => node.fiber.name === fiber)
+    return this.whereabouts.isRunning(fiber)
   }
 
   /** Whether a fiber that is parked there can go on in the present state. */
   canPerform(node: Node): boolean {
-    const { guard, operation } = node
-    if (guard !== undefined) return guard.find() ?? this.learnGuard(node, guard)
-    return operation?.kind !== "join" || this.named(operation.args[0])?.ended === true
-  }
-
-  private learnGuard(node: Node, guard: ReadTree<boolean>): boolean {
-    const { store } = this.instance
-    const { run, operation } = this.nodes.parked(node)
-    const reads = store.record()
-    const holds = guardHolds(this.instance, run, operation)
-    store.stopRecording()
-    const { bitsLow, bitsHigh } = guard
-    const isFirst = bitsLow === 0 && bitsHigh === 0
-    if (!guard.learn(reads, holds)) throw changeable(node)
-    if (!isFirst && (guard.bitsLow !== bitsLow || guard.bitsHigh !== bitsHigh)) this.guardsGrown++
-    this.twins?.guard(node, holds)
-    return holds
+    return this.operations.canPerform(node)
   }
 
   /** Performs an operation on the cells: by what is known of it, or by running its body. */
-  protected perform(fiber: number, node: Node, option: number): Outcome {
-    const tree = node.outcomes[option]
-    if (tree === undefined) return this.run(node, option)
-    const known = tree.find()
-    if (known === undefined) {
-      if (!this.alone && tree.leaves > 0 && tree.leaves < comparedReads) this.compareAlone(fiber)
-      return this.learnOutcome(node, option, tree)
-    }
-    if (++this.lookUps % auditEvery === 0) this.audit(node, option, known)
-    this.apply(known)
-    return known
+  protected perform(node: Node, option: number): Outcome {
+    const known = this.operations.performKnown(node, option)
+    if (known !== undefined) return known
+    const leaves = node.outcomes[option]?.leaves ?? 0
+    if (leaves > 0 && leaves < comparedReads) this.compareAlone(node)
+    return this.operations.performNew(node, option)
   }
 
-  /** Writes what an operation writes. */
-  private apply({ cells, entries }: Outcome): void {
-    const { store } = this.instance
-    for (let i = 0; i < cells.length; i++) {
-      const cell = cells[i] as StoredCell // i is within both
-      const entry = entries[i] as Entry
-      if (cell.entry !== entry) store.put(cell, entry)
-    }
-  }
-
-  /**
-   * What an operation would do if cells had other contents than now; `undefined` where its guard would not hold. Of
-   * operations on other fibers nothing is known.
-   */
-  whatIf(node: Node, option: number, entryOf: (cell: StoredCell) => Entry): Outcome | undefined {
-    const tree = node.outcomes[option]
-    if (tree === undefined) throw new Error(`fiber ${node.fiber.name} is at no step of its own`)
-    const { store } = this.instance
-    const { guard } = node
-    let holds = guard === undefined ? true : guard.findIn(entryOf)
-    const known = holds === true ? tree.findIn(entryOf) : undefined
-    if (holds === false || known !== undefined) return known
-    const { mark } = store
-    for (const cell of store.cells) {
-      const entry = entryOf(cell)
-      if (entry !== cell.entry) store.put(cell, entry)
-    }
-    if (guard !== undefined) holds ??= this.learnGuard(node, guard)
-    const outcome = holds === true ? this.learnOutcome(node, option, tree) : undefined
-    store.rollback(mark)
-    if (outcome !== undefined) {
-      outcome.next ??= outcome.result instanceof StepFailed ? failed(node) : this.nodes.after(node, outcome.result)
-    }
-    return outcome
-  }
-
-  /** Runs the operation, and notes what it does. */
-  private learnOutcome(node: Node, option: number, tree: ReadTree<Outcome>): Outcome {
-    const { store } = this.instance
-    const { mark } = store
-    const reads = store.record()
-    let outcome: Outcome
-    try {
-      outcome = this.run(node, option, reads)
-    } finally {
-      store.stopRecording()
-    }
-    store.rollback(mark)
-    const { bitsLow, bitsHigh } = bitsOf(reads)
-    outcome.readsLow = bitsLow
-    outcome.readsHigh = bitsHigh
-    if (!tree.learn(reads, outcome)) throw changeable(node)
-    this.twins?.outcome(node, this.nodes.parked(node).operation, option, outcome, this)
-    this.apply(outcome)
-    return outcome
-  }
-
-  /** Runs the operation's code. */
-  private run(node: Node, option: number, reads: ReadonlyArray<StoredCell> = []): Outcome {
-    const { store } = this.instance
-    const { mark } = store
-    const { run, operation } = this.nodes.parked(node)
-    const result = perform(this.instance, run, operation, option, node.monitors, this)
-    const cells = store.writtenSince(mark)
-    const entries = cells.map(({ entry }) => entry)
-    return {
-      result,
-      reads,
-      cells,
-      entries,
-      ...bitsOf(cells),
-      readsLow: 0,
-      readsHigh: 0,
-      next: undefined,
-      footprint: undefined,
-    }
-  }
-
-  /**
-   * Runs the code of an operation whose outcome is known.
-   *
-   * @throws NotDeterministic when it does something else
-   */
-  private audit(node: Node, option: number, known: Outcome): void {
-    const { store } = this.instance
-    const { mark } = store
-    const again = this.run(node, option)
-    const same =
-      (again.result === known.result || (again.result instanceof StepFailed && known.result instanceof StepFailed)) &&
-      known.cells.every((cell, position) => cell.entry === known.entries[position]) &&
-      again.cells.every((cell) => known.cells.includes(cell))
-    store.rollback(mark)
-    if (!same) throw changeable(node)
-  }
-
-  /**
-   * Lets a fiber go on alone, as it was learnt and as a fresh one in turn, and compares what their steps do to the
-   * cells and return. A body that assigned a variable for a later step when it read something else shows here: the
-   * learnt fiber remembers what was read first.
-   *
-   * @throws NotDeterministic when they differ
-   */
-  protected compareAlone(fiber: number): void {
-    const { depth, instance } = this
-    const { store } = instance
-    const fresh = this.nodes.rerun(this.node(fiber))
-    this.alone = true
-    for (let taken = 0; taken < stepsAlone; taken++) {
-      const node = this.node(fiber)
-      expectSame(fresh, node)
-      const { standing } = fresh
-      if (standing.kind !== "parked") break
-      if (standing.operation.kind !== "step" && standing.operation.kind !== "choice") break
-      const { run, operation } = this.nodes.parked(node)
-      const enabled = guardHolds(instance, fresh, standing.operation)
-      if (guardHolds(instance, run, operation) !== enabled) throw changeable(node)
-      if (!enabled) break
-      const { mark } = store
-      const result = perform(instance, fresh, standing.operation, 0, node.monitors, this)
-      const { low, high } = store
-      store.rollback(mark)
-      const { depth: before } = this
-      this.stepAnew(fiber, node)
-      const at = this.node(fiber)
-      const same = result instanceof StepFailed ? hasFailed(at) : at === node.next.get(result)
-      if (!same || store.low !== low || store.high !== high || this.depth !== before + 1) throw changeable(node)
-      if (result instanceof StepFailed) break
-      fresh.answer(result)
-    }
-    this.alone = false
-    while (this.depth > depth) this.undo()
-  }
-
-  /** Takes the first option by running its code, whatever is known of it. */
-  private stepAnew(fiber: number, node: Node): void {
-    this.trail.begin(this.instance.store.mark, this.tracker.mark)
-    const { result } = this.run(node, 0)
-    this.move(fiber, node, result instanceof StepFailed ? failed(node) : this.nodes.after(node, result))
-    this.lookahead?.arrive(this.depth)
+  /** See `alone.ts`. */
+  protected compareAlone(node: Node): void {
+    compareAlone(node, this.instance, this.nodes, this.operations, this.whereabouts)
   }
 
   /** Does to another fiber what the operation does. Returns where that one then stands. */
@@ -549,13 +361,13 @@ export class Memoised implements System, Others {
     const position = this.at.findIndex(({ fiber }) => fiber.name === name)
     if (operation.kind === "fork") {
       if (node.child === undefined) throw new Error(`fiber ${name} was forked and is not there`)
-      this.moveToo(position < 0 ? this.at.length : position, this.at[position], node.child)
+      this.whereabouts.moveToo(position < 0 ? this.at.length : position, node.child)
       return node.child
     }
     const target = this.at[position]
     if (target === undefined || target.operation === undefined || target.interrupted) return undefined
     const next = this.nodes.after(target, interruption)
-    this.moveToo(position, target, next)
+    this.whereabouts.moveToo(position, next)
     return next
   }
 
@@ -564,38 +376,4 @@ export class Memoised implements System, Others {
     if (node === undefined) throw new Error(`there is no fiber ${fiber}`)
     return node
   }
-
-  private move(fiber: number, from: Node, to: Node): void {
-    this.trail.note(fiber, from)
-    const { part } = to
-    part.low ^= from.low ^ to.low
-    part.high ^= from.high ^ to.high
-    this.changes++
-    this.at[fiber] = to
-  }
-
-  /** Moves a second fiber within the same move. */
-  private moveToo(fiber: number, from: Node | undefined, to: Node): void {
-    this.trail.note(~fiber, from)
-    this.put(fiber, to)
-  }
-
-  /**
-   * Puts a fiber somewhere, or takes away the last one. In another state the position may be another fiber's, which
-   * belongs to another name: fibers that are forked stand in the order in which they were.
-   */
-  private put(fiber: number, node: Node | undefined): void {
-    const before = this.at[fiber]
-    if (before !== undefined) addOrTakeAway(before)
-    if (node !== undefined) addOrTakeAway(node)
-    this.changes++
-    if (node === undefined) this.at.length = fiber
-    else this.at[fiber] = node
-  }
-}
-
-/** Adds a fiber's node to the fingerprint of the part that it belongs to, or takes it away: with XOR that is one. */
-const addOrTakeAway = ({ part, low, high }: Node): void => {
-  part.low ^= low
-  part.high ^= high
 }

@@ -144,11 +144,11 @@ export class Paranoid extends Memoised {
     return can
   }
 
-  protected override perform(fiber: number, node: Node, option: number): Outcome {
+  protected override perform(node: Node, option: number): Outcome {
     const { instance } = this
     const { store } = instance
     const leaves = node.outcomes[option]?.leaves
-    if (leaves === undefined) return this.noted(super.perform(fiber, node, option))
+    if (leaves === undefined) return this.noted(super.perform(node, option))
     const { run, operation } = this.nodes.parked(node)
     const again = tryOut(instance, run, operation, option, node.monitors, this)
     const others = this.witnesses.of(node).flatMap((witness) => {
@@ -157,7 +157,7 @@ export class Paranoid extends Memoised {
     })
     this.compared.steps += 1 + others.length
     const { mark } = store
-    const outcome = super.perform(fiber, node, option)
+    const outcome = super.perform(node, option)
     const changes = takeBack(store, mark)
     const effects = { result: outcome.result, changes }
     for (const { witness, effects: second } of [{ witness: undefined, effects: again }, ...others]) {

@@ -1,8 +1,10 @@
 /**
  * Which cells the next operation of a fiber reads and writes in the present state, its guard's reads included: for
- * choosing between schedules, not for proving anything of them. Cells are told apart as far as their bits do, which is
- * exact for the first 64; further ones share theirs. What a fork, join or interruption does to other fibers is none of
- * a cell's business.
+ * choosing between schedules, not for proving anything of them. A sampler asks this at every step, so it is no more than
+ * the bits that an outcome has anyway: exact for the first 64 cells; further ones share theirs.
+ *
+ * `dependence.ts` is what a reduction may leave out executions by: it tells all cells apart, and knows properties and
+ * fibers as well. Here what properties see, and what a fork, join or interruption does to other fibers, is left out.
  */
 import type { Outcome } from "./node.ts"
 import type { ReadTree } from "./readTree.ts"

@@ -2,7 +2,7 @@
  * What a race asks to be explored: executions in which the later step comes first.
  *
  * The step that comes first then does so with other contents of the cells, so that it may touch other places, or not be
- * possible at all. What it does there is computed, not assumed: `Memoised.whatIf`. Where it touches places then that
+ * possible at all. What it does there is computed, not assumed: `Operations.whatIf`. Where it touches places then that
  * other steps write which need not come after it, each way to order these is one more context: that is how guards are
  * waited for that several fibers can make true (Jonsson, Lång, Sagonas, "Awaiting for Godot", FMCAD 2022, treat loops
  * that wait; here any guard is one).
@@ -160,7 +160,7 @@ export class Reversals {
   /** What the candidate touches behind the events before the first one and those inside; `undefined` where it must wait. */
   private footprintIn({ node, option }: Candidate): Footprint | undefined {
     if (node.outcomes.length > 0) {
-      const outcome = this.engine.whatIf(node, option, this.entryOf)
+      const outcome = this.engine.operations.whatIf(node, option, this.entryOf)
       return outcome === undefined ? undefined : this.footprints.of(node, outcome)
     }
     const footprint = this.footprints.ofOther(node)
