@@ -34,8 +34,9 @@ import {
   type Strategy,
   tooLong,
 } from "../strategy.ts"
-import { type Candidate, type Listener, mayWait, mostContexts, Reversals, TooManyContexts } from "./reversals.ts"
-import { type Displaced, type Event, nowhere, Trace } from "./trace.ts"
+import { Races } from "./races.ts"
+import { type Listener, mostContexts, Reversals, TooManyContexts } from "./reversals.ts"
+import { type Displaced, nowhere, Trace } from "./trace.ts"
 import { type Branch, insert, isWeakInitial, type Step } from "./wakeupTree.ts"
 
 /** A state on the present execution: the one before the event of the same number. */
@@ -61,6 +62,7 @@ class Optimal implements Search, Listener {
   private readonly footprints: Footprints
   private readonly trace: Trace
   private readonly reversals: Reversals
+  private readonly races: Races
   private readonly spotCheck: SpotCheck
   private readonly fibersAtStart: number
   private promises: Promises
@@ -81,6 +83,7 @@ class Optimal implements Search, Listener {
     this.trace = new Trace(this.fibersAtStart)
     this.footprints = new Footprints(this.engine)
     this.reversals = new Reversals(this.engine, this.footprints, this.trace, this)
+    this.races = new Races(this.engine, this.footprints, this.trace, this.reversals)
     this.promises = new Promises(this.engine)
     this.order = new HappensBefore(this.engine)
     this.spotCheck = new SpotCheck(program, options)
@@ -113,7 +116,7 @@ class Optimal implements Search, Listener {
     try {
       while (this.ending === undefined && this.statistics.transitions < until) {
         this.runToEnd()
-        if (this.ending === undefined) this.reverseRaces()
+        if (this.ending === undefined) this.races.look(this.newFrom)
         if (this.ending === undefined) this.backtrack()
       }
     } catch (error) {
@@ -260,100 +263,7 @@ class Optimal implements Search, Listener {
     }
   }
 
-  /** Looks at the races of the present execution that are not settled, and notes what they ask to be explored. */
-  private reverseRaces(): void {
-    const { engine, trace } = this
-    for (let at = 0; at < trace.length; at++) {
-      const event = trace.at(at)
-      if (event.isOpen) event.isOpen = this.reverseRacesOf(event, at)
-    }
-    if (engine.rest === "ended") return
-    for (const node of engine.at) {
-      if (node.options > 0) this.bringForward(this.notTaken(node, 0, trace.length, this.lastOf(node)))
-    }
-  }
-
-  /** Returns whether something is left that depends on what comes after. */
-  private reverseRacesOf(event: Event, at: number): boolean {
-    let isOpen = event.displaced !== undefined && this.takeInTime(event.displaced, at)
-    if (event.node.options > 1) isOpen = this.chooseOthers(event, at) || isOpen
-    if (mayWait(event.node)) return this.bringForward({ ...event, at, isTaken: true }, event) || isOpen
-    const { races } = event
-    let left = 0
-    for (let i = 0; i < races.length; i++) {
-      const first = races[i] as number // within
-      if (!this.isNews(first, at) || !this.reverse(first, this.taken(event, at), true)) races[left++] = first
-    }
-    races.length = left
-    return left > 0 || isOpen
-  }
-
-  /** Whether something about two events has not been looked at, or may have changed since. */
-  private isNews(first: number, at: number): boolean {
-    return at >= this.newFrom || !this.trace.isBeforeAllFrom(first, this.newFrom)
-  }
-
-  private taken({ before, footprint, id, node, option }: Event, at: number): Candidate {
-    return { id, option, node, isTaken: true, at, before, footprint }
-  }
-
-  private notTaken(node: Node, option: number, at: number, before: number): Candidate {
-    const id = this.footprints.idOf(node.fiber.name)
-    return { id, option, node, isTaken: false, at, before, footprint: this.footprints.ofGuard(node) }
-  }
-
-  private lastOf({ fiber }: Node): number {
-    return this.trace.lastOf(this.footprints.idOf(fiber.name))
-  }
-
-  /** What a fiber would have done next that was interrupted. It may always be that it comes before other things. */
-  private takeInTime({ node, before }: Displaced, at: number): boolean {
-    for (let option = 0; option < node.options; option++) {
-      const candidate = () => this.notTaken(node, option, at, before)
-      this.reverse(at, candidate(), true)
-      // Its guard has been asked now, perhaps for the first time.
-      if (mayWait(node)) this.bringForward(candidate())
-    }
-    return true
-  }
-
-  /** The other options of a choice. */
-  private chooseOthers(event: Event, at: number): boolean {
-    event.settled ??= new Set()
-    for (let option = 0; option < event.node.options; option++) {
-      if (option === event.option || event.settled.has(option) || !this.isNews(at, at)) continue
-      if (this.reverse(at, { ...this.taken(event, at), isTaken: false, option }, false)) event.settled.add(option)
-    }
-    return event.settled.size < event.node.options - 1
-  }
-
-  /** An operation that may have to wait: everything that it may depend on since its fiber came to it. */
-  private bringForward(candidate: Candidate, event?: Event): boolean {
-    const { newFrom, trace } = this
-    const { at, before, footprint, id, node } = candidate
-    const guard = this.footprints.ofGuard(node)
-    let isOpen = false
-    for (let first = at - 1; first >= 0; first--) {
-      const other = trace.at(first)
-      if (other.id === id || !(conflict(other.footprint, guard) || conflict(other.footprint, footprint))) continue
-      if (before !== nowhere && trace.happensBefore(first, before)) continue
-      if (event?.settled?.has(first)) continue
-      if (event !== undefined && at < newFrom && !this.isNews(first, at)) isOpen = true
-      else if (!this.reverse(first, candidate, true)) isOpen = true
-      else if (event !== undefined) event.settled = (event.settled ?? new Set()).add(first)
-    }
-    return isOpen
-  }
-
-  /**
-   * Notes that executions are to be explored in which the candidate comes before the event.
-   *
-   * @returns whether that is done with, whatever comes after both
-   */
-  private reverse(first: number, candidate: Candidate, depends: boolean): boolean {
-    return this.reversals.of(first, candidate, depends)
-  }
-
+  /** See `Listener`. */
   note(first: number, least: ReadonlyArray<Step>): boolean {
     const frame = this.frame(first)
     const branches = [...frame.branches]
