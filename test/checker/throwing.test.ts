@@ -81,6 +81,7 @@ describe("setup", () => {
     await expectBroken(
       over(() => ({ culprit: Effect.sync(() => Date.now()) })),
       builtIn.rules,
+      [],
     )
     expect([Date, Date.now, Math.random, setTimeout, performance.now, process.hrtime, queueMicrotask]).toEqual(before)
     expect(Date.now()).toBeGreaterThan(0)
