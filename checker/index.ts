@@ -30,10 +30,18 @@ export {
 } from "./property/property.ts"
 export { builtIn, type Violation } from "./property/violation.ts"
 export { BenchReport } from "./report/bench.ts"
+export type {
+  Chapter,
+  Comparison,
+  ComparisonCell,
+  ComparisonRow,
+  HandbookSource,
+} from "./report/handbook/comparison.ts"
 export { Listing, ReplayReport, Report, ScenarioReport } from "./report/report.ts"
 export { traceLines } from "./report/trace.ts"
 export { type Program, SetupFailed } from "./scenario/program.ts"
 export {
+  type About,
   type BugEntry,
   type Protocol,
   protocol,

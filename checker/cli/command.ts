@@ -11,10 +11,12 @@ import { type Benchmark, sizes } from "../bench/benchmark.ts"
 import { states } from "../explore/states.ts"
 import { strategies, takers } from "../explore/strategies.ts"
 import type { Strategy, StrategyOption } from "../explore/strategy.ts"
+import type { HandbookSource } from "../report/handbook/comparison.ts"
 import { indent, wrap } from "../report/text.ts"
 import type { Registry } from "../scenario/protocol.ts"
 import { benchCommand } from "./bench.ts"
 import { checkCommand } from "./check.ts"
+import { docsCommand } from "./docs.ts"
 import { defaultSteps, exploreCommand, flagName } from "./explore.ts"
 import { listCommand } from "./list.ts"
 import { replayCommand } from "./replay.ts"
@@ -136,8 +138,8 @@ ${strategies.map(strategyHelp).join("\n")}
   A pass says nothing of what was left out: properties whose premise was never true and steps that were never taken
   are named. Without a subcommand it is a failure if all scenarios of a protocol together leave one out`
 
-/** The command line over a registry; `bench` measures the benchmarks. */
-export const commandLine = (registry: Registry, benchmarks: ReadonlyArray<Benchmark>) => {
+/** The command line over a registry; `bench` measures the benchmarks, and `docs` has pages from the handbook's source. */
+export const commandLine = (registry: Registry, benchmarks: ReadonlyArray<Benchmark>, handbook: HandbookSource) => {
   const list = Command.make("list", { json }, (flags) => listCommand(registry, Option.getOrUndefined(flags.json))).pipe(
     Command.withShortDescription("Protocols, scenarios with their bounds, invariants, mutants"),
     Command.withDescription(
@@ -315,6 +317,48 @@ export const commandLine = (registry: Registry, benchmarks: ReadonlyArray<Benchm
     ),
     Flag.withDefault(availableParallelism()),
   )
+  const docs = Command.make(
+    "docs",
+    {
+      targets: Argument.String("page").pipe(
+        Argument.withDescription("The id of a protocol, comparison or guide, or a glob over them; all without any"),
+        Argument.variadic(),
+      ),
+      from: Flag.String("from").pipe(
+        Flag.withMetavar("FILE"),
+        Flag.withDescription("Take the figures from this document of --json, and check nothing"),
+        Flag.optional,
+      ),
+      out: Flag.String("out").pipe(
+        Flag.withMetavar("DIR"),
+        Flag.withDescription("Where the pages go: a directory with nothing else in it (default handbook)"),
+        Flag.withDefault("handbook"),
+      ),
+      json,
+      workers,
+      memory,
+    },
+    ({ targets, from, out, json, workers, memory }) =>
+      docsCommand(registry, handbook, {
+        targets,
+        out,
+        workers,
+        from: Option.getOrUndefined(from),
+        json: Option.getOrUndefined(json),
+        memory: Option.getOrUndefined(memory),
+      }),
+  ).pipe(
+    Command.withShortDescription("The protocol handbook, from the specs and a run"),
+    Command.withDescription(
+      "Writes a page for each protocol, for each comparison of designs, and the guides, as Markdown and as a static HTML site. Every figure is one of a run: of the check that it carries out, or of a document that --json wrote.",
+    ),
+    Command.withExamples([
+      { command: "npm run check -- docs", description: "checks everything, then writes handbook/" },
+      { command: "npm run check -- docs --from report.json", description: "after npm run check -- --json report.json" },
+      { command: "npm run check -- docs 'notifier/*' --out pages" },
+    ]),
+  )
+
   return Command.make("shootdown", { save, json, workers, memory }, ({ save, json, workers, memory }) =>
     checkCommand(registry, {
       save,
@@ -331,6 +375,6 @@ export const commandLine = (registry: Registry, benchmarks: ReadonlyArray<Benchm
       { command: "npm run check -- explore ID --set name=value" },
       { command: "npm run check -- replay FILE" },
     ]),
-    Command.withSubcommands([list, explore, replay, bench]),
+    Command.withSubcommands([list, explore, replay, bench, docs]),
   )
 }

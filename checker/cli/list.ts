@@ -2,11 +2,9 @@
 import * as Effect from "effect/Effect"
 import type { Listing } from "../report/report.ts"
 import { indent, wrap } from "../report/text.ts"
-import type { Protocol, Registry, ScenarioEntry } from "../scenario/protocol.ts"
+import { propertiesOf, type Registry } from "../scenario/protocol.ts"
 import { makeOutput, type Output } from "./output.ts"
 import { tool } from "./place.ts"
-
-type ListedProperty = ScenarioEntry["properties"][number]
 
 /** Runs `list`. */
 export const listCommand = Effect.fnUntraced(function* (registry: Registry, json: string | undefined) {
@@ -49,12 +47,6 @@ const printListing = Effect.fnUntraced(function* (registry: Registry, output: Ou
     ])
   }
 })
-
-/** The properties of a protocol, each once, in the order of their first scenario. */
-export const propertiesOf = ({ scenarios }: Protocol): ReadonlyArray<ListedProperty> => {
-  const byId = new Map(scenarios.flatMap(({ properties }) => properties).map((property) => [property.id, property]))
-  return [...byId.values()]
-}
 
 const listingOf = (registry: Registry): Listing => ({
   formatVersion: 1,
