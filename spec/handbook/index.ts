@@ -1,8 +1,12 @@
 /** What the handbook has besides the protocols: designs against each other, and guides. */
 import type { HandbookSource } from "../../checker/index.ts"
+import { countRangeSequence } from "./comparisons/countRangeSequence.ts"
+import { notifierOrPin } from "./comparisons/notifierOrPin.ts"
+import { readFaults } from "./comparisons/readFaults.ts"
+import { structPageOrPfnmap } from "./comparisons/structPageOrPfnmap.ts"
 
 export const handbook: HandbookSource = {
-  comparisons: [],
+  comparisons: [notifierOrPin, structPageOrPfnmap, readFaults, countRangeSequence],
   chapters: [],
   sources: { root: new URL("../../", import.meta.url), model: "model", specs: "spec" },
 }

@@ -85,10 +85,10 @@ const comparisonPage = ({ comparison, rows }: Compared): Page => ({
     "",
     "## What the runs came to",
     "",
-    `Each cell is what came out of explorations that were made for this page, of every state within their bounds: ${count(rows.length, "point")}, ${count(comparison.designs.length, "design")}.`,
+    `Each cell is what came out of explorations that were made for this page; where one holds, it visited every state within its bound. There are ${count(rows.length, "point")} and ${count(comparison.designs.length, "design")}.`,
     "",
     ...table(
-      [{ title: "" }, ...comparison.designs.map((title) => ({ title: text(title) }))],
+      [{ title: "point" }, ...comparison.designs.map((title) => ({ title: text(title) }))],
       rows.map(({ point, cells }) => [
         text(point),
         ...cells.map(({ outcome, finding }) =>

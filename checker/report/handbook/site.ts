@@ -30,6 +30,9 @@ ${content}</main>
 `
 }
 
+/** Cells with more letters than this are not made narrow. */
+const longCell = 60
+
 interface Heading {
   readonly id: string
   readonly depth: number
@@ -68,7 +71,8 @@ const rendered = (markdown: string): { readonly content: string; readonly headin
       },
       tablecell({ tokens, header, align }) {
         const kind = header ? 'th scope="col"' : "td"
-        const aligned = align === "right" ? ' class="figure"' : ""
+        const isLong = plainText(tokens).length > longCell
+        const aligned = align === "right" ? ' class="figure"' : isLong ? ' class="long"' : ""
         return `<${kind}${aligned}>${this.parser.parseInline(tokens)}</${header ? "th" : "td"}>`
       },
       code({ text, lang }) {
@@ -143,7 +147,8 @@ pre { margin: 0; padding: 0.75rem 1rem; background: var(--shade); border-radius:
 pre code { overflow-wrap: normal; }
 table { border-collapse: collapse; font-size: 0.925rem; }
 th, td { text-align: left; vertical-align: top; padding: 0.35rem 0.75rem; border-bottom: 1px solid var(--line); min-width: 6rem; }
-td code { overflow-wrap: normal; }
+td code { overflow-wrap: normal; white-space: nowrap; }
+.long { min-width: 18rem; }
 th { color: var(--faint); font-weight: 600; }
 .figure { text-align: right; min-width: 0; font-variant-numeric: tabular-nums; white-space: nowrap; }
 @media (max-width: 30rem) {
