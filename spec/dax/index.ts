@@ -5,6 +5,16 @@ import { daxScenarios } from "./scenarios.ts"
 export const dax = protocol({
   id: "dax",
   title: "DAX (fs/dax.c): blocks that are mapped themselves, and how a file system gets them back",
+  about: {
+    purpose:
+      "Files whose blocks are memory have no copies in the page cache: page tables and devices map the blocks themselves. Before truncation or hole punching frees a block, nothing may map it any more and nobody may refer to it; who still does is waited for. A block that is another file's must never be reached by who had it before.",
+    notModelled: [
+      "The first store to a shared mapping, of which a file system wants to hear: entries are writable at once.",
+      "Huge entries, reflink on DAX files, memory failure, and the journal.",
+      "Of extents only what is behind a page, and who owns a block.",
+      "Memory is sequentially consistent: a barrier that is missing does not show.",
+    ],
+  },
   scenarios: daxScenarios,
   bugs: daxBugs,
 })

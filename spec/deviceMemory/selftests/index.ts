@@ -1,11 +1,17 @@
 import { protocol } from "../../../checker/index.ts"
 import { selftestBugs } from "./bugs.ts"
 import { doubleMap, teardown } from "./concurrent.ts"
+import { notModelled } from "./notModelled.ts"
 import { oneAtATime } from "./scenarios.ts"
 
 export const selftests = protocol({
   id: "device/selftests",
   title: "The kernel's HMM self tests (tools/testing/selftests/mm/hmm-tests.c), with the outcomes stated there",
+  about: {
+    purpose:
+      "The cases of tools/testing/selftests/mm/hmm-tests.c, run on the modelled driver, with the outcomes that are stated there; those of two threads under every schedule. A case that would fail here and passes on a kernel is a fault of the model.",
+    notModelled: [...notModelled.map(({ id, what, why }) => `${id}: ${what}, for ${why}.`)],
+  },
   scenarios: [oneAtATime, teardown, doubleMap],
   bugs: selftestBugs,
 })

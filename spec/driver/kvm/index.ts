@@ -16,6 +16,17 @@ import {
 export const kvm = protocol({
   id: "driver/kvm",
   title: "KVM: guests whose page table follows the process that runs them, by counts and a sequence",
+  about: {
+    purpose:
+      "A virtual machine's second-stage page table follows the process that runs it. KVM counts the invalidations under way, remembers the range that they cover together, and keeps a sequence of those that have ended; a fault that finds either changed is retried. Beside it go ageing, the end of the process, changes of memslots, the tearing down of a whole page table, and KVM's own accesses through cached translations.",
+    notModelled: [
+      "The levels of the second-stage page table: it is an array by guest page.",
+      "mmu_lock is a spinlock, with which two faults exclude each other; on x86 they share it.",
+      "SRCU around memslots: a reader takes them in one step. Huge pages, dirty logging and nested guests.",
+      "A page table entry is never a huge one, and a folio has one page.",
+      "Memory is sequentially consistent: a barrier that is missing does not show.",
+    ],
+  },
   scenarios: [calls, overlapping, lockless, exit, aging, memslots, memslotsMove, zapAll, pfnCache, retries],
   bugs: kvmBugs,
 })

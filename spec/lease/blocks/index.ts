@@ -132,6 +132,15 @@ export const blocks = protocol({
   id: "lease/blocks",
   title:
     "Whose a block is (fs/dax.c, fs/xfs/xfs_reflink.c): faults, truncation and direct writes without the page cache",
+  about: {
+    purpose:
+      "Whose a block is, where files are written without the page cache: two faults that both find a hole, truncation under a fault, and direct writes to a block that another file shares. A new block is zeroed once, before anybody maps it; a freed one nobody maps; a shared one nobody writes in place.",
+    notModelled: [
+      "The page cache, and files that are read.",
+      "The extent map as a tree, reservations, transactions and the log: what is done under ILOCK is a step or two.",
+      "Memory is sequentially consistent: a barrier that is missing does not show.",
+    ],
+  },
   scenarios: [faults, truncation, direct],
   bugs,
 })

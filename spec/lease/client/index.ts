@@ -69,6 +69,14 @@ const bugs: ReadonlyArray<SeededBug<ClientWorld>> = [
 export const pnfsStateids = protocol({
   id: "lease/client",
   title: "The numbers of layouts at a client of pNFS (fs/nfs/pnfs.c): replies that overtake each other",
+  about: {
+    purpose:
+      "Replies to a client's requests for layouts overtake each other. By the numbers of the layout stateid the client tells what it was given before it returned everything, and must not use that.",
+    notModelled: [
+      "Everything of the client but these numbers: the layouts' contents, I/O, recalls.",
+      "The server: it counts.",
+    ],
+  },
   scenarios: [replies],
   bugs,
 })
