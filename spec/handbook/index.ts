@@ -7,6 +7,14 @@ import { structPageOrPfnmap } from "./comparisons/structPageOrPfnmap.ts"
 
 export const handbook: HandbookSource = {
   comparisons: [notifierOrPin, structPageOrPfnmap, readFaults, countRangeSequence],
-  chapters: [],
+  chapters: [
+    {
+      id: "guide/new-protocol",
+      title: "A new protocol in an afternoon",
+      summary:
+        "a small driver modelled from nothing: state, steps, an invariant, a scenario, a seeded bug and its counterexample",
+      file: new URL("newProtocol.md", import.meta.url),
+    },
+  ],
   sources: { root: new URL("../../", import.meta.url), model: "model", specs: "spec" },
 }
