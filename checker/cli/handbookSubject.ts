@@ -82,7 +82,8 @@ const actorsOf = (programs: ReadonlyArray<Program>): ReadonlyArray<Actor> => {
   for (const program of programs) {
     for (const name of fibersIn(program)) times.set(name, (times.get(name) ?? 0) + 1)
   }
-  return [...times].map(([name, scenarios]) => ({ name, scenarios }))
+  const { compare } = new Intl.Collator("en", { numeric: true })
+  return [...times].map(([name, scenarios]) => ({ name, scenarios })).sort((a, b) => compare(a.name, b.name))
 }
 
 /** The fibers of one run in which everybody gets on: each move is another of those that are possible. */

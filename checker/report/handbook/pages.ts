@@ -3,7 +3,7 @@ import { propertiesOf } from "../../scenario/protocol.ts"
 import { count, figure } from "../text.ts"
 import { code, table, text } from "./markdown.ts"
 import { protocolPage } from "./protocolPage.ts"
-import { type Compared, type HandbookSubject, type Page, pageName } from "./subject.ts"
+import { type Compared, type HandbookSubject, type Hunted, type Page, pageName } from "./subject.ts"
 
 /** The pages, the index first. */
 export const handbookPages = (subject: HandbookSubject): ReadonlyArray<Page> => [
@@ -14,6 +14,14 @@ export const handbookPages = (subject: HandbookSubject): ReadonlyArray<Page> => 
 ]
 
 const link = (title: string, id: string): string => `[${title}](${pageName(id)}.md)`
+
+const foundOf = (hunts: ReadonlyArray<Hunted>): string => {
+  const sought = hunts.filter(({ report }) => report !== undefined)
+  if (sought.length === 0 && hunts.length > 0) return "not sought"
+  const found = sought.filter(({ bug, report }) => report?.property === bug.breaks)
+  const all = sought.length === hunts.length ? "" : " sought"
+  return `${figure(found.length)} of ${figure(sought.length)}${all}`
+}
 
 const indexPage = ({ run, protocols, comparisons, chapters }: HandbookSubject): Page => ({
   name: "index",
@@ -42,7 +50,7 @@ const indexPage = ({ run, protocols, comparisons, chapters }: HandbookSubject): 
         `${figure(explorations.filter(({ outcome }) => outcome === "holds").length)} of ${figure(explorations.length)}`,
         figure(explorations.reduce((sum, { states }) => sum + states, 0)),
         figure(propertiesOf(protocol).length),
-        `${figure(hunts.filter(({ bug, report }) => report?.property === bug.breaks).length)} of ${figure(hunts.length)}`,
+        foundOf(hunts),
       ]),
     ),
     ...(comparisons.length === 0

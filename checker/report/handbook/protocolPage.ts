@@ -37,12 +37,15 @@ const citation = ({ explorations, hunts }: ProtocolSubject, run: HandbookSubject
   const sought = hunts.flatMap(({ report }) => (report === undefined ? [] : [report]))
   const strategies = [...new Set([...explorations, ...sought].map(({ strategy }) => strategy))]
   const missed = explorations.reduce((sum, { missedStateOdds }) => sum + missedStateOdds, 0)
+  const matched = explorations.every(({ outcome, states }) => outcome === "holds" && states > 0)
   return [
     [
       `The figures are those of one run of ${text(run.tool.name)} ${text(run.tool.version)}:`,
       `${count(explorations.length, "exploration")} and ${count(sought.length, "hunt")} for seeded bugs,`,
       `strategy ${strategies.map(code).join(", ")}, at the bounds given below.`,
-      `The odds that it missed a state are at most ${odds(missed)}.`,
+      matched
+        ? `The odds that it missed a state are at most ${odds(missed)}.`
+        : "Not every scenario was found to hold by visiting its states: the table of scenarios says what each came to.",
       ...(run.interrupted === true ? ["**The run was interrupted: what it did not reach is not here.**"] : []),
     ].join(" "),
     "",

@@ -148,7 +148,7 @@ pre code { overflow-wrap: normal; }
 table { border-collapse: collapse; font-size: 0.925rem; }
 th, td { text-align: left; vertical-align: top; padding: 0.35rem 0.75rem; border-bottom: 1px solid var(--line); min-width: 6rem; }
 td code { overflow-wrap: normal; white-space: nowrap; }
-.long { min-width: 18rem; }
+.long { min-width: 14rem; }
 th { color: var(--faint); font-weight: 600; }
 .figure { text-align: right; min-width: 0; font-variant-numeric: tabular-nums; white-space: nowrap; }
 @media (max-width: 30rem) {
