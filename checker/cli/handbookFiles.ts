@@ -5,8 +5,8 @@ import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import { writeWhole } from "../counterexample/files.ts"
 import { printable } from "../report/text.ts"
+import { tool } from "../report/tool.ts"
 import { badInput } from "./errors.ts"
-import { tool } from "./place.ts"
 
 /** The file in which a handbook says which files are its own. */
 const manifestName = "handbook.json"

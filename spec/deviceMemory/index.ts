@@ -19,7 +19,7 @@ export const deviceMemory = protocol({
     purpose:
       "A device's memory has struct pages. Private pages only the device reaches: a CPU's fault brings them back. Coherent pages both reach. An exclusive page is system memory that a device has for itself for atomic accesses. Pages migrate there and back while the process, reclaim, fork, pins and other devices do what they do; of a page and the one that takes its place exactly one is reached, and nothing stored is lost. With it go the questions that two mails of 2015 and 2022 asked about such memory, with their answers.",
     notModelled: [
-      "Huge pages in device memory: folios have one page.",
+      "Huge pages, which may move as one: protocol device/selftests has those.",
       "Copying a page is one step; whether GPUs reach each other's memory is the scenario's choice.",
       "MEMORY_DEVICE_FS_DAX (protocol dax) and MEMORY_DEVICE_PCI_P2PDMA, but for what protocol hmm/dma maps.",
       "Memory is sequentially consistent: a barrier that is missing does not show.",

@@ -1,12 +1,13 @@
 /** What the handbook has besides the protocols: designs against each other, and guides. */
 import type { HandbookSource } from "../../checker/index.ts"
 import { countRangeSequence } from "./comparisons/countRangeSequence.ts"
+import { leaseOrCallback } from "./comparisons/leaseOrCallback.ts"
 import { notifierOrPin } from "./comparisons/notifierOrPin.ts"
 import { readFaults } from "./comparisons/readFaults.ts"
 import { structPageOrPfnmap } from "./comparisons/structPageOrPfnmap.ts"
 
 export const handbook: HandbookSource = {
-  comparisons: [notifierOrPin, structPageOrPfnmap, readFaults, countRangeSequence],
+  comparisons: [notifierOrPin, leaseOrCallback, structPageOrPfnmap, readFaults, countRangeSequence],
   chapters: [
     {
       id: "guide/new-protocol",

@@ -1,6 +1,7 @@
 import { protocol } from "../../../checker/index.ts"
 import { liveBugs } from "./bugs.ts"
 import { close, exclusive, longterm, pinned, unbind, unbindPinned, waiters } from "./migrations.ts"
+import { takeFromEachOther } from "./pingPong.ts"
 import { drain, faults } from "./scenarios.ts"
 
 export const deviceLive = protocol({
@@ -11,10 +12,10 @@ export const deviceLive = protocol({
       "An invariant says that nothing bad happens; these scenarios ask that something good does. Faults on private pages, migrations, exclusive access, long-term pins, eviction and the removal of a device come to their ends in every fair run, whoever gets in their way by a reference or a lock.",
     notModelled: [
       "Fairness is weak: whoever could go on from some point for ever does so. Of several that wait for a lock any may be next.",
-      "Folios have one page, and there is no time but steps, as in protocol device.",
+      "No huge pages take part, and there is no time but steps.",
       "Memory is sequentially consistent: a barrier that is missing does not show.",
     ],
   },
-  scenarios: [faults, drain, waiters, pinned, longterm, unbind, unbindPinned, close, exclusive],
+  scenarios: [faults, drain, waiters, pinned, longterm, unbind, unbindPinned, close, exclusive, takeFromEachOther],
   bugs: liveBugs,
 })

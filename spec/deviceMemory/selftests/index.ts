@@ -1,8 +1,10 @@
 import { protocol } from "../../../checker/index.ts"
 import { selftestBugs } from "./bugs.ts"
 import { doubleMap, teardown } from "./concurrent.ts"
+import { hugeBugs } from "./hugeBugs.ts"
+import { hugeScenarios } from "./hugeConcurrent.ts"
 import { notModelled } from "./notModelled.ts"
-import { oneAtATime } from "./scenarios.ts"
+import { hugeOneAtATime, oneAtATime } from "./scenarios.ts"
 
 export const selftests = protocol({
   id: "device/selftests",
@@ -12,6 +14,6 @@ export const selftests = protocol({
       "The cases of tools/testing/selftests/mm/hmm-tests.c, run on the modelled driver, with the outcomes that are stated there; those of two threads under every schedule. A case that would fail here and passes on a kernel is a fault of the model.",
     notModelled: [...notModelled.map(({ id, what, why }) => `${id}: ${what}, for ${why}.`)],
   },
-  scenarios: [oneAtATime, teardown, doubleMap],
-  bugs: selftestBugs,
+  scenarios: [oneAtATime, hugeOneAtATime, teardown, doubleMap, ...hugeScenarios],
+  bugs: [...selftestBugs, ...hugeBugs],
 })

@@ -11,7 +11,7 @@ export const gru = protocol({
     notModelled: [
       "ASIDs, and contexts that are not loaded.",
       "Of the hardware, all but its TLB, the faults that it has raised and what it does with an entry that comes late.",
-      "A page table entry is never a huge one, and a folio has one page.",
+      "No huge pages take part.",
       "Memory is sequentially consistent: a barrier that is missing does not show.",
     ],
   },

@@ -23,9 +23,8 @@ export const testHmm = protocol({
     purpose:
       "lib/test_hmm.c is the kernel's own example of a driver on HMM: a page table in software that shadows a process's, private memory with migration both ways, exclusive access, and snapshots. It is checked against everything that the process can do meanwhile. Where the driver as published does not hold it is corrected, and seeded bugs put back what it does.",
     notModelled: [
-      "Huge pages, and the time after which a fault gives up.",
+      "The time after which a fault gives up; huge pages, which protocol device/selftests has.",
       "Hardware: a load or store of the device is one look at its page table.",
-      "A page table entry is never a huge one, and a folio has one page.",
       "Memory is sequentially consistent: a barrier that is missing does not show.",
     ],
   },

@@ -11,7 +11,7 @@ export const hmmDma = protocol({
     notModelled: [
       "swiotlb: a device that would bounce gets no map.",
       "The IOMMU's page table as a tree: it maps addresses to pages, and may have no memory for a table or for a flush.",
-      "A page table entry is never a huge one, and a folio has one page.",
+      "No huge pages take part.",
       "Memory is sequentially consistent: a barrier that is missing does not show.",
     ],
   },

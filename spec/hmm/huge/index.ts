@@ -9,7 +9,7 @@ export const hmmHuge = protocol({
     purpose:
       "A device maps a huge page in one piece, for itself and for DMA, and the process splits it or takes it away. Part of a piece must not stay behind.",
     notModelled: [
-      "Folios of more than one page: the huge page is as many frames as the page table has entries, one after the other.",
+      "That the huge page is one folio: it is as many as the page table has entries, one after the other.",
       "Reclaim, migration and mremap of huge pages, and khugepaged.",
       "Memory is sequentially consistent: a barrier that is missing does not show.",
     ],

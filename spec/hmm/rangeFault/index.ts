@@ -11,7 +11,7 @@ export const hmmRangeFault = protocol({
     notModelled: [
       "The time-out, which protocol hmm/requests has.",
       "Requests of single pages, private memory and migration: protocol hmm/requests.",
-      "A page table entry is never a huge one, and a folio has one page.",
+      "No huge pages take part.",
       "Memory is sequentially consistent: a barrier that is missing does not show.",
     ],
   },

@@ -11,7 +11,7 @@ export const hmmSeed001 = protocol({
     notModelled: [
       "What things cost in time: faults, copies and moves are counted, not measured.",
       "Pins that are not for good (without FOLL_LONGTERM), and devices that cannot fault at all.",
-      "A page table entry is never a huge one, and a folio has one page.",
+      "No huge pages take part.",
       "Memory is sequentially consistent: a barrier that is missing does not show.",
     ],
   },
