@@ -12,7 +12,7 @@ export const text = (said: string): string =>
 
 const prose = (said: string): string =>
   said
-    .replace(/[\\`*<>|[\]~&]/g, (character) => (character === "&" ? "&amp;" : `\\${character}`))
+    .replace(/[\\`*<>[\]~&]/g, (character) => (character === "&" ? "&amp;" : `\\${character}`))
     // Within words an underscore is one; GitHub's and CommonMark's rules agree on that.
     .replace(/(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])/g, "\\_")
 
@@ -21,7 +21,7 @@ export const code = (said: string): string => {
   const flat = said.replace(/\s+/g, " ")
   const fence = "`".repeat(longestRun(flat) + 1)
   const padded = /^[ `]|[ `]$/.test(flat) ? ` ${flat} ` : flat
-  return flat === "" ? "" : `${fence}${padded.replaceAll("|", "\\|")}${fence}`
+  return flat === "" ? "" : `${fence}${padded}${fence}`
 }
 
 /** Lines that keep their form: a trace. */
@@ -38,7 +38,7 @@ export const table = (
   rows: ReadonlyArray<ReadonlyArray<string>>,
 ): ReadonlyArray<string> => {
   if (rows.length === 0) return ["None.", ""]
-  const line = (cells: ReadonlyArray<string>) => `| ${cells.join(" | ")} |`
+  const line = (cells: ReadonlyArray<string>) => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`
   return [
     line(columns.map(({ title }) => title)),
     line(columns.map(({ align }) => (align === "right" ? "---:" : "---"))),

@@ -56,6 +56,8 @@ const rendered = (markdown: string): { readonly content: string; readonly headin
     return before === undefined ? id : `${id}-${before + 1}`
   }
   const marked = new Marked({
+    // What looks like an address in a spec is no link.
+    tokenizer: { url: () => undefined },
     renderer: {
       heading({ tokens, depth }) {
         const text = this.parser.parseInline(tokens)
