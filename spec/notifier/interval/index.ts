@@ -9,7 +9,7 @@ export const intervalNotifier = protocol({
     purpose:
       "A device mirrors a range of a process's addresses in a page table of its own. Before a mapping is taken from the process, the core tells the device's subscription, which drops its entries under the driver's lock; a sequence tells a device that looked a page up meanwhile to look again. No device may be left with a page that was freed, and no reader may wait for ever.",
     notModelled: [
-      "What a range is invalidated for, but for the end of the address space: all that takes pages away here is MADV_DONTNEED and munmap; the matrix of protocol mm has the rest.",
+      "Of what invalidates ranges all but MADV_DONTNEED and munmap: the matrix of protocol mm has the rest.",
       "Classic notifiers beside the interval tree: protocol notifier/mmu has both.",
       "Device memory, huge pages, and the time after which hmm_range_fault gives up.",
       "Memory is sequentially consistent: a barrier that is missing does not show.",
