@@ -81,19 +81,15 @@ describe("what a page is made of", () => {
     ])
   })
 
+  const importing = (what: string, path: string) => `import ${what} from "${path}"\n`
+  const steps = (...names: ReadonlyArray<string>) => names.map((name) => `step("${name}", f)\n`).join("")
   const files = [
-    {
-      path: "model/a.ts",
-      text: '/** What a is (mm/a.c).\n *\n * More. */\nstep("one", f)\nstep("both", f)',
-    },
-    {
-      path: "model/b.ts",
-      text: '/** B. */\nimport { a } from "./a.ts"\nstep("two", f)\nstep("both", f)\nstep("three", f)',
-    },
-    { path: "model/c.ts", text: 'step("one", f)' },
+    { path: "model/a.ts", text: `/** What a is (mm/a.c).\n *\n * More. */\n${steps("one", "both")}` },
+    { path: "model/b.ts", text: `/** B. */\n${importing("{ a }", "./a.ts")}${steps("two", "both", "three")}` },
+    { path: "model/c.ts", text: steps("one") },
     {
       path: "spec/p.ts",
-      text: 'import type { C } from "../model/c.ts"\nimport {\n  b,\n} from "../model/b.ts"\nprotocol({\n  id: "p" })',
+      text: `${importing("type { C }", "../model/c.ts")}${importing("{\n  b,\n}", "../model/b.ts")}protocol({\n  id: "p" })`,
     },
   ]
 
