@@ -45,7 +45,18 @@ export interface Snapshot {
   readonly present: ReadonlyArray<Plain>
 }
 
+/**
+ * Told of what is learnt: the outcomes of steps and choices, and what guards say, each once at least for every node and
+ * contents read. Nothing is written when it is told.
+ */
+export interface Observer {
+  /** @param reads the cells that the operation, its guard and its monitors read before they wrote them */
+  outcome(node: Node, reads: ReadonlyArray<StoredCell>, outcome: Outcome): void
+  guard(node: Node, reads: ReadonlyArray<StoredCell>, holds: boolean): void
+}
+
 export interface MemoisedOptions extends NodesOptions {
+  readonly observer?: Observer
   /** Whether states that differ by a permutation of interchangeable names are one; by default they are not. */
   readonly symmetry?: boolean
 }
@@ -80,6 +91,7 @@ export class Memoised implements System, Others {
   private readonly interchange: Interchange | undefined
   private readonly twins: Twins | undefined
   private readonly lookahead: Lookahead
+  private readonly observer: Observer | undefined
   private readonly canPerformNow = (node: Node): boolean => this.canPerform(node)
   private begun = false
   /** Counts the changes of where fibers stand; with the number for which the fingerprint was computed last. */
@@ -90,6 +102,7 @@ export class Memoised implements System, Others {
 
   constructor(program: Program, options: MemoisedOptions = {}) {
     this.instance = program.start()
+    this.observer = options.observer
     this.interchange = interchangeOf(this.instance, options.symmetry ?? false)
     this.twins = this.interchange === undefined ? undefined : new Twins(this.instance, this.interchange)
     this.tracker = new PropertyTracker(this.instance.store, this.instance.properties, true, this.twins)
@@ -316,6 +329,7 @@ export class Memoised implements System, Others {
     const holds = guardHolds(this.instance, run, operation)
     store.stopRecording()
     if (!guard.learn(reads, holds)) throw changeable(node)
+    this.observer?.guard(node, reads, holds)
     this.twins?.guard(node, holds)
     return holds
   }
@@ -355,6 +369,7 @@ export class Memoised implements System, Others {
     }
     store.rollback(mark)
     if (!tree.learn(reads, outcome)) throw changeable(node)
+    this.observer?.outcome(node, reads, outcome)
     this.twins?.outcome(node, this.nodes.parked(node).operation, option, outcome, this)
     this.apply(outcome)
     return outcome

@@ -3,7 +3,7 @@
  * progress, keep to a budget and be interrupted.
  */
 import { LimitReached, Unsound } from "../engine/fault.ts"
-import { Memoised } from "../engine/memoised.ts"
+import { Memoised, type Observer } from "../engine/memoised.ts"
 import { Paranoid } from "../engine/paranoid.ts"
 import { fiberOf, type Move, type System } from "../engine/system.ts"
 import type { Compared } from "../engine/witnesses.ts"
@@ -69,6 +69,8 @@ export interface SearchOptions {
   readonly maxSteps: number
   /** For strategies with randomness. */
   readonly seed: number
+  /** Stop after this many states, where the strategy matches them depth-first: a budget that is the same everywhere. */
+  readonly maxStates?: number
   /** Stop after this many executions, where the strategy enumerates them. */
   readonly executions?: number
   /** Explore only schedules with at most this many preemptive switches, where the strategy can. */
@@ -79,6 +81,8 @@ export interface SearchOptions {
   readonly target?: string
   /** Told of everything that is found, instead of the search ending there: for comparing strategies. */
   readonly survey?: Survey
+  /** Told of what the engine learns, where the strategy matches states. */
+  readonly observer?: Observer
   /** Whether states that differ by a permutation of interchangeable names count once; by default they do. */
   readonly symmetry?: boolean
   /** How many real fibers the memoised engine keeps parked at most. */
@@ -120,6 +124,7 @@ export const matchingEngine = (program: Program, options: SearchOptions): Memois
     keepEnds: options.keepEnds ?? false,
     symmetry: options.symmetry ?? true,
     ...(options.parkedLimit === undefined ? {} : { parkedLimit: options.parkedLimit }),
+    ...(options.observer === undefined ? {} : { observer: options.observer }),
   })
 
 /** The violation that ends the search, if one of these does; in a survey, all are reported and none does. */
