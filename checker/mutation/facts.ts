@@ -29,6 +29,8 @@ export interface StepFacts {
   readonly name: string
   /** By fiber. */
   readonly footprints: Map<string, Footprint>
+  /** The cells that its guard reads, in any fiber. */
+  readonly awaits: Set<string>
   /** Whether nothing but `undefined` was ever returned. */
   returnsNothing: boolean
   isGuarded: boolean
@@ -96,7 +98,10 @@ export class Facts implements Observer {
     for (const facts of this.of(node)) {
       if (!holds) facts.hasWaited = true
       const footprint = footprintOf(facts, fiber.name)
-      for (const { name } of reads) footprint.reads.add(name)
+      for (const { name } of reads) {
+        footprint.reads.add(name)
+        facts.awaits.add(name)
+      }
     }
     for (const { name } of reads) {
       const cell = this.touch(name, fiber.name, operation)
@@ -141,7 +146,8 @@ export class Facts implements Observer {
       ([map, key]) => {
         let facts = map.get(key)
         if (facts === undefined) {
-          facts = { name, footprints: new Map(), returnsNothing: true, isGuarded, hasWaited: false, saysWhatFor: false }
+          const learnt = { footprints: new Map(), awaits: new Set<string>(), returnsNothing: true }
+          facts = { name, ...learnt, isGuarded, hasWaited: false, saysWhatFor: false }
           map.set(key, facts)
         }
         facts.isGuarded ||= isGuarded

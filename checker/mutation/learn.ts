@@ -1,4 +1,4 @@
-/** Learns the steps of a protocol: explores its correct scenarios, at their smallest bounds and at their own. */
+/** Learns the steps of a protocol: explores its correct scenarios at small bounds and at their own. */
 import * as Effect from "effect/Effect"
 import * as Glob from "effect/Glob"
 import { attempt } from "../engine/supervised.ts"
@@ -80,13 +80,19 @@ export const learn = Effect.fnUntraced(function* (
   return { rungs, mutants: mutantsOf(rungs, all).filter(({ mutation }) => isOwn(mutation)), trouble } satisfies Learnt
 })
 
-/** The programs of a scenario at its smallest bound, if there is such a program, and at its own. */
+/**
+ * The programs of a scenario: at its smallest bound; with one parameter, each in turn, one larger; and at its own bound.
+ * Where there is no program at one of them, without that.
+ */
 const programsOf = (scenario: ScenarioEntry): ReadonlyArray<Program> => {
-  const { parameters } = scenario
-  const bounds = (pick: "min" | "default"): Bound =>
-    Object.fromEntries(Object.entries(parameters).map(([name, parameter]) => [name, parameter[pick]]))
-  const isOne = Object.values(parameters).every(({ min, default: own }) => min === own)
-  return [...(isOne ? [] : programAt(scenario, bounds("min"))), ...programAt(scenario, bounds("default"))]
+  const parameters = Object.entries(scenario.parameters)
+  const least: Bound = Object.fromEntries(parameters.map(([name, { min }]) => [name, min]))
+  const larger = parameters.flatMap(([name, { min, default: own }]): ReadonlyArray<Bound> => {
+    return min < own ? [{ ...least, [name]: min + 1 }] : []
+  })
+  const own: Bound = Object.fromEntries(parameters.map(([name, parameter]) => [name, parameter.default]))
+  const bounds = new Map([least, ...larger, own].map((bound) => [JSON.stringify(bound), bound]))
+  return [...bounds.values()].flatMap((bound) => programAt(scenario, bound))
 }
 
 /** The program at a bound, unless the scenario has none there. */

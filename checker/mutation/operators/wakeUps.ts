@@ -1,4 +1,7 @@
-/** What steps have in common that wake others: they change what the guards of others were seen to wait for. */
+/**
+ * What steps have in common that wake others: they change what the guards of others were seen to wait for, and have not
+ * waited for it themselves, as who takes a lock does.
+ */
 import { changesOf, type Facts, generic, type StepFacts } from "../facts.ts"
 
 /** The cells that others wait for, of those that a step changes; generic names. */
@@ -6,7 +9,8 @@ export const awaitedOf = ({ cells }: Facts, facts: StepFacts): ReadonlyArray<str
   const fibers = [...facts.footprints.keys()]
   const isAwaited = (cell: string): boolean =>
     [...(cells.get(cell)?.waiters ?? [])].some((waiter) => fibers.some((fiber) => fiber !== waiter))
-  return [...new Set([...changesOf(facts)].filter(isAwaited).map(generic))].sort()
+  const wakesBy = (cell: string): boolean => isAwaited(cell) && !facts.awaits.has(cell)
+  return [...new Set([...changesOf(facts)].filter(wakesBy).map(generic))].sort()
 }
 
 /** Whether a step changes something else too. */
