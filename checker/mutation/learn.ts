@@ -87,8 +87,8 @@ export const learn = Effect.fnUntraced(function* (
 const programsOf = (scenario: ScenarioEntry): ReadonlyArray<Program> => {
   const parameters = Object.entries(scenario.parameters)
   const least: Bound = Object.fromEntries(parameters.map(([name, { min }]) => [name, min]))
-  const larger = parameters.flatMap(([name, { min, default: own }]): ReadonlyArray<Bound> => {
-    return min < own ? [{ ...least, [name]: min + 1 }] : []
+  const larger = parameters.flatMap(([name, { min, max }]): ReadonlyArray<Bound> => {
+    return min < max ? [{ ...least, [name]: min + 1 }] : []
   })
   const own: Bound = Object.fromEntries(parameters.map(([name, parameter]) => [name, parameter.default]))
   const bounds = new Map([least, ...larger, own].map((bound) => [JSON.stringify(bound), bound]))

@@ -5,6 +5,7 @@ import { daxScenarios } from "./scenarios.ts"
 export const dax = protocol({
   id: "dax",
   title: "DAX (fs/dax.c): blocks that are mapped themselves, and how a file system gets them back",
+  steps: ["dax_*", "xfs_*", "grab_mapping_entry", "vmf_insert_*", "wait_page_idle*", "ib_umem_get"],
   scenarios: daxScenarios,
   bugs: daxBugs,
 })

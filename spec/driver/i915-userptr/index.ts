@@ -6,6 +6,7 @@ export const i915Userptr = protocol({
   id: "driver/i915-userptr",
   title:
     "i915 userptr objects (drivers/gpu/drm/i915/gem/i915_gem_userptr.c): a GPU that works on pinned pages of a process",
+  steps: ["i915_*", "_i915_*", "dma_*", "eb_*", "gpu_store", "PF_EXITING"],
   scenarios: [submit, overlapping],
   bugs: userptrBugs,
 })
