@@ -111,7 +111,6 @@ const judge = Effect.fnUntraced(function* <E, R>(
   let visited = 0
   let cut: string | undefined
   let invalid: string | undefined
-  let isAnyComplete = false
   for (const [position, rung] of rungs.entries()) {
     if (visited >= maxStates) {
       cut ??= `the budget of ${maxStates} states ran out after ${position} of ${rungs.length} explorations`
@@ -125,16 +124,9 @@ const judge = Effect.fnUntraced(function* <E, R>(
       return { id, operator, verdict: "killed", property, message, scenario, bound, states: visited } as MutantReport
     }
     if (violation !== undefined) invalid ??= violation.message
-    else if (outcome === "holds") isAnyComplete = true
-    // Where the correct program is too large already, the smaller ones have to decide.
-    else if (rung.facts.isComplete) cut ??= `${rung.scenario.id}: ${reason}`
+    else if (outcome !== "holds") cut ??= `${rung.scenario.id}: ${reason}`
   }
-  return {
-    id,
-    operator,
-    states: visited,
-    ...verdictOf(equivalent, invalid, cut ?? (isAnyComplete ? undefined : "no exploration came to its end")),
-  }
+  return { id, operator, states: visited, ...verdictOf(equivalent, invalid, cut) }
 })
 
 const verdictOf = (

@@ -21,7 +21,10 @@ export interface Rung {
   readonly facts: Facts
 }
 
-/** A mutation, and where it can be seen: the complete explorations first, the smaller before the larger. */
+/**
+ * A mutation, and where it can be seen, the smaller before the larger: where the correct program was explored in full; or,
+ * if nowhere, wherever its step was taken.
+ */
 export interface Mutant {
   readonly id: string
   readonly mutation: Mutation
@@ -135,19 +138,16 @@ const explored = Effect.fnUntraced(function* (program: Program, facts: Facts, al
 })
 
 const mutantsOf = (rungs: ReadonlyArray<Rung>, all: Facts): ReadonlyArray<Mutant> => {
-  const sorted = [...rungs].sort(
-    ({ facts: a }, { facts: b }) => Number(b.isComplete) - Number(a.isComplete) || a.states - b.states,
-  )
+  const sorted = [...rungs].sort(({ facts: a }, { facts: b }) => a.states - b.states)
   return operators
     .flatMap((operator) =>
       operator.mutations(all).map((made): Mutant => {
         const mutation = { operator: operator.name, ...made }
         const applying = sorted.filter(({ facts }) => operator.applies(mutation, facts))
-        const reasons = applying.flatMap(({ facts }) =>
-          facts.isComplete ? [operator.equivalent(mutation, facts)] : [],
-        )
+        const complete = applying.filter(({ facts }) => facts.isComplete)
+        const reasons = complete.map(({ facts }) => operator.equivalent(mutation, facts))
         const equivalent = reasons.every((reason) => reason !== undefined) ? reasons[0] : undefined
-        return { id: mutationId(mutation), mutation, rungs: applying, equivalent }
+        return { id: mutationId(mutation), mutation, rungs: complete.length > 0 ? complete : applying, equivalent }
       }),
     )
     .filter(({ rungs: applying }) => applying.length > 0)

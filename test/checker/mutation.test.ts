@@ -141,7 +141,7 @@ describe("survivors", () => {
     const { verdicts, counts } = await mutate(locked, [], { budget: { maxStates: 100, only } })
     expect([verdicts, counts.inconclusive]).toEqual([{ [only]: "survived" }, 0])
     const cut = await mutate(locked, [], { budget: { maxStates: 12, only } })
-    expect(cut.verdicts).toEqual({ [only]: "inconclusive no exploration came to its end" })
+    expect(cut.verdicts).toEqual({ [only]: "inconclusive test: the budget of 12 states ran out" })
     expect([cut.counts.inconclusive, cut.killRate]).toEqual([1, 0])
   })
 

@@ -5,6 +5,7 @@ import { insertRemove, oneFault, overlapping, repeated, retries, twoDevices } fr
 export const intervalNotifier = protocol({
   id: "notifier/interval",
   title: "The interval notifier (mm/mmu_notifier.c) and the devices that mirror a process through it",
+  steps: ["mmu_interval_*", "mn_itree_*", "wake_up_all", "device_*", "mutex_*"],
   scenarios: [oneFault, retries, repeated, twoDevices, overlapping, insertRemove],
   bugs: intervalBugs,
 })
