@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import { changeBody, leaveOut, type Plain, type Property, protocol, type SeededBug } from "../../../checker/index.ts"
+import { freeBlock } from "../../../model/lease/xfsFile.ts"
 import { at } from "../../../model/mm/range.ts"
 import { parameter, scenariosOf } from "../../driver/define.ts"
 import { type BlocksWorld, blocksWorld } from "./world.ts"
@@ -168,6 +169,50 @@ const bugs: ReadonlyArray<SeededBug<BlocksWorld>> = [
         "xfs_reflink_fill_cow_hole: xfs_bmapi_read": (original) => Effect.map(original, () => known),
       }
     },
+  },
+  {
+    id: "truncate-frees-what-is-kept",
+    title: "the blocks of a file that is truncated are free, and the file has them still",
+    source: "fs/xfs/xfs_inode.c: xfs_itruncate_extents, by inference",
+    scenario: truncation.id,
+    breaks: "BLOCK-FREE",
+    at: ({ file }) => ({
+      xfs_itruncate_extents: changeBody(() => {
+        for (const { value } of file.inode.extents) if (value !== null) freeBlock(file.inode.mount, value.block)
+      }),
+    }),
+  },
+  {
+    id: "truncate-leaves-mapped",
+    title: "what is truncated stays mapped, and who stores there stores to nobody's block",
+    source: "mm/truncate.c: truncate_pagecache, by inference",
+    scenario: truncation.id,
+    breaks: "BLOCK-STORED",
+    at: () => ({ unmap_mapping_range: leaveOut() }),
+  },
+  {
+    id: "truncate-keeps-blocks",
+    title: "a file that is truncated keeps its blocks",
+    source: "fs/xfs/xfs_inode.c: xfs_itruncate_extents, by inference",
+    scenario: truncation.id,
+    breaks: "BLOCK-TRUNCATED",
+    at: () => ({ xfs_itruncate_extents: leaveOut() }),
+  },
+  {
+    id: "direct-write-lost",
+    title: "a direct write has its block found, and is not done",
+    source: "fs/iomap/direct-io.c: iomap_dio_submit_bio, by inference",
+    scenario: direct.id,
+    breaks: "BLOCK-WRITTEN",
+    at: () => ({ submit_bio: leaveOut() }),
+  },
+  {
+    id: "fault-maps-nothing",
+    title: "a fault finds its block and does not map it: the store faults again, for ever",
+    source: "fs/dax.c: dax_iomap_pte_fault, by inference",
+    scenario: faults.id,
+    breaks: "L-STORE",
+    at: () => ({ dax_insert_pfn_mkwrite: leaveOut() }),
   },
 ]
 

@@ -1,6 +1,7 @@
 import type * as Effect from "effect/Effect"
 import {
   changeBody,
+  leaveOut,
   type Monitor,
   type Property,
   protocol,
@@ -94,6 +95,35 @@ const bugs: ReadonlyArray<SeededBug<ClientWorld>> = [
     at: ({ layout }) => ({
       pnfs_clear_layoutreturn_info: changeBody(() => {
         layout.state.barrier = 0
+      }),
+    }),
+  },
+  {
+    id: "layoutget-not-counted",
+    title: "a request is not counted, and its reply is",
+    source: "fs/nfs/pnfs.c: pnfs_update_layout, by inference",
+    scenario: replies.id,
+    breaks: "LAYOUT-OUTSTANDING",
+    at: () => ({ nfs4_proc_layoutget: leaveOut() }),
+  },
+  {
+    id: "layout-seqid-twice",
+    title: "the server gives the same number to every layout",
+    source: "fs/nfsd/nfs4layouts.c: nfs4_inc_and_copy_stateid, by inference",
+    scenario: replies.id,
+    breaks: "LAYOUT-SEQID-ONCE",
+    at: () => ({ nfsd4_layoutget: changeBody(() => 1) }),
+  },
+  {
+    id: "layout-dropped-unreturned",
+    title: "the client forgets its layouts and returns nothing",
+    source: "fs/nfs/pnfs.c: pnfs_mark_layout_stateid_return, by inference",
+    scenario: replies.id,
+    breaks: "LAYOUT-NOT-LOST",
+    at: ({ layout }) => ({
+      pnfs_mark_layout_stateid_return: changeBody(() => {
+        layout.segments.value = []
+        return 0
       }),
     }),
   },
