@@ -108,6 +108,7 @@ const judge = Effect.fnUntraced(function* <E, R>(
   const { id, mutation, equivalent } = mutant
   const { operator } = mutation
   const rungs = equivalent === undefined ? mutant.rungs : mutant.rungs.slice(0, confirmations)
+  const isAnyComplete = rungs.some(({ facts }) => facts.isComplete)
   let visited = 0
   let cut: string | undefined
   let invalid: string | undefined
@@ -124,7 +125,7 @@ const judge = Effect.fnUntraced(function* <E, R>(
       return { id, operator, verdict: "killed", property, message, scenario, bound, states: visited } as MutantReport
     }
     if (violation !== undefined) invalid ??= violation.message
-    else if (outcome !== "holds") cut ??= `${rung.scenario.id}: ${reason}`
+    else if (outcome !== "holds" && (rung.facts.isComplete || !isAnyComplete)) cut ??= `${rung.scenario.id}: ${reason}`
   }
   return { id, operator, states: visited, ...verdictOf(equivalent, invalid, cut) }
 })

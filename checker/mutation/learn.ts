@@ -5,6 +5,7 @@ import { attempt } from "../engine/supervised.ts"
 import { letOthersRun } from "../explore/explore.ts"
 import { StatesSearch } from "../explore/states.ts"
 import type { Ending } from "../explore/strategy.ts"
+import { boundText } from "../report/text.ts"
 import type { Program } from "../scenario/program.ts"
 import { SetupFailed } from "../scenario/program.ts"
 import type { Protocol, ScenarioEntry } from "../scenario/protocol.ts"
@@ -22,8 +23,9 @@ export interface Rung {
 }
 
 /**
- * A mutation, and where it can be seen, the smaller before the larger: where the correct program was explored in full; or,
- * if nowhere, wherever its step was taken.
+ * A mutation, and where it can be seen, the smaller before the larger: where the correct program was explored in full,
+ * and then at one bound that was too large for that, where it can be killed and cannot survive; or, if nowhere was it
+ * explored in full, wherever its step was taken.
  */
 export interface Mutant {
   readonly id: string
@@ -84,8 +86,9 @@ export const learn = Effect.fnUntraced(function* (
 })
 
 /**
- * The programs of a scenario: at its smallest bound; with one parameter, each in turn, one larger; and at its own bound.
- * Where there is no program at one of them, without that.
+ * The programs of a scenario: at its smallest bound; with one parameter, each in turn, one larger; at those at which its
+ * seeded bugs are hunted, which are no larger than it takes; and at its own. Where there is no program at one of them,
+ * without that.
  */
 const programsOf = (scenario: ScenarioEntry): ReadonlyArray<Program> => {
   const parameters = Object.entries(scenario.parameters)
@@ -94,7 +97,10 @@ const programsOf = (scenario: ScenarioEntry): ReadonlyArray<Program> => {
     return min < max ? [{ ...least, [name]: min + 1 }] : []
   })
   const own: Bound = Object.fromEntries(parameters.map(([name, parameter]) => [name, parameter.default]))
-  const bounds = new Map([least, ...larger, own].map((bound) => [JSON.stringify(bound), bound]))
+  const hunted = scenario.bugs.flatMap((bug) =>
+    bug.scenario === scenario.id && bug.bound !== undefined ? [{ ...own, ...bug.bound }] : [],
+  )
+  const bounds = new Map([least, ...larger, ...hunted, own].map((bound) => [boundText(bound), bound]))
   return [...bounds.values()].flatMap((bound) => programAt(scenario, bound))
 }
 
@@ -147,10 +153,20 @@ const mutantsOf = (rungs: ReadonlyArray<Rung>, all: Facts): ReadonlyArray<Mutant
         const complete = applying.filter(({ facts }) => facts.isComplete)
         const reasons = complete.map(({ facts }) => operator.equivalent(mutation, facts))
         const equivalent = reasons.every((reason) => reason !== undefined) ? reasons[0] : undefined
-        return { id: mutationId(mutation), mutation, rungs: complete.length > 0 ? complete : applying, equivalent }
+        return { id: mutationId(mutation), mutation, rungs: rungsOf(sorted, applying), equivalent }
       }),
     )
     .filter(({ rungs: applying }) => applying.length > 0)
+}
+
+/** @param applying those at which the step was seen */
+const rungsOf = (all: ReadonlyArray<Rung>, applying: ReadonlyArray<Rung>): ReadonlyArray<Rung> => {
+  const complete = applying.filter(({ facts }) => facts.isComplete)
+  if (complete.length === 0) return applying
+  // What was seen of a large program is little: the step may well be taken where its scenario takes it otherwise.
+  const isOfSameScenario = (rung: Rung) => complete.some(({ scenario }) => scenario === rung.scenario)
+  const larger = all.filter((rung) => !rung.facts.isComplete && (applying.includes(rung) || isOfSameScenario(rung)))
+  return [...complete, ...larger.slice(0, 1)]
 }
 
 /** The mutant as a program, at one of its rungs. */

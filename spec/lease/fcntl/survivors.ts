@@ -9,8 +9,6 @@ export const fcntlSurvivors: Survivors = {
   "leave-out do_dentry_open": "the step is one for the properties: who has come so far has the file open",
   "leave-out lease_modify": late,
   "lose-wake-up lease_modify": late,
-  "wake-early lease_modify": late,
-  "split lease_modify": late,
   "swap put_file_access | exit": "the second step is the end of the model's process, which holds nothing",
   "split tick": "that time passes is atomic in nothing that looks at it: a tick that is late is a tick",
   "split generic_add_lease: check_conflicting_open":
