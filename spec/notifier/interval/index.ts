@@ -1,6 +1,7 @@
 import { protocol } from "../../../checker/index.ts"
 import { intervalBugs } from "./bugs.ts"
 import { insertRemove, oneFault, overlapping, repeated, retries, twoDevices } from "./scenarios.ts"
+import { intervalSurvivors } from "./survivors.ts"
 
 export const intervalNotifier = protocol({
   id: "notifier/interval",
@@ -8,4 +9,5 @@ export const intervalNotifier = protocol({
   steps: ["mmu_interval_*", "mn_itree_*", "wake_up_all", "device_*", "mutex_*"],
   scenarios: [oneFault, retries, repeated, twoDevices, overlapping, insertRemove],
   bugs: intervalBugs,
+  survivors: intervalSurvivors,
 })
