@@ -98,7 +98,7 @@ const checkpointFile = (name: string, description: string) =>
   Flag.String(name).pipe(Flag.withMetavar("FILE"), Flag.withDescription(description), Flag.optional)
 
 const defaultEvery = 30_000
-const defaultMutantStates = 50_000
+const defaultMutantStates = 100_000
 
 const strategy = Flag.ChoiceWithValue(
   "strategy",

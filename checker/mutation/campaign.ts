@@ -21,8 +21,8 @@ export interface MutationBudget {
   readonly only?: string | undefined
 }
 
-/** How much larger than the correct program a mutant may be. */
-const growth = 4
+/** How much larger than a correct program that is explored in full a mutant may be. */
+const growth = 8
 
 /** Explorations of the largest size that one mutant may cost. */
 export const explorationsEach = 5

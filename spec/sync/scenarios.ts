@@ -79,14 +79,10 @@ const gracePeriods = (kind: Kind, defaults: Bounds) =>
   )
 
 const nested = (kind: Kind, defaults: Bounds) =>
-  syncScenario(
-    kind,
-    "nested",
-    "sections inside sections, against fibers that wait for grace periods",
-    defaults,
-    {},
-    cleanup(kind),
-  )
+  syncScenario(kind, "nested", "sections inside sections, against fibers that wait for grace periods", defaults, {}, [
+    ...cleanup(kind),
+    ...(kind === "srcutree" ? comesAbout : []),
+  ])
 
 const callbacks = (kind: Kind, defaults: Bounds) =>
   syncScenario(kind, "callbacks", "objects freed by callbacks, with a barrier behind", defaults, { callers: 1 }, [

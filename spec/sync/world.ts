@@ -1,6 +1,16 @@
 /** Programs that read a pointer in read-side sections, replace what it points to, and free it behind a grace period. */
 import * as Effect from "effect/Effect"
-import { type Cell, cell, checkpoint, guardedStep, type Setup, type Struct, step, struct } from "../../checker/index.ts"
+import {
+  assert,
+  type Cell,
+  cell,
+  checkpoint,
+  guardedStep,
+  type Setup,
+  type Struct,
+  step,
+  struct,
+} from "../../checker/index.ts"
 import type { Domain } from "../../model/sync/gracePeriod.ts"
 import { type Mutex, mutex } from "../../model/sync/mutex.ts"
 import type { SrcuTree } from "../../model/sync/srcuTree.ts"
@@ -66,7 +76,9 @@ export const syncWorld = (shape: Shape): Setup<SyncWorld> => {
 
   const free = (name: string) => {
     const object = objects.get(name)
-    if (object !== undefined) object.value = "freed"
+    if (object === undefined) return
+    assert(object.value !== "freed", `${name} is freed twice`)
+    object.value = "freed"
   }
   const { implementation, small, tree } = domainsOf(
     shape.kind,
