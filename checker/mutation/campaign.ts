@@ -113,8 +113,11 @@ const judge = Effect.fnUntraced(function* <E, R>(
   let cut: string | undefined
   let invalid: string | undefined
   for (const [position, rung] of rungs.entries()) {
+    // A large program may kill; what the others say stands without it.
+    const isDecisive = rung.facts.isComplete || !isAnyComplete
     if (visited >= maxStates) {
-      cut ??= `the budget of ${maxStates} states ran out after ${position} of ${rungs.length} explorations`
+      if (isDecisive)
+        cut ??= `the budget of ${maxStates} states ran out after ${position} of ${rungs.length} explorations`
       break
     }
     const { outcome, violation, reason, statistics } = yield* exploreAt(rung)
@@ -125,7 +128,7 @@ const judge = Effect.fnUntraced(function* <E, R>(
       return { id, operator, verdict: "killed", property, message, scenario, bound, states: visited } as MutantReport
     }
     if (violation !== undefined) invalid ??= violation.message
-    else if (outcome !== "holds" && (rung.facts.isComplete || !isAnyComplete)) cut ??= `${rung.scenario.id}: ${reason}`
+    else if (outcome !== "holds" && isDecisive) cut ??= `${rung.scenario.id}: ${reason}`
   }
   return { id, operator, states: visited, ...verdictOf(equivalent, invalid, cut) }
 })

@@ -24,8 +24,8 @@ export interface Rung {
 
 /**
  * A mutation, and where it can be seen, the smaller before the larger: where the correct program was explored in full,
- * and then at some bounds too large for that, where it can be killed and cannot survive; or, if nowhere was it explored
- * in full, wherever its step was taken.
+ * and then at bounds too large for that, where it can be killed and cannot survive; or, if nowhere was it explored in
+ * full, wherever its step was taken.
  */
 export interface Mutant {
   readonly id: string
@@ -159,18 +159,21 @@ const mutantsOf = (rungs: ReadonlyArray<Rung>, all: Facts): ReadonlyArray<Mutant
     .filter(({ rungs: applying }) => applying.length > 0)
 }
 
-/** How many explorations may kill a mutant that cannot survive them: the program is too large to be explored in full. */
-const largeOnes = 2
-
-/** @param applying those at which the step was seen */
+/**
+ * Where the step is taken, and one large bound of each scenario: what was seen of a large program is little, so that the
+ * step may well be taken there too.
+ *
+ * @param applying those at which the step was seen
+ */
 const rungsOf = (all: ReadonlyArray<Rung>, applying: ReadonlyArray<Rung>): ReadonlyArray<Rung> => {
   const complete = applying.filter(({ facts }) => facts.isComplete)
   if (complete.length === 0) return applying
-  const isKnown = (rung: Rung) => complete.some(({ scenario }) => scenario === rung.scenario)
-  const large = all.filter(({ facts }) => !facts.isComplete)
-  const elsewhere = large.filter((rung) => applying.includes(rung) && !isKnown(rung))
-  // What was seen of a large program is little: the step may well be taken where its scenario takes it otherwise.
-  return [...complete, ...[...elsewhere, ...large.filter(isKnown)].slice(0, largeOnes)]
+  const isKnown = ({ scenario }: Rung) => applying.some((rung) => rung.scenario === scenario)
+  const large = all.filter((rung) => !rung.facts.isComplete && isKnown(rung))
+  const firsts = large.filter(
+    (rung, position) => large.findIndex((each) => each.scenario === rung.scenario) === position,
+  )
+  return [...complete, ...firsts]
 }
 
 /** The mutant as a program, at one of its rungs. */

@@ -39,6 +39,7 @@ export const syncSurvivors: Survivors = {
   "split rcu_dereference": recorded,
   "split rcu_barrier: wait_for_completion": recorded,
   "split srcu_barrier: wait_for_completion": recorded,
+  "split kfree": "the object is the updater's alone: each replaces another one",
   "split rcu_callback": "the object is the callback's alone",
   "split free_module": gone,
   "split cleanup_srcu_struct": gone,
