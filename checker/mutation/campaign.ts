@@ -125,12 +125,23 @@ const judge = Effect.fnUntraced(function* <E, R>(
     if (violation !== undefined && violation.property !== builtIn.rules) {
       const { scenario, bound } = rung.program
       const { property, message } = violation
-      return { id, operator, verdict: "killed", property, message, scenario, bound, states: visited } as MutantReport
+      const killed: MutantReport = {
+        id,
+        operator,
+        verdict: "killed",
+        property,
+        message,
+        scenario,
+        bound,
+        states: visited,
+      }
+      return killed
     }
     if (violation !== undefined) invalid ??= violation.message
     else if (outcome !== "holds" && isDecisive) cut ??= `${rung.scenario.id}: ${reason}`
   }
-  return { id, operator, states: visited, ...verdictOf(equivalent, invalid, cut) }
+  const alive: MutantReport = { id, operator, states: visited, ...verdictOf(equivalent, invalid, cut) }
+  return alive
 })
 
 const verdictOf = (
