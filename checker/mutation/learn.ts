@@ -86,9 +86,9 @@ export const learn = Effect.fnUntraced(function* (
 })
 
 /**
- * The programs of a scenario: at its smallest bound; with one parameter, each in turn, one larger; at those at which its
- * seeded bugs are hunted, which are no larger than it takes; and at its own. Where there is no program at one of them,
- * without that.
+ * The programs of a scenario: at its smallest bound; at those at which its seeded bugs are hunted, which are no larger than
+ * it takes; with one parameter of the smallest, each in turn, one larger; and at its own. Where there is no program at one
+ * of them, without that.
  */
 const programsOf = (scenario: ScenarioEntry): ReadonlyArray<Program> => {
   const parameters = Object.entries(scenario.parameters)
@@ -100,7 +100,7 @@ const programsOf = (scenario: ScenarioEntry): ReadonlyArray<Program> => {
   const hunted = scenario.bugs.flatMap((bug) =>
     bug.scenario === scenario.id && bug.bound !== undefined ? [{ ...own, ...bug.bound }] : [],
   )
-  const bounds = new Map([least, ...larger, ...hunted, own].map((bound) => [boundText(bound), bound]))
+  const bounds = new Map([least, ...hunted, ...larger, own].map((bound) => [boundText(bound), bound]))
   return [...bounds.values()].flatMap((bound) => programAt(scenario, bound))
 }
 

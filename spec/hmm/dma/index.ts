@@ -1,6 +1,7 @@
 import { protocol } from "../../../checker/index.ts"
 import { dmaBugs } from "./bugs.ts"
 import { dmaScenarios } from "./scenarios.ts"
+import { hmmDmaSurvivors } from "./survivors.ts"
 
 export const hmmDma = protocol({
   id: "hmm/dma",
@@ -8,4 +9,5 @@ export const hmmDma = protocol({
   steps: ["hmm_*", "dma_*", "ib_umem_odp_unmap_dma_pages", "pci_p2pdma_*"],
   scenarios: dmaScenarios,
   bugs: dmaBugs,
+  survivors: hmmDmaSurvivors,
 })

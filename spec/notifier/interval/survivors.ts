@@ -3,7 +3,7 @@ import type { Survivors } from "../../../checker/index.ts"
 const spins = "wait_event looks at its condition again and again: who does not sleep spins until it is met"
 const late = "who sleeps is woken all the same, a little later"
 const locked = "the driver's lock is held, under which everybody else looks"
-const recorded = "the step only reads: what comes in a step of its own is the record that the properties keep of it"
+const recorded = "what comes in a step of its own is the record that the properties keep of it"
 
 /** Why mutants of the interval notifier's steps survive. */
 export const intervalSurvivors: Survivors = {
@@ -27,6 +27,8 @@ export const intervalSurvivors: Survivors = {
   "split mmu_interval_read_begin": recorded,
   "split mmu_interval_read_retry": recorded,
   "split mn_itree_inv_next": recorded,
+  "wake-early mutex_unlock": recorded,
+  "wake-early wake_up_all": recorded,
   "split mmu_interval_set_seq": locked,
   "split device_map": locked,
   "split mn_itree_inv_end: deferred_list":
