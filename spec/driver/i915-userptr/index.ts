@@ -9,4 +9,10 @@ export const i915Userptr = protocol({
   steps: ["i915_*", "_i915_*", "dma_*", "eb_*", "gpu_store", "PF_EXITING"],
   scenarios: [submit, overlapping],
   bugs: userptrBugs,
+  survivors: {
+    "swap mmu_interval_set_seq | PF_EXITING":
+      "whether somebody runs in the process is asked by this callback alone, and changes nothing",
+    "split gpu_store":
+      "the page that the GPU stores to is bound and pinned until its fence is signalled, which comes behind both",
+  },
 })
