@@ -10,6 +10,8 @@ export const hmmDmaSurvivors: Survivors = {
   "swap dma_iova_unlink | hmm_dma_map_pfn: HMM_PFN_DMA_MAPPED": locked,
   "swap ib_umem_odp_unmap_dma_pages | hmm_dma_unmap_pfn": locked,
   "swap ib_umem_odp_unmap_dma_pages | mutex_unlock": waits,
+  "leave-out ib_umem_odp_unmap_dma_pages":
+    "that the page is dirty is asked where it can be clean in swap (driver/odp), and an entry that is left is filled anew by the next fault",
   "split hmm_dma_map_pfn": locked,
   "split dma_iova_link": locked,
   "split hmm_dma_map_pfn: HMM_PFN_DMA_MAPPED": locked,
