@@ -4,9 +4,9 @@ export type { Benchmark } from "./bench/benchmark.ts"
 export { type Replayed, replay } from "./counterexample/replay.ts"
 export { Counterexample, formatVersion } from "./counterexample/schema.ts"
 export { type Shrunk, shrink } from "./counterexample/shrink.ts"
-export { type Budget, explore, type Outcome, type Result } from "./explore/explore.ts"
+export { type Budget, explore, type Outcome, type Result, Unfit } from "./explore/explore.ts"
 export { countPreemptions, type Run, runMoves, type ScheduledStep } from "./explore/schedule.ts"
-export { strategies } from "./explore/strategies.ts"
+export { defaultStrategy, strategies } from "./explore/strategies.ts"
 export type { SearchOptions, Statistics, Strategy, Survey } from "./explore/strategy.ts"
 export { missedStateOdds } from "./explore/visited.ts"
 export { exploreHere, type MutationBudget, MutationRun } from "./mutation/campaign.ts"
@@ -17,9 +17,15 @@ export {
   type ActionInvariant,
   type AtEnd,
   actionInvariant,
+  type DataRaces,
+  dataRaces,
   type Fibers,
   type Invariant,
   type LeadsTo,
+  type LockInversions,
+  type LockOrder,
+  lockInversions,
+  lockOrder,
   type Progress,
   type Property,
   type Waiting,
@@ -29,6 +35,12 @@ export { BenchReport } from "./report/bench.ts"
 export { MutationReport } from "./report/mutation.ts"
 export { Listing, ReplayReport, Report, ScenarioReport } from "./report/report.ts"
 export { traceLines } from "./report/trace.ts"
+export {
+  type EffectProgram,
+  type EffectProgramDefinition,
+  type ExitProperty,
+  effectProgram,
+} from "./scenario/effectProgram.ts"
 export { type Program, SetupFailed } from "./scenario/program.ts"
 export {
   type BugEntry,

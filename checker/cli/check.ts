@@ -122,9 +122,8 @@ const huntsOf = (registry: Registry, { memory }: Means, saved: ReadonlyArray<Sav
           badInput(`mutant ${bug.id}: ${message}`),
         )
         const source = yield* sourceOf(program, undefined)
-        const known = saved.find(({ counterexample }) => counterexample.mutant === bug.id)
         const task: Task = {
-          ...(known === undefined ? {} : { saved: known }),
+          saved,
           scenario,
           program,
           strategy: states,

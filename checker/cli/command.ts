@@ -8,14 +8,16 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { type Benchmark, sizes } from "../bench/benchmark.ts"
+import { bounded } from "../explore/bounded.ts"
 import { states } from "../explore/states.ts"
-import { strategies } from "../explore/strategies.ts"
+import { strategies, takers } from "../explore/strategies.ts"
+import type { Strategy, StrategyOption } from "../explore/strategy.ts"
 import { operators } from "../mutation/operators/index.ts"
-import { wrap } from "../report/text.ts"
+import { indent, wrap } from "../report/text.ts"
 import type { Registry } from "../scenario/protocol.ts"
 import { benchCommand } from "./bench.ts"
 import { checkCommand } from "./check.ts"
-import { defaultSteps, exploreCommand } from "./explore.ts"
+import { defaultSteps, exploreCommand, flagName } from "./explore.ts"
 import { listCommand } from "./list.ts"
 import { mutantsCommand } from "./mutants.ts"
 import { replayCommand } from "./replay.ts"
@@ -97,6 +99,9 @@ const memory = Flag.String("memory").pipe(
 const checkpointFile = (name: string, description: string) =>
   Flag.String(name).pipe(Flag.withMetavar("FILE"), Flag.withDescription(description), Flag.optional)
 
+/** What a flag does, and for which strategies. */
+const usedBy = (option: StrategyOption, description: string): string => `${description} (${takers(option)})`
+
 const defaultEvery = 30_000
 const defaultMutantStates = 100_000
 
@@ -105,8 +110,8 @@ const strategy = Flag.ChoiceWithValue(
   strategies.map((each) => [each.name, each] as const),
 ).pipe(
   Flag.withMetavar("NAME"),
-  Flag.withDescription(`How to explore (default ${states.name})`),
-  Flag.withDefault(states),
+  Flag.withDescription(`How to explore (default ${states.name}; for an Effect without steps ${bounded.name})`),
+  Flag.optional,
 )
 
 const exitStatuses = `
@@ -119,17 +124,18 @@ const exitStatuses = `
     130  interrupted; what was reached is said
     70   a bug in Shootdown`
 
+/** Columns of the help text, and where what is said of a strategy begins. */
+const helpWidth = 120
+const hanging = 13
+
+const strategyHelp = ({ name, summary }: Strategy): string => {
+  const lines = indent(wrap(summary, helpWidth - hanging), hanging).join("\n")
+  return `    ${name.padEnd(hanging - 4)}${lines.slice(hanging)}`
+}
+
 const passes = `
   Strategies, and what a pass means
-    states   every state within the bound was visited once, so every invariant held in all of them; states are matched
-             by 64-bit fingerprints, and the odds that two of them were equal are printed. Promises (leadsTo) are then
-             decided for runs without an end too, under weak fairness; the other strategies judge them where runs end.
-             --breadth-first visits the states in the order of their distance, which takes more memory: the first
-             violation found is then one of the fewest steps
-    dfs      every schedule within the bound was run, one by one; with --preemptions N, every one of at most N preemptive
-             switches
-    random   nothing is ever proved: --executions N schedules (default 10000) drawn from --seed N showed no violation, and
-             the exit status is 3
+${strategies.map(strategyHelp).join("\n")}
 
   A pass says nothing of what was left out: properties whose premise was never true and steps that were never taken
   are named. Without a subcommand it is a failure if all scenarios of a protocol together leave one out`
@@ -172,7 +178,7 @@ export const commandLine = (registry: Registry, benchmarks: ReadonlyArray<Benchm
     {
       targets: Argument.String("target").pipe(
         Argument.withDescription(
-          "A scenario's id, a glob over ids, or a FILE.ts whose default export is a scenario or protocol",
+          "A scenario's id, a glob over ids, or a FILE.ts whose default export is a scenario, an Effect program or a protocol",
         ),
         Argument.variadic(),
       ),
@@ -191,17 +197,29 @@ export const commandLine = (registry: Registry, benchmarks: ReadonlyArray<Benchm
         Flag.withDescription("The seed of strategies with randomness (default 1)"),
         Flag.withDefault(1),
       ),
-      executions: whole("executions", 1).pipe(
-        Flag.withDescription("Stop after this many executions (dfs and random)"),
+      executions: whole(flagName("executions"), 1).pipe(
+        Flag.withDescription(usedBy("executions", "Stop after this many executions")),
         Flag.optional,
       ),
-      preemptions: whole("preemptions", 0).pipe(
-        Flag.withDescription("Only schedules with at most this many preemptive switches (dfs)"),
+      preemptions: whole(flagName("preemptions"), 0).pipe(
+        Flag.withDescription(usedBy("preemptions", "Only schedules with at most this many preemptive switches")),
         Flag.optional,
       ),
-      breadthFirst: Flag.Boolean("breadth-first").pipe(
+      delays: whole(flagName("delays"), 0).pipe(
         Flag.withDescription(
-          "Visit states in the order of their distance: a shortest violation is found first (states)",
+          usedBy("delays", "Only schedules with at most this many delays of the fiber whose turn it is"),
+        ),
+        Flag.optional,
+      ),
+      depth: whole(flagName("depth"), 1).pipe(
+        Flag.withDescription(
+          usedBy("depth", "How many steps must come in the right order for the bug that is looked for"),
+        ),
+        Flag.optional,
+      ),
+      breadthFirst: Flag.Boolean(flagName("breadthFirst")).pipe(
+        Flag.withDescription(
+          usedBy("breadthFirst", "Visit states in the order of their distance: a shortest violation is found first"),
         ),
         Flag.withDefault(false),
       ),
@@ -209,19 +227,22 @@ export const commandLine = (registry: Registry, benchmarks: ReadonlyArray<Benchm
         Flag.withDescription(`The longest execution, in steps (default ${defaultSteps})`),
         Flag.optional,
       ),
-      paranoid: Flag.Boolean("paranoid").pipe(
+      paranoid: Flag.Boolean(flagName("paranoid")).pipe(
         Flag.withDescription(
-          "Check the rules that programs must obey as the search goes, and name what breaks them (states and random); five to ten times slower",
+          usedBy(
+            "paranoid",
+            "Check the rules that programs must obey as the search goes, and name what breaks them; five to ten times slower",
+          ),
         ),
         Flag.withDefault(false),
       ),
       time,
-      workers: whole("workers", 1).pipe(
-        Flag.withDescription("Threads that explore one scenario together (states; default 1)"),
+      workers: whole(flagName("workers"), 1).pipe(
+        Flag.withDescription(usedBy("workers", "Threads that explore one scenario together, 1 unless said")),
         Flag.withDefault(1),
       ),
       memory,
-      checkpoint: checkpointFile("checkpoint", "Write there, as the search goes, how far it has come (states)"),
+      checkpoint: checkpointFile("checkpoint", "Write there, as the search goes, how far it has come"),
       checkpointEvery: duration("checkpoint-every", "30s").pipe(
         Flag.withDescription("How often (default 30s)"),
         Flag.withDefault(defaultEvery),
@@ -230,9 +251,24 @@ export const commandLine = (registry: Registry, benchmarks: ReadonlyArray<Benchm
       save,
       json,
     },
-    ({ mutant, executions, preemptions, steps, time, memory, checkpoint, resume, json, ...flags }) =>
+    ({
+      strategy,
+      mutant,
+      executions,
+      preemptions,
+      delays,
+      depth,
+      steps,
+      time,
+      memory,
+      checkpoint,
+      resume,
+      json,
+      ...flags
+    }) =>
       exploreCommand(registry, {
         ...flags,
+        strategy: Option.getOrUndefined(strategy),
         steps: Option.getOrUndefined(steps),
         memory: Option.getOrUndefined(memory),
         checkpoint: Option.getOrUndefined(checkpoint),
@@ -240,6 +276,8 @@ export const commandLine = (registry: Registry, benchmarks: ReadonlyArray<Benchm
         mutant: Option.getOrUndefined(mutant),
         executions: Option.getOrUndefined(executions),
         preemptions: Option.getOrUndefined(preemptions),
+        delays: Option.getOrUndefined(delays),
+        depth: Option.getOrUndefined(depth),
         milliseconds: Option.getOrUndefined(time),
         json: Option.getOrUndefined(json),
       }),

@@ -2,15 +2,17 @@
 import * as Effect from "effect/Effect"
 import { readHeader } from "../campaign/checkpoint.ts"
 import { save } from "../counterexample/files.ts"
+import type { Finding } from "../counterexample/finding.ts"
 import type { Result } from "../explore/explore.ts"
 import { states } from "../explore/states.ts"
-import type { SearchOptions, Strategy } from "../explore/strategy.ts"
+import { defaultStrategy, strategies, takers, unfit } from "../explore/strategies.ts"
+import { type SearchOptions, type Strategy, type StrategyOption, strategyOptions } from "../explore/strategy.ts"
 import type { ScenarioReport } from "../report/report.ts"
-import { boundText, boundTexts, count, indent, odds, printable, seconds, wrap } from "../report/text.ts"
+import { boundText, boundTexts, count, indent, odds, printable, seconds, withinText, wrap } from "../report/text.ts"
 import { sizeLines, violationLines } from "../report/violation.ts"
 import type { BugEntry, Registry } from "../scenario/protocol.ts"
 import { BadUsage, badInput, type ExitStatus, exitStatus } from "./errors.ts"
-import { carryOut, type Explored, type Finding, type Task } from "./exploring.ts"
+import { carryOut, type Explored, type Task } from "./exploring.ts"
 import { figuresText, resumeHint } from "./figures.ts"
 import { Output } from "./output.ts"
 import { resolvePath, shownPath } from "./place.ts"
@@ -22,15 +24,22 @@ import { isProgramFile } from "./userProgram.ts"
 /** The longest execution of a scenario, in steps: more means a loop without a checkpoint. */
 export const defaultSteps = 10_000
 
+/** The flag by which a strategy is told something, without its hyphens. */
+export const flagName = (option: StrategyOption): string =>
+  option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+
 /** The flags of `explore`, parsed. */
 export interface ExploreFlags extends ResourceFlags {
   readonly targets: ReadonlyArray<string>
-  readonly strategy: Strategy
+  /** Without one, it is the program's kind that decides. */
+  readonly strategy: Strategy | undefined
   readonly set: ReadonlyArray<string>
   readonly mutant: string | undefined
   readonly seed: number
   readonly executions: number | undefined
   readonly preemptions: number | undefined
+  readonly delays: number | undefined
+  readonly depth: number | undefined
   readonly breadthFirst: boolean
   readonly steps: number | undefined
   readonly paranoid: boolean
@@ -48,7 +57,9 @@ interface Planned extends Selected {
 
 /** Runs `explore`. Everything that the command line names is looked up before the first exploration begins. */
 export const exploreCommand = Effect.fnUntraced(function* (registry: Registry, flags: ExploreFlags) {
-  yield* checkFlags(flags)
+  // Of which kind the program in a file is shows when it is loaded.
+  if (flags.strategy !== undefined || !flags.targets.some(isProgramFile))
+    yield* checkFlags(flags, flags.strategy ?? states)
   const plan = Effect.gen(function* () {
     const planned = yield* planOf(registry, flags)
     return yield* carryOutAll(planned, flags)
@@ -56,29 +67,32 @@ export const exploreCommand = Effect.fnUntraced(function* (registry: Registry, f
   return yield* inSession(flags.json, plan)
 })
 
-const checkFlags = Effect.fnUntraced(function* (flags: ExploreFlags) {
-  const { strategy, preemptions, executions, paranoid, workers, memory, checkpoint, resume, breadthFirst } = flags
+const checkFlags = Effect.fnUntraced(function* (flags: ExploreFlags, strategy: Strategy) {
+  const { preemptions, delays, executions, depth, paranoid, breadthFirst } = flags
   const usage = (message: string) => new BadUsage({ message, command: "explore" })
-  if (preemptions !== undefined && strategy.name !== "dfs") {
-    return yield* usage(`--preemptions bounds strategy dfs only, not ${strategy.name}`)
+  const campaign = {
+    workers: flags.workers > 1,
+    memory: flags.memory !== undefined,
+    checkpoint: flags.checkpoint !== undefined,
+    resume: flags.resume !== undefined,
   }
-  if (paranoid && strategy.name === "dfs") {
-    return yield* usage(
-      "--paranoid compares strategies states and random with plain re-execution, and dfs is plain re-execution itself",
-    )
+  const given: Readonly<Record<StrategyOption, boolean>> = {
+    executions: executions !== undefined,
+    preemptions: preemptions !== undefined,
+    delays: delays !== undefined,
+    depth: depth !== undefined,
+    breadthFirst,
+    paranoid,
+    ...campaign,
   }
-  if (executions !== undefined && strategy.name === "states") {
-    return yield* usage("--executions bounds strategies dfs and random only: states visits states, not executions")
+  const wrong = strategyOptions.find((option) => given[option] && !strategy.takes.has(option))
+  if (wrong !== undefined) return yield* usage(`--${flagName(wrong)} is for ${takers(wrong)}, not for ${strategy.name}`)
+  if (preemptions !== undefined && delays !== undefined) {
+    return yield* usage("--preemptions and --delays are two bounds, of which a search has one")
   }
-  if (breadthFirst && strategy.name !== "states") {
-    return yield* usage(`--breadth-first is an order of strategy states, not of ${strategy.name}`)
-  }
-  if (strategy.name !== "states" || breadthFirst) {
-    const given = { workers: workers > 1, memory: memory !== undefined, checkpoint: checkpoint !== undefined }
-    const wrong = Object.entries({ ...given, resume: resume !== undefined }).find(([, is]) => is)
-    const other = breadthFirst ? "--breadth-first" : strategy.name
-    if (wrong !== undefined) return yield* usage(`--${wrong[0]} is for strategy states only, not ${other}`)
-  }
+  const [resource] = Object.entries(campaign).find(([, is]) => is) ?? []
+  if (breadthFirst && resource !== undefined)
+    return yield* usage(`--${resource} and --breadth-first do not go together`)
 })
 
 /** What is to be taken up again. */
@@ -127,13 +141,19 @@ const planOf = Effect.fnUntraced(function* (registry: Registry, given: ExploreFl
         ...(flags.paranoid || resumed?.header.options.paranoid === true ? { paranoid: true } : {}),
         ...(flags.executions === undefined ? {} : { executions: flags.executions }),
         ...(flags.preemptions === undefined ? {} : { preemptions: flags.preemptions }),
+        ...(flags.delays === undefined ? {} : { delays: flags.delays }),
+        ...(flags.depth === undefined ? {} : { depth: flags.depth }),
         ...(flags.breadthFirst ? { breadthFirst: true } : {}),
         ...(bug === undefined ? {} : { target: bug.breaks }),
       }
       const budget = flags.milliseconds === undefined ? {} : { milliseconds: flags.milliseconds }
-      const task: Task = { scenario, program, strategy: flags.strategy, options, budget }
+      const strategy = flags.strategy ?? defaultStrategy(program)
+      yield* checkFlags(flags, strategy)
+      const reason = unfit(strategy, program, options)
+      if (reason !== undefined) return yield* new BadUsage({ message: printable(reason, 400), command: "explore" })
+      const task: Task = { scenario, program, strategy, options, budget }
       const checkpoint = flags.checkpoint ?? resumed?.file
-      if (flags.strategy !== states || flags.breadthFirst)
+      if (!strategy.takes.has("workers") || flags.breadthFirst)
         return { scenario, directory, task, bug, checkpoint } satisfies Planned
       const resources = yield* resourcesOf(program, options, file, flags, resumed)
       return { scenario, directory, task: { ...task, resources }, bug, checkpoint } satisfies Planned
@@ -206,7 +226,8 @@ const afterwards = Effect.fnUntraced(function* (plan: Planned, { finding, report
 const exploredLines = Effect.fnUntraced(function* ({ task, result, finding, report }: Explored, bug?: BugEntry) {
   const { paint, width } = yield* Output
   const mutant = bug === undefined ? "" : ` with ${bug.id}`
-  const figures = `${figuresText(result.statistics)}, ${seconds(result.seconds)}`
+  const seed = report.seed === undefined ? "" : `, seed ${report.seed}`
+  const figures = `${figuresText(result.statistics)}, ${seconds(result.seconds)}${seed}`
   const lines = [[`${paint.strong(printable(task.program.scenario))}${mutant}`, ...boundTexts(report.bound)].join("  ")]
   const checked = comparedLines(result, width)
   if (result.outcome === "holds") {
@@ -219,7 +240,15 @@ const exploredLines = Effect.fnUntraced(function* ({ task, result, finding, repo
       width - 16,
     )
     const [first, ...rest] = sentence
-    return [...lines, `  ${paint.warn("inconclusive")}: ${first}`, ...indent(rest, 16), `  ${figures}`, ...checked]
+    const covered = result.within === undefined ? [] : [`  every schedule${withinText(result.within)} was run`]
+    return [
+      ...lines,
+      `  ${paint.warn("inconclusive")}: ${first}`,
+      ...indent(rest, 16),
+      ...covered,
+      `  ${figures}`,
+      ...checked,
+    ]
   }
   const { violation } = result
   return [
@@ -262,15 +291,16 @@ export const sizeOf = ({ steps, cycle, preemptions, minimal, counterexample }: F
 }
 
 const holdsLines = (
-  { strategy, options }: Task,
+  { strategy }: Task,
   report: ScenarioReport,
   figures: string,
   width: number,
   good: (text: string) => string,
   warn: (text: string) => string,
 ): ReadonlyArray<string> => {
-  const within = options.preemptions === undefined ? "" : ` of at most ${count(options.preemptions, "preemption")}`
-  const covered = strategy.name === "states" ? "every state within the bound" : `every schedule${within}`
+  const { covers } = strategies.find(({ name }) => name === report.decidedBy) ?? strategy
+  const decided = report.decidedBy === undefined ? "" : `, as ${report.decidedBy} says`
+  const covered = `${covers}${withinText(report.within)}${decided}`
   const odd =
     report.states === 0 ? [] : [`  the odds that a state was missed are at most ${odds(report.missedStateOdds)}`]
   const note = (what: string, names: ReadonlyArray<string> = []) =>

@@ -10,12 +10,11 @@ import {
 import { elsewhere } from "../campaign/elsewhere.ts"
 import { MemoryGuard } from "../campaign/memory.ts"
 import type { Source } from "../campaign/source.ts"
+import { type Finding, findingOf, type How, shownBy } from "../counterexample/finding.ts"
 import { replay } from "../counterexample/replay.ts"
 import type { Counterexample } from "../counterexample/schema.ts"
-import { formatVersion } from "../counterexample/schema.ts"
-import { type Shrunk, shrinkEffect } from "../counterexample/shrink.ts"
+import { shrinkEffect } from "../counterexample/shrink.ts"
 import { type Budget, explore, type Result } from "../explore/explore.ts"
-import { countPreemptions, runMoves, type ScheduledStep } from "../explore/schedule.ts"
 import { emptyStatistics, type SearchOptions, type Statistics, type Strategy } from "../explore/strategy.ts"
 import { missedStateOdds } from "../explore/visited.ts"
 import { addTimes, gapsIn } from "../property/coverage.ts"
@@ -25,7 +24,6 @@ import type { Program } from "../scenario/program.ts"
 import type { ScenarioEntry } from "../scenario/protocol.ts"
 import { type BadInput, badInput } from "./errors.ts"
 import { Output } from "./output.ts"
-import { tool } from "./place.ts"
 import { Progress, type Standing } from "./progress.ts"
 import { type Exploring, Session, type Shrinking, statusOf } from "./session.ts"
 
@@ -39,25 +37,12 @@ export interface Task {
   /** Where several threads can explore, and stop and go on another day: with what. */
   readonly resources?: Resources<BadInput, FileSystem.FileSystem>
   /**
-   * A counterexample that is saved already. As long as it shows what is found, it is what there is to report: it is not
-   * shrunk once more.
+   * The counterexamples that are saved already. Where one of this scenario and seeded bug still shows what is found, it is
+   * what there is to report: nothing is shrunk once more.
    */
-  readonly saved?: { readonly program: Program; readonly counterexample: Counterexample }
+  readonly saved?: ReadonlyArray<{ readonly program: Program; readonly counterexample: Counterexample }>
   /** Where another thread gets the program from that is to carry out all of it. */
   readonly elsewhere?: Source
-}
-
-/** A violation as one schedule shows it, after shrinking. */
-export interface Finding {
-  readonly steps: ReadonlyArray<ScheduledStep>
-  /** How many of them come before those that repeat for ever, where they do. */
-  readonly cycle: number | undefined
-  readonly preemptions: number
-  /** False when the limits of shrinking ended the search for something simpler. */
-  readonly minimal: boolean
-  /** The names of the program's fibers. */
-  readonly fibers: ReadonlyArray<string>
-  readonly counterexample: Counterexample
 }
 
 export interface Explored {
@@ -108,31 +93,22 @@ export const carryOut = Effect.fnUntraced(function* (task: Task, checkpoint?: st
     return status
   })
   session.underWay.delete(current)
-  const found = foundIn(task, result)
-  const { violation, statistics } = result
-  const shrinking: Shrinking | undefined = violation && {
-    phase: "shrinking",
-    what,
-    line: () => `${what}: shrinking`,
-    shortLine: () => `${what}: shrinking`,
-    violation,
-    statistics,
-    report: reportOf(task, result, found),
-  }
-  if (shrinking !== undefined) session.underWay.add(shrinking)
-  const finding = yield* shrunkFinding(task, result, found, status)
-  if (shrinking !== undefined) session.underWay.delete(shrinking)
+  const finding = savedFinding(task, result) ?? (yield* shrunkFinding(task, result, status))
   const report = reportOf(task, result, finding)
   session.scenarios.push(report)
   return { task, result, finding, report } satisfies Explored
 })
+
+const how = ({ strategy, options }: Task): How => ({ strategy: strategy.name, seed: options.seed })
 
 const resultOf = (
   { program, strategy, options, budget, resources, elsewhere: source }: Task,
   onProgress: (statistics: Statistics, seconds: number, standing: Standing) => Effect.Effect<void>,
 ) =>
   resources === undefined
-    ? explore(program, strategy, options, budget, onProgress)
+    ? Effect.mapError(explore(program, strategy, options, budget, onProgress), (error) =>
+        error._tag === "Unfit" ? badInput(printable(error.message, 400)) : error,
+      )
     : Effect.suspend(() => {
         const told = ({ statistics, seconds, ...standing }: CampaignProgress) =>
           onProgress(statistics, seconds, standing)
@@ -147,75 +123,46 @@ const resultOf = (
         ),
       )
 
-/** What the search found, as it found it. */
-const foundIn = (task: Task, { violation, moves, cycle }: Result): Finding | undefined =>
-  violation === undefined || moves === undefined
-    ? undefined
-    : confirmed(task, violation.property, { program: task.program, moves, cycle, minimal: false })
-
-const shrunkFinding = Effect.fnUntraced(function* (
-  task: Task,
-  { violation, moves, cycle }: Result,
-  found: Finding | undefined,
-  status: Effect.Effect<void>,
-) {
+/** A saved counterexample that still shows what was found. */
+const savedFinding = (task: Task, { violation, moves }: Result): Finding | undefined => {
   if (violation === undefined || moves === undefined) return undefined
+  const { scenario, mutant } = task.program
+  for (const { program, counterexample } of task.saved ?? []) {
+    const { property, cycle } = counterexample
+    if (program.scenario !== scenario || program.mutant !== mutant || property !== violation.property) continue
+    const replayed = replay(program, counterexample)
+    if (replayed.kind === "reproduced") return shownBy(how(task), replayed, { program, cycle, minimal: false })
+  }
+  return undefined
+}
+
+/** What was found, as simple as it can be made. */
+const shrunkFinding = Effect.fnUntraced(function* (task: Task, result: Result, status: Effect.Effect<void>) {
+  const { violation, moves, cycle, statistics } = result
+  if (violation === undefined || moves === undefined) return undefined
+  const session = yield* Session
   const { property } = violation
-  const saved = task.saved?.counterexample.property === property ? savedFinding(task) : undefined
-  if (saved !== undefined) return saved
+  const found = findingOf(how(task), property, { program: task.program, moves, cycle, minimal: false })
+  const what = taskName(task)
+  const shrinking: Shrinking = {
+    phase: "shrinking",
+    what,
+    line: () => `${what}: shrinking`,
+    shortLine: () => `${what}: shrinking`,
+    violation,
+    statistics,
+    report: reportOf(task, result, found),
+  }
+  session.underWay.add(shrinking)
   const shrunk = yield* shrinkEffect([task.scenario, task.program, property, moves, cycle], status)
+  session.underWay.delete(shrinking)
   // Fibers that share a variable can make the memoised engine, which shrinks, find runs that do not exist. The run
   // that the search found is confirmed already.
-  return confirmed(task, property, shrunk) ?? found
+  return findingOf(how(task), property, shrunk) ?? found
 })
 
-/** The saved counterexample, if it still shows its violation. */
-const savedFinding = (task: Task): Finding | undefined => {
-  if (task.saved === undefined) return undefined
-  const { program, counterexample } = task.saved
-  const replayed = replay(program, counterexample)
-  if (replayed.kind !== "reproduced") return undefined
-  const { cycle, property } = counterexample
-  return confirmed(task, property, { program, moves: replayed.moves, cycle, minimal: false })
-}
-
-/** The finding, if plain re-execution of the moves breaks the property. */
-const confirmed = (
-  task: Task,
-  property: string,
-  { program, moves, cycle, minimal }: Omit<Shrunk, "preemptions">,
-): Finding | undefined => {
-  const { steps, violations } = runMoves(program, moves, cycle)
-  const violation = violations.find((other) => other.property === property)
-  if (violation === undefined || steps.length < moves.length) return undefined
-  return {
-    steps,
-    cycle,
-    preemptions: countPreemptions(program, moves),
-    minimal,
-    fibers: program.start().fibers.map(({ name }) => name),
-    counterexample: {
-      formatVersion,
-      scenario: program.scenario,
-      bound: program.bound,
-      ...(program.mutant === undefined ? {} : { mutant: program.mutant }),
-      strategy: task.strategy.name,
-      seed: task.options.seed,
-      property,
-      message: violation.message,
-      schedule: steps.map(({ fiber, label, choice }) => ({
-        fiber,
-        label,
-        ...(choice === undefined ? {} : { choice }),
-      })),
-      ...(cycle === undefined ? {} : { cycle }),
-      tool,
-    },
-  }
-}
-
 const figures = (
-  { program, strategy }: Task,
+  { program, strategy, options }: Task,
   { states, executions, blocked, transitions, maxDepth }: Statistics,
   seconds: number,
   exercised: Result["exercised"],
@@ -223,6 +170,7 @@ const figures = (
 ) => ({
   id: program.scenario,
   strategy: strategy.name,
+  ...(strategy.exhaustive ? {} : { seed: options.seed }),
   bound: program.bound,
   mutant: program.mutant ?? null,
   states,
@@ -256,6 +204,8 @@ const reportOf = (task: Task, result: Result | CampaignResult, finding: Finding 
 const outcomeOf = (result: Result | CampaignResult, finding: Finding | undefined) => ({
   ...("workers" in result ? { workers: result.workers, peakMemory: result.peakMemory } : {}),
   outcome: result.outcome,
+  ...(result.within === undefined ? {} : { within: result.within }),
+  ...(result.decidedBy === undefined ? {} : { decidedBy: result.decidedBy }),
   ...(result.reason === undefined ? {} : { reason: result.reason }),
   ...(result.violation === undefined
     ? {}

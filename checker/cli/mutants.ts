@@ -16,11 +16,12 @@ import {
   type MutationReport,
 } from "../report/mutation.ts"
 import { count, figure, indent, printable, seconds, wrap } from "../report/text.ts"
+import { tool } from "../report/tool.ts"
 import type { Protocol, Registry } from "../scenario/protocol.ts"
 import { badInput, type ExitStatus, exitStatus, Unexpected } from "./errors.ts"
 import { defaultSteps, worse } from "./explore.ts"
 import { makeOutput, Output } from "./output.ts"
-import { resolvePath, tool } from "./place.ts"
+import { resolvePath } from "./place.ts"
 import { sourceOf } from "./programSource.ts"
 import { suggestion } from "./suggest.ts"
 import { isProgramFile, loadProgram } from "./userProgram.ts"

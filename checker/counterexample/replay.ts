@@ -2,9 +2,9 @@
  * Strict replay by plain re-execution: at every step the named fiber must offer the named label, and at the end the
  * recorded property must break. Where steps are recorded as repeating for ever, they must do so in a fair run.
  */
-import type { Execution } from "../engine/execution.ts"
+import type { PlainExecution } from "../engine/plainExecution.ts"
 import { withoutRealWorld } from "../engine/realWorld.ts"
-import { type Move, moveOf } from "../engine/system.ts"
+import { moveOf } from "../engine/system.ts"
 import { Rerun, type ScheduledStep } from "../explore/schedule.ts"
 import { labelOf } from "../program/operation.ts"
 import type { Violation } from "../property/violation.ts"
@@ -17,7 +17,7 @@ export type Replayed =
   | {
       readonly kind: "reproduced"
       readonly steps: ReadonlyArray<ScheduledStep>
-      readonly moves: ReadonlyArray<Move>
+      readonly preemptions: number
       readonly violation: Violation
     }
   /** The schedule no longer fits the program: at `step` (counted from 1) something else was offered. */
@@ -35,7 +35,6 @@ export const replay = (program: Program, file: Pick<Counterexample, "schedule" |
   withoutRealWorld(() => {
     const run = new Rerun(program, file.cycle)
     const { execution, steps } = run
-    const moves: Array<Move> = []
     for (const [position, expected] of file.schedule.entries()) {
       const fiber = execution.fibers.findIndex(({ name }) => name === expected.fiber)
       const move = moveOf(fiber, expected.choice ?? 0)
@@ -54,15 +53,14 @@ export const replay = (program: Program, file: Pick<Counterexample, "schedule" |
         }
       }
       run.take(move)
-      moves.push(move)
     }
     const violation = run.violations().find(({ property }) => property === file.property)
-    if (violation !== undefined) return { kind: "reproduced", steps, moves, violation }
+    if (violation !== undefined) return { kind: "reproduced", steps, preemptions: run.preemptions, violation }
     return { kind: "healed", steps, message: run.fault ?? `after the ${steps.length} steps ${file.property} holds` }
   })
 
 /** What the fiber could do instead, and what the others could. */
-const offers = (execution: Execution, name: string): string => {
+const offers = (execution: PlainExecution, name: string): string => {
   const moves = execution.moves()
   const described = execution.fibers.map((fiber, position) => {
     const operation = execution.operation(position)

@@ -7,6 +7,7 @@ import type { Hash, Plain } from "../program/plain.ts"
 import type { Part, StoredCell } from "../program/store.ts"
 import { describeDeadlock, type LastWrite } from "../property/deadlock.ts"
 import { PropertyTracker } from "../property/tracker.ts"
+import { type Upcoming, upcomingIn } from "../property/upcoming.ts"
 import type { Violation } from "../property/violation.ts"
 import type { Instance, NamedFiber, Program } from "../scenario/program.ts"
 import { FiberRun } from "./fiberRun.ts"
@@ -49,6 +50,7 @@ export class Execution implements System, Others {
   readonly instance: Instance
   readonly tracker: PropertyTracker
   private readonly members: Array<Member>
+  private readonly upcoming: Upcoming | undefined
   private readonly lastWrites = new Map<StoredCell, LastWrite>()
   /** What the last step returned. */
   lastResult: Plain = undefined
@@ -64,14 +66,19 @@ export class Execution implements System, Others {
     this.keepEnds = options.keepEnds ?? false
     this.members = this.instance.fibers.map((fiber) => memberOf(fiber))
     this.tracker = new PropertyTracker(this.instance.store, this.instance.properties, false)
+    this.upcoming = upcomingIn(this)
   }
 
   get fibers(): ReadonlyArray<NamedFiber> {
     return this.members.map(({ fiber }) => fiber)
   }
 
+  get width(): number {
+    return this.members.length
+  }
+
   begin(): ReadonlyArray<Violation> {
-    return [...this.members.flatMap(({ run }) => brokenIn(run)), ...this.tracker.begin()]
+    return [...this.members.flatMap(({ run }) => brokenIn(run)), ...this.tracker.begin(), ...this.judgeUpcoming()]
   }
 
   moves(): ReadonlyArray<Move> {
@@ -89,7 +96,11 @@ export class Execution implements System, Others {
   }
 
   take(move: Move): ReadonlyArray<Violation> {
-    return [...this.follow(move), ...this.tracker.checkAll()]
+    return [...this.follow(move), ...this.tracker.checkAll(), ...this.judgeUpcoming()]
+  }
+
+  private judgeUpcoming(): ReadonlyArray<Violation> {
+    return this.upcoming?.judge() ?? []
   }
 
   /** As `take`, for a step that was judged before: no property is evaluated until `begin`. */
@@ -99,7 +110,7 @@ export class Execution implements System, Others {
     if (member === undefined || operation === undefined) throw new Error(`move ${move} is not possible`)
     const { run } = member
     const { store } = this.instance
-    const monitors = monitorsOf(this.instance, operation.name)
+    const monitors = monitorsOf(this.instance, operation)
     store.forget()
     this.known = undefined
     const result = perform(this.instance, run, operation, optionOf(move), monitors, this)
@@ -156,6 +167,10 @@ export class Execution implements System, Others {
 
   hasEnded(fiber: number): boolean {
     return this.members[fiber]?.run.standing.kind === "ended"
+  }
+
+  place(): undefined {
+    return undefined
   }
 
   actor(fiber: number): FiberRun | undefined {

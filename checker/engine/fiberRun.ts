@@ -86,7 +86,7 @@ export class FiberRun implements Actor {
   private readonly rewrite: Rewrite | undefined
   private readonly root: Fiber.Fiber<unknown, unknown>
   private rootSeen: Fiber.Fiber<unknown, unknown> | undefined
-  private parked: { readonly operation: Operation; readonly resume: (result: Plain) => void } | undefined
+  private parked: { readonly operation: Operation; readonly resume: (result: Exit.Exit<Plain>) => void } | undefined
   /** The first rule that the fiber's code broke, if it broke one. */
   blamed: string | undefined
   /** Whether it was interrupted: it may then end so. */
@@ -123,7 +123,7 @@ export class FiberRun implements Actor {
     } else {
       this.parked = undefined
       this.last = parked.operation
-      this.running(() => parked.resume(answer))
+      this.running(() => parked.resume(Exit.succeed(answer)))
     }
     this.settle()
   }
@@ -188,8 +188,7 @@ export class FiberRun implements Actor {
       }
       return Effect.callback<Plain>((resume) => {
         const changed = this.replacing.size === 0 ? operation : { ...operation, changed: true }
-        const reached = reachedIn(self.getRef(Sections), changed)
-        this.parked = { operation: reached, resume: (result) => resume(Exit.succeed(result)) }
+        this.parked = { operation: reachedIn(self.getRef(Sections), changed), resume }
         return Effect.sync(() => {
           this.parked = undefined
         })
@@ -228,15 +227,16 @@ export class FiberRun implements Actor {
     }
   }
 
+  /** Against the rules of the language of programs. */
+  private against(message: string): Standing {
+    const violation = { property: builtIn.rules, message: `fiber ${this.name}, ${this.behind}: ${message}` }
+    return { kind: "broken", violation }
+  }
+
   private judge(): Standing {
-    const where = this.behind
-    const rules = (message: string): Standing => ({
-      kind: "broken",
-      violation: { property: builtIn.rules, message: `fiber ${this.name}, ${where}: ${message}` },
-    })
-    if (this.blamed !== undefined) return rules(this.blamed)
+    if (this.blamed !== undefined) return this.against(this.blamed)
     if (this.scheduler.runaway) {
-      return rules(`it computed ${operationLimit} operations without reaching a step`)
+      return this.against(`it computed ${operationLimit} operations without reaching a step`)
     }
     const exit = this.root.pollUnsafe()
     if (exit !== undefined) {
@@ -248,12 +248,12 @@ export class FiberRun implements Actor {
         kind: "broken",
         violation: {
           property: failed ? builtIn.failure : builtIn.defect,
-          message: `fiber ${this.name}, ${where}, ${failed ? "failed with" : "died of"} ${describeError(error)}`,
+          message: `fiber ${this.name}, ${this.behind}, ${failed ? "failed with" : "died of"} ${describeError(error)}`,
         },
       }
     }
     if (this.parked !== undefined) return { kind: "parked", operation: this.parked.operation }
-    return rules(
+    return this.against(
       "it waits for something that is not a step (a promise, a timer, or an Effect primitive that no one completes)",
     )
   }

@@ -14,6 +14,7 @@ import { bitsOf, type Entry, type Part, type StoredCell } from "../program/store
 import { addTimes } from "../property/coverage.ts"
 import { describeDeadlock } from "../property/deadlock.ts"
 import { PropertyTracker } from "../property/tracker.ts"
+import { type Upcoming, upcomingIn } from "../property/upcoming.ts"
 import { together, type Violation } from "../property/violation.ts"
 import type { Instance, NamedFiber, Program } from "../scenario/program.ts"
 import type { FiberRun } from "./fiberRun.ts"
@@ -24,6 +25,7 @@ import { changeable, expectSame, failed, hasFailed, type Node, type Outcome } fr
 import { Nodes, type NodesOptions } from "./nodes.ts"
 import type { ReadTree } from "./readTree.ts"
 import { firstOfEach } from "./renaming.ts"
+import { guardedFootprint, noFootprint, type RoughFootprint } from "./roughFootprint.ts"
 import {
   fiberOf,
   guardHolds,
@@ -36,6 +38,7 @@ import {
   type System,
   waitingIn,
 } from "./system.ts"
+import { Trail } from "./trail.ts"
 import { Twins } from "./twins.ts"
 
 /** A state, to `restore`. */
@@ -74,15 +77,13 @@ export class Memoised implements System, Others {
   readonly instance: Instance
   readonly tracker: PropertyTracker
   /** Where each fiber stands. */
-  protected readonly at: Array<Node>
+  readonly at: Array<Node>
+  /** What the last step came to. */
+  last: Outcome | undefined
+  /** How often a guard was found to read cells that it had not read after other contents. */
+  guardsGrown = 0
   protected readonly nodes: Nodes
-  /**
-   * What to put back, newest last: a fiber's position and node (none if it was not there), and how long the logs of the
-   * store and the tracker were. A move that changes two fibers has two entries here: see `moveToo`.
-   */
-  private readonly trailFibers: Array<number> = []
-  private readonly trailNodes: Array<Node | undefined> = []
-  private readonly trailMarks: Array<number> = []
+  private readonly trail = new Trail()
   /** Whether a comparison is going on. */
   private alone = false
   private lookUps = 0
@@ -90,15 +91,15 @@ export class Memoised implements System, Others {
   private readonly part: Part = { low: 0, high: 0 }
   private readonly interchange: Interchange | undefined
   private readonly twins: Twins | undefined
-  private readonly lookahead: Lookahead
+  /** Where states are expanded. */
+  private lookahead: Lookahead | undefined
+  private readonly upcoming: Upcoming | undefined
   private readonly observer: Observer | undefined
   private readonly canPerformNow = (node: Node): boolean => this.canPerform(node)
   private begun = false
   /** Counts the changes of where fibers stand; with the number for which the fingerprint was computed last. */
   private changes = 0
   private computedAt = -1
-  /** How many moves there are to take back. */
-  depth = 0
 
   constructor(program: Program, options: MemoisedOptions = {}) {
     this.instance = program.start()
@@ -111,11 +112,20 @@ export class Memoised implements System, Others {
     })
     this.at = this.instance.fibers.map((fiber) => this.nodes.first(fiber))
     for (const node of this.at) addOrTakeAway(node)
-    this.lookahead = new Lookahead(this.at.length)
+    this.upcoming = upcomingIn(this)
+  }
+
+  /** How many moves there are to take back. */
+  get depth(): number {
+    return this.trail.depth
   }
 
   get fibers(): ReadonlyArray<NamedFiber> {
     return this.at.map(({ fiber }) => fiber)
+  }
+
+  get width(): number {
+    return this.at.length
   }
 
   begin(): ReadonlyArray<Violation> {
@@ -124,7 +134,8 @@ export class Memoised implements System, Others {
       this.twins?.start()
       for (const node of this.at) if (node.run !== undefined) this.twins?.place(node, node.run)
     }
-    return [...this.at.flatMap(({ violation }) => violation ?? []), ...this.tracker.begin()]
+    const violations = [...this.at.flatMap(({ violation }) => violation ?? []), ...this.tracker.begin()]
+    return this.upcoming === undefined ? violations : [...violations, ...this.upcoming.judge()]
   }
 
   moves(): ReadonlyArray<Move> {
@@ -135,6 +146,25 @@ export class Memoised implements System, Others {
       for (let option = 0; option < node.options; option++) moves.push(moveOf(fiber, option))
     }
     return moves
+  }
+
+  /**
+   * The same, as how many moves each fiber has, by position.
+   *
+   * @param ways gets these numbers, and no more
+   * @returns how many fibers can go on
+   */
+  countWays(ways: Array<number>): number {
+    const { length } = this.at
+    let able = 0
+    for (let fiber = 0; fiber < length; fiber++) {
+      const node = this.at[fiber] as Node // fiber is within
+      const options = node.options > 0 && this.canPerform(node) ? node.options : 0
+      if (options > 0) able++
+      ways[fiber] = options
+    }
+    if (ways.length !== length) ways.length = length
+    return able
   }
 
   /**
@@ -149,6 +179,7 @@ export class Memoised implements System, Others {
       const moves = this.moves()
       return { moves, possible: moves.length }
     }
+    this.lookahead ??= new Lookahead(this.instance.fibers.length)
     return this.lookahead.expand(this, this.at, states, reserves, this.canPerformNow)
   }
 
@@ -159,7 +190,8 @@ export class Memoised implements System, Others {
 
   take(move: Move): ReadonlyArray<Violation> {
     const violations = this.step(move)
-    return together(violations, this.judge())
+    const broken = this.judge()
+    return broken.length === 0 ? violations : together(violations, broken)
   }
 
   /** The first half of `take`: what the step breaks as a step. The state that it leads to is left to `judge`. */
@@ -170,13 +202,13 @@ export class Memoised implements System, Others {
     if (operation === undefined) throw new Error(`fiber ${fiber} has no operation to perform`)
     const storeMark = this.instance.store.mark
     const outcome = this.perform(fiber, node, optionOf(move))
-    this.depth++
-    this.trailMarks.push(storeMark, this.tracker.mark)
+    this.last = outcome
+    this.trail.begin(storeMark, this.tracker.mark)
     const { result } = outcome
     if (result instanceof StepFailed) {
       outcome.next ??= failed(node)
       this.move(fiber, node, outcome.next)
-      this.lookahead.arrive(this.depth)
+      this.lookahead?.arrive(this.depth)
       if (this.tracker.counting) node.taken++
       return [result.violation]
     }
@@ -186,8 +218,8 @@ export class Memoised implements System, Others {
     let reached: Node | undefined
     if (operation.kind === "fork" || operation.kind === "interrupt") {
       reached = this.reach(node, operation)
-      this.lookahead.arrive(this.depth)
-    } else this.lookahead.arrive(this.depth, fiber, outcome)
+      this.lookahead?.arrive(this.depth)
+    } else this.lookahead?.arrive(this.depth, fiber, outcome)
     // Only now: a move at which a limit was met on the way is still to be made.
     if (this.tracker.counting) node.taken++
     const violations = this.tracker.checkStep(storeMark)
@@ -197,24 +229,45 @@ export class Memoised implements System, Others {
 
   /** The second half of `take`, in a state that was not judged before. */
   judge(): ReadonlyArray<Violation> {
-    const mark = this.trailMarks[this.trailMarks.length - 2] ?? 0
+    const mark = this.trail.storeMark(this.depth - 1)
     const violations = this.tracker.checkState(mark)
     this.tracker.count()
-    return violations
+    return this.upcoming === undefined ? violations : together(violations, this.upcoming.judge())
+  }
+
+  /** What a possible move touches. What it comes to is learnt for that, if it is not known. */
+  footprint(move: Move): RoughFootprint {
+    const fiber = fiberOf(move)
+    const node = this.node(fiber)
+    const body = node.outcomes[optionOf(move)]
+    if (body === undefined) return noFootprint
+    const outcome = body.find() ?? this.foresee(fiber, node, move)
+    return node.guard === undefined ? outcome : guardedFootprint(node.guard, outcome)
+  }
+
+  private foresee(fiber: number, node: Node, move: Move): Outcome {
+    const { mark } = this.instance.store
+    const outcome = this.perform(fiber, node, optionOf(move))
+    this.instance.store.rollback(mark)
+    return outcome
   }
 
   /** Takes back the last move. */
   undo(): void {
-    const trackerMark = this.trailMarks.pop()
-    const storeMark = this.trailMarks.pop()
-    if (trackerMark === undefined || storeMark === undefined) throw new Error("there is no move to take back")
-    this.depth--
-    this.instance.store.rollback(storeMark)
-    this.tracker.rollback(trackerMark)
+    if (this.trail.depth === 0) throw new Error("there is no move to take back")
+    const { trail } = this
+    trail.depth--
+    this.instance.store.rollback(trail.storeMark(trail.depth))
+    this.tracker.rollback(trail.trackerMark(trail.depth))
     for (let fiber = -1; fiber < 0; ) {
-      fiber = this.trailFibers.pop() ?? 0
-      this.put(fiber < 0 ? ~fiber : fiber, this.trailNodes.pop())
+      fiber = trail.fibers[--trail.length] as number // each move has one at least
+      this.put(fiber < 0 ? ~fiber : fiber, trail.nodes[trail.length])
     }
+  }
+
+  /** How often each property was evaluated with its premise true, so far. */
+  get exercised() {
+    return this.tracker.exercised
   }
 
   /**
@@ -242,18 +295,25 @@ export class Memoised implements System, Others {
   /** Goes to a state that was taken down before. No move can be taken back then. */
   restore({ entries, at, present }: Snapshot): void {
     const { store } = this.instance
-    store.cells.forEach((cell, position) => {
-      const entry = entries[position]
-      if (entry !== undefined && entry !== cell.entry) store.put(cell, entry)
-    })
+    const { cells } = store
+    for (let position = 0; position < entries.length; position++) {
+      const cell = cells[position] as StoredCell // cells stay
+      const entry = entries[position] as Entry // position is within
+      if (entry !== cell.entry) store.put(cell, entry)
+    }
     store.forget()
-    for (let fiber = Math.max(at.length, this.at.length) - 1; fiber >= 0; fiber--) this.put(fiber, at[fiber])
+    for (let fiber = Math.max(at.length, this.at.length) - 1; fiber >= 0; fiber--) {
+      if (this.at[fiber] !== at[fiber]) this.put(fiber, at[fiber])
+    }
     this.tracker.restore(present)
-    this.trailFibers.length = 0
-    this.trailNodes.length = 0
-    this.trailMarks.length = 0
-    this.depth = 0
-    this.lookahead.arrive(0)
+    this.trail.forget()
+    this.lookahead?.arrive(0)
+  }
+
+  /** What it returns goes to the present state. No move can be taken back then. */
+  wayBack(): () => void {
+    const snapshot = this.snapshot()
+    return () => this.restore(snapshot)
   }
 
   operation(fiber: number): Operation | undefined {
@@ -262,6 +322,10 @@ export class Memoised implements System, Others {
 
   hasEnded(fiber: number): boolean {
     return this.at[fiber]?.ended ?? false
+  }
+
+  place(fiber: number): object | undefined {
+    return this.at[fiber]
   }
 
   actor(fiber: number): FiberRun | undefined {
@@ -316,7 +380,8 @@ export class Memoised implements System, Others {
     return this.at.find((node) => node.fiber.name === fiber)
   }
 
-  protected canPerform(node: Node): boolean {
+  /** Whether a fiber that is parked there can go on in the present state. */
+  canPerform(node: Node): boolean {
     const { guard, operation } = node
     if (guard !== undefined) return guard.find() ?? this.learnGuard(node, guard)
     return operation?.kind !== "join" || this.named(operation.args[0])?.ended === true
@@ -328,7 +393,10 @@ export class Memoised implements System, Others {
     const reads = store.record()
     const holds = guardHolds(this.instance, run, operation)
     store.stopRecording()
+    const { bitsLow, bitsHigh } = guard
+    const isFirst = bitsLow === 0 && bitsHigh === 0
     if (!guard.learn(reads, holds)) throw changeable(node)
+    if (!isFirst && (guard.bitsLow !== bitsLow || guard.bitsHigh !== bitsHigh)) this.guardsGrown++
     this.observer?.guard(node, reads, holds)
     this.twins?.guard(node, holds)
     return holds
@@ -339,7 +407,10 @@ export class Memoised implements System, Others {
     const tree = node.outcomes[option]
     if (tree === undefined) return this.run(node, option)
     const known = tree.find()
-    if (known === undefined) return this.learnOutcome(fiber, node, option, tree)
+    if (known === undefined) {
+      if (!this.alone && tree.leaves > 0 && tree.leaves < comparedReads) this.compareAlone(fiber)
+      return this.learnOutcome(node, option, tree)
+    }
     if (++this.lookUps % auditEvery === 0) this.audit(node, option, known)
     this.apply(known)
     return known
@@ -355,19 +426,47 @@ export class Memoised implements System, Others {
     }
   }
 
-  /** Runs the operation, and notes what it does. A fiber whose operation meets something new is compared first. */
-  private learnOutcome(fiber: number, node: Node, option: number, tree: ReadTree<Outcome>): Outcome {
+  /**
+   * What an operation would do if cells had other contents than now; `undefined` where its guard would not hold. Of
+   * operations on other fibers nothing is known.
+   */
+  whatIf(node: Node, option: number, entryOf: (cell: StoredCell) => Entry): Outcome | undefined {
+    const tree = node.outcomes[option]
+    if (tree === undefined) throw new Error(`fiber ${node.fiber.name} is at no step of its own`)
     const { store } = this.instance
-    if (!this.alone && tree.leaves > 0 && tree.leaves < comparedReads) this.compareAlone(fiber)
+    const { guard } = node
+    let holds = guard === undefined ? true : guard.findIn(entryOf)
+    const known = holds === true ? tree.findIn(entryOf) : undefined
+    if (holds === false || known !== undefined) return known
+    const { mark } = store
+    for (const cell of store.cells) {
+      const entry = entryOf(cell)
+      if (entry !== cell.entry) store.put(cell, entry)
+    }
+    if (guard !== undefined) holds ??= this.learnGuard(node, guard)
+    const outcome = holds === true ? this.learnOutcome(node, option, tree) : undefined
+    store.rollback(mark)
+    if (outcome !== undefined) {
+      outcome.next ??= outcome.result instanceof StepFailed ? failed(node) : this.nodes.after(node, outcome.result)
+    }
+    return outcome
+  }
+
+  /** Runs the operation, and notes what it does. */
+  private learnOutcome(node: Node, option: number, tree: ReadTree<Outcome>): Outcome {
+    const { store } = this.instance
     const { mark } = store
     const reads = store.record()
     let outcome: Outcome
     try {
-      outcome = this.run(node, option)
+      outcome = this.run(node, option, reads)
     } finally {
       store.stopRecording()
     }
     store.rollback(mark)
+    const { bitsLow, bitsHigh } = bitsOf(reads)
+    outcome.readsLow = bitsLow
+    outcome.readsHigh = bitsHigh
     if (!tree.learn(reads, outcome)) throw changeable(node)
     this.observer?.outcome(node, reads, outcome)
     this.twins?.outcome(node, this.nodes.parked(node).operation, option, outcome, this)
@@ -376,14 +475,24 @@ export class Memoised implements System, Others {
   }
 
   /** Runs the operation's code. */
-  private run(node: Node, option: number): Outcome {
+  private run(node: Node, option: number, reads: ReadonlyArray<StoredCell> = []): Outcome {
     const { store } = this.instance
     const { mark } = store
     const { run, operation } = this.nodes.parked(node)
     const result = perform(this.instance, run, operation, option, node.monitors, this)
     const cells = store.writtenSince(mark)
     const entries = cells.map(({ entry }) => entry)
-    return { result, cells, entries, ...bitsOf(cells), next: undefined }
+    return {
+      result,
+      reads,
+      cells,
+      entries,
+      ...bitsOf(cells),
+      readsLow: 0,
+      readsHigh: 0,
+      next: undefined,
+      footprint: undefined,
+    }
   }
 
   /**
@@ -443,11 +552,10 @@ export class Memoised implements System, Others {
 
   /** Takes the first option by running its code, whatever is known of it. */
   private stepAnew(fiber: number, node: Node): void {
-    this.trailMarks.push(this.instance.store.mark, this.tracker.mark)
-    this.depth++
+    this.trail.begin(this.instance.store.mark, this.tracker.mark)
     const { result } = this.run(node, 0)
     this.move(fiber, node, result instanceof StepFailed ? failed(node) : this.nodes.after(node, result))
-    this.lookahead.arrive(this.depth)
+    this.lookahead?.arrive(this.depth)
   }
 
   /** Does to another fiber what the operation does. Returns where that one then stands. */
@@ -473,8 +581,7 @@ export class Memoised implements System, Others {
   }
 
   private move(fiber: number, from: Node, to: Node): void {
-    this.trailFibers.push(fiber)
-    this.trailNodes.push(from)
+    this.trail.note(fiber, from)
     const { part } = to
     part.low ^= from.low ^ to.low
     part.high ^= from.high ^ to.high
@@ -482,10 +589,9 @@ export class Memoised implements System, Others {
     this.at[fiber] = to
   }
 
-  /** Moves a second fiber within the same move: its position stands above the other's, negative. */
+  /** Moves a second fiber within the same move. */
   private moveToo(fiber: number, from: Node | undefined, to: Node): void {
-    this.trailFibers.push(~fiber)
-    this.trailNodes.push(from)
+    this.trail.note(~fiber, from)
     this.put(fiber, to)
   }
 

@@ -4,6 +4,7 @@ import { digestText, type Plain, show } from "../program/plain.ts"
 import type { Entry, Part, StoredCell } from "../program/store.ts"
 import type { Violation } from "../property/violation.ts"
 import type { Monitor } from "../scenario/scenario.ts"
+import type { Footprint } from "./dependence.ts"
 import { NotDeterministic } from "./fault.ts"
 import type { FiberRun } from "./fiberRun.ts"
 import type { Answer, History, Way } from "./history.ts"
@@ -14,14 +15,21 @@ import type { StepFailed } from "./system.ts"
 /** What performing an operation comes to. */
 export interface Outcome {
   readonly result: Plain | StepFailed
+  /** The cells that are read before they are written, guard and monitors included. */
+  readonly reads: ReadonlyArray<StoredCell>
   /** The cells that are written, each once, and what they hold then. */
   readonly cells: ReadonlyArray<StoredCell>
   readonly entries: ReadonlyArray<Entry>
   /** The bits of these cells: see `StoredCell`. */
   readonly bitsLow: number
   readonly bitsHigh: number
+  /** Those of the cells that were read before they were written. */
+  readsLow: number
+  readsHigh: number
   /** Where the fiber then stands; `undefined` until it is learnt. */
   next: Node | undefined
+  /** What it touches, once somebody has asked: see `Footprints`. */
+  footprint: Footprint | undefined
 }
 
 /**
@@ -89,12 +97,23 @@ export const changeable = ({ fiber, operation }: Node): NotDeterministic =>
  * @throws NotDeterministic when they differ
  */
 export const expectSame = (run: FiberRun, node: Node): void => {
-  const reached = (operation: Operation | undefined) => {
-    if (operation === undefined) return "its end"
-    const label = labelOf(operation)
-    return operation.kind === "choice" ? `${label}, a choice of ${show(operation.options)}` : label
-  }
+  const operation = run.standing.kind === "parked" ? run.standing.operation : undefined
+  if (isAlike(node.operation, operation)) return
   const first = reached(node.operation)
-  const then = reached(run.standing.kind === "parked" ? run.standing.operation : undefined)
+  const then = reached(operation)
   if (first !== then) throw new NotDeterministic(run.name, `it reached ${first} once and ${then} another time`)
+}
+
+/** Whether two steps have one label, where that is seen without writing it. */
+const isAlike = (a: Operation | undefined, b: Operation | undefined): boolean =>
+  a?.kind === "step" &&
+  b?.kind === "step" &&
+  a.name === b.name &&
+  a.args.length === b.args.length &&
+  a.args.every((arg, position) => arg === b.args[position])
+
+const reached = (operation: Operation | undefined): string => {
+  if (operation === undefined) return "its end"
+  const label = labelOf(operation)
+  return operation.kind === "choice" ? `${label}, a choice of ${show(operation.options)}` : label
 }

@@ -158,7 +158,7 @@ export class Nodes {
       operation,
       options,
       history: run.history,
-      monitors: operation === undefined ? [] : monitorsOf(this.instance, operation.name),
+      monitors: operation === undefined ? [] : monitorsOf(this.instance, operation),
       violation: standing.kind === "broken" ? standing.violation : undefined,
       ended: standing.kind === "ended",
       value: standing.kind === "ended" ? standing.value : undefined,

@@ -69,6 +69,11 @@ export class Paranoid extends Memoised {
     return moves
   }
 
+  override countWays(ways: Array<number>): number {
+    this.moves()
+    return super.countWays(ways)
+  }
+
   /** Every move is made, and compared. */
   protected override get mayLookAhead(): boolean {
     return false
@@ -123,7 +128,7 @@ export class Paranoid extends Memoised {
   /** Paths do this better: they go on when the fiber waits, and they are taken whenever something new is read. */
   protected override compareAlone(): void {}
 
-  protected override canPerform(node: Node): boolean {
+  override canPerform(node: Node): boolean {
     const leaves = node.guard?.leaves
     const can = super.canPerform(node)
     if (leaves === undefined) return can
@@ -203,7 +208,7 @@ export class Paranoid extends Memoised {
 
   /** Takes the path to the present state by plain re-execution, and goes on from there with one fiber first. */
   private comparePath(fiber: number, steps: number): void {
-    const { depth, tracker } = this
+    const { depth, last, tracker } = this
     const path = new PlainPath(this.program)
     this.compared.paths++
     this.plainSteps += setUpSteps
@@ -233,6 +238,7 @@ export class Paranoid extends Memoised {
     }
     while (this.depth > depth) this.undo()
     tracker.counting = counting
+    this.last = last
     this.beyond = false
   }
 

@@ -272,7 +272,7 @@ const behaviour = (execution: Execution, run: FiberRun, option: number): string 
   const place = describeStanding(standing)
   if (!canTryOut(operation)) return place
   if (!guardHolds(execution.instance, run, operation)) return `${place}, waiting`
-  const monitors = monitorsOf(execution.instance, operation.name)
+  const monitors = monitorsOf(execution.instance, operation)
   const { result, changes } = tryOut(execution.instance, run, operation, option, monitors, execution)
   const written = [...changes].map(([{ name }, { after }]) => `${name}=${canonicalText(after.content)}`).sort()
   return [place, describeResult(result), ...written].join("\n")

@@ -6,7 +6,7 @@
  * depends on what was read before), branches are contents, leaves are outcomes. Later a walk of a few array look-ups
  * takes its place, and no code of the program runs.
  */
-import { type Bits, bitsOf, type Store, type StoredCell } from "../program/store.ts"
+import { type Bits, bitsOf, type Entry, type Store, type StoredCell } from "../program/store.ts"
 
 /** Leaves between two looks at whether learning pays. */
 const trial = 1024
@@ -62,6 +62,39 @@ export class ReadTree<A> implements Bits {
     if (at === unknown) return undefined
     this.found++
     return this.outcomes[-1 - at]
+  }
+
+  /** Adds the cells that are read for the present contents; where nothing is known of these, all that were ever read. */
+  addReads(reads: { readsLow: number; readsHigh: number }): void {
+    const { nodes } = this
+    const { indices } = this.store
+    let [low, high] = [0, 0]
+    let at = this.root
+    while (at > unknown) {
+      const position = nodes[at] as number // as in `find`
+      const index = indices[position] as number
+      if ((position & 32) === 0) low |= 1 << position
+      else high |= 1 << position
+      at = index < (nodes[at + 1] as number) ? (nodes[at + 2 + index] as number) : unknown
+    }
+    reads.readsLow |= at === unknown ? this.bitsLow : low
+    reads.readsHigh |= at === unknown ? this.bitsHigh : high
+  }
+
+  /**
+   * The outcome for other contents, if it is known.
+   *
+   * @param entryOf what a cell holds
+   */
+  findIn(entryOf: (cell: StoredCell) => Entry): A | undefined {
+    const { nodes } = this
+    const { cells } = this.store
+    let at = this.root
+    while (at > unknown) {
+      const { index } = entryOf(cells[nodes[at] as number] as StoredCell) // as in `find`
+      at = index < (nodes[at + 1] as number) ? (nodes[at + 2 + index] as number) : unknown
+    }
+    return at === unknown ? undefined : this.outcomes[-1 - at]
   }
 
   /**

@@ -1,5 +1,5 @@
 /** Giving fibers other names, wherever values mention them. */
-import { intern, isTuple, type Plain } from "../program/plain.ts"
+import { canonicalText, intern, isTuple, type Plain } from "../program/plain.ts"
 
 /** A value with other names in it: tuples by element, records by key and value, texts by word. */
 export type Renaming = (value: Plain) => Plain
@@ -17,7 +17,7 @@ export const renamingOf = (names: ReadonlyMap<string, string>): Renaming => {
     if (typeof value === "string") return value.replace(word, (name) => names.get(name) ?? name)
     if (typeof value !== "object" || value === null) return value
     if (isTuple(value)) return intern(value.map(rename))
-    return intern(Object.fromEntries(Object.entries(value).map(([key, item]) => [String(rename(key)), rename(item)])))
+    return intern(merged(Object.entries(value).map(([key, item]) => [String(rename(key)), rename(item)])))
   }
   const rename = (value: Plain): Plain => {
     if (typeof value !== "string" && typeof value !== "object") return value
@@ -29,6 +29,22 @@ export const renamingOf = (names: ReadonlyMap<string, string>): Renaming => {
     return other
   }
   return rename
+}
+
+/**
+ * A record of these entries. Of several names that are given one, the values stand together, in an order that does not
+ * depend on the names.
+ */
+const merged = (entries: ReadonlyArray<readonly [string, Plain]>): { readonly [key: string]: Plain } => {
+  const byKey = new Map<string, Array<Plain>>()
+  for (const [key, value] of entries) byKey.set(key, [...(byKey.get(key) ?? []), value])
+  if (byKey.size === entries.length) return Object.fromEntries(entries)
+  return Object.fromEntries([...byKey].map(([key, values]) => [key, values.sort(byText)]))
+}
+
+const byText = (one: Plain, other: Plain): number => {
+  const [a, b] = [canonicalText(one), canonicalText(other)]
+  return a < b ? -1 : a > b ? 1 : 0
 }
 
 /** The renaming that calls all names of a group by its first one. */

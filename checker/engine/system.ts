@@ -11,7 +11,7 @@ import type { Fibers, Waiting } from "../property/property.ts"
 import type { PropertyTracker } from "../property/tracker.ts"
 import { builtIn, type Violation } from "../property/violation.ts"
 import type { Instance, NamedFiber } from "../scenario/program.ts"
-import type { Monitor } from "../scenario/scenario.ts"
+import type { Monitor, Taken } from "../scenario/scenario.ts"
 import { violationOf } from "./fault.ts"
 import type { FiberRun } from "./fiberRun.ts"
 
@@ -28,6 +28,8 @@ export interface System {
   readonly instance: Instance
   /** The fibers that there are, by position: those of the start, then those that were forked. */
   readonly fibers: ReadonlyArray<NamedFiber>
+  /** How many there are. */
+  readonly width: number
   readonly tracker: PropertyTracker
   /** The violations of the present state as the first of a path: of fibers that are broken before their first step too. */
   begin(): ReadonlyArray<Violation>
@@ -39,6 +41,11 @@ export interface System {
   operation(fiber: number): Operation | undefined
   /** Whether a fiber has come to its end. */
   hasEnded(fiber: number): boolean
+  /**
+   * Stands for where a fiber is: what its operation does there is a function of cells. `undefined` where nothing is
+   * remembered of it.
+   */
+  place(fiber: number): object | undefined
   /** The real fiber that is parked there. */
   actor(fiber: number): FiberRun | undefined
   /** What a state without moves is: all fibers ended, some wait for ever, or some broke down on the way. */
@@ -52,9 +59,22 @@ export interface System {
   readonly high: number
 }
 
-/** The monitors that watch steps of a name. */
-export const monitorsOf = (instance: Instance, name: string): ReadonlyArray<Monitor[string]> =>
-  instance.monitors.flatMap((monitor) => (Object.hasOwn(monitor, name) ? (monitor[name] ?? []) : []))
+/** What watches an operation: the monitors of its name and, where it takes locks, what is kept of these. */
+export const monitorsOf = (instance: Instance, operation: Operation): ReadonlyArray<Monitor[string]> => {
+  const { name } = operation
+  const monitors = instance.monitors.flatMap((monitor) => (Object.hasOwn(monitor, name) ? (monitor[name] ?? []) : []))
+  const takes = operation.kind === "step" ? operation.wait?.takes : undefined
+  const { lockCells, lockGraph, store } = instance
+  if (takes === undefined || (lockGraph === undefined && lockCells.size === 0)) return monitors
+  const watch = ({ fiber }: Taken) => {
+    lockGraph?.note(fiber, takes())
+    for (const { lock, shared } of lockCells.size === 0 ? [] : takes()) {
+      const cell = lockCells.get(lock)
+      if (cell !== undefined) shared ? store.read(cell) : store.write(cell, cell.entry.content)
+    }
+  }
+  return [...monitors, watch]
+}
 
 /** The moves of a fiber that can perform its operation. */
 export const pushMoves = (moves: Array<Move>, fiber: number, operation: Operation): void => {
@@ -180,7 +200,7 @@ export const fibersOf = (system: System): Fibers => ({
 })
 
 /** The step that a fiber is parked at: of the fiber that is there now, as another one's may close over what that one became. */
-const parkedAt = (system: System, fiber: number) => {
+export const parkedAt = (system: System, fiber: number) => {
   if (system.operation(fiber) === undefined) return undefined
   const run = system.actor(fiber)
   const operation = run?.standing.kind === "parked" ? run.standing.operation : undefined
@@ -188,7 +208,7 @@ const parkedAt = (system: System, fiber: number) => {
 }
 
 /** Reads cells as a fiber's guard does. */
-const readingAs = <A>(system: System, fiber: number, read: () => A): A => {
+export const readingAs = <A>(system: System, fiber: number, read: () => A): A => {
   runtime.actor = system.actor(fiber)
   try {
     return system.instance.store.reading(read)

@@ -102,7 +102,7 @@ export class Twins {
   outcome(way: Way, of: Operation, option: number, done: Done, others: Others): void {
     for (const swap of this.swaps) {
       const { run, operation } = this.parked(swap, way)
-      const monitors = monitorsOf(this.instance, operation.name)
+      const monitors = monitorsOf(this.instance, operation)
       const after = new Map(swap.cells.map(([cell]) => [cell, cell.entry.content]))
       for (const [position, cell] of done.cells.entries()) after.set(cell, done.entries[position]?.content)
       this.inTwin(swap, () => {

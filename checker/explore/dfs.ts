@@ -2,10 +2,11 @@
  * Strategy `dfs`: every schedule, one after the other, by plain re-execution from the start. No reduction, no matching
  * of states: slow, and the yardstick for everything else.
  */
-import { Execution } from "../engine/execution.ts"
+import { execute, type PlainExecution } from "../engine/plainExecution.ts"
 import { fiberOf, type Move } from "../engine/system.ts"
 import { labelOf } from "../program/operation.ts"
 import { addTimes } from "../property/coverage.ts"
+import { HappensBefore } from "../property/happensBefore.ts"
 import { Promises } from "../property/promises.ts"
 import type { Program } from "../scenario/program.ts"
 import { notTheSame } from "./schedule.ts"
@@ -36,7 +37,7 @@ interface Branch {
 }
 
 /** The cells, and what each fiber is parked at. */
-const lookOf = (execution: Execution): string => {
+const lookOf = (execution: PlainExecution): string => {
   const { fibers } = execution
   const { store } = execution.instance
   let look = `${store.low} ${store.high}`
@@ -54,15 +55,17 @@ class DfsSearch implements Search {
   private readonly program: Program
   private readonly options: SearchOptions
   private readonly stack: Array<Branch> = []
-  private execution: Execution
+  private execution: PlainExecution
   private promises: Promises
+  private order: HappensBefore
   private ending: Ending | undefined
 
   constructor(program: Program, options: SearchOptions) {
     this.program = program
     this.options = options
-    this.execution = new Execution(program)
+    this.execution = execute(program)
     this.promises = new Promises(this.execution)
+    this.order = new HappensBefore(this.execution)
     const violation = decisive([...this.execution.begin(), ...this.promises.begin()], options)
     if (violation !== undefined) this.ending = { kind: "violated", violation, moves: [] }
   }
@@ -82,6 +85,11 @@ class DfsSearch implements Search {
       weight /= moves.length
     }
     return executions === undefined ? behind : Math.max(behind, this.statistics.executions / executions)
+  }
+
+  get within() {
+    const { preemptions } = this.options
+    return preemptions === undefined || this.ending?.kind !== "exhausted" ? undefined : { preemptions }
   }
 
   advance(steps: number): Ending | undefined {
@@ -116,7 +124,8 @@ class DfsSearch implements Search {
   private step(move: Move): void {
     this.statistics.transitions++
     addTimes(this.steps, this.execution.operation(fiberOf(move))?.name, 1)
-    const violation = decisive([...this.execution.take(move), ...this.promises.step()], this.options)
+    const races = this.order.step(move)
+    const violation = decisive([...this.execution.take(move), ...races, ...this.promises.step()], this.options)
     if (violation !== undefined) {
       this.statistics.executions++
       this.ending = { kind: "violated", violation, moves: this.path() }
@@ -175,7 +184,8 @@ class DfsSearch implements Search {
       return
     }
     branch.taken++
-    this.execution = new Execution(this.program)
+    this.execution = execute(this.program)
+    this.order = new HappensBefore(this.execution)
     for (const [depth, { moves, taken, look }] of this.stack.entries()) {
       if (lookOf(this.execution) !== look) {
         this.ending = { kind: "unsound", message: notTheSame(depth + 1).message }
@@ -189,6 +199,7 @@ class DfsSearch implements Search {
         this.step(move)
       } else {
         this.statistics.transitions++
+        this.order.step(move)
         this.execution.follow(move)
       }
     }
@@ -201,7 +212,11 @@ class DfsSearch implements Search {
 
 export const dfs: Strategy = {
   name: "dfs",
-  summary: "every schedule, by plain re-execution; with --preemptions N every schedule of at most N preemptions",
+  summary:
+    "every schedule within the bound was run, one by one, by plain re-execution; with --preemptions N, every one of at most N preemptive switches",
   exhaustive: true,
+  covers: "every schedule",
+  needsSteps: false,
+  takes: new Set(["executions", "preemptions"]),
   search: (program, options) => new DfsSearch(program, options),
 }

@@ -3,6 +3,7 @@
  * re-execution, and a search that found none is compared with a sample of plain executions.
  */
 import * as Clock from "effect/Clock"
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import seedrandom from "seedrandom"
 import { Execution } from "../engine/execution.ts"
@@ -10,10 +11,13 @@ import { attempt, stretchTime } from "../engine/supervised.ts"
 import { fiberOf, type Move } from "../engine/system.ts"
 import type { Compared } from "../engine/witnesses.ts"
 import { addTimes } from "../property/coverage.ts"
+import { HappensBefore } from "../property/happensBefore.ts"
 import { Promises } from "../property/promises.ts"
 import { builtIn, type Violation } from "../property/violation.ts"
 import type { Program } from "../scenario/program.ts"
 import { type Run, runMoves } from "./schedule.ts"
+import { hidden } from "./spotCheck.ts"
+import { unfit } from "./strategies.ts"
 import {
   decisive,
   type Ending,
@@ -22,7 +26,11 @@ import {
   type SearchOptions,
   type Statistics,
   type Strategy,
+  type Within,
 } from "./strategy.ts"
+
+/** The strategy cannot explore the program; `message` is a sentence that names those that can. */
+export class Unfit extends Data.TaggedError("Unfit")<{ readonly message: string }> {}
 
 /** What an exploration may cost. */
 export interface Budget {
@@ -53,6 +61,10 @@ export interface Result {
   readonly cycle: number | undefined
   /** What was checked on the way, where `SearchOptions.paranoid` asked for it. */
   readonly compared?: Compared
+  /** Every schedule within this was run, and not every schedule without it: see `Search.within`. */
+  readonly within?: Within
+  /** The strategy that decided, where several took part. */
+  readonly decidedBy?: string
   /** Why the exploration is inconclusive. */
   readonly reason: string | undefined
 }
@@ -83,7 +95,7 @@ const persistence = [0, 0.5, 0.9]
  * Explores a program.
  *
  * @param onProgress told of the figures from time to time while the search runs
- * Fails when the scenario's setup throws. Ctrl-C ends it at once, other interruption between two slices.
+ * Fails when the scenario's setup throws, and when the strategy cannot explore such a program. Ctrl-C ends it at once, other interruption between two slices.
  */
 export const explore = Effect.fnUntraced(function* (
   program: Program,
@@ -92,9 +104,11 @@ export const explore = Effect.fnUntraced(function* (
   budget: Budget = {},
   onProgress: (statistics: Statistics, seconds: number, standing: Standing) => Effect.Effect<void> = () => Effect.void,
 ) {
+  const reason = unfit(strategy, program, options)
+  if (reason !== undefined) return yield* new Unfit({ message: reason })
   const started = yield* Clock.currentTimeMillis
   const search = yield* Effect.catchTag(
-    attempt(() => strategy.search(program, options), budget.stallMilliseconds),
+    attempt(() => strategy.search(program, within(options, budget)), budget.stallMilliseconds),
     "Stalled",
     ({ message }) => Effect.succeed(stillborn(message)),
   )
@@ -112,7 +126,7 @@ export const explore = Effect.fnUntraced(function* (
  * the drive
  */
 export const drive = Effect.fnUntraced(function* <A, E, R>(
-  search: Pick<Search, "advance">,
+  search: Pick<Search, "advance" | "soFar">,
   budget: Budget,
   started: number,
   between: (seconds: number) => Effect.Effect<A, E, R>,
@@ -129,15 +143,24 @@ export const drive = Effect.fnUntraced(function* <A, E, R>(
     now = yield* Clock.currentTimeMillis
     slice = nextSlice(slice, now - before)
     if (ending !== undefined) return ending
-    if (budget.milliseconds !== undefined && now - started >= budget.milliseconds) return outOfTime(budget.milliseconds)
+    if (budget.milliseconds !== undefined && now - started >= budget.milliseconds) {
+      return outOfTime(budget.milliseconds, search.soFar)
+    }
     const stop = yield* between((now - started) / 1000)
     if (stop !== undefined) return stop
     yield* letOthersRun
   }
 })
 
+/** Tells the strategy of the time that there is. */
+const within = (options: SearchOptions, { milliseconds }: Budget): SearchOptions =>
+  milliseconds === undefined ? options : { ...options, milliseconds }
+
 /** What is left of a search that has ended. */
-type Searched = Pick<Search, "statistics" | "exercised" | "steps" | "visited" | "compared">
+type Searched = Pick<
+  Search,
+  "statistics" | "exercised" | "steps" | "visited" | "compared" | "within" | "decidedBy" | "isReduced" | "everyRunEnds"
+>
 
 /** What is explored, how, and for whom. */
 interface Exploration<E, R> {
@@ -163,7 +186,7 @@ export const conclude = Effect.fnUntraced(function* <E, R>(
 ) {
   let ending = ended
   const liveness =
-    ended.kind === "exhausted"
+    ended.kind === "exhausted" && search.everyRunEnds !== true
       ? yield* Effect.catchTag(
           attempt(() => strategy.liveness?.(program, options), budget.stallMilliseconds),
           "Stalled",
@@ -187,6 +210,8 @@ export const conclude = Effect.fnUntraced(function* <E, R>(
     exercised: bothExercised(search.exercised, liveness?.exercised ?? []),
     steps: stepsOf(search, named),
     ...(search.compared === undefined ? {} : { compared: search.compared }),
+    ...(search.within === undefined ? {} : { within: search.within }),
+    ...(search.decidedBy === undefined ? {} : { decidedBy: search.decidedBy }),
     seconds: (now - started) / 1000,
   } satisfies Result
 })
@@ -225,9 +250,9 @@ const stillborn = (message: string): Search => ({
   advance: () => ({ kind: "unsound", message }),
 })
 
-export const outOfTime = (milliseconds: number): Ending => ({
+export const outOfTime = (milliseconds: number, soFar?: string): Ending => ({
   kind: "cut",
-  reason: `the time of ${milliseconds / 1000} s ran out`,
+  reason: `the time of ${milliseconds / 1000} s ran out${soFar === undefined ? "" : `; ${soFar}`}`,
 })
 
 type Judgement = Pick<Result, "outcome" | "violation" | "moves" | "cycle" | "reason">
@@ -257,8 +282,6 @@ const unsound = (message: string): Judgement => ({
 })
 
 const forgotten = "a checkpoint does not name a value that is still needed"
-const hidden =
-  "some code of the program depends on more than the results of its steps, such as a variable that two fibers share"
 
 /** How many times more to go round the cycle of a lasso: what a checkpoint forgot may show in a later round only. */
 const moreRounds = 3
@@ -288,7 +311,7 @@ const moreRoundsOf = (moves: ReadonlyArray<Move>, cycle: number): ReadonlyArray<
  */
 const compare = (program: Program, search: Searched, options: SearchOptions): string | undefined => {
   const { visited } = search
-  if (visited === undefined) return undefined
+  if (visited === undefined && search.isReduced !== true) return undefined
   const random = seedrandom.alea(`compare ${options.seed}`)
   const judged = (violations: ReadonlyArray<Violation>) =>
     options.survey === undefined ? decisive(violations, options) : undefined
@@ -300,6 +323,7 @@ const compare = (program: Program, search: Searched, options: SearchOptions): st
       symmetry: options.symmetry ?? true,
     })
     const promises = new Promises(execution)
+    const order = new HappensBefore(execution)
     execution.begin()
     promises.begin()
     let last: number | undefined
@@ -309,15 +333,18 @@ const compare = (program: Program, search: Searched, options: SearchOptions): st
       const among = own.length > 0 ? own : moves
       const move = among[Math.floor(random() * among.length)]
       last = move === undefined ? undefined : fiberOf(move)
+      const races = move === undefined ? [] : order.step(move)
       const violation = judged(
-        move === undefined ? [...execution.end(), ...promises.end()] : [...execution.take(move), ...promises.step()],
+        move === undefined
+          ? [...execution.end(), ...promises.end()]
+          : [...execution.take(move), ...races, ...promises.step()],
       )
       if (violation !== undefined) {
         return `plain re-execution breaks ${violation.property} (${violation.message}) where the search found nothing: ${hidden}`
       }
       if (move === undefined) break
       if (execution.rest === "broken") break
-      if (!visited.has(execution.low, execution.high)) {
+      if (visited?.has(execution.low, execution.high) === false) {
         return `plain re-execution reaches a state that the search did not visit: ${hidden}, or ${forgotten}`
       }
     }

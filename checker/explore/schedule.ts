@@ -1,8 +1,9 @@
-import { Execution } from "../engine/execution.ts"
+import { execute, type PlainExecution } from "../engine/plainExecution.ts"
 import { withoutRealWorld } from "../engine/realWorld.ts"
 import { fiberOf, type Move, optionOf } from "../engine/system.ts"
 import { labelOf } from "../program/operation.ts"
 import type { Plain } from "../program/plain.ts"
+import { HappensBefore } from "../property/happensBefore.ts"
 import { Promises } from "../property/promises.ts"
 import { builtIn, type Violation } from "../property/violation.ts"
 import type { Program } from "../scenario/program.ts"
@@ -28,6 +29,8 @@ export interface Run {
    * a lasso, those of repeating its cycle for ever.
    */
   readonly violations: ReadonlyArray<Violation>
+  /** How often the schedule turns away from a fiber that could go on. */
+  readonly preemptions: number
 }
 
 /**
@@ -39,20 +42,25 @@ export interface Run {
 export const runMoves = (program: Program, moves: ReadonlyArray<Move>, cycle?: number): Run =>
   withoutRealWorld(() => {
     const rerun = new Rerun(program, cycle)
+    const { steps } = rerun
     for (const move of moves) {
       if (!rerun.execution.moves().includes(move)) {
-        return { steps: rerun.steps, violations: [notTheSame(rerun.steps.length + 1)] }
+        return { steps, violations: [notTheSame(steps.length + 1)], preemptions: rerun.preemptions }
       }
       rerun.take(move)
     }
-    return { steps: rerun.steps, violations: rerun.violations() }
+    return { steps, violations: rerun.violations(), preemptions: rerun.preemptions }
   })
 
-/** A run by plain re-execution, with its promises followed on the way. */
+/** A run by plain re-execution, with its promises and data races followed on the way. */
 export class Rerun {
-  readonly execution: Execution
+  readonly execution: PlainExecution
   readonly steps: Array<ScheduledStep> = []
+  /** How often the schedule has turned away from a fiber that could go on. */
+  preemptions = 0
+  private mover: number | undefined
   private readonly promises: Promises
+  private readonly order: HappensBefore
   private readonly cycle: number | undefined
   private lasso: Lasso | undefined
   /** The violations of the last step and of the state that it led to. */
@@ -60,8 +68,9 @@ export class Rerun {
 
   /** @param cycle the number of the steps before those that repeat for ever, where there are such */
   constructor(program: Program, cycle?: number) {
-    this.execution = new Execution(program)
+    this.execution = execute(program)
     this.promises = new Promises(this.execution)
+    this.order = new HappensBefore(this.execution)
     this.cycle = cycle
     this.last = [...this.execution.begin(), ...this.promises.begin()]
     this.enterCycle()
@@ -69,8 +78,13 @@ export class Rerun {
 
   /** Makes a possible move. */
   take(move: Move): void {
-    const [step, found] = takeStep(this.execution, move)
-    this.last = [...found, ...this.promises.step()]
+    const { execution, mover } = this
+    this.mover = fiberOf(move)
+    const turns = mover !== undefined && mover !== this.mover
+    if (turns && execution.moves().some((other) => fiberOf(other) === mover)) this.preemptions++
+    const races = this.order.step(move)
+    const [step, found] = takeStep(execution, move)
+    this.last = [...found, ...races, ...this.promises.step()]
     this.steps.push(step)
     this.lasso?.step(step.fiber)
     this.enterCycle()
@@ -100,7 +114,7 @@ export const notTheSame = (step: number): Violation => ({
 })
 
 /** Makes a move and says what it was. */
-const takeStep = (execution: Execution, move: Move): [ScheduledStep, ReadonlyArray<Violation>] => {
+const takeStep = (execution: PlainExecution, move: Move): [ScheduledStep, ReadonlyArray<Violation>] => {
   const fiber = fiberOf(move)
   const operation = execution.operation(fiber)
   const name = execution.fibers[fiber]?.name
@@ -113,16 +127,4 @@ const takeStep = (execution: Execution, move: Move): [ScheduledStep, ReadonlyArr
 
 /** How many times a schedule switches away from a fiber that could have gone on. */
 export const countPreemptions = (program: Program, moves: ReadonlyArray<Move>): number =>
-  withoutRealWorld(() => {
-    const execution = new Execution(program)
-    execution.begin()
-    let count = 0
-    let last: number | undefined
-    for (const move of moves) {
-      if (last !== undefined && fiberOf(move) !== last && execution.moves().some((other) => fiberOf(other) === last))
-        count++
-      last = fiberOf(move)
-      execution.take(move)
-    }
-    return count
-  })
+  runMoves(program, moves).preemptions

@@ -2,6 +2,7 @@
  * What a strategy is: a way to go through the executions of a program, in slices, so that whoever drives it can show
  * progress, keep to a budget and be interrupted.
  */
+import { type Engine, engineOf } from "../engine/engine.ts"
 import { LimitReached, Unsound } from "../engine/fault.ts"
 import { Memoised, type Observer } from "../engine/memoised.ts"
 import { Paranoid } from "../engine/paranoid.ts"
@@ -49,11 +50,24 @@ export interface Search {
   /** How often steps were taken, by name, so far; 0 for those that fibers have reached and never took. */
   readonly steps: ReadonlyMap<string, number>
   /** The states seen, where the strategy matches them: asked afterwards whether plain re-execution reaches another. */
-  readonly visited?: { has(low: number, high: number): boolean }
+  readonly visited?: { has(low: number, high: number): boolean } | undefined
   /** What was checked on the way, where `SearchOptions.paranoid` asks for it. */
   readonly compared?: Compared | undefined
   /** Moves that are known and not made yet, where the strategy matches states. */
   readonly open?: number
+  /**
+   * Every schedule within this has been run, and not every schedule without it: what a search that ended by itself, or
+   * was cut, says of its bound. Absent where nothing is left out, and where nothing is known to be complete.
+   */
+  readonly within?: Within | undefined
+  /** What there is to say beyond the figures if it is stopped now: as a sentence goes on behind a semicolon. */
+  readonly soFar?: string | undefined
+  /** The strategy that decided, where several take part: it says in what everything holds. */
+  readonly decidedBy?: string | undefined
+  /** Whether schedules are left out as equivalent to others: a sample of all is then compared with what was found. */
+  readonly isReduced?: boolean
+  /** Whether every run has come to its end, once the search has: then nothing is promised in runs without one. */
+  readonly everyRunEnds?: boolean
   /**
    * The share of the search that is done, from 0 to 1: what is known of it or, where that is nothing, an estimate. Absent
    * where there is no honest one.
@@ -62,6 +76,9 @@ export interface Search {
   /** Goes on for about this many steps. Returns how the search ended, once it has. */
   advance(steps: number): Ending | undefined
 }
+
+/** How far the schedules that were run depart from one that switches only where it must. */
+export type Within = { readonly preemptions: number } | { readonly delays: number }
 
 /** The bounds of a search, and what it looks for. */
 export interface SearchOptions {
@@ -75,6 +92,12 @@ export interface SearchOptions {
   readonly executions?: number
   /** Explore only schedules with at most this many preemptive switches, where the strategy can. */
   readonly preemptions?: number
+  /** Explore only schedules with at most this many delays, where the strategy can. */
+  readonly delays?: number
+  /** The wall-clock time that the search may take, where its driver keeps to one: a strategy may divide it. */
+  readonly milliseconds?: number
+  /** How many steps must come in the right order for the bug that is looked for, where the strategy asks. */
+  readonly depth?: number
   /** All states of n steps before those of n + 1, where the strategy matches states: a shortest violation is found first. */
   readonly breadthFirst?: boolean
   /** Look for this property alone and pass over the others; without it, the first to break ends the search. */
@@ -100,13 +123,37 @@ export interface Survey {
   final(cells: string, deadlocked: boolean): void
 }
 
+/** What some strategies can be told, and others cannot: fields of `SearchOptions`, and the resources of a campaign. */
+export const strategyOptions = [
+  "executions",
+  "preemptions",
+  "delays",
+  "depth",
+  "breadthFirst",
+  "paranoid",
+  "workers",
+  "memory",
+  "checkpoint",
+  "resume",
+] as const
+export type StrategyOption = (typeof strategyOptions)[number]
+
 /** A way to search, by name. */
 export interface Strategy {
   readonly name: string
-  /** One line for the help text. */
+  /** What it does and what a pass means, for the help text. */
   readonly summary: string
   /** Whether `exhausted` means that every behaviour within the bound was seen. */
   readonly exhaustive: boolean
+  /** In what everything holds when a search ends by itself. */
+  readonly covers:
+    | "every state within the bound"
+    | "every schedule"
+    | "every schedule, up to the order of independent steps"
+  /** Whether it needs a program that is written in steps; one that does not explores any Effect program. */
+  readonly needsSteps: boolean
+  /** What it can be told; the rest is refused where a user asks for it. */
+  readonly takes: ReadonlySet<StrategyOption>
   /** Begins a search. Throws what the scenario's setup throws. */
   readonly search: (program: Program, options: SearchOptions) => Search
   /**
@@ -126,6 +173,10 @@ export const matchingEngine = (program: Program, options: SearchOptions): Memois
     ...(options.parkedLimit === undefined ? {} : { parkedLimit: options.parkedLimit }),
     ...(options.observer === undefined ? {} : { observer: options.observer }),
   })
+
+/** The engine of a search that follows schedules and matches no states. Throws what the scenario's setup throws. */
+export const goingEngine = (program: Program, options: SearchOptions): Engine =>
+  program.inSteps ? matchingEngine(program, { ...options, symmetry: false }) : engineOf(program)
 
 /** The violation that ends the search, if one of these does; in a survey, all are reported and none does. */
 export const decisive = (violations: ReadonlyArray<Violation>, options: SearchOptions): Violation | undefined => {
@@ -149,8 +200,12 @@ export const endingOf = (error: unknown): Ending => {
 export const tooLong = (maxSteps: number, system: System, move: Move): Ending => {
   const operation = system.operation(fiberOf(move))
   const name = system.fibers[fiberOf(move)]?.name
+  const remedy =
+    system.instance.plain === undefined
+      ? "a loop that need not end wants a checkpoint at its head (strategy states then closes it), or raise the limit with --steps"
+      : "let the program end, or raise the limit with --steps"
   return {
     kind: "cut",
-    reason: `an execution went on beyond ${maxSteps} steps, at ${operation && labelOf(operation)} of fiber ${name}: a loop that need not end wants a checkpoint at its head (strategy states then closes it), or raise the limit with --steps`,
+    reason: `an execution went on beyond ${maxSteps} steps, at ${operation && labelOf(operation)} of fiber ${name}: ${remedy}`,
   }
 }

@@ -18,16 +18,18 @@ class CellOf<A> implements Cell<A>, StoredCell {
   entry: Entry
   recording = 0
   collected = 0
+  readonly isData: boolean
   private readonly store: Store
   private place: Place
   /** By content, from the second one on: most cells of most executions never change. */
   private entries: Map<Plain, Entry> | undefined
 
-  constructor(store: Store, name: string, initial: A) {
+  constructor(store: Store, name: string, initial: A, isData: boolean) {
     const salt = hashText(`cell ${name}`)
     this.place = { part: store, contributionOf: (content) => contributionOf(salt, content) }
     this.store = store
     this.name = name
+    this.isData = isData
     this.entry = this.newEntry(plain(name, initial), 0)
     store.add(this)
   }
@@ -86,11 +88,19 @@ const plain = (name: string, value: unknown): Plain => {
  * @param name how traces and messages call it; unique in the program
  * @param initial its content in the first state; plain data, as everything that it will hold
  */
-export const cell = <A>(name: string, initial: A): Cell<A> => {
+export const cell = <A>(name: string, initial: A): Cell<A> => newCell(name, initial, false)
+
+/**
+ * Makes a shared variable that orders nothing: a plain `int` of C where `cell` is an `atomic_t`. The property
+ * `dataRaces` asks that its accesses are ordered by something else; without that property it is a cell like any other.
+ */
+export const dataCell = <A>(name: string, initial: A): Cell<A> => newCell(name, initial, true)
+
+const newCell = <A>(name: string, initial: A, isData: boolean): Cell<A> => {
   const store = runtime.setup
   if (store === undefined) return breakRule(`cell ${name} is made outside the setup of a scenario`)
   if (store.has(name)) return breakRule(`two cells are called ${name}`)
-  return new CellOf(store, name, initial)
+  return new CellOf(store, name, initial, isData)
 }
 
 /** A record whose fields are cells: read and assigned like those of a C struct. */
@@ -103,10 +113,15 @@ export type Struct<A> = { -readonly [Field in keyof A]: A[Field] }
  * const subs = struct("subs", { seq: 2, active: 0 })
  * // inside a step: subs.active++; subs.seq |= 1
  */
-export const struct = <A extends object>(name: string, initial: A): Struct<A> => {
+export const struct = <A extends object>(name: string, initial: A): Struct<A> => structOf(cell, name, initial)
+
+/** As `struct`, of fields that order nothing: see `dataCell`. */
+export const dataStruct = <A extends object>(name: string, initial: A): Struct<A> => structOf(dataCell, name, initial)
+
+const structOf = <A extends object>(make: typeof cell, name: string, initial: A): Struct<A> => {
   const target = {}
   for (const [field, value] of Object.entries(initial)) {
-    const stored = cell<unknown>(`${name}.${field}`, value)
+    const stored = make<unknown>(`${name}.${field}`, value)
     Object.defineProperty(target, field, {
       enumerable: true,
       get: () => stored.value,

@@ -75,7 +75,7 @@ const actor = (what: string) => runtime.actor ?? breakRule(`${what} is run outsi
  * content.
  */
 export const perform = <A>(operation: Operation): Effect.Effect<A> =>
-  Effect.suspend(() => actor(labelOf(operation)).perform(operation) as Effect.Effect<A>)
+  Effect.suspend(() => (runtime.actor ?? actor(labelOf(operation))).perform(operation) as Effect.Effect<A>)
 
 /**
  * An atomic step. `body` runs with no other fiber between its reads and writes of cells; what it returns (plain data)

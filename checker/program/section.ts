@@ -1,6 +1,7 @@
 /** What a step waits for, and inside what code it is taken: what a deadlock's report says, and what some code forbids. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type { Taking } from "./lock.ts"
 
 /** Who keeps another waiting, and how: `holds for writing`, as a sentence goes on behind "mm.mmap_lock, which cpu0 ...". */
 export interface Hindrance {
@@ -18,6 +19,11 @@ export interface Wait {
   readonly hindrances: () => ReadonlyArray<Hindrance>
   /** Whether who waits sleeps; who does not spins. */
   readonly sleeps: boolean
+  /**
+   * The locks among it, in the present state: the step takes them, or is a whole critical section of theirs. A pure read of
+   * cells.
+   */
+  readonly takes?: () => ReadonlyArray<Taking>
 }
 
 /** Code that is run on behalf of another: a callback. */

@@ -1,3 +1,4 @@
+import type { Lock } from "./lock.ts"
 import { canonicalText, type Hash, highOf, lowOf, type Plain } from "./plain.ts"
 import { breakRule, runtime } from "./runtime.ts"
 
@@ -40,6 +41,8 @@ export interface Bits {
 /** A cell as the engine sees it. */
 export interface StoredCell extends Bits {
   readonly name: string
+  /** Whether it orders nothing: see `dataCell`. */
+  readonly isData: boolean
   /** Its position among the cells. Given by the store, as the bits are. */
   position: number
   /** One bit, its own among the first 64 cells; further cells share them. */
@@ -60,6 +63,12 @@ export interface StoredCell extends Bits {
   entryOf(content: Plain): Entry
   /** Gives the cell another place, before anything has been learnt of its entries. */
   settle(place: Place): void
+}
+
+/** A read or a write of a cell. */
+export interface CellAccess {
+  readonly cell: StoredCell
+  readonly writes: boolean
 }
 
 /** The union of sets of cells. */
@@ -90,6 +99,8 @@ export const contributionOf = (salt: Hash, content: Plain): Hash => ({
  */
 export class Store implements Part {
   readonly cells: Array<StoredCell> = []
+  /** The locks that the program has made known. */
+  readonly locks: Array<Lock> = []
   private readonly names = new Set<string>()
   /** By position of a cell: the index of its entry. */
   indices = new Int32Array(64)
@@ -99,6 +110,8 @@ export class Store implements Part {
 
   /** The cells that were read since the recording began, unless they had been written in it before. */
   private reads: Array<StoredCell> | undefined = undefined
+  /** Gets all accesses of the program's code to cells, in their order, while it is there. */
+  accesses: Array<CellAccess> | undefined = undefined
   private recordings = 0
   private collections = 0
   private readonly written: Array<StoredCell> = []
@@ -134,6 +147,7 @@ export class Store implements Part {
       cell.recording = this.recordings
       this.reads.push(cell)
     }
+    this.accesses?.push({ cell, writes: false })
     return cell.entry.content
   }
 
@@ -143,6 +157,7 @@ export class Store implements Part {
       breakRule(`cell ${cell.name} is written in a guard or a property, which may only read`)
     }
     if (this.reads !== undefined) cell.recording = this.recordings
+    this.accesses?.push({ cell, writes: true })
     this.put(cell, content === cell.entry.content ? cell.entry : cell.entryOf(content))
   }
 
@@ -198,8 +213,6 @@ export class Store implements Part {
   /** Empties the log: what was written stays. */
   forget(): void {
     this.mark = 0
-    this.written.length = 0
-    this.before.length = 0
   }
 
   /** A text that tells apart any two states of the cells. */

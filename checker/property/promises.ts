@@ -15,6 +15,9 @@ export const unkept = ({ id, statement }: BoundPromise, why: string): Violation 
   message: `${statement} It does not: ${why}`,
 })
 
+const none: ReadonlyArray<Violation> = []
+const nothingPending: ReadonlyArray<boolean> = []
+
 /** Follows the promises of a program along one path of states. */
 export class Promises {
   /** The promises, in the order of the program. */
@@ -29,14 +32,17 @@ export class Promises {
     this.waiting = pending
   }
 
-  /** Which of the promises are to be kept still. */
+  /** Which of the promises are to be kept still; set by whoever goes back on the path. */
   get pending(): ReadonlyArray<boolean> {
     return this.waiting
+  }
+  set pending(pending: ReadonlyArray<boolean>) {
+    this.waiting = pending
   }
 
   /** Looks at the initial state, where nothing is pending from before. */
   begin(): ReadonlyArray<Violation> {
-    this.waiting = []
+    this.waiting = nothingPending
     return this.look(true)
   }
 
@@ -55,7 +61,7 @@ export class Promises {
   }
 
   private look(initial: boolean): ReadonlyArray<Violation> {
-    if (this.all.length === 0) return []
+    if (this.all.length === 0) return none
     const violations: Array<Violation> = []
     const promised = this.system.tracker.promised(fibersOf(this.system), initial, violations)
     this.waiting = promised.map((each, position) => isPending(this.waiting[position] ?? false, each))

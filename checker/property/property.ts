@@ -3,6 +3,7 @@
  * source, and predicates over the scenario's world, which may only read cells.
  */
 import type { Plain } from "../program/plain.ts"
+import type { LockGraph } from "./lockGraph.ts"
 
 interface Stated {
   readonly id: string
@@ -75,13 +76,42 @@ export interface LeadsTo<in World> extends Stated {
   to(world: World, fibers: Fibers): boolean
 }
 
-/** What must be true of a program, in one of five ways. */
+/**
+ * No data race: of any two accesses to the same `dataCell` by different fibers, one of them a write, one comes before the
+ * other by way of other cells, locks, fork, join or interruption. See `upcoming.ts`.
+ */
+export interface DataRaces extends Stated {
+  readonly kind: "dataRaces"
+}
+
+/**
+ * Locks are taken in an order: no fiber waits for one while it holds one of a later place. Who only tries a lock may do
+ * so in any order, and nothing is asked of two locks of the same place, or of those without one.
+ */
+export interface LockOrder extends Stated {
+  readonly kind: "lockOrder"
+  /** The locks by their names, or else by their kinds; those that are taken first come first. */
+  readonly order: ReadonlyArray<string>
+}
+
+/**
+ * No fibers take locks in a circle in one run, be it at different times: that they do not deadlock in this run is then a
+ * matter of timing. See `lockGraph.ts` for what counts.
+ */
+export interface LockInversions extends Stated {
+  readonly kind: "lockInversions"
+}
+
+/** What must be true of a program, in one of eight ways. */
 export type Property<World> =
   | Invariant<World>
   | ActionInvariant<World>
   | AtEnd<World>
   | Progress<World>
   | LeadsTo<World>
+  | DataRaces
+  | LockOrder
+  | LockInversions
 
 /** A property bound to one world, so that the engine need not know the world's type. */
 export type BoundProperty =
@@ -100,6 +130,8 @@ export type BoundProperty =
     })
   | (Stated & { readonly kind: "progress"; readonly stuck: (waiting: ReadonlyArray<Waiting>) => boolean })
   | BoundPromise
+  | DataRaces
+  | LockOrder
 
 /** A promise bound to one world. Without `from` it is made in the initial state. */
 export interface BoundPromise extends Stated {
@@ -110,8 +142,16 @@ export interface BoundPromise extends Stated {
 
 const always = () => true
 
-/** Binds a property to the world of a program instance. */
-export const bind = <World>(property: Property<World>, world: World): BoundProperty => {
+/**
+ * Binds a property to the world of a program instance.
+ *
+ * @param lockGraph the instance's, where inversions are asked for
+ */
+export const bind = <World>(
+  property: Property<World>,
+  world: World,
+  lockGraph: LockGraph | undefined,
+): BoundProperty => {
   const { id, statement, source } = property
   switch (property.kind) {
     case "invariant":
@@ -147,6 +187,20 @@ export const bind = <World>(property: Property<World>, world: World): BoundPrope
         from: property.from ? (fibers) => property.from?.(world, fibers) === true : undefined,
         to: (fibers) => property.to(world, fibers),
       }
+    case "dataRaces":
+      return { kind: "dataRaces", id, statement, source }
+    case "lockOrder":
+      return { kind: "lockOrder", id, statement, source, order: property.order }
+    case "lockInversions":
+      return {
+        kind: "invariant",
+        id,
+        statement,
+        source,
+        premise: () => lockGraph?.isNested === true,
+        holds: () => lockGraph?.circle === undefined,
+        explain: () => lockGraph?.circle ?? statement,
+      }
   }
 }
 
@@ -157,3 +211,28 @@ export const bind = <World>(property: Property<World>, world: World): BoundPrope
 export const actionInvariant = <World, Observed extends Plain>(
   stated: Omit<ActionInvariant<World, Observed>, "kind">,
 ): ActionInvariant<World, Observed> => ({ kind: "action", ...stated })
+
+/** Asks for freedom from data races: see `DataRaces`. */
+export const dataRaces = (source: string, id = "data-races"): DataRaces => ({
+  kind: "dataRaces",
+  id,
+  statement: "Of two accesses to the same data, one of them a write, one is ordered before the other.",
+  source,
+})
+
+/** Asks that locks are taken in an order: see `LockOrder`. */
+export const lockOrder = (order: ReadonlyArray<string>, source: string, id = "lock-order"): LockOrder => ({
+  kind: "lockOrder",
+  id,
+  statement: `Locks are taken in this order: ${order.join(", ")}.`,
+  source,
+  order,
+})
+
+/** Asks that no locks are taken in a circle: see `LockInversions`. */
+export const lockInversions = (source: string, id = "lock-inversions"): LockInversions => ({
+  kind: "lockInversions",
+  id,
+  statement: "No fibers take locks in a circle.",
+  source,
+})

@@ -62,6 +62,8 @@ export class PropertyTracker {
   /** For each property, the number of the last check that evaluated it. */
   private readonly lastCheck: Array<number>
   private checks = 0
+  /** How many pairs there are of a property of states or steps and a cell that it has read. */
+  followed = 0
   /** How many states were counted. */
   private counted = 0
   /** By position: how often a property was exercised; for an invariant, before its premise was true last. */
@@ -138,6 +140,7 @@ export class PropertyTracker {
   }
 
   private check(mark: number, asStep: boolean): ReadonlyArray<Violation> {
+    if (mark === this.store.mark || this.properties.length === 0) return none
     const { lastCheck, properties, store } = this
     const check = ++this.checks
     for (let written = mark; written < store.mark; written++) {
@@ -201,7 +204,7 @@ export class PropertyTracker {
   /** Makes present what was, and begins a new log. */
   restore(snapshot: ReadonlyArray<Plain>): void {
     this.forget()
-    for (const [position, value] of snapshot.entries()) this.put(position, value)
+    for (let position = 0; position < snapshot.length; position++) this.put(position, snapshot[position])
   }
 
   /** Evaluates a state in which nothing can go on; `waiting` is empty when all fibers have ended. */
@@ -256,6 +259,11 @@ export class PropertyTracker {
     return { made, kept: this.guarded(position, () => to(fibers), false, violations) }
   }
 
+  /** Notes that a property that is judged elsewhere was exercised in the present state. */
+  exercise(position: number): void {
+    this.tally(position)
+  }
+
   private tally(position: number): void {
     if (this.counting) this.times[position] = (this.times[position] ?? 0) + 1
   }
@@ -285,6 +293,7 @@ export class PropertyTracker {
   }
 
   private forget(): void {
+    if (this.positions.length === 0) return
     this.positions.length = 0
     this.before.length = 0
   }
@@ -402,6 +411,7 @@ export class PropertyTracker {
 
   private follow(cell: StoredCell, position: number): void {
     const kind = this.properties[position]?.kind
+    if (kind === "invariant" || kind === "action") this.followed++
     if (kind === "invariant") cell.invariants.push(position)
     if (kind !== "action") return
     cell.actionInvariants.push(position)

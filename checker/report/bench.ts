@@ -7,17 +7,21 @@ const Rate = Schema.Finite.check(Schema.isGreaterThan(0))
 /** What a bench of this size leaves out is `null`. */
 const Measured = Schema.NullOr(Count)
 const Pair = Schema.Struct({ expected: Count, measured: Measured })
+/** What is not published is `null` too. */
+const Published = Schema.Struct({ expected: Schema.NullOr(Count), measured: Measured })
 
 /** A program with published numbers, counted. */
 export const ProgramReport = Schema.Struct({
   name: Schema.String,
   family: Schema.String,
   /** Distinct states, no histories merged. */
-  states: Pair,
+  states: Published,
   /** Distinct states with the ends of a fiber merged: no more than those. */
   merged: Measured,
   /** Schedules without any reduction. */
-  schedules: Pair,
+  schedules: Published,
+  /** Classes of schedules that differ only in the order of independent steps: in which all fibers end, and in which not. */
+  classes: Schema.Struct({ complete: Pair, stuck: Pair }),
   /** Where a fiber waits for ever; `null` where nothing is published of it. */
   deadlocked: Schema.Struct({
     expected: Schema.NullOr(Schema.Struct({ states: Count, schedules: Count })),
@@ -30,6 +34,17 @@ export const ProgramReport = Schema.Struct({
   differences: Schema.Array(Schema.String),
 })
 export type ProgramReport = typeof ProgramReport.Type
+
+/** A program whose schedules of at most 0, 1, 2 ... preemptions, or delays, strategy `bounded` counted. */
+export const BoundedReport = Schema.Struct({
+  name: Schema.String,
+  by: Schema.Literals(["preemptions", "delays"]),
+  expected: Schema.Array(Count),
+  measured: Schema.Array(Measured),
+  verdict: Schema.Literals(["agrees", "differs", "skipped"]),
+  differences: Schema.Array(Schema.String),
+})
+export type BoundedReport = typeof BoundedReport.Type
 
 /** A scenario explored by `states` to its end. Times are medians of the rounds. */
 export const SpeedReport = Schema.Struct({
@@ -60,6 +75,10 @@ export const Rates = Schema.Struct({
   suspensions: Rate,
   /** Schedules of the program of two fibers: by fast-check's scheduler, and by strategies of this checker. */
   twoFibers: Schema.Struct({ program: Schema.String, fastCheck: Rate, random: Rate, dfs: Rate }),
+  /** Steps of schedules of so many that a sampler draws. */
+  samplers: Schema.Array(Schema.Struct({ strategy: Schema.String, steps: Count, rate: Rate })),
+  /** Steps that `optimal` takes on executions of so many, and those of the executions that it covers so. */
+  optimal: Schema.Array(Schema.Struct({ steps: Count, taken: Rate, covered: Rate })),
 })
 export type Rates = typeof Rates.Type
 
@@ -82,6 +101,7 @@ export const BenchReport = Schema.Struct({
   /** True when the bench was interrupted: the document then says what was measured. */
   interrupted: Schema.optionalKey(Schema.Boolean),
   programs: Schema.Array(ProgramReport),
+  bounded: Schema.Array(BoundedReport),
   speeds: Schema.Array(SpeedReport),
   /** Absent when the bench was interrupted before. */
   rates: Schema.optionalKey(Rates),

@@ -12,6 +12,8 @@ const Tool = Schema.Struct({ name: Schema.String, version: Schema.String })
 export const ScenarioReport = Schema.Struct({
   id: Schema.String,
   strategy: Schema.String,
+  /** Of a strategy that draws its schedules: enough, with their number, to draw the same. */
+  seed: Schema.optionalKey(Schema.Int),
   bound: Schema.Record(Schema.String, Schema.Int),
   /** The seeded bug that was switched on. */
   mutant: Schema.NullOr(Schema.String),
@@ -26,6 +28,14 @@ export const ScenarioReport = Schema.Struct({
   transitions: Count,
   /** The most steps in one execution. */
   maxDepth: Count,
+  /**
+   * Every schedule of at most so many preemptions, or delays, was run, and not every schedule beyond: what `holds` is
+   * said of, what an inconclusive exploration has covered and, where a violation was found, that fewer break nothing.
+   * Absent where nothing is left out.
+   */
+  within: Schema.optionalKey(Schema.Union([Schema.Struct({ preemptions: Count }), Schema.Struct({ delays: Count })])),
+  /** The strategy that decided, where several took part. */
+  decidedBy: Schema.optionalKey(Schema.String),
   /** Wall-clock seconds. */
   seconds: Schema.Finite,
   /** The most threads that explored at once, where several can. */
@@ -113,7 +123,16 @@ export const Listing = Schema.Struct({
       properties: Schema.Array(
         Schema.Struct({
           id: Schema.String,
-          kind: Schema.Literals(["invariant", "action", "atEnd", "progress", "leadsTo"]),
+          kind: Schema.Literals([
+            "invariant",
+            "action",
+            "atEnd",
+            "progress",
+            "leadsTo",
+            "dataRaces",
+            "lockOrder",
+            "lockInversions",
+          ]),
           statement: Schema.String,
           source: Schema.String,
         }),

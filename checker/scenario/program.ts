@@ -1,12 +1,16 @@
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
 import { describeError } from "../engine/fault.ts"
 import { checkGroups } from "../engine/interchange.ts"
-import { firstOfEach } from "../engine/renaming.ts"
+import { firstOfEach, mentionedIn } from "../engine/renaming.ts"
+import { cell } from "../program/cell.ts"
+import type { Lock } from "../program/lock.ts"
 import type { Operation } from "../program/operation.ts"
-import type { Plain } from "../program/plain.ts"
+import { intern, type Plain } from "../program/plain.ts"
 import { breakRule, runtime } from "../program/runtime.ts"
-import { Access, Store } from "../program/store.ts"
+import { Access, Store, type StoredCell } from "../program/store.ts"
+import { LockGraph } from "../property/lockGraph.ts"
 import { type BoundProperty, bind } from "../property/property.ts"
 import type { Bound, Monitor, Scenario } from "./scenario.ts"
 import type { SeededBug } from "./seededBug.ts"
@@ -19,6 +23,8 @@ export interface Program {
   readonly mutant: string | undefined
   /** The property that the seeded bug is meant to break. */
   readonly breaks: string | undefined
+  /** Whether it is written in steps. One that is not is explored by re-execution only, and has no states to match. */
+  readonly inSteps: boolean
   /** A fresh instance, its fibers not yet started. Throws `SetupFailed` and nothing else. */
   readonly start: () => Instance
   /**
@@ -51,10 +57,42 @@ export interface Instance {
   readonly fibers: ReadonlyArray<NamedFiber>
   readonly properties: ReadonlyArray<BoundProperty>
   readonly monitors: ReadonlyArray<Monitor>
+  /** Told of the locks that are taken, where a property asks for that. */
+  readonly lockGraph: LockGraph | undefined
+  /**
+   * A cell for each lock, where data races are asked for: a step that takes the lock alone writes it, one that shares it
+   * reads it, so that critical sections of one step, which leave the lock as it was, are ordered all the same.
+   */
+  readonly lockCells: ReadonlyMap<Lock, StoredCell>
   /** Names that may change places: none where a seeded bug is switched on, which may treat one of them specially. */
   readonly interchangeable: ReadonlyArray<ReadonlyArray<string>>
   /** A fiber that comes into being during a run, seeded bugs and all. */
   readonly forked: (name: string, effect: NamedFiber["effect"]) => NamedFiber
+  /** What runs, where the program knows nothing of steps. */
+  readonly plain?: PlainEffect
+}
+
+/** When a fiber goes on that was woken. */
+export type Woken = "at once" | "later"
+
+/** An Effect that knows nothing of steps, and how it is to be run: see `engine/effect/`. */
+export interface PlainEffect {
+  readonly main: Effect.Effect<unknown, unknown>
+  /**
+   * When a sleeping fiber may go on, in the order of the times at which sleepers wake: `passes` means always, as computing
+   * takes time; `stands` means only when nobody else can go on.
+   */
+  readonly time: "passes" | "stands"
+  /**
+   * When a fiber goes on that was woken or interrupted: `later` means at any time from then on; `at once` means within the
+   * turn of whoever did it, which Effect's runtime does today. Neither has all schedules of the other; `either` is both,
+   * one or the other throughout an execution.
+   */
+  readonly woken: Woken | "either"
+  /** After how many operations a fiber yields, if sooner than Effect has it yield. */
+  readonly yieldEvery: number | undefined
+  /** Told how the main fiber ended, before the properties are judged. */
+  readonly ended: (exit: Exit.Exit<unknown, unknown>, text: string) => void
 }
 
 export const programOf = <World>(
@@ -67,11 +105,13 @@ export const programOf = <World>(
   bound,
   mutant: bug?.id,
   breaks: bug?.breaks,
+  inSteps: true,
   start: () => orSetupFailed(scenario.id, () => startOf(scenario, bound, bug)),
   namedSteps: () => orSetupFailed(scenario.id, () => namedStepsOf(scenario, bound, bugs)),
 })
 
-const orSetupFailed = <A>(scenario: string, run: () => A): A => {
+/** Runs what a scenario's author wrote, for its setup. */
+export const orSetupFailed = <A>(scenario: string, run: () => A): A => {
   try {
     return run()
   } catch (error) {
@@ -103,15 +143,43 @@ const startOf = <World>(scenario: Scenario<World>, bound: Bound, bug: SeededBug<
     effect: Effect.isEffect(effect) ? effect : breakRule(`fiber ${name} is not an Effect`),
     rewrite: () => (bug === undefined ? undefined : rewriteOf(bug, world, name)),
   })
+  const asksForGraph = scenario.properties.some(({ kind }) => kind === "lockInversions")
+  const lockGraph = asksForGraph ? settingUp(store, () => new LockGraph(store.locks)) : undefined
+  const asksForRaces = scenario.properties.some(({ kind }) => kind === "dataRaces")
+  const lockCells = asksForRaces ? settingUp(store, () => lockCellsOf(store)) : new Map<Lock, StoredCell>()
   const groups = interchangeable.filter((names) => names.length > 1)
   checkGroups(groups)
+  checkOrders(scenario.properties, groups)
   return {
     store,
     interchangeable: bug === undefined ? groups : [],
     fibers: named.map(([name, effect]) => forked(name, effect)),
     forked,
-    properties: scenario.properties.map((property) => bind(property, world)),
+    properties: scenario.properties.map((property) => bind(property, world, lockGraph)),
     monitors: monitors ?? [],
+    lockGraph,
+    lockCells,
+  }
+}
+
+const lockCellsOf = (store: Store): ReadonlyMap<Lock, StoredCell> =>
+  new Map(
+    store.locks.flatMap((lock) => {
+      const { name } = cell(`${lock.name}, taken`, 0)
+      const stored = store.cells.find((each) => each.name === name)
+      return stored === undefined ? [] : [[lock, stored] as const]
+    }),
+  )
+
+/** A lock order that names one of several interchangeable names tells it from the others. */
+const checkOrders = <World>(
+  properties: Scenario<World>["properties"],
+  groups: ReadonlyArray<ReadonlyArray<string>>,
+): void => {
+  for (const property of properties) {
+    if (property.kind !== "lockOrder") continue
+    const [name] = mentionedIn(intern(property.order), new Set(groups.flat()))
+    if (name !== undefined) breakRule(`property ${property.id} names ${name}, which is interchangeable with others`)
   }
 }
 
@@ -121,7 +189,8 @@ const rewriteOf = <World>(bug: SeededBug<World>, world: World, fiber: string): R
     Object.hasOwn(replacements, operation.name) ? replacements[operation.name]?.(original, operation) : undefined
 }
 
-const settingUp = <A>(store: Store, setup: () => A): A => {
+/** Runs a setup, whose cells go into the store. */
+export const settingUp = <A>(store: Store, setup: () => A): A => {
   const before = runtime.setup
   runtime.setup = store
   store.access = Access.write

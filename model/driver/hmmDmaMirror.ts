@@ -14,10 +14,9 @@ import {
 } from "../hmm/mirror2019.ts"
 import type { Frame } from "../mm/folio.ts"
 import { at, overlaps, pagesOf, type Range } from "../mm/range.ts"
-import type { NotifierRange } from "../notifier/events.ts"
-import { mutex, mutexLock, mutexTrylock, mutexUnlock } from "../sync/mutex.ts"
+import { mutex, mutexLock, mutexUnlock } from "../sync/mutex.ts"
 import { downRead, upRead } from "../sync/rwsem.ts"
-import type { HmmMirrorDevice } from "./hmmMirror.ts"
+import { type HmmMirrorDevice, mirrorOps } from "./hmmMirror.ts"
 
 /** The driver's state: what the device's page table has are the pages behind its addresses. */
 export interface HmmDmaMirror extends HmmMirrorDevice {
@@ -38,22 +37,7 @@ export const hmmDmaMirror = (
     const dropped = yield* deviceUnmap(name, pageTable, range)
     yield* hmmRangeDmaUnmap(dma, dropped, true)
   })
-  const mirror = hmmMirror(of, name, {
-    syncCpuDevicePagetables: Effect.fnUntraced(function* (range: NotifierRange) {
-      if (range.blockable) yield* mutexLock(update)
-      else if (!(yield* mutexTrylock(update))) {
-        return yield* step("sync_cpu_device_pagetables: -EAGAIN", [name], () => false)
-      }
-      yield* drop(range)
-      yield* mutexUnlock(update)
-      return true
-    }),
-    release: Effect.fnUntraced(function* () {
-      yield* mutexLock(update)
-      yield* drop({ start: 0, end: of.mm.pages })
-      yield* mutexUnlock(update)
-    }),
-  })
+  const mirror = hmmMirror(of, name, mirrorOps(of, name, update, drop))
   const dma = rangeDma(hmmRange(mirror, `${name}.range`, mirrored), iommu, mayFail)
   return { name, mirror, range: dma.range, update, pageTable, dma }
 }

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import { type Cell, cell, enterLoop, step } from "../../checker/program/index.ts"
 import {
   type HmmMirror,
+  type HmmMirrorOps,
   type HmmOfMm,
   type HmmRange,
   hmmMirror,
@@ -41,25 +42,41 @@ export interface HmmMirrorDevice {
 export const hmmMirrorDevice = (of: HmmOfMm, name: string, mirrored: Range): HmmMirrorDevice => {
   const update = mutex(`${name}.update`)
   const pageTable = of.mm.pte.map((_, va) => cell<Frame | null>(`${name}.pte${va}`, null))
-  const drop = (range: Range) => deviceUnmap(name, pageTable, range)
-  const mirror = hmmMirror(of, name, {
-    syncCpuDevicePagetables: Effect.fnUntraced(function* (range: NotifierRange) {
-      if (range.blockable) yield* mutexLock(update)
-      else if (!(yield* mutexTrylock(update))) {
-        return yield* step("sync_cpu_device_pagetables: -EAGAIN", [name], () => false)
-      }
-      yield* drop(range)
-      yield* mutexUnlock(update)
-      return true
-    }),
-    release: Effect.fnUntraced(function* () {
-      yield* mutexLock(update)
-      yield* drop({ start: 0, end: of.mm.pages })
-      yield* mutexUnlock(update)
-    }),
-  })
+  const mirror = hmmMirror(
+    of,
+    name,
+    mirrorOps(of, name, update, (range) => deviceUnmap(name, pageTable, range)),
+  )
   return { name, mirror, range: hmmRange(mirror, `${name}.range`, mirrored), update, pageTable }
 }
+
+/**
+ * `struct hmm_mirror_ops` of a device.
+ *
+ * @param update the driver's lock
+ * @param drop lets go of all that the device has of a range
+ */
+export const mirrorOps = (
+  of: HmmOfMm,
+  name: string,
+  update: Mutex,
+  drop: (range: Range) => Effect.Effect<void>,
+): HmmMirrorOps => ({
+  syncCpuDevicePagetables: Effect.fnUntraced(function* (range: NotifierRange) {
+    if (range.blockable) yield* mutexLock(update)
+    else if (!(yield* mutexTrylock(update))) {
+      return yield* step("sync_cpu_device_pagetables: -EAGAIN", [name], () => false)
+    }
+    yield* drop(range)
+    yield* mutexUnlock(update)
+    return true
+  }),
+  release: Effect.fnUntraced(function* () {
+    yield* mutexLock(update)
+    yield* drop({ start: 0, end: of.mm.pages })
+    yield* mutexUnlock(update)
+  }),
+})
 
 /** Drops the device's translations of a range, its TLB's included. */
 const deviceUnmap = (name: string, pageTable: HmmMirrorDevice["pageTable"], range: Range): Effect.Effect<void> =>

@@ -51,11 +51,8 @@ export interface HmmOfMm {
   readonly ranges: Map<string, HmmRange>
 }
 
-/** `struct hmm_mirror`, with its operations. */
-export interface HmmMirror {
-  readonly name: string
-  readonly of: HmmOfMm
-  readonly state: Struct<{ hmm: string }>
+/** `struct hmm_mirror_ops` */
+export interface HmmMirrorOps {
   /**
    * `ops->sync_cpu_device_pagetables`: drops what the device maps in the range. False (-EAGAIN) when it would have to
    * sleep and the range is not blockable.
@@ -63,6 +60,13 @@ export interface HmmMirror {
   readonly syncCpuDevicePagetables: (range: NotifierRange) => Effect.Effect<boolean>
   /** `ops->release`: drops all, as the address space goes. */
   readonly release: () => Effect.Effect<void>
+}
+
+/** `struct hmm_mirror`, with its operations. */
+export interface HmmMirror extends HmmMirrorOps {
+  readonly name: string
+  readonly of: HmmOfMm
+  readonly state: Struct<{ hmm: string }>
 }
 
 /** `struct hmm_range`: what a device is faulting on. */
@@ -106,11 +110,7 @@ export const hmmOfMm = (mm: NotifiedMm, structs: number): HmmOfMm => {
 }
 
 /** Makes a mirror that is not registered. */
-export const hmmMirror = (
-  of: HmmOfMm,
-  name: string,
-  ops: Pick<HmmMirror, "syncCpuDevicePagetables" | "release">,
-): HmmMirror => {
+export const hmmMirror = (of: HmmOfMm, name: string, ops: HmmMirrorOps): HmmMirror => {
   const mirror = { name, of, state: struct(`${name}.mirror`, { hmm: "" }), ...ops }
   of.mirrors.set(name, mirror)
   return mirror

@@ -4,9 +4,11 @@ import { guardedStep, step } from "../../checker/program/index.ts"
 import { Errno } from "../errno.ts"
 import { notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/invalidate.ts"
-import { isFree, keep, release, underLock } from "../sync/spinlock.ts"
+import { isFree, keep, lockWait, release, underLock } from "../sync/spinlock.ts"
 import { flushBatchedPending, flushed } from "./batchedFlush.ts"
 import { gatherTables, tlbFinishMmu, tlbGather } from "./gather.ts"
+import { clearHuge } from "./hugeMemory.ts"
+import { hugePmdOf, splitHugePmd } from "./hugeSplit.ts"
 import {
   changeVmas,
   findVma,
@@ -14,13 +16,14 @@ import {
   mmapWriteLock,
   mmapWriteUnlock,
   pageTableLock,
+  spanOf,
   tableOf,
   vmaStartWrite,
   writeLockVmas,
 } from "./mm.ts"
 import { freePgtables, tlbRemoveTables } from "./pageTable.ts"
 import { at, isWithin, overlaps, pagesOf, type Range } from "./range.ts"
-import { canChangeTrees, dropRmapLocks, takeRmapLocks } from "./rmap.ts"
+import { canChangeTrees, dropRmapLocks, takeRmapLocks, treesWait } from "./rmap.ts"
 import { dropTranslations } from "./tlb.ts"
 import { detachVmas, doVmiMunmapUnlock, unmapVmas } from "./unmap.ts"
 import { areasIn } from "./vma.ts"
@@ -164,6 +167,7 @@ const moveVma = Effect.fnUntraced(function* (mm: Mm, old: Range, target: Range, 
       vmaMerge(mm, target)
       return true
     },
+    treesWait(mm, old),
   )
   if (copied && old.start < old.end) {
     yield* movePageTables(mm, old, target.start)
@@ -183,14 +187,54 @@ const dontUnmapComplete = (mm: Mm, old: Range): Effect.Effect<void> =>
       const isWhole = start === old.start && end === old.end
       changeVmas(mm, old, (vma) => ({ ...vma, locked: false, anonVmas: isWhole ? [] : vma.anonVmas }))
     },
+    treesWait(mm, old),
   )
 
 /** `move_page_tables`: only the old range is announced, in the new one nothing was mapped. */
 const movePageTables = Effect.fnUntraced(function* (mm: Mm, old: Range, to: number) {
   const window = notifierRange("UNMAP", "move_page_tables", old)
   yield* mmuNotifierInvalidateRangeStart(mm.subscriptions, window)
-  for (const [position, va] of pagesOf(old).entries()) yield* movePte(mm, va, to + position)
+  let next = old.start
+  for (const [position, va] of pagesOf(old).entries()) {
+    if (mm.system.thp && va === next) next = yield* moveHugePmd(mm, va, to + position, old)
+    if (va < next) continue
+    next = va + 1
+    yield* movePte(mm, va, to + position)
+  }
   yield* mmuNotifierInvalidateRangeEnd(mm.subscriptions, window)
+})
+
+/**
+ * `move_huge_pmd`: the huge entry that begins there, if all of it moves, to where one may begin; else it is split.
+ *
+ * @returns where to go on: behind it, or there
+ */
+const moveHugePmd = Effect.fnUntraced(function* (mm: Mm, from: number, to: number, old: Range) {
+  const span = spanOf(mm, from)
+  const pmd = hugePmdOf(mm, from)
+  if (!(yield* step("move_page_tables", [mm.name, from, to], () => pmd.huge.value))) return from
+  if (span.start !== from || span.end > old.end || spanOf(mm, to).start !== to) {
+    yield* splitHugePmd(pmd)
+    return from
+  }
+  const needRmapLocks = to < from
+  if (needRmapLocks) yield* takeRmapLocks(mm, from)
+  const [oldLock, newLock] = [pageTableLock(mm, from), pageTableLock(mm, to)]
+  const moved = yield* guardedStep(
+    "move_huge_pmd",
+    [mm.name, from, to],
+    () => isFree(oldLock) && isFree(newLock),
+    () => {
+      if (!pmd.huge.value) return false
+      for (const va of pagesOf(span)) moveEntry(mm, va, to + va - from)
+      clearHuge(mm, from)
+      hugePmdOf(mm, to).huge.value = true
+      dropTranslations(mm, span)
+      return true
+    },
+  )
+  if (needRmapLocks) yield* dropRmapLocks(mm, from)
+  return moved ? span.end : from
 })
 
 /**
@@ -224,6 +268,7 @@ const moveLocked = Effect.fnUntraced(function* (mm: Mm, from: number, to: number
       moveEntry(mm, from, to)
       return "moved"
     },
+    lockWait(newLock),
   )
   if (ready === flushed) yield* step("move_ptes", [mm.name, from, to], () => moveEntry(mm, from, to))
   yield* step("move_ptes: flush_tlb_range", [mm.name, from, from + 1], () => {

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { assert, guardedStep } from "../../checker/program/index.ts"
 import { changeVmas, type Mm } from "./mm.ts"
 import { at, pagesOf, type Range } from "./range.ts"
-import { canChangeTrees } from "./rmap.ts"
+import { canChangeTrees, treesWait } from "./rmap.ts"
 
 /**
  * `free_pgtables`: the VMAs that were detached leave the trees of reverse mapping, once nobody walks those, and the
@@ -31,6 +31,7 @@ export const freePgtables = (mm: Mm, range: Range): Effect.Effect<ReadonlyArray<
         return [position]
       })
     },
+    treesWait(mm, range),
   )
 
 /**

@@ -1,9 +1,9 @@
 /** Reverse mapping (mm/rmap.c, include/linux/rmap.h): counts of mappings, and who maps a folio. */
 import * as Effect from "effect/Effect"
-import { assert, guardedStep, self, step } from "../../checker/program/index.ts"
-import { addReader, type RwSem, upRead, writeWait } from "../sync/rwsem.ts"
-import { type Folio, type Frame, folioOf, maybePinned } from "./folio.ts"
-import { hasTable, type Mm } from "./mm.ts"
+import { assert, guardedStep, self, step, type Wait } from "../../checker/program/index.ts"
+import { addReader, type RwSem, readWait, upRead, writeWait } from "../sync/rwsem.ts"
+import { type Folio, type Frame, folioOf, maybePinned, pagesOfFolio } from "./folio.ts"
+import { hasTable, type Mm, spanOf } from "./mm.ts"
 import { rmappedPage } from "./pte.ts"
 import { at, pagesOf, type Range } from "./range.ts"
 import type { System } from "./system.ts"
@@ -115,6 +115,18 @@ export const canChangeTrees = (mm: Mm, range: Range): boolean =>
     treeLocks(mm, va).every(({ state }) => state.readers.length === 0 && state.writer === ""),
   )
 
+/** A wait for that. */
+export const treesWait = (mm: Mm, range: Range): Wait => {
+  const locks = () => [...new Set(pagesOf(range).flatMap((va) => treeLocks(mm, va)))]
+  return {
+    on: "i_mmap_rwsem and the lock of the anon_vma",
+    kind: "i_mmap_rwsem",
+    sleeps: true,
+    takes: () => locks().map((lock) => ({ lock, shared: false })),
+    hindrances: () => locks().flatMap((lock) => writeWait(lock).hindrances()),
+  }
+}
+
 /** `take_rmap_locks`, of the VMA of a page, `mmap_lock` held for write: nobody walks to it until they are dropped. */
 export const takeRmapLocks = (mm: Mm, va: number): Effect.Effect<void> =>
   guardedStep(
@@ -124,12 +136,7 @@ export const takeRmapLocks = (mm: Mm, va: number): Effect.Effect<void> =>
     () => {
       for (const { state } of treeLocks(mm, va)) state.writer = self()
     },
-    {
-      on: "i_mmap_rwsem and the lock of the anon_vma",
-      kind: "i_mmap_rwsem",
-      sleeps: true,
-      hindrances: () => treeLocks(mm, va).flatMap((lock) => writeWait(lock).hindrances()),
-    },
+    treesWait(mm, { start: va, end: va + 1 }),
   )
 
 /** `drop_rmap_locks` */
@@ -147,6 +154,7 @@ export const rmapWalk = Effect.fnUntraced(function* <E, R>(system: System, frame
     [frame.pfn],
     () => canWalk(system, frame),
     () => beginWalk(system, frame),
+    walkWait(system, frame),
   )
   yield* walkPlaces(system, frame, walk, visit)
 })
@@ -172,6 +180,17 @@ interface Walk {
 const canWalk = (system: System, frame: Frame): boolean =>
   rmapLock(system, folioOf(system.folios, frame).mapping).state.writer === ""
 
+const walkWait = (system: System, frame: Frame): Wait => {
+  const lock = () => rmapLock(system, folioOf(system.folios, frame).mapping)
+  return {
+    on: "the lock of the tree in which a folio is mapped",
+    kind: "i_mmap_rwsem",
+    sleeps: true,
+    takes: () => [{ lock: lock(), shared: true }],
+    hindrances: () => readWait(lock()).hindrances(),
+  }
+}
+
 const beginWalk = (system: System, frame: Frame): Walk => {
   const { mapping } = folioOf(system.folios, frame)
   addReader(rmapLock(system, mapping))
@@ -187,6 +206,52 @@ const walkPlaces = Effect.fnUntraced(function* <E, R>(
   for (const { mm, va } of places) yield* visit(mmOf(system, mm), va)
   yield* upRead(rmapLock(system, mapping), "rmap_walk_end", [frame.pfn])
 })
+
+/** What of a large folio one page table may map, page by page. */
+export interface Pieces {
+  readonly mm: Mm
+  readonly pieces: ReadonlyArray<{ readonly va: number; readonly page: Frame }>
+}
+
+/**
+ * `rmap_walk` of a large folio, which is locked: visits every page table that may map any of its pages.
+ *
+ * @param locked whether the caller has the lock of the tree, for write (TTU_RMAP_LOCKED)
+ */
+export const rmapWalkLarge = Effect.fnUntraced(function* (
+  system: System,
+  frame: Frame,
+  visit: (pieces: Pieces) => Effect.Effect<unknown>,
+  locked = false,
+) {
+  const { places, mapping } = yield* guardedStep(
+    "rmap_walk",
+    [frame.pfn],
+    () => locked || canWalk(system, frame),
+    () => {
+      const { mapping } = folioOf(system.folios, frame)
+      if (!locked) addReader(rmapLock(system, mapping))
+      return { mapping, places: placesOfLarge(system, frame) }
+    },
+    locked ? undefined : walkWait(system, frame),
+  )
+  for (const { mm, pieces } of places) yield* visit({ mm: mmOf(system, mm), pieces })
+  if (!locked) yield* upRead(rmapLock(system, mapping), "rmap_walk_end", [frame.pfn])
+})
+
+/** The places of all pages of a folio, by page table. */
+const placesOfLarge = (system: System, frame: Frame) => {
+  const tables = new Map<string, { readonly mm: string; readonly pieces: Array<{ va: number; page: Frame }> }>()
+  for (const page of pagesOfFolio(system.folios, frame)) {
+    for (const { mm, va } of placesOf(system, page)) {
+      const key = `${mm} ${spanOf(mmOf(system, mm), va).start}`
+      const table = tables.get(key) ?? { mm, pieces: [] }
+      table.pieces.push({ va, page })
+      tables.set(key, table)
+    }
+  }
+  return [...tables.values()]
+}
 
 /** Whether the entry of a page maps the folio (`page_vma_mapped_walk`). Within a step. */
 export const maps = (mm: Mm, va: number, frame: Frame): boolean => {

@@ -4,16 +4,16 @@
  * called, for its owner to free behind a grace period. And those who announced ranges then, on the small address space.
  */
 import * as Effect from "effect/Effect"
-import { checkpoint, step } from "../../checker/program/index.ts"
+import { step } from "../../checker/program/index.ts"
 import { folioPut } from "../mm/folio.ts"
 import { at, pagesOf, type Range } from "../mm/range.ts"
-import { downRead, type RwSem, tryDownRead, upRead } from "../sync/rwsem.ts"
+import { downRead, type RwSem, upRead } from "../sync/rwsem.ts"
 import { underLock } from "../sync/spinlock.ts"
 import { callSrcu } from "../sync/srcu.ts"
 import { rangeCallback } from "./callback.ts"
 import { type NotifierCaller, type NotifierRange, notifierRange } from "./events.ts"
 import { forEachListed, hlistEmpty, listDelete, type MmuNotifier, underSrcu } from "./mmuNotifier.ts"
-import type { NotifiedMm } from "./notifiedMm.ts"
+import { type NotifiedMm, oomReapTaskBy } from "./notifiedMm.ts"
 
 /**
  * `mmu_notifier_invalidate_range_start`: all on the list are called. False (-EAGAIN) when one of them refused; those
@@ -104,20 +104,5 @@ export const madviseDontneed2019 = invalidates(
   "zap_page_range_single",
 )
 
-/** `oom_reap_task`: takes the pages away without sleeping in callbacks, and tries again when one refuses. */
-export const oomReapTask2019 = Effect.fnUntraced(function* (mm: NotifiedMm, attempts: number) {
-  const whole = { start: 0, end: mm.pages }
-  const range: NotifierRange = { ...notifierRange("CLEAR", "__oom_reap_task_mm", whole), blockable: false }
-  for (let attempt = 0; attempt < attempts; attempt++) {
-    yield* checkpoint("oom_reap_task", attempt)
-    if (!(yield* tryDownRead(mm.mmapLock, "mmap_read_trylock", [mm.name]))) continue
-    const started = yield* invalidateRangeStart(mm, range)
-    if (started) {
-      yield* zap(mm, range)
-      yield* invalidateRangeEnd(mm, range)
-    } else yield* step("__oom_reap_task_mm: -EAGAIN", [mm.name], () => undefined)
-    yield* upRead(mm.mmapLock, "mmap_read_unlock", [mm.name])
-    if (started) return true
-  }
-  return false
-})
+/** `oom_reap_task` */
+export const oomReapTask2019 = oomReapTaskBy({ start: invalidateRangeStart, zap, end: invalidateRangeEnd })

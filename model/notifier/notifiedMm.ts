@@ -158,25 +158,33 @@ export const pageMkclean = invalidates(
   (mm, { start, end }) => step("page_mkclean_one", [mm.name, start, end], () => undefined),
 )
 
+/** How a range is announced and what is there taken away. */
+interface Announced {
+  readonly start: (mm: NotifiedMm, range: NotifierRange) => Effect.Effect<boolean>
+  readonly zap: (mm: NotifiedMm, range: Range) => Effect.Effect<void>
+  readonly end: (mm: NotifiedMm, range: NotifierRange) => Effect.Effect<void>
+}
+
 /** `oom_reap_task`: takes the pages away without sleeping in callbacks, and tries again when one refuses. */
-export const oomReapTask = Effect.fnUntraced(function* (mm: NotifiedMm, attempts: number) {
-  const range: NotifierRange = {
-    ...notifierRange("CLEAR", "__oom_reap_task_mm", { start: 0, end: mm.pages }),
-    blockable: false,
-  }
-  for (let attempt = 0; attempt < attempts; attempt++) {
-    yield* checkpoint("oom_reap_task", attempt)
-    if (!(yield* tryDownRead(mm.mmapLock, "mmap_read_trylock", [mm.name]))) continue
-    const started = yield* invalidateRangeStart(mm, range)
-    if (started) {
-      yield* zap(mm, range)
-      yield* invalidateRangeEnd(mm, range)
-    } else yield* step("__oom_reap_task_mm: -EAGAIN", [mm.name], () => undefined)
-    yield* upRead(mm.mmapLock, "mmap_read_unlock", [mm.name])
-    if (started) return true
-  }
-  return false
-})
+export const oomReapTaskBy = ({ start, zap, end }: Announced) =>
+  Effect.fnUntraced(function* (mm: NotifiedMm, attempts: number) {
+    const whole = { start: 0, end: mm.pages }
+    const range: NotifierRange = { ...notifierRange("CLEAR", "__oom_reap_task_mm", whole), blockable: false }
+    for (let attempt = 0; attempt < attempts; attempt++) {
+      yield* checkpoint("oom_reap_task", attempt)
+      if (!(yield* tryDownRead(mm.mmapLock, "mmap_read_trylock", [mm.name]))) continue
+      const started = yield* start(mm, range)
+      if (started) {
+        yield* zap(mm, range)
+        yield* end(mm, range)
+      } else yield* step("__oom_reap_task_mm: -EAGAIN", [mm.name], () => undefined)
+      yield* upRead(mm.mmapLock, "mmap_read_unlock", [mm.name])
+      if (started) return true
+    }
+    return false
+  })
+
+export const oomReapTask = oomReapTaskBy({ start: invalidateRangeStart, zap, end: invalidateRangeEnd })
 
 /** `folio_referenced_one`: whether the process or a device used the page; the page table is asked first. */
 export const folioReferenced = Effect.fnUntraced(function* (mm: NotifiedMm, va: number) {

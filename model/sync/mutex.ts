@@ -1,21 +1,34 @@
 import type * as Effect from "effect/Effect"
-import { guardedStep, type Plain, type Struct, self, step, struct, type Wait } from "../../checker/program/index.ts"
-import { holding } from "./holding.ts"
+import {
+  declareLock,
+  guardedStep,
+  type Lock,
+  type Plain,
+  type Struct,
+  self,
+  step,
+  struct,
+  type Wait,
+} from "../../checker/program/index.ts"
+import { alone, holding } from "./holding.ts"
 
 /** A mutex: `holder` is the fiber that holds it, empty when it is free. */
-export interface Mutex {
-  readonly name: string
+export interface Mutex extends Lock {
   readonly state: Struct<{ holder: string }>
 }
 
 /** Makes a mutex that nobody holds. */
-export const mutex = (name: string): Mutex => ({ name, state: struct(name, { holder: "" }) })
+export const mutex = (name: string, kind = "mutex"): Mutex => {
+  const state = struct(name, { holder: "" })
+  return declareLock({ name, kind, state, holders: () => alone(state.holder) })
+}
 
-const mutexWait = ({ name, state }: Mutex): Wait => ({
-  on: name,
+const mutexWait = (lock: Mutex): Wait => ({
+  on: lock.name,
   kind: "mutex",
   sleeps: true,
-  hindrances: () => holding(state.holder),
+  takes: () => [{ lock, shared: false }],
+  hindrances: () => holding(lock.state.holder),
 })
 
 /** `mutex_lock`: waits until it is free. */

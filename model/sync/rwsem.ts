@@ -1,19 +1,28 @@
 import type * as Effect from "effect/Effect"
-import { guardedStep, type Plain, type Struct, self, step, struct, type Wait } from "../../checker/program/index.ts"
-import { holding } from "./holding.ts"
+import {
+  declareLock,
+  guardedStep,
+  type Lock,
+  type Plain,
+  type Struct,
+  self,
+  step,
+  struct,
+  type Wait,
+} from "../../checker/program/index.ts"
+import { alone, holding } from "./holding.ts"
 
 /** A reader-writer semaphore without queueing: any waiter may be next. `readers` is sorted by name. */
-export interface RwSem {
-  readonly name: string
-  /** What sort of lock it is, whose ever it is: `mmap_lock`. */
-  readonly kind: string
+export interface RwSem extends Lock {
   readonly state: Struct<{ writer: string; readers: ReadonlyArray<string> }>
 }
 
 /** Makes a semaphore that nobody holds. */
 export const rwSem = (name: string, kind = name): RwSem => {
   const readers: ReadonlyArray<string> = []
-  return { name, kind, state: struct(name, { writer: "", readers }) }
+  const state = struct(name, { writer: "", readers })
+  const holders = () => [...alone(state.writer), ...state.readers.map((fiber) => ({ fiber, shared: true }))]
+  return declareLock({ name, kind, state, holders })
 }
 
 /** A wait to read. */
@@ -21,17 +30,19 @@ export const readWait = (sem: RwSem): Wait => ({
   on: sem.name,
   kind: sem.kind,
   sleeps: true,
+  takes: () => [{ lock: sem, shared: true }],
   hindrances: () => holding(sem.state.writer, "holds for writing"),
 })
 
 /** A wait to write. */
-export const writeWait = ({ name, kind, state }: RwSem): Wait => ({
-  on: name,
-  kind,
+export const writeWait = (sem: RwSem): Wait => ({
+  on: sem.name,
+  kind: sem.kind,
   sleeps: true,
+  takes: () => [{ lock: sem, shared: false }],
   hindrances: () => [
-    ...holding(state.writer, "holds for writing"),
-    ...state.readers.map((fiber) => ({ fiber, how: "holds for reading" })),
+    ...holding(sem.state.writer, "holds for writing"),
+    ...sem.state.readers.map((fiber) => ({ fiber, how: "holds for reading" })),
   ],
 })
 

@@ -1,15 +1,26 @@
 import type * as Effect from "effect/Effect"
-import { guardedStep, type Plain, type Struct, self, struct } from "../../checker/program/index.ts"
-import { holding } from "./holding.ts"
+import {
+  declareLock,
+  guardedStep,
+  type Lock,
+  type Plain,
+  type Struct,
+  self,
+  struct,
+  type Wait,
+} from "../../checker/program/index.ts"
+import { alone, holding } from "./holding.ts"
 
 /** A spinlock: `holder` is the fiber that holds it, empty when it is free. */
-export interface SpinLock {
-  readonly name: string
+export interface SpinLock extends Lock {
   readonly state: Struct<{ holder: string }>
 }
 
 /** Makes a spinlock that nobody holds. */
-export const spinLock = (name: string): SpinLock => ({ name, state: struct(name, { holder: "" }) })
+export const spinLock = (name: string, kind = "spinlock"): SpinLock => {
+  const state = struct(name, { holder: "" })
+  return declareLock({ name, kind, state, holders: () => alone(state.holder) })
+}
 
 /** Whether nobody holds the lock. */
 export const isFree = (lock: SpinLock): boolean => lock.state.holder === ""
@@ -23,13 +34,16 @@ export const underLock = <A>(
   name: string,
   args: ReadonlyArray<Plain>,
   body: () => A,
-): Effect.Effect<A> =>
-  guardedStep(name, args, () => isFree(lock), body, {
-    on: lock.name,
-    kind: "spinlock",
-    sleeps: false,
-    hindrances: () => holding(lock.state.holder),
-  })
+): Effect.Effect<A> => guardedStep(name, args, () => isFree(lock), body, lockWait(lock))
+
+/** A wait for the lock. */
+export const lockWait = (lock: SpinLock): Wait => ({
+  on: lock.name,
+  kind: "spinlock",
+  sleeps: false,
+  takes: () => [{ lock, shared: false }],
+  hindrances: () => holding(lock.state.holder),
+})
 
 /** The running fiber holds the lock from this step on. Within `underLock`. */
 export const keep = (lock: SpinLock): void => {

@@ -1,4 +1,4 @@
-import { parameter, scenariosOf } from "../driver/define.ts"
+import { parameter, scenariosOf } from "../define.ts"
 import { daxProperties, truncationEnds } from "./properties.ts"
 import { daxWorld } from "./world.ts"
 

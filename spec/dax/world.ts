@@ -21,6 +21,7 @@ import { at } from "../../model/mm/range.ts"
 import { type System, system } from "../../model/mm/system.ts"
 import { munmap } from "../../model/mm/unmap.ts"
 import { anonymous } from "../../model/mm/vma.ts"
+import { names } from "../define.ts"
 import { type DaxRecord, daxMonitor, daxRecord } from "./record.ts"
 
 /** What the properties and seeded bugs of DAX see. */
@@ -191,9 +192,6 @@ export const othersBlocks = ({ device }: DaxWorld): ReadonlyArray<number> =>
 export const contentsOfOther: ReadonlyArray<string> = ["0", other, "theirs0"]
 
 const itself = (name: string): string => name
-
-const names = (kind: string, count: number): ReadonlyArray<string> =>
-  Array.from({ length: count }, (_, i) => `${kind}${i}`)
 
 const each = <A>(
   of: ReadonlyArray<A>,

@@ -1,4 +1,4 @@
-import { parameter, scenariosOf } from "../driver/define.ts"
+import { parameter, scenariosOf } from "../define.ts"
 import { deviceMapProperties } from "./properties.ts"
 import { deviceMapWorld } from "./world.ts"
 

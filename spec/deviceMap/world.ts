@@ -18,6 +18,7 @@ import {
   shrinkDevice,
   truncateMapped,
 } from "../../model/deviceMap/revokers.ts"
+import { names } from "../define.ts"
 import { type DeviceMapRecord, deviceMapMonitor, deviceMapRecord } from "./record.ts"
 
 /** What the properties and seeded bugs of device mappings see. */
@@ -124,9 +125,6 @@ export const isForeignStore = ({ bdev }: DeviceMapWorld): boolean =>
 export const hasOther = ({ bdev }: DeviceMapWorld): boolean => bdev.blocks.some(({ owner }) => owner === other)
 
 const itself = (name: string): string => name
-
-const names = (kind: string, count: number): ReadonlyArray<string> =>
-  Array.from({ length: count }, (_, i) => `${kind}${i}`)
 
 const each = <A>(
   of: ReadonlyArray<A>,

@@ -2,6 +2,7 @@
 import type * as Effect from "effect/Effect"
 import { type Property, type Scenario, scenario } from "../../checker/index.ts"
 import type { Mm } from "../../model/mm/mm.ts"
+import { names } from "../define.ts"
 import { allCalls, type Call, invalidator, processOf } from "./calls.ts"
 import { type MappedWorld, type Mapping, mappingProperties } from "./mappings.ts"
 import { type Change, intervalSteps, recordWindows } from "./windows.ts"
@@ -56,7 +57,7 @@ export const driverScenario = (options: DriverScenario): Scenario<DriverWorld> =
       },
     },
     setup: ({ pages, threads }) => {
-      const cpus = Array.from({ length: threads }, (_, i) => `cpu${i}`)
+      const cpus = names("cpu", threads)
       const process = processOf({ pages, cpus })
       const driver = options.driver(process.mm)
       const fibers = {

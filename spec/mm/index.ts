@@ -2,6 +2,7 @@ import { protocol } from "../../checker/index.ts"
 import { collapseBugs } from "./bugs/collapse.ts"
 import { cowBugs } from "./bugs/cow.ts"
 import { fileBugs } from "./bugs/files.ts"
+import { lockBugs } from "./bugs/locks.ts"
 import { moveBugs } from "./bugs/moves.ts"
 import { pinBugs } from "./bugs/pins.ts"
 import { reclaimBugs } from "./bugs/reclaim.ts"
@@ -24,6 +25,7 @@ export const memoryManagement = protocol({
     ...collapseBugs,
     ...switchBugs,
     ...reclaimBugs,
+    ...lockBugs,
     ...unannounced,
   ],
 })

@@ -1,6 +1,7 @@
 /** The matrix: every two operations that can meet on a page race on it, whatever is there. */
 import { type Scenario, scenario } from "../../checker/index.ts"
 import { canMeet, operations } from "./operations.ts"
+import { lockProperties } from "./properties/locks.ts"
 import { svaProperties } from "./properties/translations.ts"
 import { mmProperties } from "./properties.ts"
 import { type MmWorld, type Operation, race } from "./world.ts"
@@ -10,6 +11,8 @@ const common = (a: Operation, b: Operation) => a.pages.filter((kind) => b.pages.
 
 const cellOf = (a: Operation, b: Operation): Scenario<MmWorld> => {
   const sva = [a, b].some(({ actor }) => actor === "sva")
+  // Fork meets all others, and takes what there is to take; the matrix once more would be dear for an order of locks.
+  const forks = [a, b].some(({ id }) => id === "fork")
   return scenario({
     id: `mm/pairs/${a.id}+${b.id}`,
     summary: `${a.id} and ${b.id} meet on a page`,
@@ -22,7 +25,7 @@ const cellOf = (a: Operation, b: Operation): Scenario<MmWorld> => {
       },
     },
     setup: ({ devices }) => race(common(a, b), [a, b], { devices }),
-    properties: sva ? [...mmProperties, ...svaProperties] : mmProperties,
+    properties: [...mmProperties, ...(sva ? svaProperties : []), ...(forks ? lockProperties : [])],
   })
 }
 

@@ -14,6 +14,7 @@ import {
 import type { Domain } from "../../model/sync/gracePeriod.ts"
 import { type Mutex, mutex } from "../../model/sync/mutex.ts"
 import type { SrcuTree } from "../../model/sync/srcuTree.ts"
+import { names } from "../define.ts"
 import { type History, history } from "./history.ts"
 import { domainsOf, type Implementation, type Kind } from "./implementations.ts"
 
@@ -160,9 +161,6 @@ export const syncWorld = (shape: Shape): Setup<SyncWorld> => {
 }
 
 type Life = "unused" | "live" | "freed"
-
-const names = (kind: string, count: number): ReadonlyArray<string> =>
-  Array.from({ length: count }, (_, i) => `${kind}${i}`)
 
 const fibersOf = (fibers: ReadonlyArray<string>, program: (name: string) => Effect.Effect<void>) =>
   Object.fromEntries(fibers.map((name) => [name, program(name)]))

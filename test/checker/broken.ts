@@ -4,7 +4,7 @@ import { type Cell, cell, type Program, type Property, step } from "../../checke
 import { programOf, run, timeless, unconfirmed } from "./support.ts"
 
 /** The strategies that every rule is checked under. */
-export const everyStrategy = ["states", "dfs", "random"]
+export const everyStrategy = ["states", "optimal", "auto", "bounded", "dfs", "random"]
 
 /** What the programs of these tests share. */
 export interface World {

@@ -1,5 +1,5 @@
 /** Explorations by several threads, and taken up again, against the same ones by one thread in one go. */
-import { copyFileSync, mkdtempSync, rmSync } from "node:fs"
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as NodeServices from "@effect/platform-node/NodeServices"
@@ -318,6 +318,29 @@ describe("checkpoints", () => {
     }
     expect(states[0]).toBe(1)
     expect(Math.max(...states)).toBeGreaterThan(1)
+  })
+
+  it("are refused where they are damaged, each in a sentence of its own", async () => {
+    const sound = join(directory, "sound")
+    const save: NonNullable<Resources<never, never>["checkpoints"]>["save"] = (remainder) =>
+      saveCheckpoint(sound, subject(grid), remainder).pipe(Effect.orDie, Effect.provide(NodeServices.layer))
+    await explored(grid, { checkpoints: { every: 0, save } })
+    const bytes = readFileSync(sound)
+    const flipped = Buffer.from(bytes)
+    flipped.writeUInt8(flipped.readUInt8(bytes.length - 40) ^ 1, bytes.length - 40)
+    const newer = Buffer.from(bytes.toString("latin1").replace('"formatVersion":1', '"formatVersion":9'), "latin1")
+    const reasonOf = async (content: string | Uint8Array) => {
+      const damaged = join(directory, "damaged")
+      writeFileSync(damaged, content)
+      return (await runtime.runPromise(Effect.flip(readCheckpoint(damaged, "it", new Visited())))).message
+    }
+    expect(await reasonOf("")).toBe("it is not a checkpoint")
+    expect(await reasonOf("{}".repeat(100))).toBe("it is not a checkpoint")
+    expect(await reasonOf(bytes.subarray(0, 100))).toBe("it is truncated")
+    expect(await reasonOf(bytes.subarray(0, bytes.length - 9))).toBe("it is truncated")
+    expect(await reasonOf(Buffer.concat([bytes, bytes]))).toBe("it is damaged: it is longer than it should be")
+    expect(await reasonOf(flipped)).toBe("it is damaged: its checksum is wrong")
+    expect(await reasonOf(newer)).toBe("it has format version 9; this version of Shootdown reads version 1")
   })
 
   it("tell a changed program", () => {

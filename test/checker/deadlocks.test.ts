@@ -238,7 +238,7 @@ describe("fibers that break down", () => {
       },
       [invariant("z-is-0", ({ z }) => z.value === 0)],
     )
-    for (const strategy of ["dfs", "states"]) {
+    for (const strategy of ["dfs", "optimal", "states"]) {
       expect((await run(program, strategy, { target: "z-is-0" })).outcome, strategy).toBe("violated")
       const found = await survey(program, strategy)
       expect([...found.broken].sort()).toEqual([builtIn.assertion, "z-is-0"])
@@ -256,7 +256,7 @@ describe("fibers that break down", () => {
       }),
       [invariant("x-is-0", ({ x, y }) => y.value === 2 || x.value === 0)],
     )
-    for (const strategy of ["dfs", "states"]) {
+    for (const strategy of ["dfs", "optimal", "states"]) {
       expect([...(await survey(program, strategy)).broken]).toEqual([builtIn.defect])
     }
   })

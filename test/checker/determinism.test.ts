@@ -41,7 +41,7 @@ const gamblers = (limit: number): Program =>
 describe("determinism", () => {
   it("the same search twice has the same result, moves and figures", async () => {
     for (const limit of [5, 12, 100]) {
-      for (const strategy of ["states", "dfs", "random"]) {
+      for (const strategy of ["states", "optimal", "dfs", "random"]) {
         for (const seed of [1, 2]) {
           const options = { seed, executions: 300 }
           const first = await run(gamblers(limit), strategy, options)
@@ -69,7 +69,7 @@ describe("determinism", () => {
     const result = await run(gamblers(100), "random", { seed: 3, executions: 37 })
     expect(result.outcome).toBe("inconclusive")
     expect(result.statistics.executions).toBe(37)
-    expect(result.reason).toContain("37 random schedules were taken (seed 3)")
+    expect(result.reason).toContain("37 schedules were taken by random (seed 3)")
   })
 
   it("random chooses evenly among fibers, and then among options", async () => {
@@ -132,7 +132,7 @@ describe("determinism", () => {
       })
       return { world: undefined, fibers: Object.fromEntries(["a", "b", "c"].map((name) => [name, adder])) }
     })
-    for (const strategy of ["states", "dfs", "random"]) {
+    for (const strategy of ["states", "optimal", "dfs", "random"]) {
       const options = { maxSteps: 100_000, executions: 1_000_000_000 }
       const result = await run(endless, strategy, options, { milliseconds: 200 })
       expect(result.outcome, strategy).toBe("inconclusive")
@@ -144,7 +144,7 @@ describe("determinism", () => {
   it("holds of random programs: figures, final states and violations", { timeout: 120_000 }, async () => {
     await fc.assert(
       fc.asyncProperty(randomProgram, async (source) => {
-        for (const strategy of ["states", "dfs", "random"]) {
+        for (const strategy of ["states", "optimal", "dfs", "random"]) {
           const options = { executions: 20, seed: 4 }
           const { result: first, ...found } = await survey(interpret(source).program(), strategy, options)
           const { result: second, ...again } = await survey(interpret(source).program(), strategy, options)

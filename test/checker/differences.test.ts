@@ -15,6 +15,8 @@ const crossed: Published = {
   states: 19,
   schedules: 6,
   deadlocked: { states: 1, schedules: 2 },
+  complete: 2,
+  stuck: 1,
 }
 
 it("nothing, where all is as published", async () => {
@@ -24,12 +26,14 @@ it("nothing, where all is as published", async () => {
 })
 
 it("each number that differs", async () => {
-  const wrong = { ...crossed, states: 5, schedules: 9, deadlocked: { states: 0, schedules: 1 } }
+  const wrong = { ...crossed, states: 5, schedules: 9, complete: 4, stuck: 3, deadlocked: { states: 0, schedules: 1 } }
   const counts = await count(crossed)
   expect(differences(wrong, counts)).toEqual([
     `${counts.states} states, 5 expected`,
     `${counts.merged} states with ends merged`,
     `${counts.schedules} schedules, 9 expected`,
+    "2 classes of schedules, 4 expected",
+    "1 deadlocked classes, 3 expected",
     "1 deadlocked states, 0 expected",
     "2 deadlocked schedules, 1 expected",
   ])
@@ -47,12 +51,13 @@ it("why the program is none that can be counted", async () => {
     threads: { cells: [], fibers: () => [Effect.die("no thread")] },
     states: 1,
     schedules: 1,
+    complete: 1,
   }
   expect(differences(dying, await count(dying)).join()).toContain("died of no thread")
 })
 
 it("is not asked of what is too long for a size", async () => {
-  const long = { ...crossed, states: 300, schedules: 300 }
+  const long = { ...crossed, states: 300, schedules: 300, complete: 300 }
   expect(skipped(await count(long, "quick"))).toBe(true)
   expect(skipped(await count(long))).toBe(false)
 })

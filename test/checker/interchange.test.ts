@@ -51,6 +51,22 @@ describe("interchangeable names", () => {
     expect(await statesOf(program, true)).toBe(multisets(4, n))
   })
 
+  it("change places as the keys of a record", async () => {
+    const program = programOf(() => {
+      const places = cell<{ readonly [name: string]: number }>(
+        "places",
+        Object.fromEntries(names(4).map((name) => [name, 0])),
+      )
+      const walk = step("walk", () => {
+        places.value = { ...places.value, [self()]: (places.value[self()] ?? 0) + 1 }
+      })
+      const fibers = Object.fromEntries(names(4).map((name) => [name, Effect.all([walk, walk])]))
+      return { world: {}, fibers, interchangeable: [names(4)] }
+    })
+    expect(await statesOf(program, false)).toBe(3 ** 4)
+    expect(await statesOf(program, true)).toBe(multisets(3, 4))
+  })
+
   it("take what a name has written of itself along, whoever holds it", async () => {
     const program = programOf(() => {
       const holder = cell("holder", "")

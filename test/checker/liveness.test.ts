@@ -191,7 +191,7 @@ describe("a promise", () => {
       }),
       answered,
     )
-    for (const strategy of ["states", "dfs", "random"]) {
+    for (const strategy of ["states", "optimal", "dfs", "random"]) {
       const { outcome, violation, moves, cycle } = await run(program, strategy)
       expect(outcome).toBe("violated")
       expect(violation).toEqual({
@@ -205,7 +205,7 @@ describe("a promise", () => {
 
   it("is broken by a deadlock too", async () => {
     const program = over(({ x, y }) => ({ a: Effect.all([set(x, 1), waitFor(y, 1)]) }), answered)
-    for (const strategy of ["states", "dfs", "random"]) {
+    for (const strategy of ["states", "optimal", "dfs", "random"]) {
       expect((await run(program, strategy)).violation?.property).toBe(builtIn.deadlock)
       const { violation } = await run(program, strategy, { target: "promise" })
       expect(violation?.message).toBe("It comes about. It does not: a waits in wait_for(y == 1) for y (is 0)")
@@ -215,7 +215,7 @@ describe("a promise", () => {
 
   it("says nothing of runs in which a fiber breaks down", async () => {
     const program = over(({ x }) => ({ a: Effect.andThen(set(x, 1), Effect.fail("broken")) }), answered)
-    for (const strategy of ["states", "dfs", "random"]) {
+    for (const strategy of ["states", "optimal", "dfs", "random"]) {
       expect((await survey(program, strategy)).broken).toEqual(new Set([builtIn.failure]))
     }
   })
@@ -239,7 +239,7 @@ describe("a promise", () => {
         return false
       }),
     )
-    for (const strategy of ["states", "dfs", "random"]) {
+    for (const strategy of ["states", "optimal", "dfs", "random"]) {
       const { violation, moves } = await run(thrower, strategy)
       expect(violation?.property).toBe(builtIn.defect)
       expect(violation?.message).toContain("property promise threw Error: oops")

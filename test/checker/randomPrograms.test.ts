@@ -19,7 +19,17 @@ const wanted = long ? 20_000 : 200
 /** Programs of more schedules than this are passed over, so that enumerating them ends quickly. */
 const schedules = 200
 
-const counts = { compared: 0, broken: 0, deadlocked: 0, progress: 0, held: 0, branched: 0, looped: 0, chosen: 0 }
+const counts = {
+  compared: 0,
+  broken: 0,
+  deadlocked: 0,
+  progress: 0,
+  held: 0,
+  branched: 0,
+  looped: 0,
+  chosen: 0,
+  preempted: 0,
+}
 
 const kinds = (program: RandomProgram) => new Set(program.fibers.flatMap(flatten).map(({ op }) => op))
 
@@ -42,12 +52,29 @@ const compare = async (source: RandomProgram): Promise<void> => {
   const forgetful = await survey(program, "states", { parkedLimit: 2 })
   expect(forgetful).toEqual({ ...states, result: { ...states.result, seconds: forgetful.result.seconds } })
 
+  for (const by of [{}, { delays: 1_000 }]) {
+    const bounded = await survey(program, "bounded", by)
+    expect(bounded.result.within).toBeUndefined()
+    expect(bounded.result.statistics.executions).toBe(every.result.statistics.executions)
+    expect(bounded.ends).toBe(every.ends)
+    expect(bounded.finals).toEqual(every.finals)
+    expect(bounded.violations).toEqual(every.violations)
+  }
+
+  const optimal = await survey(program, "optimal")
+  expect(optimal.result.reason).toBeUndefined()
+  expect(optimal.result.statistics.blocked).toBe(0)
+  expect(optimal.result.statistics.executions).toBeLessThanOrEqual(every.result.statistics.executions)
+  expect(optimal.finals).toEqual(every.finals)
+  // What is said of a broken property may tell apart states that the property does not.
+  expect(optimal.broken).toEqual(every.broken)
+
   const samples = await survey(program, "random", { executions: 20, seed: counts.compared })
   for (const final of samples.finals) expect(every.finals).toContain(final)
   for (const violation of samples.violations) expect(every.violations).toContain(violation)
 
   const expected = every.broken.size > 0 ? "violated" : "holds"
-  for (const strategy of ["states", "dfs"]) {
+  for (const strategy of ["states", "optimal", "auto", "dfs", "bounded"]) {
     const plain = await run(program, strategy)
     expect(plain.outcome).toBe(expected)
     if (plain.outcome === "violated") {

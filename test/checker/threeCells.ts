@@ -33,7 +33,7 @@ export const invariant = (id: string, holds: (world: World) => boolean): Invaria
 /** Expects every exhaustive strategy to find the property broken, and says how. */
 export const broken = async (program: Program, property: string): Promise<string> => {
   let message = ""
-  for (const strategy of ["dfs", "states"]) {
+  for (const strategy of ["dfs", "optimal", "states"]) {
     const result = await run(program, strategy)
     expect(result.outcome, strategy).toBe("violated")
     expect(result.violation?.property, strategy).toBe(property)
@@ -44,7 +44,7 @@ export const broken = async (program: Program, property: string): Promise<string
 }
 
 export const holds = async (program: Program) => {
-  for (const strategy of ["dfs", "states"]) {
+  for (const strategy of ["dfs", "optimal", "states"]) {
     const result = await run(program, strategy)
     expect(result.outcome, `${strategy}: ${result.violation?.message}`).toBe("holds")
   }

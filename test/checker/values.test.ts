@@ -217,7 +217,7 @@ describe("plain values are immutable", () => {
     },
   })) {
     it(`changing ${what} is a defect that names the fiber`, async () => {
-      for (const strategy of ["states", "dfs", "random"]) {
+      for (const strategy of ["states", "optimal", "dfs", "random"]) {
         const inStep = await run(mutating(change, "step"), strategy)
         expect(inStep.violation).toMatchObject({
           property: builtIn.defect,

@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { describe, expect, it } from "vitest"
 import { type Counterexample, formatVersion } from "../../checker/index.ts"
 import * as programs from "./programs.ts"
-import { type Ran, scratch, shootdown } from "./run.ts"
+import { type Ran, scratch, shootdownAlone } from "./run.ts"
 
 const put = scratch()
 
@@ -21,26 +21,30 @@ describe.concurrent("usage", () => {
   it.each<[ReadonlyArray<string>, ...Array<string>]>([
     [["exlpore"], "no subcommand exlpore", "did you mean explore?"],
     [["explore", program, "--stratgy", "dfs"], "no flag --stratgy", "did you mean --strategy?"],
-    [["explore", program, "--strategy", "bfs"], "--strategy bfs", "states, dfs, random"],
+    [["explore", program, "--strategy", "bfs"], "--strategy bfs", "states, optimal, auto, bounded, dfs"],
     [["explore"], "name what to explore"],
     [["explore", "lost-updte"], "no scenario lost-updte"],
     [["explore", "nowhere/*"], "no scenario matches nowhere/*"],
     [["explore", program, "--mutant", "x"], "no mutant x of lost-update"],
     [["explore", program, "--preemptions", "2"], "--preemptions", "dfs"],
-    [["explore", program, "--paranoid", "--strategy", "dfs"], "--paranoid", "plain re-execution itself"],
+    [["explore", program, "--paranoid", "--strategy", "dfs"], "--paranoid is for states, optimal,", "not for dfs"],
+    [["explore", program, "--workers", "2", "--breadth-first"], "--workers and --breadth-first"],
+    [["explore", program, "--workers", "2", "--strategy", "dfs"], "--workers is for states, not for dfs"],
     [["explore", program, "--executions", "2"], "--executions", "states"],
+    [["explore", program, "--strategy", "bounded", "--delays", "1", "--preemptions", "1"], "two bounds"],
+    [["explore", program, "--strategy", "random", "--depth", "2"], "--depth is for pct, not for random"],
     [["explore", program, "--time", "soon"], "--time soon", "60s"],
     [["explore", program, "--seed", "1.5"], "--seed 1.5", "whole number"],
     [["explore", program, "--json", "/no/such/directory/x.json"], "--json", "directory does not exist"],
     [["replay", "--program", "x.txt"], "--program", "x.txt"],
-  ])("%j", async (args, ...parts) => expectSentence(await shootdown(args), ...parts))
+  ])("%j", async (args, ...parts) => expectSentence(await shootdownAlone(args), ...parts))
 
   it.each(["0", "-1", "abc", "1e9", "", "2.0", "99999999999999999999"])("--set fibers=%s", async (value) => {
-    const ran = await shootdown(["explore", program, "--set", `fibers=${value}`])
+    const ran = await shootdownAlone(["explore", program, "--set", `fibers=${value}`])
     expectSentence(ran, `--set fibers=${value}`, "fibers of lost-update", "a whole number from 1 to 4")
   })
   it.each(["=", "=3", "fibres=2", "constructor=1"])("--set %s", async (setting) => {
-    expectSentence(await shootdown(["explore", program, "--set", setting]), `--set ${setting}`, "fibers (1 to 4)")
+    expectSentence(await shootdownAlone(["explore", program, "--set", setting]), `--set ${setting}`, "fibers (1 to 4)")
   })
 })
 
@@ -53,10 +57,10 @@ describe.concurrent("programs", () => {
     ["number", "export default 5\n", "not the number 5"],
     ["setup", programs.throwsInSetup, "setup of scenario throws failed: Error: no such device"],
   ])("%s", async (name, text, part) => {
-    expectSentence(await shootdown(["explore", put(`bad/${name}.ts`, text)]), part)
+    expectSentence(await shootdownAlone(["explore", put(`bad/${name}.ts`, text)]), part)
   })
   it("a file that is not there", async () => {
-    expectSentence(await shootdown(["explore", join(put.directory, "absent.ts")]), "absent.ts does not exist")
+    expectSentence(await shootdownAlone(["explore", join(put.directory, "absent.ts")]), "absent.ts does not exist")
   })
 })
 
@@ -75,7 +79,7 @@ describe.concurrent("counterexample files", () => {
   const text = JSON.stringify(good)
   const changed = (change: object) => JSON.stringify({ ...good, ...change })
   const program = put("replay/lost.ts", programs.lostUpdate)
-  const replay = (file: string) => shootdown(["replay", file, "--program", program])
+  const replay = (file: string) => shootdownAlone(["replay", file, "--program", program])
 
   const cases: ReadonlyArray<readonly [name: string, content: string, ...parts: ReadonlyArray<string>]> = [
     ["cycle", changed({ cycle: 1 }), "cycle must be less than the number of steps of the schedule, not 1"],
@@ -98,7 +102,7 @@ describe.concurrent("counterexample files", () => {
 
   it("each that will not do gets a sentence of its own", async () => {
     const files = cases.map(([name, content]) => put(`files/${name}.json`, content))
-    const ran = await shootdown(["replay", ...files, "--program", program])
+    const ran = await shootdownAlone(["replay", ...files, "--program", program])
     const lines = ran.stderr.trimEnd().split("\n")
     expect(lines).toHaveLength(cases.length)
     for (const [position, [name, , ...parts]] of cases.entries()) {
@@ -122,6 +126,6 @@ describe.concurrent("counterexample files", () => {
     expectSentence(await replay(file), "has 100000000 bytes")
   })
   it("of a program that was not named: no code is loaded", async () => {
-    expectSentence(await shootdown(["replay", put("files/own.json", text)]), "--program FILE.ts")
+    expectSentence(await shootdownAlone(["replay", put("files/own.json", text)]), "--program FILE.ts")
   })
 })

@@ -3,14 +3,14 @@ import * as Schema from "effect/Schema"
 import { describe, expect, it } from "vitest"
 import { Report } from "../../checker/index.ts"
 import * as programs from "./programs.ts"
-import { npmRunCheck, repository, scratch, shootdown } from "./run.ts"
+import { npmRunCheck, repository, scratch, shootdown, shootdownAlone } from "./run.ts"
 
 const put = scratch()
 
 describe.concurrent("endings", () => {
   it.each(["SIGINT", "SIGTERM"] as const)("%s: 130, with what was reached", async (signal) => {
     const file = put(`${signal}.ts`, programs.big)
-    const ran = await shootdown(["explore", file, "--json", "-"], { signal })
+    const ran = await shootdownAlone(["explore", file, "--json", "-"], { signal })
     expect(ran.stderr).toMatch(/interrupted in big: [\d,]+ states, [\d,]+ transitions, depth \d+, \d+\.\d s/)
     const document = Schema.decodeUnknownSync(Report)(JSON.parse(ran.stdout))
     expect(document).toMatchObject({ interrupted: true, scenarios: [{ id: "big", outcome: "inconclusive" }] })
@@ -21,7 +21,7 @@ describe.concurrent("endings", () => {
   it("SIGINT while shrinking: 130, with the violation that was found", async () => {
     const file = put("shrinking.ts", programs.slowToShrink)
     const args = ["explore", file, "--strategy", "random", "--json", "-"]
-    const ran = await shootdown(args, { signal: "SIGINT" })
+    const ran = await shootdownAlone(args, { signal: "SIGINT" })
     expect(ran.stderr).toMatch(/interrupted while shrinking in slow-to-shrink: few-switches broke after \d+ execution/)
     expect(ran.stderr).toContain("\n  they took turns\n")
     const document = Schema.decodeUnknownSync(Report)(JSON.parse(ran.stdout))
@@ -32,25 +32,25 @@ describe.concurrent("endings", () => {
     const counterexample = document.scenarios[0]?.counterexample
     expect(counterexample?.schedule.length).toBeGreaterThanOrEqual(20)
     const saved = put("shrinking.json", JSON.stringify(counterexample))
-    expect((await shootdown(["replay", saved, "--program", file])).status).toBe(0)
+    expect((await shootdownAlone(["replay", saved, "--program", file])).status).toBe(0)
     expect(ran.status).toBe(130)
   })
 
   it("a program that ends the process while it is loaded: 70, and it is said", async () => {
-    const ran = await shootdown(["explore", put("exits.ts", programs.exitsAtOnce)])
+    const ran = await shootdownAlone(["explore", put("exits.ts", programs.exitsAtOnce)])
     expect(ran.stderr).toBe("shootdown: the process was ended from within: by a program's process.exit, it seems\n")
     expect(ran.status).toBe(70)
   })
 
   it("SIGINT ends a program that never comes back, at once", async () => {
-    const ran = await shootdown(["explore", put("never.ts", programs.neverReturns)], { signal: "SIGINT" })
+    const ran = await shootdownAlone(["explore", put("never.ts", programs.neverReturns)], { signal: "SIGINT" })
     expect(ran.stdout).toMatch(/interrupted in never-returns: /)
     expect(ran.status).toBe(130)
   })
 
   it("a closed pipe ends the run in silence", async () => {
     const files = ["a", "b"].map((name) => put(`pipe/${name}.ts`, programs.lostUpdate.replace("lost-update", name)))
-    const ran = await shootdown(["explore", ...files, put("pipe/big.ts", programs.big)], {
+    const ran = await shootdownAlone(["explore", ...files, put("pipe/big.ts", programs.big)], {
       closeOutput: true,
       signal: "SIGINT",
     })
@@ -72,7 +72,7 @@ describe.concurrent("endings", () => {
          program: () => { throw new TypeError("unforeseen") } }
        main([{ id: "p", title: "", scenarios: [scenario], bugs: [] }])`,
     )
-    const ran = await shootdown(["explore", "x"], { script })
+    const ran = await shootdownAlone(["explore", "x"], { script })
     expect(ran.stderr).toContain("this is a bug in Shootdown")
     expect(ran.stderr).toContain("unforeseen")
     expect(ran.status).toBe(70)
@@ -84,6 +84,6 @@ describe.concurrent("endings", () => {
     expect(help.stdout).toContain("Exit status")
     expect(help.stdout).not.toContain("--wizard")
     expect(help.status).toBe(0)
-    expect((await shootdown(["--version"])).stdout).toMatch(/^shootdown v\d+\.\d+\.\d+\n$/)
+    expect((await shootdownAlone(["--version"])).stdout).toMatch(/^shootdown v\d+\.\d+\.\d+\n$/)
   })
 })

@@ -5,7 +5,7 @@ import * as Schema from "effect/Schema"
 import { describe, expect, it } from "vitest"
 import { Counterexample, Listing, Report } from "../../checker/index.ts"
 import * as programs from "./programs.ts"
-import { scratch, shootdown } from "./run.ts"
+import { scratch, shootdown, shootdownAlone } from "./run.ts"
 
 const put = scratch()
 const strict = { onExcessProperty: "error" } as const
@@ -13,7 +13,7 @@ const report = (text: string) => Schema.decodeUnknownSync(Report, strict)(JSON.p
 
 describe.concurrent("--json", () => {
   it("- : standard output has the document and nothing else", async () => {
-    const ran = await shootdown(["explore", put("lost.ts", programs.lostUpdate), "--json", "-"])
+    const ran = await shootdownAlone(["explore", put("lost.ts", programs.lostUpdate), "--json", "-"])
     const [scenario, ...others] = report(ran.stdout).scenarios
     expect(others).toEqual([])
     expect(scenario).toMatchObject({
@@ -32,7 +32,7 @@ describe.concurrent("--json", () => {
   })
 
   it("- : what the program prints itself moves to standard error", async () => {
-    const ran = await shootdown(["explore", put("speaks.ts", programs.speaks), "--json", "-"])
+    const ran = await shootdownAlone(["explore", put("speaks.ts", programs.speaks), "--json", "-"])
     expect(report(ran.stdout).scenarios[0]?.outcome).toBe("holds")
     expect(ran.stderr).toContain("loading")
   })
@@ -40,26 +40,27 @@ describe.concurrent("--json", () => {
   it("FILE : a document beside the report, whose counterexample replays", async () => {
     const program = put("file/lost.ts", programs.lostUpdate)
     const file = join(put.directory, "file/report.json")
-    const ran = await shootdown(["explore", program, "--json", file, "--save"])
+    const ran = await shootdownAlone(["explore", program, "--json", file, "--save"])
     expect(ran.stdout).toContain("no-lost-update is broken")
     const [scenario] = report(readFileSync(file, "utf8")).scenarios
     expect(scenario?.file).toBe(join(put.directory, "file/lost-update--no-lost-update.json"))
     const inline = Schema.decodeUnknownSync(Counterexample, strict)(scenario?.counterexample)
     const saved = put("file/inline.json", JSON.stringify(inline))
-    expect((await shootdown(["replay", saved, "--program", program])).status).toBe(0)
+    expect((await shootdownAlone(["replay", saved, "--program", program])).status).toBe(0)
   })
 
   it("counts what was exercised, and gives the reason of what is inconclusive", async () => {
     const program = put("locked.ts", programs.lockedUpdate)
     const random = ["--strategy", "random", "--executions", "5"]
-    const ran = await shootdown(["explore", program, "--json", "-", ...random])
+    const ran = await shootdownAlone(["explore", program, "--json", "-", ...random])
     const [scenario] = report(ran.stdout).scenarios
     expect(scenario).toMatchObject({
       outcome: "inconclusive",
       executions: 5,
+      seed: 1,
       exercised: { "no-lost-update": 5, idle: 0 },
     })
-    expect(scenario?.reason).toContain("5 random schedules")
+    expect(scenario?.reason).toContain("5 schedules were taken by random")
     expect(ran.status).toBe(3)
   })
 

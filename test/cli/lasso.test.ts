@@ -5,14 +5,14 @@ import * as Schema from "effect/Schema"
 import { describe, expect, it } from "vitest"
 import { Listing, Report } from "../../checker/index.ts"
 import * as programs from "./programs.ts"
-import { scratch, shootdown } from "./run.ts"
+import { scratch, shootdown, shootdownAlone } from "./run.ts"
 
 const put = scratch()
 
 describe.concurrent("a lasso", () => {
   it("prints with a line where it begins to repeat, at the smallest bound", async () => {
     const file = put("print/starvation.ts", programs.starvation)
-    const { status, stdout } = await shootdown(["explore", file])
+    const { status, stdout } = await shootdownAlone(["explore", file])
     expect(status).toBe(1)
     expect(stdout).toMatch(/^starvation {2}fibers=2\n {2}violated: reader-gets-through after /)
     expect(stdout).toContain(`
@@ -37,30 +37,30 @@ describe.concurrent("a lasso", () => {
   it("is saved, the same bytes each time, and replays", async () => {
     const file = put("save/starvation.ts", programs.starvation)
     const saved = join(put.directory, "save/starvation--reader-gets-through.json")
-    const first = await shootdown(["explore", file, "--save", "--json", "-"])
+    const first = await shootdownAlone(["explore", file, "--save", "--json", "-"])
     const bytes = readFileSync(saved, "utf8")
     const [report] = Schema.decodeUnknownSync(Report)(JSON.parse(first.stdout)).scenarios
     expect(report?.counterexample).toEqual(JSON.parse(bytes))
     expect(report?.counterexample?.cycle).toBe(1)
     expect(report?.exercised).toEqual({ "reader-gets-through": 1 })
-    await shootdown(["explore", file, "--save"])
+    await shootdownAlone(["explore", file, "--save"])
     expect(readFileSync(saved, "utf8")).toBe(bytes)
 
-    const replayed = await shootdown(["replay", saved, "--program", file])
+    const replayed = await shootdownAlone(["replay", saved, "--program", file])
     expect(replayed.stdout).toContain("replayed")
     expect(replayed.stdout).toContain("\n  prepare\n  == for ever: ==\n")
     expect(replayed.status).toBe(0)
 
     const broken = put("save/broken.json", bytes.replace('"cycle": 1', '"cycle": 2'))
-    const none = await shootdown(["replay", broken, "--program", file])
+    const none = await shootdownAlone(["replay", broken, "--program", file])
     expect(none.stdout).toContain("the state after step 4 is not the one before step 3: the cycle does not close")
     expect(none.status).toBe(1)
 
     put("save/starvation.ts", programs.starvation.replace('step("unlock"', 'step("release"'))
-    const stale = await shootdown(["replay", saved, "--program", file])
+    const stale = await shootdownAlone(["replay", saved, "--program", file])
     expect(stale.stdout).toContain("step 4 was alice at unlock; now it is offered: alice at release")
     put("save/starvation.ts", programs.starvation.replace("return free })", "return true })"))
-    const healed = await shootdown(["replay", saved, "--program", file])
+    const healed = await shootdownAlone(["replay", saved, "--program", file])
     expect(healed.stdout).toMatch(/^healed .* the cycle does not close/)
     expect(healed.status).toBe(1)
   })
@@ -68,7 +68,7 @@ describe.concurrent("a lasso", () => {
   it("is what states finds: dfs and random do not end", async () => {
     const file = put("others/starvation.ts", programs.starvation)
     for (const strategy of ["dfs", "random"]) {
-      const { status, stdout } = await shootdown(["explore", file, "--strategy", strategy, "--steps", "100"])
+      const { status, stdout } = await shootdownAlone(["explore", file, "--strategy", strategy, "--steps", "100"])
       expect(stdout).toContain("inconclusive: an execution went on beyond 100 steps")
       expect(status).toBe(3)
     }
@@ -77,7 +77,7 @@ describe.concurrent("a lasso", () => {
 
 it("a promise is listed, and must be one", async () => {
   const bad = put("bad.ts", programs.starvation.replace("to: (_", "towards: (_"))
-  const { status, stderr } = await shootdown(["explore", bad])
+  const { status, stderr } = await shootdownAlone(["explore", bad])
   expect(stderr).toContain("must be a scenario")
   expect(status).toBe(2)
   const { stdout } = await shootdown(["list", "--json", "-"])

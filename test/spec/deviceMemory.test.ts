@@ -1,8 +1,6 @@
 /** Device memory: it holds where many things happen at once, and each of its own properties is broken by a seeded bug. */
-import { readFile } from "node:fs/promises"
-import * as Effect from "effect/Effect"
 import { describe, expect, it } from "vitest"
-import { explore, protocolOf, replay, type SearchOptions, scenario, strategies } from "../../checker/index.ts"
+import { protocolOf, scenario } from "../../checker/index.ts"
 import { deviceMemory } from "../../spec/deviceMemory/index.ts"
 import { gpuOperation } from "../../spec/deviceMemory/operations.ts"
 import { deviceProperties } from "../../spec/deviceMemory/properties.ts"
@@ -10,18 +8,9 @@ import { deviceRace } from "../../spec/deviceMemory/world.ts"
 import { operation } from "../../spec/mm/operations.ts"
 import { held } from "../../spec/mm/properties/places.ts"
 import { mmProperties } from "../../spec/mm/properties.ts"
+import { brokenIn, explored, holds, missingFrom, scenariosIn } from "./support.ts"
 
-const options: SearchOptions = { maxSteps: 10_000, seed: 1 }
-const states = (() => {
-  const found = strategies.find(({ name }) => name === "states")
-  if (found === undefined) throw new Error("no strategy states")
-  return found
-})()
-const scenarioNamed = (id: string) => {
-  const found = deviceMemory.scenarios.find((one) => one.id === id)
-  if (found === undefined) throw new Error(`there is no scenario ${id}`)
-  return found
-}
+const scenarioNamed = scenariosIn([deviceMemory])
 
 describe("device memory", () => {
   it.each([
@@ -30,17 +19,17 @@ describe("device memory", () => {
     ["device/races/fork+pin", {}],
     ["device/races/migrate+loads", { loads: 1 }],
   ] as const)("holds in %s at %o, every state visited", async (id, bound) => {
-    const result = await Effect.runPromise(
-      explore(scenarioNamed(id).program({ ...bound }), states, { ...options, paranoid: true }),
-    )
-    expect(result.violation).toBeUndefined()
-    expect(result.outcome).toBe("holds")
+    await holds(scenarioNamed(id).program({ ...bound }), { paranoid: true })
   })
 
   it("has a bug for each of its own properties", () => {
-    const broken = new Set(deviceMemory.bugs.map(({ breaks }) => breaks))
     const own = deviceProperties.filter((property) => !mmProperties.some(({ id }) => id === property.id))
-    expect(own.map(({ id }) => id).filter((id) => !broken.has(id))).toEqual([])
+    expect(
+      missingFrom(
+        brokenIn(deviceMemory),
+        own.map(({ id }) => id),
+      ),
+    ).toEqual([])
   })
 
   it("promises nothing of pins that are older than what makes a page a device's alone (EXCL-OLD-PINS)", async () => {
@@ -63,20 +52,7 @@ describe("device memory", () => {
       }),
     )
     const [entry] = pinned.scenarios
-    const result = entry && (await Effect.runPromise(explore(entry.program(), states, options)))
+    const result = entry && (await explored(entry.program()))
     expect(result?.violation?.property).toBe("NEVER-BOTH")
-  })
-
-  it.each(
-    deviceMemory.bugs
-      .filter(({ scenario: id }) => id.startsWith("device/pairs/") || id.startsWith("device/races/"))
-      .map((bug) => [bug.id, bug] as const),
-  )("breaks with %s as recorded", async (id, { breaks, scenario: where }) => {
-    const recorded = JSON.parse(await readFile(new URL(`../../counterexamples/${id}.json`, import.meta.url), "utf8"))
-    expect(recorded.property).toBe(breaks)
-    expect(recorded.scenario).toBe(where)
-    const { program } = scenarioNamed(where)
-    expect(replay(program(recorded.bound, id), recorded).kind).toBe("reproduced")
-    expect(replay(program(recorded.bound), recorded).kind).not.toBe("reproduced")
   })
 })

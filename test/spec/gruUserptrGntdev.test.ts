@@ -1,23 +1,23 @@
 /** GRU, i915's userptr objects and gntdev: they hold, every property is put to the test, and the known bugs tell their story. */
-import { readFile } from "node:fs/promises"
-import * as Effect from "effect/Effect"
 import { describe, expect, it } from "vitest"
-import { explore, type Protocol, type SearchOptions, strategies } from "../../checker/index.ts"
+import type { Protocol } from "../../checker/index.ts"
 import { gntdev } from "../../spec/driver/gntdev/index.ts"
 import { gru } from "../../spec/driver/gru/index.ts"
 import { i915Userptr } from "../../spec/driver/i915-userptr/index.ts"
+import {
+  brokenIn,
+  bugIn,
+  expectSourced,
+  explored,
+  holdAndExercise,
+  holds,
+  missingFrom,
+  scenariosIn,
+  statedIn,
+  told,
+} from "./support.ts"
 
-const options: SearchOptions = { maxSteps: 10_000, seed: 1 }
-const states = strategies.find(({ name }) => name === "states")
-if (states === undefined) throw new Error("no strategy states")
-
-const scenario = (name: string) => {
-  const found = [gru, i915Userptr, gntdev]
-    .flatMap(({ scenarios }) => scenarios)
-    .find(({ id }) => id === `driver/${name}`)
-  if (found === undefined) throw new Error(`no scenario ${name}`)
-  return found
-}
+const scenario = scenariosIn([gru, i915Userptr, gntdev], "driver/")
 
 /** Smaller bounds than the default ones, at which everything still happens. */
 const small: Record<string, Record<string, number>> = {
@@ -32,31 +32,15 @@ describe.each([
   ["gntdev", gntdev],
 ])("%s", (_, protocol) => {
   it("puts every property and every named step to the test in some scenario", async () => {
-    const exercised = new Map<string, number>()
-    const taken = new Map<string, number>()
-    for (const { id, program } of protocol.scenarios) {
-      const result = await Effect.runPromise(explore(program(small[id] ?? {}), states, options))
-      expect(result.outcome, id).toBe("holds")
-      for (const { id: property, times } of result.exercised) {
-        exercised.set(property, (exercised.get(property) ?? 0) + times)
-      }
-      for (const [step, times] of result.steps) taken.set(step, (taken.get(step) ?? 0) + times)
-    }
-    expect([...exercised].filter(([, times]) => times === 0)).toEqual([])
-    expect([...taken].filter(([, times]) => times === 0)).toEqual([])
+    await holdAndExercise(protocol.scenarios.map(({ id, program }) => program(small[id] ?? {})))
   })
 
   it("has a seeded bug for every property, here or where its own driver is", () => {
-    const broken = new Set([...protocol.bugs, ...i915Userptr.bugs].map(({ breaks }) => breaks))
-    const stated = new Set(protocol.scenarios.flatMap(({ properties }) => properties.map(({ id }) => id)))
-    expect([...stated].filter((id) => !broken.has(id))).toEqual([])
+    expect(missingFrom(brokenIn(protocol, i915Userptr), statedIn(protocol))).toEqual([])
   })
 
   it("states its rules, each in a sentence with its source", () => {
-    for (const { id, statement, source } of protocol.scenarios.flatMap(({ properties }) => properties)) {
-      expect(statement, id).toMatch(/^\w.* .*\.$/)
-      expect(source, id).not.toBe("")
-    }
+    expectSourced(protocol)
   })
 })
 
@@ -68,43 +52,22 @@ describe("beyond the default bounds", () => {
     ["gru/pagemap-scan", { pages: 3, buffer: 2 }],
     ["gntdev/overlapping", { submissions: 2, invalidations: 1 }],
   ])("all hold in %s at %o, every state visited", { timeout: 120_000 }, async (name, bound) => {
-    const result = await Effect.runPromise(explore(scenario(name).program(bound), states, options))
-    expect(result.violation).toBeUndefined()
-    expect(result.outcome).toBe("holds")
-    expect(result.statistics.states).toBeGreaterThan(1_000)
+    const { statistics } = await holds(scenario(name).program(bound))
+    expect(statistics.states).toBeGreaterThan(1_000)
   })
 
   it.each([
     ["gru/pagemap-scan", {}],
     ["gntdev/pinned", { submissions: 1 }],
   ])("all keep to the rules of the language of programs in %s", { timeout: 120_000 }, async (name, bound) => {
-    const result = await Effect.runPromise(
-      explore(scenario(name).program(bound), states, { ...options, paranoid: true }),
-    )
-    expect(result.violation).toBeUndefined()
-    expect(result.outcome).toBe("holds")
+    await holds(scenario(name).program(bound), { paranoid: true })
   })
 })
 
 describe("counterexamples", () => {
-  /** The steps of a bug's recorded run that are in the list, in their order. */
-  const told = async (id: string, of: ReadonlyArray<string>) => {
-    const text = await readFile(new URL(`../../counterexamples/${id}.json`, import.meta.url), "utf8")
-    const schedule: ReadonlyArray<{ fiber: string; label: string }> = JSON.parse(text).schedule
-    return schedule.map(({ fiber, label }) => `${fiber} ${label}`).filter((step) => of.includes(step))
-  }
-  const bug = (protocol: Protocol, id: string) => {
-    const found = protocol.bugs.find((candidate) => candidate.id === id)
-    if (found === undefined) throw new Error(`no bug ${id}`)
-    return found
-  }
   const messageOf = async (protocol: Protocol, id: string) => {
-    const { scenario: where, bound, breaks } = bug(protocol, id)
-    const entry = protocol.scenarios.find(({ id }) => id === where)
-    if (entry === undefined) throw new Error(`no scenario ${where}`)
-    const found = await Effect.runPromise(
-      explore(entry.program(bound ?? {}, id), states, { ...options, target: breaks }),
-    )
+    const { scenario: where, bound, breaks } = bugIn(protocol, id)
+    const found = await explored(scenario(where).program(bound ?? {}, id), { target: breaks })
     return found.violation?.message ?? ""
   }
 

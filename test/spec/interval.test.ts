@@ -1,31 +1,22 @@
 import * as Effect from "effect/Effect"
 import { describe, expect, it } from "vitest"
-import {
-  changeBody,
-  explore,
-  protocol,
-  replay,
-  runMoves,
-  type SearchOptions,
-  type SeededBug,
-  shrink,
-  strategies,
-} from "../../checker/index.ts"
+import { changeBody, explore, protocol, replay, runMoves, type SeededBug, shrink } from "../../checker/index.ts"
 import { intervalNotifier } from "../../spec/notifier/interval/index.ts"
 import { insertRemove } from "../../spec/notifier/interval/scenarios.ts"
 import type { IntervalWorld } from "../../spec/notifier/interval/world.ts"
+import { strategyOf } from "../checker/support.ts"
+import {
+  expectSourced,
+  explored,
+  holdAndExercise,
+  holds,
+  missingFrom,
+  options,
+  scenariosIn,
+  statedIn,
+} from "./support.ts"
 
-const options: SearchOptions = { maxSteps: 10_000, seed: 1 }
-const strategy = (name: string) => {
-  const found = strategies.find((candidate) => candidate.name === name)
-  if (found === undefined) throw new Error(`no strategy ${name}`)
-  return found
-}
-const scenario = (id: string) => {
-  const found = intervalNotifier.scenarios.find((candidate) => candidate.id === id)
-  if (found === undefined) throw new Error(`no scenario ${id}`)
-  return found
-}
+const scenario = scenariosIn([intervalNotifier])
 const smallest = { devices: 1, pages: 1, invalidations: 1 }
 
 describe("the interval notifier", () => {
@@ -39,9 +30,7 @@ describe("the interval notifier", () => {
     ["notifier/interval/repeated", { devices: 1, pages: 2, invalidations: 2, removals: 0 }],
     ["notifier/interval/overlapping", { devices: 1, pages: 2, invalidations: 2, removals: 0 }],
   ] as const)("holds in %s at %o, every state visited", async (id, bound) => {
-    const result = await Effect.runPromise(explore(scenario(id).program(bound), strategy("states"), options))
-    expect(result.violation).toBeUndefined()
-    expect(result.outcome).toBe("holds")
+    const result = await holds(scenario(id).program(bound))
     expect(result.statistics.states).toBeGreaterThan(500)
   })
 
@@ -53,16 +42,15 @@ describe("the interval notifier", () => {
     ["notifier/interval/overlapping", { devices: 1, pages: 2, invalidations: 3, removals: 0 }],
     ["notifier/interval/insert-remove", { devices: 3, pages: 2, invalidations: 1, removals: 3 }],
   ] as const)("holds in %s at the larger bound %o", { timeout: 600_000 }, async (id, bound) => {
-    const result = await Effect.runPromise(explore(scenario(id).program(bound), strategy("states"), options))
-    expect(result.outcome).toBe("holds")
+    await holds(scenario(id).program(bound))
   })
 
   it("keeps to the rules of the language of programs, as far as they can be checked", {
     timeout: 120_000,
   }, async () => {
     const program = scenario("notifier/interval/one-fault").program({ ...smallest, removals: 1 })
-    const plain = await Effect.runPromise(explore(program, strategy("states"), options))
-    const checked = await Effect.runPromise(explore(program, strategy("states"), { ...options, paranoid: true }))
+    const plain = await explored(program)
+    const checked = await explored(program, { paranoid: true })
     expect(checked.violation).toBeUndefined()
     expect(checked.outcome).toBe("holds")
     expect(checked.statistics).toEqual(plain.statistics)
@@ -76,36 +64,25 @@ describe("the interval notifier", () => {
 
   // So does `npm run check`.
   it.skipIf(process.env.SHOOTDOWN_LONG === undefined)("exercises every invariant in some scenario", async () => {
-    const exercised = new Map<string, number>()
-    for (const { id, program } of intervalNotifier.scenarios) {
+    const programs = intervalNotifier.scenarios.map(({ id, program }) => {
       const bound = id.endsWith("insert-remove") ? { devices: 2, removals: 2 } : { invalidations: 2 }
-      const small = id.endsWith("two-devices") ? { invalidations: 1 } : bound
-      const result = await Effect.runPromise(explore(program(small), strategy("states"), options))
-      for (const { id: property, times } of result.exercised) {
-        exercised.set(property, (exercised.get(property) ?? 0) + times)
-      }
-    }
-    expect([...exercised].filter(([, times]) => times === 0)).toEqual([])
+      return program(id.endsWith("two-devices") ? { invalidations: 1 } : bound)
+    })
+    await holdAndExercise(programs)
   })
 
   it("gives each property a sentence and a source", () => {
-    for (const { properties } of intervalNotifier.scenarios) {
-      for (const { id, statement, source } of properties) {
-        expect(statement, id).toMatch(/^\w.* .*\.$/)
-        expect(source, id).not.toBe("")
-      }
-    }
+    expectSourced(intervalNotifier)
   })
 
   it("states the invariants of the reference", () => {
-    const ids = new Set(intervalNotifier.scenarios.flatMap(({ properties }) => properties.map(({ id }) => id)))
     const wanted =
       `NOTIFIER-PAIRING NOTIFIER-ALL-CALLED NOTIFIER-NO-CB-AFTER-REMOVE NOTIFIER-SUBSCRIBED SEQ-ODD-IFF-FULL SEQ-IDLE-EVEN
       SEQ-SUB-ODD SEQ-MONOTONE SEQ-SUB-NOT-AHEAD SEQ-TREE-FROZEN SEQ-DEFERRED-EMPTY SEQ-DEFERRED-MEANING
       SEQ-ACTIVE-NONNEG SEQ-WAITERS-WOKEN SEQ-NO-FALSE-VALID SEQ-REMOVE-NOT-FROM-CB SEQ-READBEGIN-NOT-UNDER-ULOCK
       SEQ-SETSEQ-UNDER-ULOCK SEQ-EVERY-ACCEPT-SETS MIRROR-AGREE MIRROR-NO-INSTALL-IN-WINDOW MIRROR-NO-UAF L-READBEGIN
       L-REMOVE L-DEFERRED L-RETRY`.split(/\s+/)
-    expect(wanted.filter((id) => !ids.has(id))).toEqual([])
+    expect(missingFrom(statedIn(intervalNotifier), wanted)).toEqual([])
   })
 
   describe.each(intervalNotifier.bugs.map((bug) => [bug.id, bug] as const))("with %s", (_, bug) => {
@@ -113,7 +90,7 @@ describe("the interval notifier", () => {
     const program = entry.program(bug.bound, bug.id)
 
     it("breaks what it is meant to break, by the default strategy", async () => {
-      const result = await Effect.runPromise(explore(program, strategy("states"), { ...options, target: bug.breaks }))
+      const result = await explored(program, { target: bug.breaks })
       expect(result.violation?.property).toBe(bug.breaks)
       const shrunk = shrink(entry, program, bug.breaks, result.moves ?? [], result.cycle)
       const { cycle } = shrunk
@@ -136,7 +113,7 @@ describe("the interval notifier", () => {
   it("shrinks hmm-valid-flag-aba to two fibers, one page and one invalidation, in the order of the report", async () => {
     const entry = scenario("notifier/interval/one-fault")
     const program = entry.program({}, "hmm-valid-flag-aba")
-    const found = await Effect.runPromise(explore(program, strategy("states"), { ...options, target: "MIRROR-NO-UAF" }))
+    const found = await explored(program, { target: "MIRROR-NO-UAF" })
     const shrunk = shrink(entry, program, "MIRROR-NO-UAF", found.moves ?? [])
     const { steps } = runMoves(shrunk.program, shrunk.moves)
     expect(shrunk.program.bound).toEqual({ ...smallest, removals: 0 })
@@ -177,7 +154,7 @@ describe("the interval notifier", () => {
     }
     const [entry] = protocol({ id: "forgetful", title: "", scenarios: [insertRemove], bugs: [forgetful] }).scenarios
     if (entry === undefined) throw new Error("the scenario is missing")
-    const result = await Effect.runPromise(explore(entry.program({}, "forgetful"), strategy("states"), options))
+    const result = await explored(entry.program({}, "forgetful"))
     expect(result.outcome).toBe("violated")
     expect(["NOTIFIER-SUBSCRIBED", "NOTIFIER-NO-CB-AFTER-REMOVE"]).toContain(result.violation?.property)
   })
@@ -185,7 +162,7 @@ describe("the interval notifier", () => {
   it("finds hmm-valid-flag-aba by random schedules too", async () => {
     const program = scenario("notifier/interval/one-fault").program(smallest, "hmm-valid-flag-aba")
     const result = await Effect.runPromise(
-      explore(program, strategy("random"), { ...options, target: "MIRROR-NO-UAF", executions: 5_000 }),
+      explore(program, strategyOf("random"), { ...options, target: "MIRROR-NO-UAF", executions: 5_000 }),
     )
     expect(result.violation?.property).toBe("MIRROR-NO-UAF")
   })

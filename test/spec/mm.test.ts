@@ -1,34 +1,14 @@
 /** The memory-management core. `SHOOTDOWN_LONG=1` explores all of the matrix and hunts all seeded bugs. */
-import { readFile } from "node:fs/promises"
-import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
 import { describe, expect, it } from "vitest"
-import {
-  Counterexample,
-  explore,
-  replay,
-  runMoves,
-  type SearchOptions,
-  shrink,
-  strategies,
-} from "../../checker/index.ts"
+import { runMoves, shrink } from "../../checker/index.ts"
 import { memoryManagement } from "../../spec/mm/index.ts"
 import { canMeet, operations } from "../../spec/mm/operations.ts"
 import { pairs } from "../../spec/mm/pairs.ts"
 import { races } from "../../spec/mm/scenarios/index.ts"
+import { bugIn, expectSourced, explored, holds, missingFrom, scenariosIn, statedIn } from "./support.ts"
 
 const long = process.env.SHOOTDOWN_LONG !== undefined
-const options: SearchOptions = { maxSteps: 10_000, seed: 1 }
-const strategy = (name: string) => {
-  const found = strategies.find((candidate) => candidate.name === name)
-  if (found === undefined) throw new Error(`no strategy ${name}`)
-  return found
-}
-const scenario = (id: string) => {
-  const found = memoryManagement.scenarios.find((candidate) => candidate.id === id)
-  if (found === undefined) throw new Error(`no scenario ${id}`)
-  return found
-}
+const scenario = scenariosIn([memoryManagement])
 const cellOf = (a: string, b: string) => `mm/pairs/${a}+${b}`
 
 /** A cell for each operation: with itself where it can meet itself. */
@@ -69,9 +49,7 @@ describe("the memory-management core", () => {
     { timeout: 120_000 },
     async (id) => {
       const bound = long ? {} : { devices: 0 }
-      const result = await Effect.runPromise(explore(scenario(id).program(bound), strategy("states"), options))
-      expect(result.violation).toBeUndefined()
-      expect(result.outcome).toBe("holds")
+      const result = await holds(scenario(id).program(bound))
       expect(result.statistics.states).toBeGreaterThan(20)
     },
   )
@@ -81,25 +59,20 @@ describe("the memory-management core", () => {
     "holds in %s, every state visited",
     { timeout: 120_000 },
     async (id) => {
-      const result = await Effect.runPromise(explore(scenario(id).program(), strategy("states"), options))
-      expect(result.violation).toBeUndefined()
-      expect(result.outcome).toBe("holds")
+      await holds(scenario(id).program())
     },
   )
 
   it("holds with a device that mirrors the process", { timeout: 60_000 }, async () => {
-    for (const id of [cellOf("munmap", "mremap")]) {
-      const result = await Effect.runPromise(explore(scenario(id).program(), strategy("states"), options))
-      expect(result.outcome, id).toBe("holds")
-    }
+    await holds(scenario(cellOf("munmap", "mremap")).program())
   })
 
   it("keeps to the rules of the language of programs, as far as they can be checked", {
     timeout: 120_000,
   }, async () => {
     const program = scenario(cellOf("mprotect", "migrate")).program({ devices: 0 })
-    const plain = await Effect.runPromise(explore(program, strategy("states"), options))
-    const checked = await Effect.runPromise(explore(program, strategy("states"), { ...options, paranoid: true }))
+    const plain = await explored(program)
+    const checked = await explored(program, { paranoid: true })
     expect(checked.violation).toBeUndefined()
     expect(checked.statistics).toEqual(plain.statistics)
     expect(checked.exercised).toEqual(plain.exercised)
@@ -107,14 +80,10 @@ describe("the memory-management core", () => {
   })
 
   it("gives each property a sentence and a source", () => {
-    for (const { id, statement, source } of memoryManagement.scenarios.flatMap(({ properties }) => properties)) {
-      expect(statement, id).toMatch(/^\w.* .*\.$/)
-      expect(source, id).not.toBe("")
-    }
+    expectSourced(memoryManagement)
   })
 
   it("states the invariants of the reference", () => {
-    const ids = new Set(memoryManagement.scenarios.flatMap(({ properties }) => properties.map(({ id }) => id)))
     const wanted = `COW-AE-SINGLE COW-WRITABLE-AE COW-PIN-AE COW-PIN-STAYS COW-NO-LEAK COW-OLD-RMAP-LAST
       COW-CONTENT-BEFORE-MAP COW-ZERO-RO COW-NO-REPLACE-UNSEEN COW-UPGRADE-SAME REF-GE-MAP FREE-IFF-ZERO
       FORK-NO-W-SHARED FORK-PIN-COPIED FORK-GUPFAST GUP-UNMAP-DEKKER GUP-LT-POLICY GUP-LT-FILE GUP-FAIL-CLEAN
@@ -122,21 +91,16 @@ describe("the memory-management core", () => {
       MOVE-ATOMIC RECLAIM-FREEZE RECLAIM-SWAP-AE MIG-EXACT-REF MIG-SPECULATIVE-HARMLESS MIG-ENTRY-LOCKED MIG-RESTORE
       OOM-UNSTABLE OOM-NONBLOCK EXIT-RSS-ZERO EXIT-NO-DPTE RSS-BALANCE MEMCG-BALANCE
       TRUNC-NO-MAP TRUNC-NO-CACHE`.split(/\s+/)
-    expect(wanted.filter((id) => !ids.has(id))).toEqual([])
+    expect(missingFrom(statedIn(memoryManagement), wanted)).toEqual([])
   })
 
   /** What is found of a seeded bug, shrunk. */
   const hunt = async ({ scenario: id, bound, breaks, ...bug }: (typeof memoryManagement.bugs)[number]) => {
     const entry = scenario(id)
     const program = entry.program(bound, bug.id)
-    const result = await Effect.runPromise(explore(program, strategy("states"), { ...options, target: breaks }))
+    const result = await explored(program, { target: breaks })
     expect(result.violation?.property).toBe(breaks)
     return { seconds: result.seconds, ...shrink(entry, program, breaks, result.moves ?? [], result.cycle) }
-  }
-  const bugOf = (id: string) => {
-    const found = memoryManagement.bugs.find((bug) => bug.id === id)
-    if (found === undefined) throw new Error(`no bug ${id}`)
-    return found
   }
 
   it.each([
@@ -177,7 +141,7 @@ describe("the memory-management core", () => {
       "wp_page_copy: ptep_clear_flush(parent, 0)",
     ],
   ])("finds %s within ten seconds, as a kernel developer tells it", { timeout: 60_000 }, async (id, ...told) => {
-    const { seconds, program, moves } = await hunt(bugOf(id))
+    const { seconds, program, moves } = await hunt(bugIn(memoryManagement, id))
     expect(seconds).toBeLessThan(10)
     const labels = runMoves(program, moves).steps.map(({ label }) => label)
     let from = 0
@@ -188,21 +152,14 @@ describe("the memory-management core", () => {
     }
   })
 
-  describe.each(memoryManagement.bugs.map((bug) => [bug.id, bug] as const))("with %s", (id, bug) => {
-    it("breaks as is recorded, and does not without it", async () => {
-      const text = await readFile(new URL(`../../counterexamples/${id}.json`, import.meta.url), "utf8")
-      const saved = Schema.decodeUnknownSync(Counterexample)(JSON.parse(text))
-      expect(saved).toMatchObject({ scenario: bug.scenario, mutant: id, property: bug.breaks })
-      const entry = scenario(bug.scenario)
-      expect(replay(entry.program(saved.bound, id), saved).kind).toBe("reproduced")
-      expect(replay(entry.program(saved.bound), saved).kind).not.toBe("reproduced")
-    })
-
-    // So does `npm run check`.
-    it.runIf(long)("is found by the default strategy, and shrunk", { timeout: 60_000 }, async () => {
+  // So does `npm run check`.
+  it.runIf(long).each(memoryManagement.bugs.map((bug) => [bug.id, bug] as const))(
+    "finds %s by the default strategy, and shrinks it",
+    { timeout: 60_000 },
+    async (_, bug) => {
       const { program, moves, cycle } = await hunt(bug)
       const { violations } = runMoves(program, moves, cycle)
       expect(violations.map(({ property }) => property)).toContain(bug.breaks)
-    })
-  })
+    },
+  )
 })

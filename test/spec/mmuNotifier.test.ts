@@ -1,36 +1,21 @@
 /** Today's mmu notifier: the corrected model holds, what was published breaks where it was read to, and each rule can break. */
-import { readFile } from "node:fs/promises"
-import * as Effect from "effect/Effect"
 import { describe, expect, it } from "vitest"
-import { explore, replay, runMoves, type SearchOptions, shrink, strategies } from "../../checker/index.ts"
 import { mmuNotifier } from "../../spec/notifier/mmuNotifier/index.ts"
+import {
+  brokenIn,
+  bugIn,
+  expectSourced,
+  foundAsRecorded,
+  holdAndExercise,
+  holds,
+  missingFrom,
+  recordedSteps,
+  recordOf,
+  scenariosIn,
+  statedIn,
+} from "./support.ts"
 
-const options: SearchOptions = { maxSteps: 10_000, seed: 1 }
-const strategy = (name: string) => {
-  const found = strategies.find((candidate) => candidate.name === name)
-  if (found === undefined) throw new Error(`no strategy ${name}`)
-  return found
-}
-const scenario = (name: string) => {
-  const found = mmuNotifier.scenarios.find(({ id }) => id === name || id === `notifier/mmu/${name}`)
-  if (found === undefined) throw new Error(`no scenario ${name}`)
-  return found
-}
-const bug = (id: string) => {
-  const found = mmuNotifier.bugs.find((candidate) => candidate.id === id)
-  if (found === undefined) throw new Error(`no bug ${id}`)
-  return found
-}
-const recorded = async (id: string) => {
-  const text = await readFile(new URL(`../../counterexamples/${id}.json`, import.meta.url), "utf8")
-  const { schedule, cycle, bound }: Recorded = JSON.parse(text)
-  return { schedule, bound, cycle, steps: schedule.map(({ fiber, label }) => `${fiber} ${label}`) }
-}
-interface Recorded {
-  readonly schedule: ReadonlyArray<{ readonly fiber: string; readonly label: string }>
-  readonly bound: unknown
-  readonly cycle?: number
-}
+const scenario = scenariosIn([mmuNotifier], "notifier/mmu/")
 
 describe("the mmu notifier of today, corrected", () => {
   it.each([
@@ -50,15 +35,11 @@ describe("the mmu notifier of today, corrected", () => {
     ["own-exclusive", { others: 0, cpus: 1 }],
     ["read-begin", { pages: 2, cpus: 1, rounds: 3 }],
   ])("holds in %s at %o, every state visited", async (name, bound) => {
-    const result = await Effect.runPromise(explore(scenario(name).program(bound), strategy("states"), options))
-    expect(result.violation).toBeUndefined()
-    expect(result.outcome).toBe("holds")
-    expect(result.statistics.states).toBeGreaterThan(300)
+    const { statistics } = await holds(scenario(name).program(bound))
+    expect(statistics.states).toBeGreaterThan(300)
   })
 
   it("puts every property and every named step to the test in some scenario", { timeout: 60_000 }, async () => {
-    const exercised = new Map<string, number>()
-    const taken = new Map<string, number>()
     const small: Record<string, Record<string, number>> = {
       "notifier/mmu/register": { cpus: 1 },
       "notifier/mmu/first-insert": { cpus: 1 },
@@ -66,34 +47,20 @@ describe("the mmu notifier of today, corrected", () => {
       "notifier/mmu/secondary-tlb": { exit: 0 },
       "notifier/mmu/read-begin": { rounds: 1 },
     }
-    for (const { id, program } of mmuNotifier.scenarios) {
-      const result = await Effect.runPromise(explore(program(small[id] ?? {}), strategy("states"), options))
-      expect(result.outcome, id).toBe("holds")
-      for (const { id: property, times } of result.exercised) {
-        exercised.set(property, (exercised.get(property) ?? 0) + times)
-      }
-      for (const [step, times] of result.steps) taken.set(step, (taken.get(step) ?? 0) + times)
-    }
-    expect([...exercised].filter(([, times]) => times === 0)).toEqual([])
-    expect([...taken].filter(([, times]) => times === 0)).toEqual([])
+    await holdAndExercise(mmuNotifier.scenarios.map(({ id, program }) => program(small[id] ?? {})))
   })
 
   it("states the invariants of the reference, and each is broken by a seeded bug", () => {
-    const stated = mmuNotifier.scenarios.flatMap(({ properties }) => properties)
-    const ids = new Set(stated.map(({ id }) => id))
+    const [stated, broken] = [statedIn(mmuNotifier), brokenIn(mmuNotifier)]
     const wanted = `NOTIFIER-PAIRING NOTIFIER-NO-END-AFTER-EAGAIN NOTIFIER-FAIL-RESTORES NOTIFIER-BLOCKABLE-NEVER-FAILS
       NOTIFIER-FAILER-HAS-NO-END NOTIFIER-NO-ORPHAN-END NOTIFIER-ALL-CALLED
       NOTIFIER-EXCLUSIVE-OPS NOTIFIER-CB-CONTEXT NOTIFIER-NO-CB-AFTER-UNREGISTER NOTIFIER-FREE-AFTER-GRACE
       NOTIFIER-RELEASE-BEFORE-FREE NOTIFIER-RELEASE-IDEMPOTENT NOTIFIER-MMCOUNT NOTIFIER-SUBS-LIFETIME
       NOTIFIER-REG-NO-INFLIGHT NOTIFIER-REG-MMUSERS NOTIFIER-USERS-POS NOTIFIER-YOUNG-OR NOTIFIER-TESTYOUNG-SOUND
       NOTIFIER-START-WHILE-MAPPED L-UNREG L-REGISTER L-READBEGIN L-ITREE-LEAK`.split(/\s+/)
-    expect(wanted.filter((id) => !ids.has(id))).toEqual([])
-    const broken = new Set(mmuNotifier.bugs.map(({ breaks }) => breaks))
-    expect([...ids].filter((id) => !broken.has(id))).toEqual([])
-    for (const { id, statement, source } of stated) {
-      expect(statement, id).toMatch(/^\w.* .*\.$/)
-      expect(source, id).not.toBe("")
-    }
+    expect(missingFrom(stated, wanted)).toEqual([])
+    expect(missingFrom(broken, stated)).toEqual([])
+    expectSourced(mmuNotifier)
   })
 
   it("keeps to the rules of the language of programs, as far as they can be checked", {
@@ -103,40 +70,15 @@ describe("the mmu notifier of today, corrected", () => {
       ["release-once", { pages: 1, devices: 1 }],
       ["own-exclusive", { others: 1, cpus: 0 }],
     ] as const) {
-      const program = scenario(name).program(bound)
-      const result = await Effect.runPromise(explore(program, strategy("states"), { ...options, paranoid: true }))
-      expect(result.violation).toBeUndefined()
-      expect(result.outcome).toBe("holds")
+      await holds(scenario(name).program(bound), { paranoid: true })
     }
   })
 })
 
 describe("the mmu notifier of today", () => {
-  // That each is found, and its record replays, `npm run check` sees too.
-  it.skipIf(process.env.SHOOTDOWN_LONG === undefined).each(mmuNotifier.bugs.map(({ id }) => id))(
-    "breaks with %s as recorded",
-    async (id) => {
-      const { scenario: where, bound, breaks } = bug(id)
-      const entry = scenario(where)
-      const program = entry.program(bound, id)
-      const found = await Effect.runPromise(explore(program, strategy("states"), { ...options, target: breaks }))
-      expect(found.violation?.property).toBe(breaks)
-      const shrunk = shrink(entry, program, breaks, found.moves ?? [], found.cycle)
-      const run = runMoves(shrunk.program, shrunk.moves, shrunk.cycle)
-      const file = await recorded(id)
-      expect(file.bound).toEqual(shrunk.program.bound)
-      expect(file.cycle).toEqual(shrunk.cycle)
-      expect(file.schedule).toEqual(
-        run.steps.map(({ fiber, label, choice }) =>
-          choice === undefined ? { fiber, label } : { fiber, label, choice },
-        ),
-      )
-      const { schedule, cycle } = file
-      const replayed = { schedule, property: breaks, ...(cycle === undefined ? {} : { cycle }) }
-      expect(replay(shrunk.program, replayed).kind).toBe("reproduced")
-      expect(replay(entry.program(shrunk.program.bound), replayed).kind).not.toBe("reproduced")
-    },
-  )
+  const recorded = async (id: string) => ({ steps: await recordedSteps(id), cycle: (await recordOf(id)).cycle })
+
+  foundAsRecorded(mmuNotifier)
 
   it("leaves the interval tree's side open when the list refuses, as published, and the reader asleep", async () => {
     const story = [
@@ -146,10 +88,10 @@ describe("the mmu notifier of today", () => {
       "oom_reaper __oom_reap_task_mm: -EAGAIN(mm)",
       "svm0 mmu_interval_read_begin: prepare_to_wait(3)",
     ]
-    const { steps } = await recorded("refused-start-starves-reader")
+    const steps = await recordedSteps("refused-start-starves-reader")
     expect(steps.filter((step) => story.includes(step))).toEqual(story)
     expect(steps.some((step) => step.startsWith("oom_reaper mn_itree_inv_end"))).toBe(false)
-    const { source, title } = bug("refused-start-leaves-itree-open")
+    const { source, title } = bugIn(mmuNotifier, "refused-start-leaves-itree-open")
     expect(title).toContain("as published")
     for (const said of ["Found in the protocol as published", "not observed", "OOM reaper"]) {
       expect(source).toContain(said)

@@ -6,6 +6,7 @@ import { litmusPrograms } from "./litmus.ts"
 import { nidhuggPrograms } from "./nidhugg.ts"
 import { philosophersPrograms } from "./philosophers.ts"
 import type { Family } from "./published.ts"
+import { tracedPrograms } from "./traces.ts"
 
 export { raceParametric } from "./nidhugg.ts"
 export { type Deadlocked, type Family, type Published, publishedProgram } from "./published.ts"
@@ -18,4 +19,5 @@ export const families: ReadonlyArray<Family> = [
   concuerrorPrograms,
   nidhuggPrograms,
   philosophersPrograms,
+  tracedPrograms,
 ]

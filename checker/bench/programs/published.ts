@@ -11,11 +11,15 @@ export interface Published {
   readonly name: string
   readonly threads: Threads
   /** Distinct pairs of memory and, for each thread, the history of what it has read; final ones included. */
-  readonly states: number
+  readonly states?: number
   /** Maximal schedules. */
-  readonly schedules: number
+  readonly schedules?: number
   /** Where a thread waits for ever, for a lock or because of a false assumption; nowhere, unless said. */
   readonly deadlocked?: Deadlocked | "unpublished"
+  /** Classes of schedules that differ only in the order of independent steps, of those in which all threads end. */
+  readonly complete: number
+  /** Of those in which a thread waits for ever; none, unless said. */
+  readonly stuck?: number
 }
 
 /** How often not all threads come to their end. */

@@ -13,7 +13,7 @@ export interface Threads {
   readonly cells: ReadonlyArray<string>
   /** What all of them hold at the start; 0 unless said. */
   readonly initial?: number
-  readonly fibers: (memory: Memory) => ReadonlyArray<Effect.Effect<unknown>>
+  readonly fibers: (memory: Memory) => ReadonlyArray<Effect.Effect<unknown, unknown>>
 }
 
 export const read = (at: Cell<number>) => step(`R${at.name}`, () => at.value)

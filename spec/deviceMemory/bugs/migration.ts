@@ -1,7 +1,6 @@
 /** Seeded bugs of migration between system and device memory. Numbers are those of the list of mutants in the reference. */
 import * as Effect from "effect/Effect"
 import { changeBody, moveBehind, type Replacement, type SeededBug, step } from "../../../checker/index.ts"
-import { folioPut, folioTryGet } from "../../../model/mm/folio.ts"
 import { moveMapping } from "../../../model/mm/migrate.ts"
 import { pageTableLock } from "../../../model/mm/mm.ts"
 import { isWritable } from "../../../model/mm/pte.ts"
@@ -9,7 +8,7 @@ import { at } from "../../../model/mm/range.ts"
 import { dropTranslations } from "../../../model/mm/tlb.ts"
 import { mostAccess } from "../../../model/mm/vma.ts"
 import { keep, release } from "../../../model/sync/spinlock.ts"
-import { placeOf } from "../../mm/bugs/instead.ts"
+import { holdingReference, placeOf } from "../../mm/bugs/instead.ts"
 import { forkAndPin, fullDevice, migrationWaiters, privateFaults, swapCached } from "../races.ts"
 import type { DeviceWorld } from "../world.ts"
 import { andAtOnce, firstGpu, folioIn, mapUnasked, moveOf } from "./instead.ts"
@@ -228,17 +227,7 @@ export const migrationBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
     scenario: migrationWaiters.id,
     bound: { loads: 1 },
     breaks: "MIGD-WAITERS-LET-MOVE",
-    at: ({ folios, parent }) => ({
-      migration_entry_wait: (original, { args }) =>
-        Effect.gen(function* () {
-          const held = yield* step("migration_entry_wait: folio_try_get", args, () =>
-            parent.pte.some(({ value }) => value?.kind === "migration") ? folioTryGet(folios, Number(args[0])) : null,
-          )
-          const result = yield* original
-          if (held !== null) yield* step("migration_entry_wait: folio_put", args, () => folioPut(folios, held))
-          return result
-        }),
-    }),
+    at: (world) => ({ migration_entry_wait: holdingReference(world) }),
   },
   {
     id: "migrate-collect-flush-after-ptl",

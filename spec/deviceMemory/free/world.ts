@@ -11,6 +11,7 @@ import {
   prepFolio,
 } from "../../../model/deviceMemory/freeZoneDeviceFolio.ts"
 import { type Devmem, devmem, devmemAlloc, devmemRemove } from "../../../model/driver/devmem.ts"
+import { names } from "../../define.ts"
 
 /** What a fiber that frees a folio is at. */
 export type Freeing = {
@@ -99,6 +100,3 @@ const monitor = (pgmap: DevPagemap, freeing: DeviceFreeWorld["freeing"], slips: 
     if (mine !== undefined) mine.pages = 0
   },
 })
-
-const names = (kind: string, count: number): ReadonlyArray<string> =>
-  Array.from({ length: count }, (_, i) => `${kind}${i}`)

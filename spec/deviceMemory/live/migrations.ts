@@ -1,6 +1,6 @@
 /** Migrations, pins, evictions and exclusive pages that must come to their ends: `device/live/...`. */
 import * as Effect from "effect/Effect"
-import { type Monitor, type Scenario, scenario } from "../../../checker/index.ts"
+import type { Monitor } from "../../../checker/index.ts"
 import { type Gpu, gpuAtomicFault, gpuMigrateToDevice } from "../../../model/driver/gpu.ts"
 import { gpuClose, gpuOpen, gpuUnbind } from "../../../model/driver/gpuEvict.ts"
 import { userLoad, userStore } from "../../../model/mm/access.ts"
@@ -8,10 +8,11 @@ import { exitMm } from "../../../model/mm/exit.ts"
 import { getUserPages, putUserPage } from "../../../model/mm/gup.ts"
 import { at } from "../../../model/mm/range.ts"
 import { type Mutex, mutex, mutexLock, mutexUnlock } from "../../../model/sync/mutex.ts"
+import { names, parameter } from "../../define.ts"
 import { type MmWorld, page, prepare } from "../../mm/world.ts"
 import { evictions, exclusiveAccess, longtermPins, migrationWaits, pinnedMigrations, providers } from "./properties.ts"
-import { names, parameter } from "./scenarios.ts"
-import { firstGpu, type LiveRecord, type LiveWorld, liveWorld, unmapFromGpus } from "./world.ts"
+import { define, stores } from "./scenarios.ts"
+import { firstGpu, type LiveRecord, unmapFromGpus } from "./world.ts"
 
 const all = { start: page, end: page + 1 }
 const anon = (world: MmWorld) => prepare(world, page, "anon")
@@ -26,91 +27,81 @@ const holds = (world: MmWorld, pin: boolean) =>
 /** The first GPU takes the page to its memory. */
 const migrates = (world: MmWorld) => gpuMigrateToDevice(firstGpu(world), all)
 
-export const waiters: Scenario<LiveWorld> = scenario({
-  id: "device/live/migration-waiters",
-  summary: "threads access a page while a GPU takes it, which fails where another thread refers to it",
-  parameters: { cpus: parameter("threads that access the page", 1, 3) },
-  setup: (bound) => {
-    const cpus = names("cpu", bound.cpus)
-    return liveWorld({
-      gpus: ["private"],
-      cpus: [...cpus, "gup"],
-      prepare: anon,
-      fibers: (world) => ({
-        ...Object.fromEntries(
-          cpus.map((cpu, i) => [
-            cpu,
-            i === 0 ? userLoad(world.parent, cpu, page) : userStore(world.parent, cpu, page, cpu),
-          ]),
-        ),
-        gup: holds(world, false),
-        gpu: migrates(world),
-      }),
-    })
-  },
-  properties: migrationWaits,
-})
+export const waiters = define(
+  "migration-waiters",
+  "threads access a page while a GPU takes it, which fails where another thread refers to it",
+  { cpus: parameter("threads that access the page", 1, 3, 0) },
+  (bound) => ({
+    gpus: ["private"],
+    cpus: [...names("cpu", bound.cpus), "gup"],
+    prepare: anon,
+    fibers: (world) => ({
+      ...Object.fromEntries(
+        names("cpu", bound.cpus).map((cpu, i) => [
+          cpu,
+          i === 0 ? userLoad(world.parent, cpu, page) : userStore(world.parent, cpu, page, cpu),
+        ]),
+      ),
+      gup: holds(world, false),
+      gpu: migrates(world),
+    }),
+  }),
+  migrationWaits,
+)
 
-export const pinned: Scenario<LiveWorld> = scenario({
-  id: "device/live/pinned-page",
-  summary: "a GPU takes a page that is pinned, or about to be, and never given back",
-  parameters: { cpus: parameter("threads that store to the page", 1, 2) },
-  setup: (bound) => {
-    const cpus = names("cpu", bound.cpus)
-    return liveWorld({
-      gpus: ["private"],
-      cpus: [...cpus, "pin"],
-      prepare: anon,
-      fibers: (world) => ({
-        ...Object.fromEntries(cpus.map((cpu) => [cpu, userStore(world.parent, cpu, page, cpu)])),
-        pin: getUserPages(world.parent, page, { write: true, pin: true }),
-        gpu: migrates(world),
-      }),
-    })
-  },
-  properties: pinnedMigrations,
-})
+export const pinned = define(
+  "pinned-page",
+  "a GPU takes a page that is pinned, or about to be, and never given back",
+  { cpus: parameter("threads that store to the page", 1, 2, 0) },
+  (bound) => ({
+    gpus: ["private"],
+    cpus: [...names("cpu", bound.cpus), "pin"],
+    prepare: anon,
+    fibers: (world) => ({
+      ...stores(world, bound.cpus),
+      pin: getUserPages(world.parent, page, { write: true, pin: true }),
+      gpu: migrates(world),
+    }),
+  }),
+  pinnedMigrations,
+)
 
-export const longterm: Scenario<LiveWorld> = scenario({
-  id: "device/live/longterm-pin",
-  summary: "a page is pinned for good that lies where nothing may be, while a GPU takes it and a thread wants it back",
-  parameters: {
-    migrations: parameter("how often the GPU takes the page", 2, 3),
-    cpus: parameter("threads that store", 0, 2),
+export const longterm = define(
+  "longterm-pin",
+  "a page is pinned for good that lies where nothing may be, while a GPU takes it and a thread wants it back",
+  {
+    migrations: parameter("how often the GPU takes the page", 2, 3, 0),
+    cpus: parameter("threads that store", 0, 2, 0),
   },
-  setup: (bound) => {
-    const cpus = names("cpu", bound.cpus)
-    return liveWorld({
-      gpus: ["private"],
-      cpus: [...cpus, "pin"],
-      prepare: anon,
-      fibers: (world) => ({
-        ...Object.fromEntries(cpus.map((cpu) => [cpu, userStore(world.parent, cpu, page, cpu)])),
-        pin: Effect.ignore(getUserPages(world.parent, page, { write: true, pin: true, longterm: true })),
-        gpu: Effect.gen(function* () {
-          for (let n = 0; n < bound.migrations; n++) yield* migrates(world)
-        }),
+  (bound) => ({
+    gpus: ["private"],
+    cpus: [...names("cpu", bound.cpus), "pin"],
+    prepare: anon,
+    fibers: (world) => ({
+      ...stores(world, bound.cpus),
+      pin: Effect.ignore(getUserPages(world.parent, page, { write: true, pin: true, longterm: true })),
+      gpu: Effect.gen(function* () {
+        for (let n = 0; n < bound.migrations; n++) yield* migrates(world)
       }),
-    })
-  },
-  properties: longtermPins,
-})
+    }),
+  }),
+  longtermPins,
+)
 
-export const unbind: Scenario<LiveWorld> = scenario({
-  id: "device/live/unbind",
-  summary: "a driver is unbound while threads store to what is in its memory, or its GPU takes a page there",
-  parameters: {
-    cpus: parameter("threads that store", 1, 2),
-    migrations: parameter("how often the GPU takes a page", 0, 1),
+export const unbind = define(
+  "unbind",
+  "a driver is unbound while threads store to what is in its memory, or its GPU takes a page there",
+  {
+    cpus: parameter("threads that store", 1, 2, 0),
+    migrations: parameter("how often the GPU takes a page", 0, 1, 0),
   },
-  setup: (bound) => {
-    const cpus = names("cpu", bound.cpus)
+  (bound) => {
     const migrations = mutex("migrate_mutex")
-    return liveWorld({
+    return {
       gpus: ["private"],
       gpuPages: 2,
       mmPages: 2,
-      cpus,
+      cpus: names("cpu", bound.cpus),
       prepare: (world) => {
         prepare(world, page, "device")
         prepare(world, other, "anon")
@@ -119,15 +110,15 @@ export const unbind: Scenario<LiveWorld> = scenario({
       fibers: (world) => {
         const gpu = firstGpu(world)
         return {
-          ...Object.fromEntries(cpus.map((cpu) => [cpu, userStore(world.parent, cpu, page, cpu)])),
+          ...stores(world, bound.cpus),
           ...(bound.migrations === 1 ? { gpu: migratesUnder(migrations, gpu, other) } : {}),
           rmmod: gpuUnbind(world.system, gpu.memory, migrations),
         }
       },
-    })
+    }
   },
-  properties: evictions,
-})
+  evictions,
+)
 
 const other = 1
 
@@ -138,61 +129,55 @@ const migratesUnder = Effect.fnUntraced(function* (migrations: Mutex, gpu: Gpu, 
 })
 
 /** Pages that a CPU can reach can be pinned. Their driver cannot have them back before their process ends. */
-export const unbindPinned: Scenario<LiveWorld> = scenario({
-  id: "device/live/unbind-pinned",
-  summary: "a driver with coherent memory is unbound while a thread pins what is there, gives it back and exits",
-  setup: () =>
-    liveWorld({
-      gpus: ["coherent"],
-      cpus: ["cpu0"],
-      fibers: (world) => ({
-        cpu0: Effect.andThen(holds(world, true), exitMm(world.parent)),
-        rmmod: gpuUnbind(world.system, firstGpu(world).memory, mutex("migrate_mutex")),
-      }),
+export const unbindPinned = define(
+  "unbind-pinned",
+  "a driver with coherent memory is unbound while a thread pins what is there, gives it back and exits",
+  {},
+  () => ({
+    gpus: ["coherent"],
+    cpus: ["cpu0"],
+    fibers: (world) => ({
+      cpu0: Effect.andThen(holds(world, true), exitMm(world.parent)),
+      rmmod: gpuUnbind(world.system, firstGpu(world).memory, mutex("migrate_mutex")),
     }),
-  properties: evictions,
-})
+  }),
+  evictions,
+)
 
 /** What a driver has for a process goes when that closes the device; what is in its memory must not need it any more. */
-export const close: Scenario<LiveWorld> = scenario({
-  id: "device/live/close",
-  summary: "a process closes a device that has a page of it, while a thread stores there",
-  parameters: { cpus: parameter("threads that store", 1, 2) },
-  setup: (bound) => {
-    const cpus = names("cpu", bound.cpus)
-    return liveWorld({
-      gpus: ["private"],
-      cpus,
-      provider: (world) => gpuOpen(firstGpu(world)),
-      fibers: (world, provider) => ({
-        ...Object.fromEntries(cpus.map((cpu) => [cpu, userStore(world.parent, cpu, page, cpu)])),
-        ...(provider === null ? {} : { close: gpuClose(firstGpu(world), provider) }),
-      }),
-    })
-  },
-  properties: [...evictions, ...providers],
-})
+export const close = define(
+  "close",
+  "a process closes a device that has a page of it, while a thread stores there",
+  { cpus: parameter("threads that store", 1, 2, 0) },
+  (bound) => ({
+    gpus: ["private"],
+    cpus: names("cpu", bound.cpus),
+    provider: (world) => gpuOpen(firstGpu(world)),
+    fibers: (world, provider) => ({
+      ...stores(world, bound.cpus),
+      ...(provider === null ? {} : { close: gpuClose(firstGpu(world), provider) }),
+    }),
+  }),
+  [...evictions, ...providers],
+)
 
-export const exclusive: Scenario<LiveWorld> = scenario({
-  id: "device/live/exclusive",
-  summary: "a GPU faults on a page to have it for itself, and threads take it back",
-  parameters: { cpus: parameter("threads that store", 1, 2) },
-  setup: (bound) => {
-    const cpus = names("cpu", bound.cpus)
-    return liveWorld({
-      gpus: ["private"],
-      cpus,
-      prepare: anon,
-      subscribed: true,
-      fibers: (world) => ({
-        ...Object.fromEntries(cpus.map((cpu) => [cpu, userStore(world.parent, cpu, page, cpu)])),
-        gpu: gpuAtomicFault(firstGpu(world), page),
-      }),
-      monitor: recordExclusive,
-    })
-  },
-  properties: exclusiveAccess,
-})
+export const exclusive = define(
+  "exclusive",
+  "a GPU faults on a page to have it for itself, and threads take it back",
+  { cpus: parameter("threads that store", 1, 2, 0) },
+  (bound) => ({
+    gpus: ["private"],
+    cpus: names("cpu", bound.cpus),
+    prepare: anon,
+    subscribed: true,
+    fibers: (world) => ({
+      ...stores(world, bound.cpus),
+      gpu: gpuAtomicFault(firstGpu(world), page),
+    }),
+    monitor: recordExclusive,
+  }),
+  exclusiveAccess,
+)
 
 const recordExclusive = ({ parent, gpus }: MmWorld, record: LiveRecord): Monitor => ({
   "make_device_exclusive: set_pte_at": () => {

@@ -1,4 +1,4 @@
-import { parameter, scenariosOf } from "../define.ts"
+import { parameter, scenariosOf } from "../../define.ts"
 import { gntdevProperties } from "./properties.ts"
 import { gntdevWorld } from "./world.ts"
 

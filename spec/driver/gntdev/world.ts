@@ -4,6 +4,7 @@ import { userptrObject } from "../../../model/driver/i915Userptr.ts"
 import { addressSpace } from "../../../model/mm/mm.ts"
 import { system } from "../../../model/mm/system.ts"
 import { treeInsert } from "../../../model/notifier/interval.ts"
+import { names } from "../../define.ts"
 import { type Call, invalidator } from "../calls.ts"
 import { client, type UserptrWorld } from "../i915-userptr/world.ts"
 import { intervalSteps, recordWindows } from "../windows.ts"
@@ -23,7 +24,7 @@ export interface Shape {
 
 /** A process that maps a page of another domain's, a thread that has a GPU work on it, and others that invalidate. */
 export const gntdevWorld = (shape: Shape): Setup<GntdevWorld> => {
-  const cpus = Array.from({ length: shape.cpus }, (_, i) => `cpu${i}`)
+  const cpus = names("cpu", shape.cpus)
   const machine = system({ folios: 2, cgroups: ["mm", "child"] })
   const mm = addressSpace(machine, "mm", 1, cpus)
   const child = addressSpace(machine, "child", 1, [], 0)

@@ -1,8 +1,8 @@
 import * as Effect from "effect/Effect"
 import { gruRegisterMmuNotifier } from "../../../model/driver/gru.ts"
 import { pagemapScan } from "../../../model/mm/pagemapScan.ts"
+import { parameter, scenariosOf } from "../../define.ts"
 import { allCalls } from "../calls.ts"
-import { parameter, scenariosOf } from "../define.ts"
 import { gruPromises, gruProperties } from "./properties.ts"
 import { gruWorld, instruction } from "./world.ts"
 

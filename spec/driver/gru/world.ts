@@ -4,6 +4,7 @@ import { type Gru, type GruMm, gruMm } from "../../../model/driver/gru.ts"
 import { gruAccess } from "../../../model/driver/gruFault.ts"
 import type { Mm } from "../../../model/mm/mm.ts"
 import { at, pagesOf } from "../../../model/mm/range.ts"
+import { names } from "../../define.ts"
 import { type Call, invalidator, processOf } from "../calls.ts"
 import { type Change, closes, opens, recordWindows, starts, type Windows } from "../windows.ts"
 
@@ -75,6 +76,3 @@ const makeClean = (mm: Mm): void => {
     for (const tlb of mm.tlbs.values()) at(tlb, va).value = null
   }
 }
-
-const names = (kind: string, count: number): ReadonlyArray<string> =>
-  Array.from({ length: count }, (_, i) => `${kind}${i}`)

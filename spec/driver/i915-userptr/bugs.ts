@@ -157,14 +157,7 @@ export const userptrBugs: ReadonlyArray<SeededBug<UserptrWorld>> = [
     source: "i915_gem_userptr.c, i915_gem_userptr_invalidate: if (current->flags & PF_EXITING) return true",
     ...once,
     breaks: "USERPTR-PINNED",
-    at: (world) => ({
-      i915_gem_userptr_get_pages: changeBody((operation) => {
-        operation.body()
-        const object = objectNamed(world, operation.args[0])
-        if (object?.state.page) ungrab(world.mm.system, object.state.page, true)
-      }),
-      i915_gem_userptr_put_pages: forgetPage(world),
-    }),
+    at: unpinnedWhenBound,
   },
   {
     id: "userptr-unpins-and-defers",
@@ -173,12 +166,7 @@ export const userptrBugs: ReadonlyArray<SeededBug<UserptrWorld>> = [
     ...once,
     breaks: "MIRROR-NO-UAF",
     at: (world) => ({
-      i915_gem_userptr_get_pages: changeBody((operation) => {
-        operation.body()
-        const object = objectNamed(world, operation.args[0])
-        if (object?.state.page) ungrab(world.mm.system, object.state.page, true)
-      }),
-      i915_gem_userptr_put_pages: forgetPage(world),
+      ...unpinnedWhenBound(world),
       dma_resv_wait_timeout: leaveOut(),
     }),
   },
@@ -200,12 +188,19 @@ export const userptrBugs: ReadonlyArray<SeededBug<UserptrWorld>> = [
   },
 ]
 
-/** Nothing is given back: it has been. */
-function forgetPage(world: UserptrWorld) {
-  return changeBody(({ args }) => {
-    const object = objectNamed(world, args[0])
-    if (object !== undefined) object.state.page = null
-  })
+/** The pin is given back when the page is bound, so that there is nothing to give back later. */
+function unpinnedWhenBound(world: UserptrWorld): Replacements {
+  return {
+    i915_gem_userptr_get_pages: changeBody((operation) => {
+      operation.body()
+      const object = objectNamed(world, operation.args[0])
+      if (object?.state.page) ungrab(world.mm.system, object.state.page, true)
+    }),
+    i915_gem_userptr_put_pages: changeBody(({ args }) => {
+      const object = objectNamed(world, args[0])
+      if (object !== undefined) object.state.page = null
+    }),
+  }
 }
 
 /** The callback has the GPU's work cancelled under the driver's lock, which is held while pages are got. */

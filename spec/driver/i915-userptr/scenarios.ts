@@ -1,5 +1,5 @@
+import { parameter, scenariosOf } from "../../define.ts"
 import { allCalls } from "../calls.ts"
-import { parameter, scenariosOf } from "../define.ts"
 import { userptrProperties } from "./properties.ts"
 import { userptrWorld } from "./world.ts"
 

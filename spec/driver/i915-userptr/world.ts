@@ -4,6 +4,7 @@ import { execbuffer, type UserptrObject, userptrObject, userptrRelease } from ".
 import { mmput } from "../../../model/mm/exit.ts"
 import type { Mm } from "../../../model/mm/mm.ts"
 import { treeInsert } from "../../../model/notifier/interval.ts"
+import { names } from "../../define.ts"
 import { type Call, invalidator, processOf } from "../calls.ts"
 import { intervalSteps, recordWindows, type Windows } from "../windows.ts"
 
@@ -63,6 +64,3 @@ export const client = Effect.fnUntraced(function* (object: UserptrObject, submis
   yield* mmput(object.mm)
   yield* userptrRelease(object)
 })
-
-const names = (kind: string, count: number): ReadonlyArray<string> =>
-  Array.from({ length: count }, (_, i) => `${kind}${i}`)

@@ -6,8 +6,8 @@ import { kvmGpcActivate, kvmGpcDeactivate, kvmWriteEvent } from "../../../model/
 import { exitMm } from "../../../model/mm/exit.ts"
 import { mremap } from "../../../model/mm/mremap.ts"
 import { reclaimPage } from "../../../model/mm/reclaim.ts"
+import { parameter, scenariosOf } from "../../define.ts"
 import { allCalls, type Call } from "../calls.ts"
-import { parameter, scenariosOf } from "../define.ts"
 import { kvmPromises, kvmProperties } from "./properties.ts"
 import { guest, guestThatExits, kvmWorld, slotsOf } from "./world.ts"
 

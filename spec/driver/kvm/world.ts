@@ -6,6 +6,7 @@ import { type GfnToPfnCache, kvmGpcInit } from "../../../model/driver/kvmPfnCach
 import { exitMm } from "../../../model/mm/exit.ts"
 import type { Mm } from "../../../model/mm/mm.ts"
 import { pagesOf } from "../../../model/mm/range.ts"
+import { names } from "../../define.ts"
 import { type Call, invalidator, processOf } from "../calls.ts"
 import type { Windows } from "../windows.ts"
 import { type KvmRecord, recordKvm } from "./record.ts"
@@ -65,9 +66,6 @@ export const kvmWorld = (shape: Shape): Setup<KvmWorld> => {
   const record = recordKvm(kvm, Object.keys(fibers), shape.ages === true)
   return { world: { mm, kvm, gpc, windows: record.windows, record }, fibers, monitors: record.monitors }
 }
-
-const names = (kind: string, count: number): ReadonlyArray<string> =>
-  Array.from({ length: count }, (_, i) => `${kind}${i}`)
 
 /** A guest on a virtual CPU: the first stores, the others load, each at a page of its own if there are enough. */
 export const guest =

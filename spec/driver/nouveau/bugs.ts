@@ -15,6 +15,7 @@ import {
 import { folioOf } from "../../../model/mm/folio.ts"
 import { at, pagesOf } from "../../../model/mm/range.ts"
 import { mutexLock, mutexUnlock } from "../../../model/sync/mutex.ts"
+import { afterRefusal } from "../../notifier/afterRefusal.ts"
 import { faults, lazyfree, oomReaper } from "./scenarios.ts"
 import type { NouveauWorld } from "./world.ts"
 
@@ -57,23 +58,7 @@ export const nouveauBugs: ReadonlyArray<SeededBug<NouveauWorld>> = [
     source: "mutant 11; mm/mmu_notifier.c: __mmu_notifier_invalidate_range_start",
     scenario: oomReaper.id,
     breaks: "L-ITREE-LEAK",
-    at: inThreads(() => {
-      let refused = false
-      return {
-        "nouveau_svmm_invalidate_range_start: -EAGAIN": (original) =>
-          Effect.tap(original, () =>
-            Effect.sync(() => {
-              refused = true
-            }),
-          ),
-        mn_itree_inv_end: (original) =>
-          Effect.suspend(() => {
-            const left = refused
-            refused = false
-            return left ? Effect.succeed(false) : original
-          }),
-      }
-    }),
+    at: inThreads(() => afterRefusal("mn_itree_inv_end", false)),
   },
   {
     id: "nouveau-flush-before-sequence",

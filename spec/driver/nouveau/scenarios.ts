@@ -1,8 +1,8 @@
 import * as Effect from "effect/Effect"
 import { madvise } from "../../../model/mm/madvise.ts"
 import { oomReapTask } from "../../../model/mm/oomReaper.ts"
+import { parameter, scenariosOf } from "../../define.ts"
 import { allCalls } from "../calls.ts"
-import { parameter, scenariosOf } from "../define.ts"
 import { nouveauPromises, nouveauProperties, refusalPromises } from "./properties.ts"
 import { nouveauWorld } from "./world.ts"
 

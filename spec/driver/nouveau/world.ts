@@ -3,6 +3,7 @@ import type { Setup } from "../../../checker/index.ts"
 import { gpuAccess, nouveauSvmmInit, type Svmm } from "../../../model/driver/nouveauSvm.ts"
 import type { Mm } from "../../../model/mm/mm.ts"
 import type { NotifierSubscriptions } from "../../../model/notifier/interval.ts"
+import { names } from "../../define.ts"
 import { type Call, invalidator, type Process, processOf } from "../calls.ts"
 import { recordWindows, type Windows } from "../windows.ts"
 import { type FaultRecord, recordFaults, windowSteps } from "./record.ts"
@@ -52,6 +53,3 @@ export const nouveauWorld = (shape: Shape): Setup<NouveauWorld> => {
     monitors: [monitor, record.monitor],
   }
 }
-
-const names = (kind: string, count: number): ReadonlyArray<string> =>
-  Array.from({ length: count }, (_, i) => `${kind}${i}`)

@@ -1,6 +1,6 @@
 import { deregImplicitMr } from "../../../model/driver/mlx5Implicit.ts"
 import { cacheCreateEnt, mlx5IbDeregMr } from "../../../model/driver/mlx5Odp.ts"
-import { parameter, scenariosOf } from "../define.ts"
+import { parameter, scenariosOf } from "../../define.ts"
 import { implicitProperties, odpProperties } from "./properties.ts"
 import { odpWorld } from "./world.ts"
 

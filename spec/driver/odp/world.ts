@@ -5,6 +5,7 @@ import { type Mlx5Dev, mlx5Dev, type OdpMr, odpMr, rdmaAccess } from "../../../m
 import { mmputWorker } from "../../../model/mm/exit.ts"
 import type { Mm } from "../../../model/mm/mm.ts"
 import { treeInsert } from "../../../model/notifier/interval.ts"
+import { names } from "../../define.ts"
 import { type Call, invalidator, processOf } from "../calls.ts"
 import { swapIn } from "../dirtyAtUnmap.ts"
 import { intervalSteps, recordWindows, type Windows } from "../windows.ts"
@@ -75,6 +76,3 @@ export const odpWorld = (shape: Shape): Setup<OdpWorld> => {
   const record = recordOdp(mrs)
   return { world: { mm, dev, imr, mrs, windows, record }, fibers, monitors: [monitor, record.monitor] }
 }
-
-const names = (kind: string, count: number): ReadonlyArray<string> =>
-  Array.from({ length: count }, (_, i) => `${kind}${i}`)

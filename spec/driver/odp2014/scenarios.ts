@@ -1,4 +1,4 @@
-import { parameter, scenariosOf } from "../define.ts"
+import { parameter, scenariosOf } from "../../define.ts"
 import { odpProperties2014 } from "./properties.ts"
 import { odpWorld2014 } from "./world.ts"
 

@@ -9,6 +9,7 @@ import {
   umem2014,
 } from "../../../model/driver/umemOdp2014.ts"
 import type { Mm } from "../../../model/mm/mm.ts"
+import { names } from "../../define.ts"
 import { type Call, invalidator, processOf } from "../calls.ts"
 import { swapIn } from "../dirtyAtUnmap.ts"
 import type { Windows } from "../windows.ts"
@@ -64,6 +65,3 @@ export const odpWorld2014 = (shape: Shape): Setup<OdpWorld2014> => {
     monitors: record.monitors,
   }
 }
-
-const names = (kind: string, count: number): ReadonlyArray<string> =>
-  Array.from({ length: count }, (_, i) => `${kind}${i}`)

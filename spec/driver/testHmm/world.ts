@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import type { Setup } from "../../../checker/index.ts"
-import type { DevPagemap } from "../../../model/deviceMemory/pgmap.ts"
+import { type DevPagemap, driverPgmaps } from "../../../model/deviceMemory/pgmap.ts"
 import {
   type Dmirror,
   dmirrorFopsOpen,
@@ -18,6 +18,7 @@ import type { Mm } from "../../../model/mm/mm.ts"
 import { mappedPage } from "../../../model/mm/pte.ts"
 import { at, pagesOf } from "../../../model/mm/range.ts"
 import { type NotifierSubscriptions, treeInsert } from "../../../model/notifier/interval.ts"
+import { names } from "../../define.ts"
 import { type Call, invalidator, type Process, processOf } from "../calls.ts"
 import { intervalSteps, recordWindows, type Windows } from "../windows.ts"
 import { type DmirrorRecord, recordDmirror } from "./record.ts"
@@ -64,7 +65,7 @@ export type Use = "read" | "reads" | "write" | "snapshot" | "migrate" | "migrate
 /** A process whose memory the device mirrors, and threads of it that invalidate. */
 export const dmirrorWorld = (shape: Shape): Setup<DmirrorWorld> => {
   const { pages, uses } = shape
-  const cpus = Array.from({ length: shape.cpus }, (_, i) => `cpu${i}`)
+  const cpus = names("cpu", shape.cpus)
   const process = processOf({
     pages,
     cpus,
@@ -73,7 +74,7 @@ export const dmirrorWorld = (shape: Shape): Setup<DmirrorWorld> => {
     devices: [{ name: "devmem", type: "private", owner: "mdevice", pages: shape.inDevice ?? 1 }],
   })
   const { mm } = process
-  const [memory] = mm.system.folios.pgmaps.values()
+  const [memory] = driverPgmaps(mm.system.folios)
   if (memory === undefined) throw new RangeError("the device has no memory")
   const dmirror = dmirrorOf(mm, "dmirror", dmirrorDevice(mm.system, memory))
   const snapshot = uses.includes("snapshot") ? snapshotOf(dmirror, { start: 0, end: pages }) : undefined

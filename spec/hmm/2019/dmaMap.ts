@@ -17,8 +17,9 @@ import { setPageDirty } from "../../../model/hmm/dmaMap2019.ts"
 import { iommu } from "../../../model/hmm/iommu.ts"
 import { at, pagesOf } from "../../../model/mm/range.ts"
 import { madviseDontneed2019, reclaim2019 } from "../../../model/notifier/mmuNotifier2019.ts"
+import { names } from "../../define.ts"
 import { hmm2019Properties } from "./properties.ts"
-import { type Failures, type Hmm2019World, hmm2019World, names, type Parts } from "./world.ts"
+import { type Failures, type Hmm2019World, hmm2019World, type Parts } from "./world.ts"
 
 const isDma = (device: HmmMirrorDevice): device is HmmDmaMirror => "dma" in device
 const dmaDevices = ({ devices }: Parts): ReadonlyArray<HmmDmaMirror> => devices.filter(isDma)

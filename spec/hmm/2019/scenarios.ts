@@ -1,5 +1,5 @@
 import * as Effect from "effect/Effect"
-import { choose, type Parameter, type Property, type Scenario, scenario } from "../../../checker/index.ts"
+import { choose } from "../../../checker/index.ts"
 import {
   type HmmMirrorDevice,
   hmmMirrorAttach,
@@ -13,30 +13,11 @@ import {
   truncate2019,
 } from "../../../model/notifier/mmuNotifier2019.ts"
 import { mmput } from "../../../model/notifier/notifiedMm.ts"
+import { names, parameter, scenariosOf } from "../../define.ts"
 import { faultsEnd, hmm2019Properties } from "./properties.ts"
-import { type Hmm2019World, hmm2019World, names, type Parts, type Shape } from "./world.ts"
+import { hmm2019World, type Parts, type Shape } from "./world.ts"
 
-const parameter = (description: string, initial: number, max: number, min = 1): Parameter => ({
-  description,
-  default: initial,
-  min,
-  max,
-})
-
-const define = <const P extends { readonly [name: string]: Parameter }>(
-  id: string,
-  summary: string,
-  parameters: P,
-  shape: (bound: { readonly [name in keyof P]: number }) => Shape,
-  promises: ReadonlyArray<Property<Hmm2019World>> = [],
-): Scenario<Hmm2019World> =>
-  scenario({
-    id: `hmm/2019/${id}`,
-    summary,
-    parameters,
-    setup: (bound) => hmm2019World(shape(bound)),
-    properties: [...hmm2019Properties, ...promises],
-  })
+const define = scenariosOf("hmm/2019", hmm2019World, hmm2019Properties)
 
 const cpus = (initial: number, min = 0) =>
   parameter("processors that take a page away, once each, by truncation, madvise and reclaim", initial, 3, min)
@@ -60,20 +41,22 @@ const byName = (
 ): { readonly [name: string]: Effect.Effect<unknown> } =>
   Object.fromEntries(all.map((device) => [device.name, does(device)] as const))
 
+/** Devices that have registered before pages are taken away. */
+const registeredThat =
+  (does: (device: HmmMirrorDevice) => Effect.Effect<unknown>) =>
+  (bound: { readonly pages: number; readonly devices: number; readonly cpus: number }): Shape => ({
+    ...bound,
+    registered: bound.devices,
+    others: names("cpu", bound.cpus),
+    fibers: (parts) => ({ ...invalidators(parts, bound.cpus), ...byName(parts, does) }),
+  })
+
 /** The heart of it. */
 export const fault = define(
   "fault",
   "devices fault on pages that are being taken away",
   { pages, devices: devices(1), cpus: cpus(2) },
-  (bound) => ({
-    ...bound,
-    registered: bound.devices,
-    others: names("cpu", bound.cpus),
-    fibers: (parts) => ({
-      ...invalidators(parts, bound.cpus),
-      ...byName(parts, (device) => hmmMirrorFault(device, true)),
-    }),
-  }),
+  registeredThat((device) => hmmMirrorFault(device, true)),
   faultsEnd,
 )
 
@@ -82,15 +65,7 @@ export const droppedLock = define(
   "dropped-lock",
   "devices fault on pages that are being taken away, and the process's own faults may drop mmap_lock",
   { pages, devices: devices(1), cpus: cpus(1) },
-  (bound) => ({
-    ...bound,
-    registered: bound.devices,
-    others: names("cpu", bound.cpus),
-    fibers: (parts) => ({
-      ...invalidators(parts, bound.cpus),
-      ...byName(parts, (device) => hmmMirrorFault(device, false)),
-    }),
-  }),
+  registeredThat((device) => hmmMirrorFault(device, false)),
 )
 
 /**
@@ -126,15 +101,7 @@ export const unregister = define(
   "unregister",
   "devices fault, let go of all and unregister while pages are being taken away",
   { pages, devices: devices(1), cpus: cpus(2) },
-  (bound) => ({
-    ...bound,
-    registered: bound.devices,
-    others: names("cpu", bound.cpus),
-    fibers: (parts) => ({
-      ...invalidators(parts, bound.cpus),
-      ...byName(parts, faultsAndCloses),
-    }),
-  }),
+  registeredThat(faultsAndCloses),
 )
 
 /** The first mirror makes the struct. */

@@ -5,6 +5,7 @@ import { type HmmOfMm, haveRegistered, hmmOfMm } from "../../../model/hmm/mirror
 import type { Range } from "../../../model/mm/range.ts"
 import { type NotifiedMm, notifiedMm } from "../../../model/notifier/notifiedMm.ts"
 import { srcuDomain } from "../../../model/sync/srcu.ts"
+import { names } from "../../define.ts"
 import { type Hmm2019Record, record } from "./record.ts"
 
 /** What there is, for those who say what happens with it. */
@@ -63,7 +64,3 @@ export const hmm2019World = (shape: Shape): Setup<Hmm2019World> => {
     monitors: [made.monitor, ...(failures?.monitors ?? [])],
   }
 }
-
-/** `count` names of one kind. */
-export const names = (kind: string, count: number): ReadonlyArray<string> =>
-  Array.from({ length: count }, (_, i) => `${kind}${i}`)

@@ -9,6 +9,7 @@ import { mmgetNotZero, mmput } from "../../../model/mm/exit.ts"
 import type { Mm } from "../../../model/mm/mm.ts"
 import { at } from "../../../model/mm/range.ts"
 import { treeInsert } from "../../../model/notifier/interval.ts"
+import { names } from "../../define.ts"
 import { type Call, invalidator, processOf } from "../../driver/calls.ts"
 import { intervalSteps, recordWindows, type Windows } from "../../driver/windows.ts"
 import { toDeviceMemory } from "../deviceMemory.ts"
@@ -44,7 +45,7 @@ export const deviceName = "nic"
 
 export const dmaWorld = (shape: Shape): Setup<DmaWorld> => {
   const { pages } = shape
-  const cpus = Array.from({ length: shape.cpus }, (_, i) => `cpu${i}`)
+  const cpus = names("cpu", shape.cpus)
   const devices = shape.p2p === true ? [{ name: "bar", type: "coherent" as const, owner: "nvme", pages: 1 }] : undefined
   const process = processOf({
     pages,

@@ -9,6 +9,7 @@ import { type HugePmd, hugePmd, splitHugePmd, zapHugePmd } from "../../../model/
 import { madvise } from "../../../model/mm/madvise.ts"
 import { type Mm, mmapReadLock, mmapReadUnlock } from "../../../model/mm/mm.ts"
 import { treeInsert } from "../../../model/notifier/interval.ts"
+import { names } from "../../define.ts"
 import { type Process, processOf } from "../../driver/calls.ts"
 import { intervalSteps, recordWindows, type Windows } from "../../driver/windows.ts"
 
@@ -27,14 +28,14 @@ export interface HugeWorld {
 export const deviceName = "gpu0"
 
 export const hugeWorld = (cpus: number, write: boolean): Setup<HugeWorld> => {
-  const names = Array.from({ length: cpus }, (_, i) => `cpu${i}`)
-  const process = processOf({ pages: 2, cpus: names, users: cpus === 0 ? 1 : 0, spare: 4 })
+  const threads = names("cpu", cpus)
+  const process = processOf({ pages: 2, cpus: threads, users: cpus === 0 ? 1 : 0, spare: 4 })
   const { mm } = process
   const pmd = hugePmd(mm, { start: 0, end: 2 })
   const device = hugeMirror(pmd, deviceName, iommu(mm.system.folios, "iommu", 2))
   treeInsert(mm.subscriptions, deviceName)
   const fibers = {
-    ...Object.fromEntries(names.map((cpu, position) => [cpu, thread(process, pmd, position)] as const)),
+    ...Object.fromEntries(threads.map((cpu, position) => [cpu, thread(process, pmd, position)] as const)),
     [deviceName]: hugeAccess(device, 1, write ? deviceName : undefined),
   }
   const { windows, monitor } = recordWindows(Object.keys(fibers), intervalSteps)

@@ -9,6 +9,7 @@ import type { Mm } from "../../../model/mm/mm.ts"
 import { isWritable } from "../../../model/mm/pte.ts"
 import { at } from "../../../model/mm/range.ts"
 import { treeInsert } from "../../../model/notifier/interval.ts"
+import { names } from "../../define.ts"
 import { invalidator, processOf } from "../../driver/calls.ts"
 
 /** What the properties and seeded bugs of hmm_range_fault see. */
@@ -33,7 +34,7 @@ export interface HmmRecord {
 
 /** Sets the machine up: one page, which is there, and a device that is to write to it. */
 export const hmmWorld = (bound: { readonly invalidations: number }): Setup<HmmWorld> => {
-  const cpus = Array.from({ length: bound.invalidations }, (_, i) => `cpu${i}`)
+  const cpus = names("cpu", bound.invalidations)
   const process = processOf({ pages: 1, cpus, users: 1 })
   const { mm } = process
   const device = mirrorDevice(mm, "gpu0", { start: 0, end: 1 })

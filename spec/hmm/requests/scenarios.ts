@@ -1,30 +1,10 @@
-import { type Parameter, type Property, type Scenario, scenario } from "../../../checker/index.ts"
+import { parameter, scenariosOf } from "../../define.ts"
 import type { Call } from "../../driver/calls.ts"
 import { faultsEnd, ownerProperties, requestsProperties } from "./properties.ts"
 import { ofForeignPage, ofOwnPage } from "./wishes.ts"
-import { type RequestsWorld, requestsWorld, type Shape } from "./world.ts"
+import { requestsWorld } from "./world.ts"
 
-const parameter = (description: string, initial: number, max: number, min = 1): Parameter => ({
-  description,
-  default: initial,
-  min,
-  max,
-})
-
-const define = <const P extends { readonly [name: string]: Parameter }>(
-  id: string,
-  summary: string,
-  parameters: P,
-  shape: (bound: { readonly [name in keyof P]: number }) => Shape,
-  more: ReadonlyArray<Property<RequestsWorld>> = [],
-): Scenario<RequestsWorld> =>
-  scenario({
-    id: `hmm/requests/${id}`,
-    summary,
-    parameters,
-    setup: (bound) => requestsWorld(shape(bound)),
-    properties: [...requestsProperties, ...more],
-  })
+const define = scenariosOf("hmm/requests", requestsWorld, requestsProperties)
 
 const invalidations = parameter("threads that invalidate with a system call, once each", 1, 2, 0)
 const chunk = parameter("for how many pages the device asks at once", 2, 2)

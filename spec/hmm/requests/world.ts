@@ -9,6 +9,7 @@ import { migratePage } from "../../../model/mm/migrate.ts"
 import type { Mm } from "../../../model/mm/mm.ts"
 import { oomReapTask } from "../../../model/mm/oomReaper.ts"
 import { treeInsert } from "../../../model/notifier/interval.ts"
+import { names } from "../../define.ts"
 import { type Call, invalidator, processOf } from "../../driver/calls.ts"
 import { intervalSteps, recordWindows, type Windows } from "../../driver/windows.ts"
 import { toDeviceMemory } from "../deviceMemory.ts"
@@ -45,7 +46,7 @@ export interface Shape {
 const device0 = "gpu0"
 
 export const requestsWorld = (shape: Shape): Setup<RequestsWorld> => {
-  const cpus = Array.from({ length: shape.cpus }, (_, i) => `cpu${i}`)
+  const cpus = names("cpu", shape.cpus)
   const { owner } = shape
   const devices = owner === undefined ? [] : [{ name: "vram", type: "private" as const, owner, pages: 1 }]
   const process = processOf({

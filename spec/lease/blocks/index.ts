@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import { changeBody, leaveOut, type Plain, type Property, protocol, type SeededBug } from "../../../checker/index.ts"
 import { freeBlock } from "../../../model/lease/xfsFile.ts"
 import { at } from "../../../model/mm/range.ts"
-import { parameter, scenariosOf } from "../../driver/define.ts"
+import { parameter, scenariosOf } from "../../define.ts"
 import { type BlocksWorld, blocksWorld } from "./world.ts"
 
 const owner = ({ file }: BlocksWorld) => at(file.inode.extents, 0).value?.block

@@ -6,6 +6,7 @@ import { type XfsInode, xfsInode, xfsMount } from "../../../model/lease/xfsFile.
 import { xfsAppend } from "../../../model/lease/xfsOperations.ts"
 import { at } from "../../../model/mm/range.ts"
 import { rwSem } from "../../../model/sync/rwsem.ts"
+import { names } from "../../define.ts"
 
 /** What the properties and seeded bugs of blocks see. */
 export interface BlocksWorld {
@@ -44,9 +45,9 @@ export const blocksWorld = (shape: Shape): Setup<BlocksWorld> => {
     invalidateLock: rwSem("file.invalidate_lock", "invalidate_lock"),
     ilock: rwSem("file.ilock", "ilock"),
     pte: [cell<number | null>("file.pte0", null)],
+    cow: [cell<number | null>("file.cow0", null)],
   }
   const seen = struct("seen", { stored: "", writes: 0, foreign: 0, astray: 0 })
-  const names = (kind: string, count: number) => Array.from({ length: count }, (_, i) => `${kind}${i}`)
   const fibers: Record<string, Effect.Effect<unknown, unknown>> = {
     ...Object.fromEntries(names("cpu", shape.stores).map((name) => [name, daxStore(file, 0, name)])),
     ...Object.fromEntries(names("dio", shape.writes).map((name) => [name, directWrite(file, 0, name, [other])])),

@@ -11,7 +11,7 @@ import {
   struct,
 } from "../../../checker/index.ts"
 import { type LayoutHeader, layoutget, layoutHeader, layoutreturn } from "../../../model/driver/pnfsStateid.ts"
-import { parameter, scenariosOf } from "../../driver/define.ts"
+import { parameter, scenariosOf } from "../../define.ts"
 
 /** What the property and the seeded bug see. */
 interface ClientWorld {

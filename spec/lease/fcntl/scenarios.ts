@@ -1,4 +1,4 @@
-import { parameter, scenariosOf } from "../../driver/define.ts"
+import { parameter, scenariosOf } from "../../define.ts"
 import { exactly, fcntlProperties, openEnds } from "./properties.ts"
 import { fcntlWorld } from "./world.ts"
 

@@ -22,6 +22,7 @@ import {
   putFileAccess,
 } from "../../../model/lease/grantLease.ts"
 import { type LeaseContext, type LeaseType, leaseAlloc, leaseContext } from "../../../model/lease/lease.ts"
+import { names } from "../../define.ts"
 
 /** What the properties and seeded bugs of leases see. */
 export interface FcntlWorld {
@@ -54,7 +55,7 @@ export interface Shape {
 
 /** Makes it. */
 export const fcntlWorld = (shape: Shape): Setup<FcntlWorld> => {
-  const openers = Array.from({ length: shape.openers }, (_, position) => `opener${position}`)
+  const openers = names("opener", shape.openers)
   const clock = clockOf("clock", shape.end, openers)
   const told = struct("told", { unlock: 0, downgrade: 0 })
   const signal = cell("SIGIO", false)

@@ -1,6 +1,7 @@
 /** What seeded bugs of the memory-management core do at a step: ways that several of them share. */
 import * as Effect from "effect/Effect"
-import { changeBody, type Operation, type Replacement } from "../../../checker/index.ts"
+import { changeBody, type Operation, type Replacement, step } from "../../../checker/index.ts"
+import { folioPut, folioTryGet } from "../../../model/mm/folio.ts"
 import type { Mm } from "../../../model/mm/mm.ts"
 import { at } from "../../../model/mm/range.ts"
 import { mmOf } from "../../../model/mm/rmap.ts"
@@ -43,3 +44,16 @@ export const andThen =
   (next: (operation: Operation) => Effect.Effect<unknown>): Replacement =>
   (original, operation) =>
     Effect.tap(original, () => next(operation))
+
+/** Who waits for a page that is being moved refers to it meanwhile. */
+export const holdingReference =
+  ({ folios, parent }: MmWorld): Replacement =>
+  (original, { args }) =>
+    Effect.gen(function* () {
+      const held = yield* step("migration_entry_wait: folio_try_get", args, () =>
+        parent.pte.some(({ value }) => value?.kind === "migration") ? folioTryGet(folios, Number(args[0])) : null,
+      )
+      const result = yield* original
+      if (held !== null) yield* step("migration_entry_wait: folio_put", args, () => folioPut(folios, held))
+      return result
+    })

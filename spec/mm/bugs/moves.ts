@@ -1,13 +1,13 @@
 /** Seeded bugs of moving pages and entries: mremap, mprotect, migration, swap. */
 import * as Effect from "effect/Effect"
-import { changeBody, moveBehind, type SeededBug, self, step } from "../../../checker/index.ts"
-import { folioAlloc, folioOf, folioPut, folioTryGet } from "../../../model/mm/folio.ts"
+import { changeBody, moveBehind, type SeededBug, self } from "../../../checker/index.ts"
+import { folioAlloc, folioOf } from "../../../model/mm/folio.ts"
 import type { Present } from "../../../model/mm/pte.ts"
 import { at } from "../../../model/mm/range.ts"
 import { isAnon } from "../../../model/mm/rmap.ts"
 import { hintAndMigrate, migrationWait, storeAndMigrate, storeAndProtect, twoSwapIns } from "../scenarios/races.ts"
 import type { MmWorld } from "../world.ts"
-import { alone, placeOf } from "./instead.ts"
+import { alone, holdingReference, placeOf } from "./instead.ts"
 
 export const moveBugs: ReadonlyArray<SeededBug<MmWorld>> = [
   {
@@ -115,17 +115,7 @@ export const moveBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     scenario: migrationWait.id,
     bound: alone,
     breaks: "MIG-WAITERS-LET-MOVE",
-    at: ({ folios, parent }) => ({
-      migration_entry_wait: (original, { args }) =>
-        Effect.gen(function* () {
-          const held = yield* step("migration_entry_wait: folio_try_get", args, () =>
-            parent.pte.some(({ value }) => value?.kind === "migration") ? folioTryGet(folios, Number(args[0])) : null,
-          )
-          const result = yield* original
-          if (held !== null) yield* step("migration_entry_wait: folio_put", args, () => folioPut(folios, held))
-          return result
-        }),
-    }),
+    at: (world) => ({ migration_entry_wait: holdingReference(world) }),
   },
   {
     id: "swapin-aba",

@@ -1,33 +1,15 @@
 import * as Effect from "effect/Effect"
-import { choose, type Parameter, type Scenario, scenario } from "../../../checker/index.ts"
+import { choose } from "../../../checker/index.ts"
 import { rangeListDetach } from "../../../model/driver/rangeList2008.ts"
 import type { Machine } from "../../../model/notifier/2008/machine.ts"
 import { mmuNotifierRegister } from "../../../model/notifier/2008/mmuNotifier.ts"
 import { shrinkPage, writePage } from "../../../model/notifier/2008/rmap.ts"
 import { exit, madviseDontneed, munmap, truncate } from "../../../model/notifier/2008/unmap.ts"
+import { parameter, scenariosOf } from "../../define.ts"
 import { properties2008 } from "./properties.ts"
-import { counterVisit, rangeListVisit, type Shape, visitors, type World2008, world2008 } from "./world.ts"
+import { counterVisit, rangeListVisit, visitors, world2008 } from "./world.ts"
 
-const parameter = (description: string, initial: number, max: number, min = 1): Parameter => ({
-  description,
-  default: initial,
-  min,
-  max,
-})
-
-const define = <const P extends { readonly [name: string]: Parameter }>(
-  id: string,
-  summary: string,
-  parameters: P,
-  shape: (bound: { readonly [name in keyof P]: number }) => Shape,
-): Scenario<World2008> =>
-  scenario({
-    id: `notifier/2008/${id}`,
-    summary,
-    parameters,
-    setup: (bound) => world2008(shape(bound)),
-    properties: properties2008,
-  })
+const define = scenariosOf("notifier/2008", world2008, properties2008)
 
 /** One processor invalidates all pages or the last one; the first may also truncate the file by that. */
 const invalidator = Effect.fnUntraced(function* (of: Machine, cpu: number) {

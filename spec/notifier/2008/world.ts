@@ -7,6 +7,7 @@ import { type RangeListDevice, rangeListDevice, rangeListFault } from "../../../
 import { pagesOf } from "../../../model/mm/range.ts"
 import { listAdd } from "../../../model/notifier/2008/list.ts"
 import { type Machine, machine } from "../../../model/notifier/2008/machine.ts"
+import { names } from "../../define.ts"
 import { type Record2008, record2008 } from "./record.ts"
 
 /** What the properties and seeded bugs of the 2008 notifiers see. */
@@ -51,9 +52,6 @@ export const world2008 = (shape: Shape): Setup<World2008> => {
     monitors: [record.monitor],
   }
 }
-
-const names = (kind: string, count: number): ReadonlyArray<string> =>
-  Array.from({ length: count }, (_, i) => `${kind}${i}`)
 
 /** A device that faults on a page for writing, and stores there if it is not taken away again before. */
 export const counterVisit = (device: CounterDevice) => visit(device, (va) => counterFault(device, va, true))

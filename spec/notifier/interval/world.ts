@@ -17,6 +17,7 @@ import {
   type NotifierSubscriptions,
   treeInsert,
 } from "../../../model/notifier/interval.ts"
+import { names } from "../../define.ts"
 import { recordWindows, type Windows } from "../windows.ts"
 import { type History, history } from "./history.ts"
 
@@ -70,9 +71,6 @@ export const intervalWorld = (shape: Shape): Setup<IntervalWorld> => {
     monitors: [monitor, record.monitor],
   }
 }
-
-const names = (kind: string, count: number): ReadonlyArray<string> =>
-  Array.from({ length: count }, (_, i) => `${kind}${i}`)
 
 /** Maps a page that the process has stored to, and that all its CPUs have in their TLBs. */
 export const populate = (mm: Mm, va: number): void => {

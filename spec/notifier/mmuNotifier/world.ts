@@ -10,6 +10,7 @@ import { treeInsert } from "../../../model/notifier/interval.ts"
 import { listAddHead } from "../../../model/notifier/mmuNotifier.ts"
 import { type NotifiedMm, notifiedMm } from "../../../model/notifier/notifiedMm.ts"
 import { srcuDomain } from "../../../model/sync/srcu.ts"
+import { names } from "../../define.ts"
 import { type NotifierRecord, record } from "./record.ts"
 
 /** Where a device has pages: its page table, or a TLB. */
@@ -110,7 +111,3 @@ export const mmuNotifierWorld = (shape: Shape): Setup<MmuNotifierWorld> => {
     monitors: [lives.monitor],
   }
 }
-
-/** `count` names of one kind. */
-export const names = (kind: string, count: number): ReadonlyArray<string> =>
-  Array.from({ length: count }, (_, i) => `${kind}${i}`)

@@ -14,6 +14,7 @@ import { notifierRange } from "../../../../model/notifier/events.ts"
 import { invalidateRangeEnd } from "../../../../model/notifier/mmuNotifierRange.ts"
 import { mutexLock } from "../../../../model/sync/mutex.ts"
 import { isFree } from "../../../../model/sync/spinlock.ts"
+import { afterRefusal } from "../../afterRefusal.ts"
 import { nonBlockable, overlapping, register, unregister, young } from "../scenarios/subscriptions.ts"
 import type { MmuNotifierWorld } from "../world.ts"
 
@@ -245,41 +246,12 @@ function andThen(next: () => Effect.Effect<unknown>): Replacement {
 }
 
 function treeLeftOpen(_: MmuNotifierWorld, fiber: string): Replacements {
-  if (fiber !== "oom_reaper") return {}
-  let refused = false
-  return {
-    "nouveau_svmm_invalidate_range_start: -EAGAIN": (original) =>
-      Effect.tap(original, () =>
-        Effect.sync(() => {
-          refused = true
-        }),
-      ),
-    mn_itree_inv_end: (original) =>
-      Effect.suspend(() => {
-        if (!refused) return original
-        refused = false
-        return Effect.succeed(false)
-      }),
-  }
+  return fiber === "oom_reaper" ? afterRefusal("mn_itree_inv_end", false) : {}
 }
 
 function withoutUnwinding(_: MmuNotifierWorld, fiber: string): Replacements {
   if (fiber !== "oom_reaper") return {}
-  let refused = false
-  return {
-    "nouveau_svmm_invalidate_range_start: -EAGAIN": (original) =>
-      Effect.tap(original, () =>
-        Effect.sync(() => {
-          refused = true
-        }),
-      ),
-    hlist_for_each_entry_srcu: (original, { args }) =>
-      Effect.suspend(() => {
-        if (!refused || args[0] !== "invalidate_range_end") return original
-        refused = false
-        return Effect.succeed(null)
-      }),
-  }
+  return afterRefusal("hlist_for_each_entry_srcu", null, ({ args }) => args[0] === "invalidate_range_end")
 }
 
 function trylocks({ counting }: MmuNotifierWorld): Replacement {

@@ -1,33 +1,13 @@
 /** What the scenarios of today's mmu notifier have in common. */
-import { type Parameter, type Property, type Scenario, scenario } from "../../../../checker/index.ts"
 import { countingFault } from "../../../../model/driver/counting.ts"
 import { refusingFault } from "../../../../model/driver/refusing.ts"
 import { madviseDontneed, type NotifiedMm, reclaim, truncate } from "../../../../model/notifier/notifiedMm.ts"
+import { parameter, scenariosOf } from "../../../define.ts"
 import { mmuNotifierProperties } from "../properties.ts"
-import { type MmuNotifierWorld, mmuNotifierWorld, type Parts, type Shape } from "../world.ts"
-
-export const parameter = (description: string, initial: number, max: number, min = 1): Parameter => ({
-  description,
-  default: initial,
-  min,
-  max,
-})
+import { mmuNotifierWorld, type Parts } from "../world.ts"
 
 /** A scenario of today's mmu notifier. */
-export const define = <const P extends { readonly [name: string]: Parameter }>(
-  id: string,
-  summary: string,
-  parameters: P,
-  shape: (bound: { readonly [name in keyof P]: number }) => Shape,
-  promises: ReadonlyArray<Property<MmuNotifierWorld>> = [],
-): Scenario<MmuNotifierWorld> =>
-  scenario({
-    id: `notifier/mmu/${id}`,
-    summary,
-    parameters,
-    setup: (bound) => mmuNotifierWorld(shape(bound)),
-    properties: [...mmuNotifierProperties, ...promises],
-  })
+export const define = scenariosOf("notifier/mmu", mmuNotifierWorld, mmuNotifierProperties)
 
 /** Each processor announces a range under another lock: that of the file, the area, the anonymous area. */
 const invalidations = [truncate, madviseDontneed, reclaim] as const

@@ -12,9 +12,10 @@ import {
   oomReapTask,
   pageMkclean,
 } from "../../../../model/notifier/notifiedMm.ts"
+import { names, parameter } from "../../../define.ts"
 import { exclusively, readBegins } from "../promises.ts"
-import { names, type Parts } from "../world.ts"
-import { cpus, define, faults, invalidators, pages, parameter } from "./common.ts"
+import type { Parts } from "../world.ts"
+import { cpus, define, faults, invalidators, pages } from "./common.ts"
 
 /** The two passes of an interval subscription. */
 export const twoPass = define(

@@ -20,9 +20,10 @@ import {
   mmput,
   oomReapTask,
 } from "../../../../model/notifier/notifiedMm.ts"
+import { names, parameter } from "../../../define.ts"
 import { allEnd, registerEnds, unregisterEnds } from "../promises.ts"
-import { names, type Parts } from "../world.ts"
-import { cpus, define, faults, invalidators, pages, parameter } from "./common.ts"
+import type { Parts } from "../world.ts"
+import { cpus, define, faults, invalidators, pages } from "./common.ts"
 
 /** Whether anybody is told of an end without its start. */
 export const register = define(

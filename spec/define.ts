@@ -1,5 +1,5 @@
-/** How the scenarios of a driver are defined: they differ in their bounds, in the shape of the machine, and in a few properties. */
-import { type Parameter, type Property, type Scenario, type Setup, scenario } from "../../checker/index.ts"
+/** How the scenarios of a protocol are defined: they differ in their bounds, in the shape of the machine, and in a few properties. */
+import { type Parameter, type Property, type Scenario, type Setup, scenario } from "../checker/index.ts"
 
 /** A bound. */
 export const parameter = (description: string, initial: number, max: number, min = 1): Parameter => ({
@@ -32,3 +32,7 @@ export const scenariosOf =
       setup: (bound) => make(shape(bound)),
       properties: [...properties, ...more],
     })
+
+/** `count` names of one kind: `cpu0`, `cpu1`. */
+export const names = (kind: string, count: number): ReadonlyArray<string> =>
+  Array.from({ length: count }, (_, i) => `${kind}${i}`)

@@ -1,0 +1,24 @@
+/** Seeded bugs of the order of locks, which need not deadlock to be found. */
+import * as Effect from "effect/Effect"
+import type { SeededBug } from "../../../checker/index.ts"
+import { mmapReadLock, mmapReadUnlock } from "../../../model/mm/mm.ts"
+import type { MmWorld } from "../world.ts"
+import { alone } from "./instead.ts"
+
+export const lockBugs: ReadonlyArray<SeededBug<MmWorld>> = [
+  {
+    id: "rmap-walk-waits-for-mmap-lock",
+    title: "who walks to the entries of a folio that it has locked waits for mmap_lock",
+    source: "mm/rmap.c: Lock ordering in mm; Linux 3.9, mm/rmap.c: try_to_unmap_cluster, which only tries the lock",
+    scenario: "mm/pairs/fork+reclaim",
+    bound: alone,
+    breaks: "MM-LOCK-ORDER",
+    at: ({ parent }) => ({
+      rmap_walk: (original) =>
+        Effect.andThen(
+          mmapReadLock(parent),
+          Effect.tap(original, () => mmapReadUnlock(parent)),
+        ),
+    }),
+  },
+]
