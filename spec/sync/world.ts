@@ -77,9 +77,7 @@ export const syncWorld = (shape: Shape): Setup<SyncWorld> => {
 
   const free = (name: string) => {
     const object = objects.get(name)
-    if (object === undefined) return
-    assert(object.value !== "freed", `${name} is freed twice`)
-    object.value = "freed"
+    if (object !== undefined) object.value = "freed"
   }
   const { implementation, small, tree } = domainsOf(
     shape.kind,
@@ -108,7 +106,10 @@ export const syncWorld = (shape: Shape): Setup<SyncWorld> => {
       yield* checkpoint("updater", round)
       const old = yield* replace
       yield* implementation.synchronize(name)
-      yield* step("kfree", [old], () => free(old))
+      yield* step("kfree", [old], () => {
+        assert(objects.get(old)?.value !== "freed", `${old} is freed twice`)
+        free(old)
+      })
     }
     yield* modulePut(module)
   })
