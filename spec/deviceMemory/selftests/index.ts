@@ -8,6 +8,7 @@ import { hugeOneAtATime, oneAtATime } from "./scenarios.ts"
 export const selftests = protocol({
   id: "device/selftests",
   title: "The kernel's HMM self tests (tools/testing/selftests/mm/hmm-tests.c), with the outcomes stated there",
+  steps: ["ASSERT_EQ"],
   scenarios: [oneAtATime, hugeOneAtATime, teardown, doubleMap, ...hugeScenarios],
   bugs: [...selftestBugs, ...hugeBugs],
 })
