@@ -34,7 +34,16 @@ export interface Protocol {
   readonly about?: About
   readonly scenarios: ReadonlyArray<ScenarioEntry>
   readonly bugs: ReadonlyArray<BugEntry>
+  /**
+   * Globs of the names of the steps that are the protocol's own: those that are mutated. Without it, all that its
+   * scenarios take. What else they take is mutated in the protocol that it belongs to.
+   */
+  readonly steps?: ReadonlyArray<string>
+  readonly survivors?: Survivors
 }
+
+/** Mutants (see `mutants`) that no property kills, by their ids, and for each in a sentence why that is right. */
+export type Survivors = { readonly [mutant: string]: string }
 
 /** Everything that the command line knows by name. */
 export type Registry = ReadonlyArray<Protocol>
@@ -46,6 +55,8 @@ export const protocol = <World>(definition: {
   readonly about?: About
   readonly scenarios: ReadonlyArray<Scenario<World>>
   readonly bugs?: ReadonlyArray<SeededBug<World>>
+  readonly steps?: ReadonlyArray<string>
+  readonly survivors?: Survivors
 }): Protocol => {
   const bugs = definition.bugs ?? []
   return {
@@ -53,6 +64,8 @@ export const protocol = <World>(definition: {
     title: definition.title,
     ...(definition.about === undefined ? {} : { about: definition.about }),
     bugs,
+    ...(definition.steps === undefined ? {} : { steps: definition.steps }),
+    ...(definition.survivors === undefined ? {} : { survivors: definition.survivors }),
     scenarios: definition.scenarios.map((scenario) => ({
       id: scenario.id,
       summary: scenario.summary,

@@ -1,6 +1,7 @@
 import { protocol } from "../../checker/index.ts"
 import { daxBugs } from "./bugs.ts"
 import { daxScenarios } from "./scenarios.ts"
+import { daxSurvivors } from "./survivors.ts"
 
 export const dax = protocol({
   id: "dax",
@@ -15,6 +16,8 @@ export const dax = protocol({
       "Memory is sequentially consistent: a barrier that is missing does not show.",
     ],
   },
+  steps: ["dax_*", "xfs_*", "grab_mapping_entry", "vmf_insert_*", "wait_page_idle*", "ib_umem_get"],
   scenarios: daxScenarios,
   bugs: daxBugs,
+  survivors: daxSurvivors,
 })

@@ -1,6 +1,7 @@
 import { protocol } from "../../checker/index.ts"
 import { gracePeriodBugs, usageBugs } from "./bugs.ts"
 import { syncScenarios } from "./scenarios.ts"
+import { syncSurvivors } from "./survivors.ts"
 import { treeBugs } from "./treeBugs.ts"
 
 export const synchronisation = protocol({
@@ -18,4 +19,5 @@ export const synchronisation = protocol({
   },
   scenarios: syncScenarios,
   bugs: [...usageBugs, ...gracePeriodBugs, ...treeBugs],
+  survivors: syncSurvivors,
 })

@@ -1,6 +1,6 @@
 /** The page of a protocol. Every figure on it is one of the run's. */
 import type { Property } from "../../property/property.ts"
-import { type BugEntry, propertiesOf } from "../../scenario/protocol.ts"
+import { type BugEntry, type Protocol, propertiesOf } from "../../scenario/protocol.ts"
 import type { ScenarioReport } from "../report.ts"
 import { boundText, count, figure, odds } from "../text.ts"
 import { anchor, block, code, list, table, text } from "./markdown.ts"
@@ -26,6 +26,7 @@ export const protocolPage = (subject: ProtocolSubject, run: HandbookSubject["run
       ...propertyLines(subject),
       ...scenarioLines(subject),
       ...bugLines(subject),
+      ...survivorLines(protocol),
       "## What is not modelled",
       "",
       ...list((protocol.about?.notModelled ?? []).map(text)),
@@ -210,6 +211,20 @@ const bugLines = ({ hunts }: ProtocolSubject): ReadonlyArray<string> => [
     ...(trace === undefined ? [] : block(trace)),
   ]),
 ]
+
+const survivorLines = ({ survivors = {} }: Protocol): ReadonlyArray<string> =>
+  Object.keys(survivors).length === 0
+    ? []
+    : [
+        "## Mutants that may survive",
+        "",
+        "`npm run check -- mutants` changes each step in turn. These changes break nothing that is asked, and the protocol's spec says why that is right; the command fails where that is not so any more.",
+        "",
+        ...table(
+          [{ title: "mutant" }, { title: "why nothing breaks" }],
+          Object.entries(survivors).map(([mutant, why]) => [code(mutant), text(why)]),
+        ),
+      ]
 
 const sentence = (said: string): string => {
   const upper = said.slice(0, 1).toUpperCase() + said.slice(1)

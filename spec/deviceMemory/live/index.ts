@@ -16,6 +16,7 @@ export const deviceLive = protocol({
       "Memory is sequentially consistent: a barrier that is missing does not show.",
     ],
   },
+  steps: ["memunmap_pages*", "dmirror_fops_release*", "devmem_chunk*", "page->zone_device_data", "lru_add_drain*"],
   scenarios: [faults, drain, waiters, pinned, longterm, unbind, unbindPinned, close, exclusive, takeFromEachOther],
   bugs: liveBugs,
 })

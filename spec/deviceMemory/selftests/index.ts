@@ -14,6 +14,7 @@ export const selftests = protocol({
       "The cases of tools/testing/selftests/mm/hmm-tests.c, run on the modelled driver, with the outcomes that are stated there; those of two threads under every schedule. A case that would fail here and passes on a kernel is a fault of the model.",
     notModelled: [...notModelled.map(({ id, what, why }) => `${id}: ${what}, for ${why}.`)],
   },
+  steps: ["ASSERT_EQ"],
   scenarios: [oneAtATime, hugeOneAtATime, teardown, doubleMap, ...hugeScenarios],
   bugs: [...selftestBugs, ...hugeBugs],
 })

@@ -15,6 +15,7 @@ export const gntdev = protocol({
       "Memory is sequentially consistent: a barrier that is missing does not show.",
     ],
   },
+  steps: ["unmap_grant_pages", "__gnttab_*", "gnttab_*"],
   scenarios: [pinned, overlapping],
   bugs: gntdevBugs,
 })

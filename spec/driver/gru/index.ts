@@ -15,6 +15,7 @@ export const gru = protocol({
       "Memory is sequentially consistent: a barrier that is missing does not show.",
     ],
   },
+  steps: ["gru_*", "tgh_*", "tfh_*", "atomic_pte_lookup", "do_pagemap_scan*", "pagemap_scan_*"],
   scenarios: [oneFault, overlapping, clean, scan],
   bugs: gruBugs,
 })

@@ -17,6 +17,7 @@ export const nouveau = protocol({
       "Memory is sequentially consistent: a barrier that is missing does not show.",
     ],
   },
+  steps: ["nouveau_*", "gpu_store"],
   scenarios: [faults, overlapping, oomReaper, lazyfree],
   bugs: nouveauBugs,
 })

@@ -23,6 +23,18 @@ export const odp = protocol({
       "Memory is sequentially consistent: a barrier that is missing does not show.",
     ],
   },
+  steps: [
+    "mlx5*",
+    "ib_umem*",
+    "find_odp_mkey",
+    "xa_*",
+    "__xa_*",
+    "mmput_async",
+    "refcount_inc_not_zero",
+    "free_implicit_child_mr_work",
+    "cache_ent*",
+    "rdma_*",
+  ],
   scenarios: [overlapping, swappedIn, deregister, keyCache, implicit, implicitQueues, deregisterImplicit],
   bugs: odpBugs,
 })

@@ -15,6 +15,7 @@ export const odp2014 = protocol({
       "Memory is sequentially consistent: a barrier that is missing does not show.",
     ],
   },
+  steps: ["ib_*", "mlx5_*", "pagefault_*", "*umem_rwsem", "rdma_*", "wait_for_completion_timeout"],
   scenarios: [overlapping, swappedIn, register],
   bugs: odpBugs2014,
 })

@@ -28,6 +28,7 @@ export const testHmm = protocol({
       "Memory is sequentially consistent: a barrier that is missing does not show.",
     ],
   },
+  steps: ["dmirror_*", "xa_destroy", "copy_to_user"],
   scenarios: [
     faults,
     twoFaults,

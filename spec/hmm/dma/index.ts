@@ -1,6 +1,7 @@
 import { protocol } from "../../../checker/index.ts"
 import { dmaBugs } from "./bugs.ts"
 import { dmaScenarios } from "./scenarios.ts"
+import { hmmDmaSurvivors } from "./survivors.ts"
 
 export const hmmDma = protocol({
   id: "hmm/dma",
@@ -15,6 +16,8 @@ export const hmmDma = protocol({
       "Memory is sequentially consistent: a barrier that is missing does not show.",
     ],
   },
+  steps: ["hmm_*", "dma_*", "ib_umem_odp_unmap_dma_pages", "pci_p2pdma_*"],
   scenarios: dmaScenarios,
   bugs: dmaBugs,
+  survivors: hmmDmaSurvivors,
 })

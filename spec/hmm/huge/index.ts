@@ -1,6 +1,7 @@
 import { protocol } from "../../../checker/index.ts"
 import { hugeBugs } from "./bugs.ts"
 import { load, store } from "./scenarios.ts"
+import { hmmHugeSurvivors } from "./survivors.ts"
 
 export const hmmHuge = protocol({
   id: "hmm/huge",
@@ -14,6 +15,8 @@ export const hmmHuge = protocol({
       "Memory is sequentially consistent: a barrier that is missing does not show.",
     ],
   },
+  steps: ["hmm_*", "dma_*", "__split_huge_pmd_locked", "zap_huge_pmd"],
   scenarios: [load, store],
   bugs: hugeBugs,
+  survivors: hmmHugeSurvivors,
 })

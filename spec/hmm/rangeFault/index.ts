@@ -15,6 +15,7 @@ export const hmmRangeFault = protocol({
       "Memory is sequentially consistent: a barrier that is missing does not show.",
     ],
   },
+  steps: ["hmm_*", "handle_mm_fault has to wait"],
   scenarios: [rangeFault],
   bugs: hmmBugs,
 })

@@ -15,6 +15,7 @@ export const hmmRequests = protocol({
       "Memory is sequentially consistent: a barrier that is missing does not show.",
     ],
   },
+  steps: ["hmm_*", "kvfree*", "check_stable_address_space", "time_after*"],
   scenarios: requestsScenarios,
   bugs: requestsBugs,
 })

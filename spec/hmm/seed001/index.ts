@@ -15,6 +15,7 @@ export const hmmSeed001 = protocol({
       "Memory is sequentially consistent: a barrier that is missing does not show.",
     ],
   },
+  steps: ["device_store"],
   scenarios: jobScenarios,
   bugs: jobBugs,
 })

@@ -1,6 +1,7 @@
 import { protocol } from "../../../checker/index.ts"
 import { fcntlBugs } from "./bugs.ts"
 import { fcntlScenarios } from "./scenarios.ts"
+import { fcntlSurvivors } from "./survivors.ts"
 
 export const fcntlLeases = protocol({
   id: "lease/fcntl",
@@ -17,4 +18,5 @@ export const fcntlLeases = protocol({
   },
   scenarios: fcntlScenarios,
   bugs: fcntlBugs,
+  survivors: fcntlSurvivors,
 })

@@ -1,6 +1,7 @@
 import { protocol } from "../../../checker/index.ts"
 import { intervalBugs } from "./bugs.ts"
 import { insertRemove, oneFault, overlapping, repeated, retries, twoDevices } from "./scenarios.ts"
+import { intervalSurvivors } from "./survivors.ts"
 
 export const intervalNotifier = protocol({
   id: "notifier/interval",
@@ -15,6 +16,8 @@ export const intervalNotifier = protocol({
       "Memory is sequentially consistent: a barrier that is missing does not show.",
     ],
   },
+  steps: ["mmu_interval_*", "mn_itree_*", "wake_up_all", "device_*", "mutex_*"],
   scenarios: [oneFault, retries, repeated, twoDevices, overlapping, insertRemove],
   bugs: intervalBugs,
+  survivors: intervalSurvivors,
 })
