@@ -32,7 +32,7 @@ export { builtIn, type Violation } from "./property/violation.ts"
 export { BenchReport } from "./report/bench.ts"
 export { Listing, ReplayReport, Report, ScenarioReport } from "./report/report.ts"
 export { traceLines } from "./report/trace.ts"
-export { type Program, SetupFailed } from "./scenario/program.ts"
+export { type Program, SetupFailed, withoutFiber } from "./scenario/program.ts"
 export {
   type BugEntry,
   type Protocol,

@@ -234,7 +234,7 @@ export const interleavings = `
 3 F mmput(mm)
 4 F mn_itree_inv_start_range(mm, 0, 1, RELEASE
 
-41 alloc-under-callback-lock: D = ibv_dereg_mr, K = ibv_reg_mr, R = (K allocates itself), nic0 (ends, as a deadlock is all who are left)
+41 alloc-under-callback-lock: D = ibv_dereg_mr, K = ibv_reg_mr, R = (K allocates itself)
 2 K mutex_lock(cache.rb_lock)
 3 K isolate_folios(mm, 0)
 3 K mn_itree_inv_start_range(mm, 0, 1, CLEAR, try_to_unmap_one)
