@@ -188,9 +188,9 @@ export const interleavings = `
 2 U mmu_notifier_unregister_no_release(hmm0)
 3 srcu/hmm0 hmm_free_rcu(hmm0)
 
-31 collapse-without-notifier: K = khugepaged1, Q = (where devices mirror the process a change must be announced, mapped or not), T = (likewise)
+31 collapse-without-notifier: K = khugepaged1, Q = gpu0, T = (the page stays in the page cache of its file)
+1 Q device_map(gpu0, 0)
 2 K collapse_pte_mapped_thp: ptep_clear(parent, 0, 1)
-~ What is broken is the rule that every change lies in a window, before a device and the page's next owner can tell.
 
 32 cow-breaks-either-way: P = cpu1, C = child0
 2 C follow_page_pte(child, 0, get read)

@@ -52,7 +52,7 @@ export const collapseBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     references: zoo(31),
     scenario: "mm/pairs/load+collapse",
     bound: { devices: 1 },
-    breaks: "ZAP-IN-WINDOW",
+    breaks: "MIRROR-AGREE",
     at: () => ({
       mn_itree_inv_start_range: (original, { args }) =>
         args[4] === "collapse_pte_mapped_thp" ? Effect.succeed({ seq: 0, first: null }) : original,
