@@ -4,9 +4,9 @@ export type { Benchmark } from "./bench/benchmark.ts"
 export { type Replayed, replay } from "./counterexample/replay.ts"
 export { Counterexample, formatVersion } from "./counterexample/schema.ts"
 export { type Shrunk, shrink } from "./counterexample/shrink.ts"
-export { type Budget, explore, type Outcome, type Result } from "./explore/explore.ts"
+export { type Budget, explore, type Outcome, type Result, Unfit } from "./explore/explore.ts"
 export { countPreemptions, type Run, runMoves, type ScheduledStep } from "./explore/schedule.ts"
-export { strategies } from "./explore/strategies.ts"
+export { defaultStrategy, strategies } from "./explore/strategies.ts"
 export type { SearchOptions, Statistics, Strategy, Survey } from "./explore/strategy.ts"
 export { missedStateOdds } from "./explore/visited.ts"
 export * from "./program/index.ts"
@@ -32,6 +32,12 @@ export { builtIn, type Violation } from "./property/violation.ts"
 export { BenchReport } from "./report/bench.ts"
 export { Listing, ReplayReport, Report, ScenarioReport } from "./report/report.ts"
 export { traceLines } from "./report/trace.ts"
+export {
+  type EffectProgram,
+  type EffectProgramDefinition,
+  type ExitProperty,
+  effectProgram,
+} from "./scenario/effectProgram.ts"
 export { type Program, SetupFailed, withoutFiber } from "./scenario/program.ts"
 export {
   type BugEntry,

@@ -22,8 +22,12 @@ import { hmmSeed001 } from "./hmm/seed001/index.ts"
 import { hugetlb } from "./hugetlb/index.ts"
 import { blocks } from "./lease/blocks/index.ts"
 import { pnfsStateids } from "./lease/client/index.ts"
+import { lockContexts } from "./lease/context/index.ts"
+import { layoutDrain } from "./lease/drain/index.ts"
 import { fcntlLeases } from "./lease/fcntl/index.ts"
 import { layouts } from "./lease/layout/index.ts"
+import { mappedLayouts } from "./lease/mapped/index.ts"
+import { setlease } from "./lease/setlease/index.ts"
 import { memoryManagement } from "./mm/index.ts"
 import { notifier2008 } from "./notifier/2008/index.ts"
 import { intervalNotifier } from "./notifier/interval/index.ts"
@@ -59,7 +63,11 @@ export const registry: Registry = [
   dax,
   deviceMap,
   fcntlLeases,
+  setlease,
+  lockContexts,
   layouts,
+  mappedLayouts,
   pnfsStateids,
+  layoutDrain,
   blocks,
 ]

@@ -1,13 +1,16 @@
 /** Counts the states and schedules of a program with published numbers. */
 import * as Effect from "effect/Effect"
+import { bounded } from "../explore/bounded.ts"
 import { dfs } from "../explore/dfs.ts"
 import { explore } from "../explore/explore.ts"
 import { optimal } from "../explore/optimal/optimal.ts"
 import { states } from "../explore/states.ts"
 import type { SearchOptions, Strategy } from "../explore/strategy.ts"
 import { builtIn } from "../property/violation.ts"
+import type { BoundedReport } from "../report/bench.ts"
 import { figure } from "../report/text.ts"
 import type { Size } from "./benchmark.ts"
+import type { BoundedProgram } from "./programs/bounded.ts"
 import { type Deadlocked, type Published, publishedProgram } from "./programs/index.ts"
 
 /** What the checker counts; `undefined` what a bench of the size leaves out. */
@@ -24,15 +27,24 @@ export interface Counts {
   readonly trouble: string | undefined
 }
 
-/** The most states, schedules and classes of schedules that are counted in a program. */
-const limits: Readonly<Record<Size, { readonly [what in "states" | "schedules" | "classes"]: number }>> = {
-  quick: { states: 200, schedules: 100, classes: 100 },
-  usual: { states: 20_000, schedules: 6_000, classes: 6_000 },
-  full: { states: Number.POSITIVE_INFINITY, schedules: 1_000_000, classes: Number.POSITIVE_INFINITY },
+/** The most states, schedules, schedules within a bound and classes of schedules that are counted in a program. */
+const limits: Readonly<Record<Size, { readonly [what in "states" | "schedules" | "bounded" | "classes"]: number }>> = {
+  quick: { states: 200, schedules: 100, bounded: 100, classes: 100 },
+  usual: { states: 20_000, schedules: 6_000, bounded: 50_000, classes: 6_000 },
+  full: {
+    states: Number.POSITIVE_INFINITY,
+    schedules: 1_000_000,
+    bounded: Number.POSITIVE_INFINITY,
+    classes: Number.POSITIVE_INFINITY,
+  },
 }
 
 /** Explores a program to its end and counts; a deadlock is no trouble, anything else that breaks is. */
-const count = Effect.fnUntraced(function* (row: Published, strategy: Strategy, more: Partial<SearchOptions>) {
+const count = Effect.fnUntraced(function* (
+  row: Pick<Published, "name" | "threads">,
+  strategy: Strategy,
+  more: Partial<SearchOptions>,
+) {
   let deadlocked = 0
   let broken: string | undefined
   const options: SearchOptions = {
@@ -73,6 +85,29 @@ export const countProgram = Effect.fnUntraced(function* (row: Published, size: S
     deadlocked: { states: apart?.deadlocked, schedules: all?.deadlocked },
     trouble: apart?.trouble ?? merged?.trouble ?? all?.trouble ?? reduced?.trouble,
   } satisfies Counts
+})
+
+/** Counts the schedules within each bound, as many as a bench of a size counts. */
+export const countBounded = Effect.fnUntraced(function* (
+  program: BoundedProgram,
+  by: "preemptions" | "delays",
+  size: Size,
+) {
+  const expected = program[by]
+  const counts = yield* Effect.forEach(expected, (number, most) =>
+    number <= limits[size].bounded ? count(program, bounded, { [by]: most }) : Effect.succeed(undefined),
+  )
+  const differences = counts.flatMap((counted, most) => {
+    if (counted === undefined) return []
+    if (counted.trouble !== undefined) return [counted.trouble]
+    const wanted = expected[most] ?? 0
+    if (counted.executions === wanted) return []
+    return [`${figure(counted.executions)} schedules of at most ${most} ${by}, ${figure(wanted)} expected`]
+  })
+  const measured = counts.map((counted) => counted?.executions ?? null)
+  const left = measured.every((number) => number === null)
+  const verdict = left ? "skipped" : differences.length === 0 ? "agrees" : "differs"
+  return { name: program.name, by, expected, measured, verdict, differences } satisfies BoundedReport
 })
 
 /** A sentence for each number that is not as published, and for merging that made states more. */

@@ -6,12 +6,21 @@ import { dfs } from "../explore/dfs.ts"
 import { explore, type Result } from "../explore/explore.ts"
 import { random } from "../explore/random.ts"
 import { states } from "../explore/states.ts"
+import { strategies } from "../explore/strategies.ts"
 import type { Statistics } from "../explore/strategy.ts"
 import type { Rates, Ratio, SpeedReport } from "../report/bench.ts"
 import { boundText, figure } from "../report/text.ts"
 import type { Program } from "../scenario/program.ts"
 import type { Benchmark, Size } from "./benchmark.ts"
-import { fastCheckSchedules, schedules, suspensions, twoFibers } from "./rates.ts"
+import {
+  fastCheckSchedules,
+  reducedSteps,
+  sampledSteps,
+  schedules,
+  suspensions,
+  twoFibers,
+  warmSampler,
+} from "./rates.ts"
 
 /** How often everything is measured, and how long a window of a rate lasts in milliseconds. */
 const plans: Readonly<Record<Size, { readonly rounds: number; readonly window: number }>> = {
@@ -28,6 +37,14 @@ const executions = 200_000
 
 /** How many times fast-check's schedules a second the checker's random ones should be. */
 const overFastCheck = 15
+
+/** How many times the suspensions of a bare fiber the steps of samplers should be, and on schedules of how many steps. */
+const overSuspensions = 2
+const sampledLengths = [15, 150]
+
+/** On executions of how many steps `optimal` is measured, which should take a bare fiber's suspensions at least. */
+const executionLengths = [15, 150]
+const reducedOverSuspensions = 1
 
 /** Where a measurement has got to. */
 export type Progress = (what: string, statistics?: Statistics, seconds?: number) => Effect.Effect<void>
@@ -62,6 +79,15 @@ export const measureSpeeds = Effect.fnUntraced(function* (
     random: [],
     dfs: [],
   }
+  yield* onProgress("samplers")
+  const sampled = yield* Effect.forEach(
+    strategies
+      .filter(({ exhaustive }) => !exhaustive)
+      .flatMap((strategy) => sampledLengths.map((steps) => ({ strategy, steps }))),
+    ({ strategy, steps }) =>
+      Effect.map(warmSampler(strategy, steps), (search) => ({ strategy, steps, search, rates: [] as Array<number> })),
+  )
+  const reduced = executionLengths.map((steps) => ({ steps, taken: [] as Array<number>, covered: [] as Array<number> }))
   for (let round = 1; round <= rounds; round++) {
     const inRound = (what: string) => `round ${round} of ${rounds}: ${what}`
     for (const { benchmark, workers, runs } of measured) {
@@ -75,6 +101,18 @@ export const measureSpeeds = Effect.fnUntraced(function* (
     windows.fastCheck.push(yield* fastCheckSchedules(window))
     windows.random.push(yield* schedules(random, { executions }, window))
     windows.dfs.push(yield* schedules(dfs, {}, window))
+    for (const { steps, taken, covered } of reduced) {
+      yield* onProgress(inRound("steps of optimal"))
+      windows.suspensions.push(yield* suspensions(window))
+      const rates = yield* reducedSteps(steps, window)
+      taken.push(rates.taken)
+      covered.push(rates.covered)
+    }
+    for (const { strategy, search, rates } of sampled) {
+      yield* onProgress(inRound(`steps of ${strategy.name}`))
+      windows.suspensions.push(yield* suspensions(window))
+      rates.push(yield* sampledSteps(search, window))
+    }
   }
   const rates: Rates = {
     suspensions: median(windows.suspensions),
@@ -84,6 +122,8 @@ export const measureSpeeds = Effect.fnUntraced(function* (
       random: median(windows.random),
       dfs: median(windows.dfs),
     },
+    optimal: reduced.map(({ steps, taken, covered }) => ({ steps, taken: median(taken), covered: median(covered) })),
+    samplers: sampled.map(({ strategy, steps, rates }) => ({ strategy: strategy.name, steps, rate: median(rates) })),
   }
   const speeds = measured.map(({ benchmark, runs }) => speedOf(benchmark, runs))
   return { speeds, rates, ratios: ratiosOf(benchmarks, speeds, rates) } satisfies Speeds
@@ -174,7 +214,7 @@ const differencesOf = (
 const ratiosOf = (
   benchmarks: ReadonlyArray<Benchmark>,
   speeds: ReadonlyArray<SpeedReport>,
-  { suspensions, twoFibers: { program, fastCheck, random, dfs } }: Rates,
+  { suspensions, optimal, samplers, twoFibers: { program, fastCheck, random, dfs } }: Rates,
 ): ReadonlyArray<Ratio> => [
   ...benchmarks.flatMap(({ scenario, bound, perSuspension, twoWorkers }) => {
     const same = (speed: SpeedReport) =>
@@ -196,4 +236,18 @@ const ratiosOf = (
     target: overFastCheck,
   },
   { of: `dfs schedules of ${program}`, over: "fast-check's scheduler", ratio: dfs / fastCheck, target: null },
+  ...optimal.flatMap(({ steps, taken, covered }) => {
+    const over = "suspensions of a bare fiber"
+    const target = reducedOverSuspensions
+    return [
+      { of: `steps that optimal takes on executions of ${steps}`, over, ratio: taken / suspensions, target },
+      { of: `steps of the executions of ${steps} that it covers`, over, ratio: covered / suspensions, target },
+    ]
+  }),
+  ...samplers.map(({ strategy, steps, rate }) => ({
+    of: `steps of ${strategy} on schedules of ${steps}`,
+    over: "suspensions of a bare fiber",
+    ratio: rate / suspensions,
+    target: overSuspensions,
+  })),
 ]

@@ -2,21 +2,23 @@
 import { availableParallelism, cpus } from "node:os"
 import * as Effect from "effect/Effect"
 import { type Benchmark, includes, type Size } from "../bench/benchmark.ts"
-import { countProgram, differences, skipped } from "../bench/counts.ts"
+import { countBounded, countProgram, differences, skipped } from "../bench/counts.ts"
+import { boundedPrograms } from "../bench/programs/bounded.ts"
 import { families } from "../bench/programs/index.ts"
 import { measureSpeeds } from "../bench/speed.ts"
-import type { BenchReport, ProgramReport, Rates, Ratio, SpeedReport } from "../report/bench.ts"
+import type { BenchReport, BoundedReport, ProgramReport, Rates, Ratio, SpeedReport } from "../report/bench.ts"
 import { type Column, column, row, titles } from "../report/table.ts"
 import { boundText, count, figure, indent, printable, seconds, wrap } from "../report/text.ts"
+import { tool } from "../report/tool.ts"
 import { exitStatus, Unexpected } from "./errors.ts"
 import { makeOutput, Output } from "./output.ts"
-import { tool } from "./place.ts"
 import { sourceOf } from "./programSource.ts"
 import { progressLine } from "./progress.ts"
 
 /** What was measured so far. */
 interface Progress {
   programs: Array<ProgramReport>
+  bounded: Array<BoundedReport>
   speeds: ReadonlyArray<SpeedReport>
   rates: Rates | undefined
   ratios: ReadonlyArray<Ratio>
@@ -28,10 +30,11 @@ export const benchCommand = Effect.fnUntraced(function* (
   flags: { readonly size: Size; readonly json: string | undefined },
 ) {
   const output = yield* makeOutput(flags.json)
-  const progress: Progress = { programs: [], speeds: [], rates: undefined, ratios: [] }
+  const progress: Progress = { programs: [], bounded: [], speeds: [], rates: undefined, ratios: [] }
   const { size } = flags
   const work = Effect.gen(function* () {
     yield* countPrograms(progress, size)
+    yield* countAllBounded(progress, size)
     yield* measure(progress, benchmarks, size)
   })
   yield* work.pipe(
@@ -45,13 +48,13 @@ export const benchCommand = Effect.fnUntraced(function* (
       ),
     ),
   )
-  const verdicts = [...progress.programs, ...progress.speeds].map(({ verdict }) => verdict)
+  const verdicts = [...progress.programs, ...progress.bounded, ...progress.speeds].map(({ verdict }) => verdict)
   yield* output.print(["", summary(verdicts, output)])
   yield* output.document(reportOf(progress, size))
   if (verdicts.includes("differs")) return yield* new Unexpected({ status: exitStatus.broken })
 })
 
-const reportOf = ({ programs, speeds, rates, ratios }: Progress, size: Size): BenchReport => ({
+const reportOf = ({ programs, bounded, speeds, rates, ratios }: Progress, size: Size): BenchReport => ({
   formatVersion: 1,
   tool,
   machine: {
@@ -62,6 +65,7 @@ const reportOf = ({ programs, speeds, rates, ratios }: Progress, size: Size): Be
   },
   size,
   programs,
+  bounded,
   speeds,
   ...(rates === undefined ? {} : { rates }),
   ratios,
@@ -152,7 +156,32 @@ const countPrograms = Effect.fnUntraced(function* (progress: Progress, size: Siz
   }
 })
 
-const differenceLines = ({ differences }: ProgramReport | SpeedReport, width: number): ReadonlyArray<string> =>
+/** Schedules within bounds: a row for each program, by preemptions and by delays. */
+const countAllBounded = Effect.fnUntraced(function* (progress: Progress, size: Size) {
+  const { paint, print, status, tableWidth, width } = yield* Output
+  const all = boundedPrograms.flatMap((program) => (["preemptions", "delays"] as const).map((by) => ({ program, by })))
+  const bounds = boundedPrograms[0]?.preemptions ?? []
+  const columns: ReadonlyArray<Column> = [
+    column(
+      "schedules of",
+      all.map(({ program }) => program.name),
+    ),
+    column("at most", ["preemptions"]),
+    ...bounds.map((_, most) => column(String(most), ["100,000"], "right" as const)),
+    column("", Object.values(verdictTexts)),
+  ]
+  yield* print(["", ...titles(columns, tableWidth).map(paint.faint)])
+  for (const { program, by } of all) {
+    yield* status(() => `counting schedules of ${program.name} by ${by}`)
+    const report = yield* countBounded(program, by, size)
+    progress.bounded.push(report)
+    const cells = [program.name, by, ...report.measured.map(shown), verdictTexts[report.verdict]]
+    yield* print(row(columns, cells, tableWidth))
+    yield* print(differenceLines(report, width))
+  }
+})
+
+const differenceLines = ({ differences }: Pick<ProgramReport, "differences">, width: number): ReadonlyArray<string> =>
   differences.flatMap((difference) => indent(wrap(printable(difference), width - 2), 2))
 
 const measure = Effect.fnUntraced(function* (progress: Progress, benchmarks: ReadonlyArray<Benchmark>, size: Size) {
@@ -220,12 +249,17 @@ const speedLines = (
   ]
 }
 
-const rateLines = ({ suspensions, twoFibers }: Rates): ReadonlyArray<string> => {
+const rateLines = ({ suspensions, twoFibers, optimal, samplers }: Rates): ReadonlyArray<string> => {
   const rates: ReadonlyArray<readonly [number, string]> = [
     [suspensions, "suspensions of a bare Effect fiber"],
     [twoFibers.fastCheck, `schedules of ${twoFibers.program} by fast-check's scheduler`],
     [twoFibers.random, `schedules of ${twoFibers.program} by strategy random`],
     [twoFibers.dfs, `schedules of ${twoFibers.program} by strategy dfs`],
+    ...optimal.flatMap(({ steps, taken, covered }) => [
+      [taken, `steps that optimal takes on executions of ${steps}`] as const,
+      [covered, `steps of the executions of ${steps} that it covers`] as const,
+    ]),
+    ...samplers.map(({ strategy, steps, rate }) => [rate, `steps of ${strategy} on schedules of ${steps}`] as const),
   ]
   return rates.map(([rate, what]) => `${figure(Math.round(rate)).padStart(11)}/s  ${what}`)
 }

@@ -8,6 +8,7 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { type Benchmark, sizes } from "../bench/benchmark.ts"
+import { bounded } from "../explore/bounded.ts"
 import { states } from "../explore/states.ts"
 import { strategies, takers } from "../explore/strategies.ts"
 import type { Strategy, StrategyOption } from "../explore/strategy.ts"
@@ -106,8 +107,8 @@ const strategy = Flag.ChoiceWithValue(
   strategies.map((each) => [each.name, each] as const),
 ).pipe(
   Flag.withMetavar("NAME"),
-  Flag.withDescription(`How to explore (default ${states.name})`),
-  Flag.withDefault(states),
+  Flag.withDescription(`How to explore (default ${states.name}; for an Effect without steps ${bounded.name})`),
+  Flag.optional,
 )
 
 const exitStatuses = `
@@ -154,7 +155,7 @@ export const commandLine = (registry: Registry, benchmarks: ReadonlyArray<Benchm
     {
       targets: Argument.String("target").pipe(
         Argument.withDescription(
-          "A scenario's id, a glob over ids, or a FILE.ts whose default export is a scenario or protocol",
+          "A scenario's id, a glob over ids, or a FILE.ts whose default export is a scenario, an Effect program or a protocol",
         ),
         Argument.variadic(),
       ),
@@ -227,9 +228,24 @@ export const commandLine = (registry: Registry, benchmarks: ReadonlyArray<Benchm
       save,
       json,
     },
-    ({ mutant, executions, preemptions, delays, depth, steps, time, memory, checkpoint, resume, json, ...flags }) =>
+    ({
+      strategy,
+      mutant,
+      executions,
+      preemptions,
+      delays,
+      depth,
+      steps,
+      time,
+      memory,
+      checkpoint,
+      resume,
+      json,
+      ...flags
+    }) =>
       exploreCommand(registry, {
         ...flags,
+        strategy: Option.getOrUndefined(strategy),
         steps: Option.getOrUndefined(steps),
         memory: Option.getOrUndefined(memory),
         checkpoint: Option.getOrUndefined(checkpoint),

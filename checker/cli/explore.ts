@@ -2,21 +2,17 @@
 import * as Effect from "effect/Effect"
 import { readHeader } from "../campaign/checkpoint.ts"
 import { save } from "../counterexample/files.ts"
+import type { Finding } from "../counterexample/finding.ts"
 import type { Result } from "../explore/explore.ts"
-import { strategies, takers } from "../explore/strategies.ts"
-import {
-  type SearchOptions,
-  type Strategy,
-  type StrategyOption,
-  strategyOptions,
-  type Within,
-} from "../explore/strategy.ts"
+import { states } from "../explore/states.ts"
+import { defaultStrategy, strategies, takers, unfit } from "../explore/strategies.ts"
+import { type SearchOptions, type Strategy, type StrategyOption, strategyOptions } from "../explore/strategy.ts"
 import type { ScenarioReport } from "../report/report.ts"
-import { boundText, boundTexts, count, indent, odds, printable, seconds, wrap } from "../report/text.ts"
+import { boundText, boundTexts, count, indent, odds, printable, seconds, withinText, wrap } from "../report/text.ts"
 import { sizeLines, violationLines } from "../report/violation.ts"
 import type { BugEntry, Registry } from "../scenario/protocol.ts"
 import { BadUsage, badInput, type ExitStatus, exitStatus } from "./errors.ts"
-import { carryOut, type Explored, type Finding, type Task } from "./exploring.ts"
+import { carryOut, type Explored, type Task } from "./exploring.ts"
 import { figuresText, resumeHint } from "./figures.ts"
 import { Output } from "./output.ts"
 import { resolvePath, shownPath } from "./place.ts"
@@ -35,7 +31,8 @@ export const flagName = (option: StrategyOption): string =>
 /** The flags of `explore`, parsed. */
 export interface ExploreFlags extends ResourceFlags {
   readonly targets: ReadonlyArray<string>
-  readonly strategy: Strategy
+  /** Without one, it is the program's kind that decides. */
+  readonly strategy: Strategy | undefined
   readonly set: ReadonlyArray<string>
   readonly mutant: string | undefined
   readonly seed: number
@@ -60,7 +57,9 @@ interface Planned extends Selected {
 
 /** Runs `explore`. Everything that the command line names is looked up before the first exploration begins. */
 export const exploreCommand = Effect.fnUntraced(function* (registry: Registry, flags: ExploreFlags) {
-  yield* checkFlags(flags)
+  // Of which kind the program in a file is shows when it is loaded.
+  if (flags.strategy !== undefined || !flags.targets.some(isProgramFile))
+    yield* checkFlags(flags, flags.strategy ?? states)
   const plan = Effect.gen(function* () {
     const planned = yield* planOf(registry, flags)
     return yield* carryOutAll(planned, flags)
@@ -68,8 +67,8 @@ export const exploreCommand = Effect.fnUntraced(function* (registry: Registry, f
   return yield* inSession(flags.json, plan)
 })
 
-const checkFlags = Effect.fnUntraced(function* (flags: ExploreFlags) {
-  const { strategy, preemptions, delays, executions, depth, paranoid, breadthFirst } = flags
+const checkFlags = Effect.fnUntraced(function* (flags: ExploreFlags, strategy: Strategy) {
+  const { preemptions, delays, executions, depth, paranoid, breadthFirst } = flags
   const usage = (message: string) => new BadUsage({ message, command: "explore" })
   const campaign = {
     workers: flags.workers > 1,
@@ -148,9 +147,13 @@ const planOf = Effect.fnUntraced(function* (registry: Registry, given: ExploreFl
         ...(bug === undefined ? {} : { target: bug.breaks }),
       }
       const budget = flags.milliseconds === undefined ? {} : { milliseconds: flags.milliseconds }
-      const task: Task = { scenario, program, strategy: flags.strategy, options, budget }
+      const strategy = flags.strategy ?? defaultStrategy(program)
+      yield* checkFlags(flags, strategy)
+      const reason = unfit(strategy, program, options)
+      if (reason !== undefined) return yield* new BadUsage({ message: printable(reason, 400), command: "explore" })
+      const task: Task = { scenario, program, strategy, options, budget }
       const checkpoint = flags.checkpoint ?? resumed?.file
-      if (!flags.strategy.takes.has("workers") || flags.breadthFirst)
+      if (!strategy.takes.has("workers") || flags.breadthFirst)
         return { scenario, directory, task, bug, checkpoint } satisfies Planned
       const resources = yield* resourcesOf(program, options, file, flags, resumed)
       return { scenario, directory, task: { ...task, resources }, bug, checkpoint } satisfies Planned
@@ -285,13 +288,6 @@ export const sizeOf = ({ steps, cycle, preemptions, minimal, counterexample }: F
   const bound = boundText(counterexample.bound)
   const atBound = bound === boundText(program.bound) ? "" : `, at the smaller bound ${bound}`
   return { steps: steps.length, cycle, preemptions, minimal, atBound }
-}
-
-/** ` of at most 2 preemptions`; nothing where nothing is left out. */
-const withinText = (within: Within | undefined): string => {
-  if (within === undefined) return ""
-  const most = "delays" in within ? count(within.delays, "delay") : count(within.preemptions, "preemption")
-  return ` of at most ${most}`
 }
 
 const holdsLines = (

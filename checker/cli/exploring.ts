@@ -10,23 +10,20 @@ import {
 import { elsewhere } from "../campaign/elsewhere.ts"
 import { MemoryGuard } from "../campaign/memory.ts"
 import type { Source } from "../campaign/source.ts"
+import { type Finding, findingOf, type How, shownBy } from "../counterexample/finding.ts"
 import { replay } from "../counterexample/replay.ts"
 import type { Counterexample } from "../counterexample/schema.ts"
-import { formatVersion } from "../counterexample/schema.ts"
-import { type Shrunk, shrinkEffect } from "../counterexample/shrink.ts"
+import { shrinkEffect } from "../counterexample/shrink.ts"
 import { type Budget, explore, type Result } from "../explore/explore.ts"
-import { runMoves, type ScheduledStep } from "../explore/schedule.ts"
 import { emptyStatistics, type SearchOptions, type Statistics, type Strategy } from "../explore/strategy.ts"
 import { missedStateOdds } from "../explore/visited.ts"
 import { addTimes, gapsIn } from "../property/coverage.ts"
-import type { Violation } from "../property/violation.ts"
 import type { ScenarioReport } from "../report/report.ts"
 import { printable } from "../report/text.ts"
 import type { Program } from "../scenario/program.ts"
 import type { ScenarioEntry } from "../scenario/protocol.ts"
 import { type BadInput, badInput } from "./errors.ts"
 import { Output } from "./output.ts"
-import { tool } from "./place.ts"
 import { Progress, type Standing } from "./progress.ts"
 import { type Exploring, Session, type Shrinking, statusOf } from "./session.ts"
 
@@ -46,19 +43,6 @@ export interface Task {
   readonly saved?: ReadonlyArray<{ readonly program: Program; readonly counterexample: Counterexample }>
   /** Where another thread gets the program from that is to carry out all of it. */
   readonly elsewhere?: Source
-}
-
-/** A violation as one schedule shows it, after shrinking. */
-export interface Finding {
-  readonly steps: ReadonlyArray<ScheduledStep>
-  /** How many of them come before those that repeat for ever, where they do. */
-  readonly cycle: number | undefined
-  readonly preemptions: number
-  /** False when the limits of shrinking ended the search for something simpler. */
-  readonly minimal: boolean
-  /** The names of the program's fibers. */
-  readonly fibers: ReadonlyArray<string>
-  readonly counterexample: Counterexample
 }
 
 export interface Explored {
@@ -115,12 +99,16 @@ export const carryOut = Effect.fnUntraced(function* (task: Task, checkpoint?: st
   return { task, result, finding, report } satisfies Explored
 })
 
+const how = ({ strategy, options }: Task): How => ({ strategy: strategy.name, seed: options.seed })
+
 const resultOf = (
   { program, strategy, options, budget, resources, elsewhere: source }: Task,
   onProgress: (statistics: Statistics, seconds: number, standing: Standing) => Effect.Effect<void>,
 ) =>
   resources === undefined
-    ? explore(program, strategy, options, budget, onProgress)
+    ? Effect.mapError(explore(program, strategy, options, budget, onProgress), (error) =>
+        error._tag === "Unfit" ? badInput(printable(error.message, 400)) : error,
+      )
     : Effect.suspend(() => {
         const told = ({ statistics, seconds, ...standing }: CampaignProgress) =>
           onProgress(statistics, seconds, standing)
@@ -143,7 +131,7 @@ const savedFinding = (task: Task, { violation, moves }: Result): Finding | undef
     const { property, cycle } = counterexample
     if (program.scenario !== scenario || program.mutant !== mutant || property !== violation.property) continue
     const replayed = replay(program, counterexample)
-    if (replayed.kind === "reproduced") return findingOf(task, replayed, { program, cycle, minimal: false })
+    if (replayed.kind === "reproduced") return shownBy(how(task), replayed, { program, cycle, minimal: false })
   }
   return undefined
 }
@@ -154,7 +142,7 @@ const shrunkFinding = Effect.fnUntraced(function* (task: Task, result: Result, s
   if (violation === undefined || moves === undefined) return undefined
   const session = yield* Session
   const { property } = violation
-  const found = confirmed(task, property, { program: task.program, moves, cycle, minimal: false })
+  const found = findingOf(how(task), property, { program: task.program, moves, cycle, minimal: false })
   const what = taskName(task)
   const shrinking: Shrinking = {
     phase: "shrinking",
@@ -170,48 +158,7 @@ const shrunkFinding = Effect.fnUntraced(function* (task: Task, result: Result, s
   session.underWay.delete(shrinking)
   // Fibers that share a variable can make the memoised engine, which shrinks, find runs that do not exist. The run
   // that the search found is confirmed already.
-  return confirmed(task, property, shrunk) ?? found
-})
-
-/** The finding, if plain re-execution of the moves breaks the property. */
-const confirmed = (
-  task: Task,
-  property: string,
-  { program, moves, cycle, minimal }: Omit<Shrunk, "preemptions">,
-): Finding | undefined => {
-  const { steps, violations, preemptions } = runMoves(program, moves, cycle)
-  const violation = violations.find((other) => other.property === property)
-  if (violation === undefined || steps.length < moves.length) return undefined
-  return findingOf(task, { steps, preemptions, violation }, { program, cycle, minimal })
-}
-
-const findingOf = (
-  task: Task,
-  run: { readonly violation: Violation; readonly steps: ReadonlyArray<ScheduledStep>; readonly preemptions: number },
-  { program, cycle, minimal }: Pick<Shrunk, "program" | "cycle" | "minimal">,
-): Finding => ({
-  steps: run.steps,
-  cycle,
-  preemptions: run.preemptions,
-  minimal,
-  fibers: program.start().fibers.map(({ name }) => name),
-  counterexample: {
-    formatVersion,
-    scenario: program.scenario,
-    bound: program.bound,
-    ...(program.mutant === undefined ? {} : { mutant: program.mutant }),
-    strategy: task.strategy.name,
-    seed: task.options.seed,
-    property: run.violation.property,
-    message: run.violation.message,
-    schedule: run.steps.map(({ fiber, label, choice }) => ({
-      fiber,
-      label,
-      ...(choice === undefined ? {} : { choice }),
-    })),
-    ...(cycle === undefined ? {} : { cycle }),
-    tool,
-  },
+  return findingOf(how(task), property, shrunk) ?? found
 })
 
 const figures = (

@@ -2,9 +2,9 @@
 import * as Effect from "effect/Effect"
 import type { Listing } from "../report/report.ts"
 import { indent, wrap } from "../report/text.ts"
+import { tool } from "../report/tool.ts"
 import type { Protocol, Registry, ScenarioEntry } from "../scenario/protocol.ts"
 import { makeOutput, type Output } from "./output.ts"
-import { tool } from "./place.ts"
 
 type ListedProperty = ScenarioEntry["properties"][number]
 

@@ -1,23 +1,11 @@
 /** Where things are: this copy of Shootdown, its counterexamples, and the directory the user stands in. */
-import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
-import * as Schema from "effect/Schema"
 
 /** The public entry, which programs import as `shootdown`. */
 export const entryUrl = new URL("../index.ts", import.meta.url).href
-
-const packageUrl = new URL("../../package.json", import.meta.url)
-
-const Package = Schema.fromJsonString(Schema.Struct({ name: Schema.String, version: Schema.String }))
-
-/** This tool's name and version, as documents carry them. */
-export const tool: { readonly name: string; readonly version: string } = (() => {
-  const { name, version } = Schema.decodeUnknownSync(Package)(readFileSync(packageUrl, "utf8"))
-  return { name, version }
-})()
 
 /** Where the counterexamples of the registry's scenarios are saved. */
 export const SavedDirectory = Context.Reference<string>("shootdown/cli/SavedDirectory", {

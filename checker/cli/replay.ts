@@ -4,6 +4,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import { BadFile, load } from "../counterexample/files.ts"
+import { fibersIn } from "../counterexample/finding.ts"
 import { type Replayed, replay } from "../counterexample/replay.ts"
 import type { Counterexample } from "../counterexample/schema.ts"
 import { attempt } from "../engine/supervised.ts"
@@ -159,7 +160,7 @@ const replayLines = Effect.fnUntraced(function* (
   if (replayed.kind !== "reproduced") return []
   const { steps, violation } = replayed
   const { property, message } = violation
-  const fibers = program.start().fibers.map(({ name }) => name)
+  const fibers = fibersIn(program, steps)
   const mutant = program.mutant === undefined ? "" : ` with ${program.mutant}`
   return [
     `  ${[`${printable(program.scenario)}${mutant}`, ...boundTexts(program.bound), count(steps.length, "step")].join(", ")}`,

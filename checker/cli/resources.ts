@@ -8,9 +8,10 @@ import { attempt } from "../engine/supervised.ts"
 import type { SearchOptions } from "../explore/strategy.ts"
 import { ownSupply, Visited } from "../explore/visited.ts"
 import { printable } from "../report/text.ts"
+import { tool } from "../report/tool.ts"
 import type { Program } from "../scenario/program.ts"
 import { type BadInput, BadUsage, badInput } from "./errors.ts"
-import { resolvePath, tool } from "./place.ts"
+import { resolvePath } from "./place.ts"
 import { sourceOf } from "./programSource.ts"
 
 /** The flags about this. */

@@ -5,11 +5,11 @@ import type { Statistics } from "../explore/strategy.ts"
 import type { Violation } from "../property/violation.ts"
 import type { ProtocolGaps, ReplayReport, Report, ScenarioReport } from "../report/report.ts"
 import { indent, printable, seconds } from "../report/text.ts"
+import { tool } from "../report/tool.ts"
 import { paragraphLines } from "../report/violation.ts"
 import { type ExitStatus, exitStatus, Unexpected } from "./errors.ts"
 import { figuresText, resumeHint } from "./figures.ts"
 import { makeOutput, Output } from "./output.ts"
-import { tool } from "./place.ts"
 
 /** The state of one run of a command; grows while it runs. */
 export class Session extends Context.Service<

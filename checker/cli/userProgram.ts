@@ -1,4 +1,4 @@
-/** Programs from outside the repository: a file whose default export is a scenario or a protocol. */
+/** Programs from outside the repository: a file whose default export is a scenario, an Effect program or a protocol. */
 import { register } from "node:module"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import * as Effect from "effect/Effect"
@@ -7,6 +7,7 @@ import * as Schema from "effect/Schema"
 import { keepOutRealWorld } from "../engine/realWorld.ts"
 import type { Property } from "../property/property.ts"
 import { printable } from "../report/text.ts"
+import { EffectProgram, protocolOfEffects } from "../scenario/effectProgram.ts"
 import { type Protocol, protocolOf } from "../scenario/protocol.ts"
 import type { Scenario } from "../scenario/scenario.ts"
 import { type BadInput, badInput } from "./errors.ts"
@@ -32,10 +33,11 @@ export const loadProgram = Effect.fnUntraced(function* (file: string, shown: str
   )
   if (info.type !== "File") return yield* badInput(`${printable(shown)} is not a file`)
   const exported = yield* importDefault(file, shown)
+  if (exported instanceof EffectProgram) return protocolOfEffects([exported])
   if (isScenario(exported)) return protocolOf(exported)
   if (isProtocol(exported)) return exported
   return yield* badInput(
-    `the default export of ${printable(shown)} must be a scenario (what scenario({ id, summary, setup, properties }) returns) or a protocol, not ${describe(exported)}`,
+    `the default export of ${printable(shown)} must be a scenario (what scenario({ id, summary, setup, properties }) returns), an Effect program (what effectProgram({ id, program }) returns) or a protocol, not ${describe(exported)}`,
   )
 })
 

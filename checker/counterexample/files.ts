@@ -19,10 +19,10 @@ const deepest = 16
 
 /** The name under which a counterexample is saved. */
 export const fileName = ({ mutant, scenario, property }: Counterexample): string =>
-  `${mutant === undefined ? `${safe(scenario)}--${safe(property)}` : safe(mutant)}.json`
+  `${mutant === undefined ? `${nameOf(scenario)}--${nameOf(property)}` : nameOf(mutant)}.json`
 
-/** Ids are free text: what could leave the directory, hide the file or trouble a shell becomes `-`. */
-const safe = (id: string) => id.replace(/[^A-Za-z0-9._-]/g, "-").replace(/^\./, "-")
+/** An id as a part of a file's name. Ids are free text: what could leave the directory, hide the file or trouble a shell becomes `-`. */
+export const nameOf = (id: string) => id.replace(/[^A-Za-z0-9._-]/g, "-").replace(/^\./, "-")
 
 const encode = Schema.encodeSync(Counterexample)
 

@@ -2,7 +2,7 @@
  * Strict replay by plain re-execution: at every step the named fiber must offer the named label, and at the end the
  * recorded property must break. Where steps are recorded as repeating for ever, they must do so in a fair run.
  */
-import type { Execution } from "../engine/execution.ts"
+import type { PlainExecution } from "../engine/plainExecution.ts"
 import { withoutRealWorld } from "../engine/realWorld.ts"
 import { type Move, moveOf } from "../engine/system.ts"
 import { Rerun, type ScheduledStep } from "../explore/schedule.ts"
@@ -63,7 +63,7 @@ export const replay = (program: Program, file: Pick<Counterexample, "schedule" |
   })
 
 /** What the fiber could do instead, and what the others could. */
-const offers = (execution: Execution, name: string): string => {
+const offers = (execution: PlainExecution, name: string): string => {
   const moves = execution.moves()
   const described = execution.fibers.map((fiber, position) => {
     const operation = execution.operation(position)

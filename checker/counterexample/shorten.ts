@@ -4,8 +4,8 @@
  * fiber does, as long as the same property breaks. A schedule is followed loosely: an entry that is not possible is
  * passed over.
  */
-import { LimitReached, NotDeterministic } from "../engine/fault.ts"
-import { Memoised } from "../engine/memoised.ts"
+import { type Engine, engineOf } from "../engine/engine.ts"
+import { LimitReached, Unsound } from "../engine/fault.ts"
 import { fiberOf, type Move, moveOf } from "../engine/system.ts"
 import { HappensBefore } from "../property/happensBefore.ts"
 import { together } from "../property/violation.ts"
@@ -22,8 +22,9 @@ export interface Shortened {
   readonly preemptions: number
 }
 
-/** How many steps to execute in all. */
+/** How many steps to execute in all, and how many turns of a program without steps, which is executed again and again. */
 const stepLimit = 3_000_000
+const turnLimit = 300_000
 
 /**
  * The simplest variation found of a schedule that breaks the property; `undefined` if the schedule itself does not.
@@ -43,7 +44,7 @@ export function* shorten(
     }
     return best
   } catch (error) {
-    if (error instanceof LimitReached || error instanceof NotDeterministic) return undefined
+    if (error instanceof LimitReached || error instanceof Unsound) return undefined
     throw error
   }
 }
@@ -51,7 +52,7 @@ export function* shorten(
 /** The first variation that is simpler, or nothing. */
 const improve = (follower: Follower, best: Followed): Followed | undefined => {
   for (const candidate of variations(best.entries)) {
-    if (follower.steps > stepLimit) return undefined
+    if (follower.steps > follower.limit) return undefined
     const found = follower.follow(candidate)
     if (found !== undefined && isSimpler(found, best)) return found
   }
@@ -88,12 +89,14 @@ const isSimpler = (a: Followed, b: Followed): boolean =>
 
 class Follower {
   steps = 0
-  private readonly engine: Memoised
+  readonly limit: number
+  private readonly engine: Engine
   private readonly order: HappensBefore
   private readonly property: string
 
   constructor(program: Program, property: string) {
-    this.engine = new Memoised(program)
+    this.limit = program.inSteps ? stepLimit : turnLimit
+    this.engine = engineOf(program)
     this.order = new HappensBefore(this.engine)
     this.property = property
     this.engine.begin()

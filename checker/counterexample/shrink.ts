@@ -5,6 +5,7 @@
  */
 
 import * as Effect from "effect/Effect"
+import { execute } from "../engine/plainExecution.ts"
 import { withoutRealWorld } from "../engine/realWorld.ts"
 import { attempt, stretchTime } from "../engine/supervised.ts"
 import { type Move, optionOf } from "../engine/system.ts"
@@ -20,6 +21,9 @@ import { simplestRun } from "./simplest.ts"
 
 /** How many pairs of a state and a fiber are looked at for each bound. */
 const limit = 400_000
+
+/** How many runs, where a program without steps is executed again for each of them. */
+const executionLimit = 20_000
 
 /** How many steps of a search of infinite runs to take between two pauses. */
 const slice = 5_000
@@ -97,15 +101,25 @@ function* shrinkInSlices(
   const schedule = moves.map((move, position) => ({ fiber: steps[position]?.fiber ?? "", option: optionOf(move) }))
   let minimal = true
   for (const smaller of programsUpTo(scenario, program)) {
-    const simplest = yield* simplestRun(smaller, property, limit)
-    if (simplest.kind === "found") return { program: smaller, ...simplest, cycle: undefined, minimal }
-    if (simplest.kind === "none") continue
-    minimal = false
+    let decided = true
+    for (const first of beginningsOf(smaller)) {
+      const simplest = yield* simplestRun(smaller, property, smaller.inSteps ? limit : executionLimit, first)
+      if (simplest.kind === "found") return { program: smaller, ...simplest, cycle: undefined, minimal }
+      if (simplest.kind === "tooLarge") decided = minimal = false
+    }
+    if (decided) continue
     const shortened = yield* shorten(smaller, property, schedule)
     if (shortened !== undefined) return { program: smaller, ...shortened, cycle: undefined, minimal }
   }
   return { program, moves, cycle: undefined, preemptions: countPreemptions(program, moves), minimal: false }
 }
+
+/**
+ * The moves with which a simplest run is looked for, the better ones first: what an Effect program can do in today's runtime
+ * is better than what is only simpler.
+ */
+const beginningsOf = (program: Program): ReadonlyArray<Move | undefined> =>
+  program.inSteps ? [undefined] : execute(program).moves()
 
 /** Shrinks a run that breaks a promise. */
 function* shrinkBroken(

@@ -6,8 +6,8 @@
  * Preemptions come first because they are what a reader has to understand (Musuvathi and Qadeer, "Iterative context
  * bounding", PLDI 2007).
  */
-import { LimitReached, NotDeterministic } from "../engine/fault.ts"
-import { Memoised } from "../engine/memoised.ts"
+import { type Engine, engineOf } from "../engine/engine.ts"
+import { LimitReached, Unsound } from "../engine/fault.ts"
 import { fiberOf, type Move } from "../engine/system.ts"
 import { Visited } from "../explore/visited.ts"
 import { hashText } from "../program/plain.ts"
@@ -35,18 +35,24 @@ const slice = 5_000
  * Searches a program for the simplest run that breaks `property`, with a pause from time to time.
  *
  * @param limit how many pairs of a state and a fiber to look at, at most
+ * @param first the move with which the run has to begin, where not any will do
  */
-export function* simplestRun(program: Program, property: string, limit: number): Generator<void, Simplest> {
+export function* simplestRun(
+  program: Program,
+  property: string,
+  limit: number,
+  first?: Move,
+): Generator<void, Simplest> {
   try {
-    return yield* new SimplestSearch(program, property, limit).run()
+    return yield* new SimplestSearch(program, property, limit).run(first)
   } catch (error) {
-    if (error instanceof LimitReached || error instanceof NotDeterministic) return { kind: "tooLarge" }
+    if (error instanceof LimitReached || error instanceof Unsound) return { kind: "tooLarge" }
     throw error
   }
 }
 
 class SimplestSearch {
-  private readonly engine: Memoised
+  private readonly engine: Engine
   private readonly property: string
   private readonly limit: number
   private readonly seen = new Visited()
@@ -54,15 +60,15 @@ class SimplestSearch {
   private standing: Array<NonNullable<Path>> = []
 
   constructor(program: Program, property: string, limit: number) {
-    this.engine = new Memoised(program)
+    this.engine = engineOf(program)
     this.property = property
     this.limit = limit
   }
 
-  *run(): Generator<void, Simplest> {
+  *run(first: Move | undefined): Generator<void, Simplest> {
     let sincePause = 0
     const initial = this.engine.begin()
-    let layer: Layer = [[undefined]]
+    let layer: Layer = first === undefined ? [[undefined]] : [[], [{ move: first, before: undefined }]]
     for (let preemptions = 0; layer.length > 0; preemptions++) {
       const next: Layer = []
       for (let steps = 0; steps < layer.length; steps++) {

@@ -18,7 +18,6 @@ import { type Upcoming, upcomingIn } from "../property/upcoming.ts"
 import { together, type Violation } from "../property/violation.ts"
 import type { Instance, NamedFiber, Program } from "../scenario/program.ts"
 import type { FiberRun } from "./fiberRun.ts"
-import type { Footprint } from "./footprint.ts"
 import { interruption } from "./history.ts"
 import { type Interchange, interchangeOf } from "./interchange.ts"
 import { type Expansion, type Known, Lookahead } from "./lookahead.ts"
@@ -26,6 +25,7 @@ import { changeable, expectSame, failed, hasFailed, type Node, type Outcome } fr
 import { Nodes, type NodesOptions } from "./nodes.ts"
 import type { ReadTree } from "./readTree.ts"
 import { firstOfEach } from "./renaming.ts"
+import { guardedFootprint, noFootprint, type RoughFootprint } from "./roughFootprint.ts"
 import {
   fiberOf,
   guardHolds,
@@ -222,22 +222,21 @@ export class Memoised implements System, Others {
     return this.upcoming === undefined ? violations : together(violations, this.upcoming.judge())
   }
 
-  /**
-   * What a possible move touches. What it comes to is learnt for that, if it is not known.
-   *
-   * @param footprint gets it
-   */
-  touch(move: Move, footprint: Footprint): void {
+  /** What a possible move touches. What it comes to is learnt for that, if it is not known. */
+  footprint(move: Move): RoughFootprint {
     const fiber = fiberOf(move)
     const node = this.node(fiber)
     const body = node.outcomes[optionOf(move)]
-    let outcome = body?.find()
-    if (body !== undefined && outcome === undefined) {
-      const { mark } = this.instance.store
-      outcome = this.perform(fiber, node, optionOf(move))
-      this.instance.store.rollback(mark)
-    }
-    footprint.become(node.guard, body, outcome)
+    if (body === undefined) return noFootprint
+    const outcome = body.find() ?? this.foresee(fiber, node, move)
+    return node.guard === undefined ? outcome : guardedFootprint(node.guard, outcome)
+  }
+
+  private foresee(fiber: number, node: Node, move: Move): Outcome {
+    const { mark } = this.instance.store
+    const outcome = this.perform(fiber, node, optionOf(move))
+    this.instance.store.rollback(mark)
+    return outcome
   }
 
   /** Takes back the last move. */
@@ -251,6 +250,11 @@ export class Memoised implements System, Others {
       fiber = trail.fibers[--trail.length] as number // each move has one at least
       this.put(fiber < 0 ? ~fiber : fiber, trail.nodes[trail.length])
     }
+  }
+
+  /** How often each property was evaluated with its premise true, so far. */
+  get exercised() {
+    return this.tracker.exercised
   }
 
   /**
@@ -291,6 +295,12 @@ export class Memoised implements System, Others {
     this.tracker.restore(present)
     this.trail.forget()
     this.lookahead?.arrive(0)
+  }
+
+  /** What it returns goes to the present state. No move can be taken back then. */
+  wayBack(): () => void {
+    const snapshot = this.snapshot()
+    return () => this.restore(snapshot)
   }
 
   operation(fiber: number): Operation | undefined {
@@ -411,9 +421,8 @@ export class Memoised implements System, Others {
     if (tree === undefined) throw new Error(`fiber ${node.fiber.name} is at no step of its own`)
     const { store } = this.instance
     const { guard } = node
-    const indexOf = (position: number) => entryOf(store.cells[position] as StoredCell).index // cells are in the store
-    let holds = guard === undefined ? true : guard.findIn(indexOf)
-    const known = holds === true ? tree.findIn(indexOf) : undefined
+    let holds = guard === undefined ? true : guard.findIn(entryOf)
+    const known = holds === true ? tree.findIn(entryOf) : undefined
     if (holds === false || known !== undefined) return known
     const { mark } = store
     for (const cell of store.cells) {
@@ -441,6 +450,9 @@ export class Memoised implements System, Others {
       store.stopRecording()
     }
     store.rollback(mark)
+    const { bitsLow, bitsHigh } = bitsOf(reads)
+    outcome.readsLow = bitsLow
+    outcome.readsHigh = bitsHigh
     if (!tree.learn(reads, outcome)) throw changeable(node)
     this.twins?.outcome(node, this.nodes.parked(node).operation, option, outcome, this)
     this.apply(outcome)
@@ -455,7 +467,17 @@ export class Memoised implements System, Others {
     const result = perform(this.instance, run, operation, option, node.monitors, this)
     const cells = store.writtenSince(mark)
     const entries = cells.map(({ entry }) => entry)
-    return { result, reads, cells, entries, ...bitsOf(cells), next: undefined, footprint: undefined }
+    return {
+      result,
+      reads,
+      cells,
+      entries,
+      ...bitsOf(cells),
+      readsLow: 0,
+      readsHigh: 0,
+      next: undefined,
+      footprint: undefined,
+    }
   }
 
   /**

@@ -23,6 +23,9 @@ export interface Outcome {
   /** The bits of these cells: see `StoredCell`. */
   readonly bitsLow: number
   readonly bitsHigh: number
+  /** Those of the cells that were read before they were written. */
+  readsLow: number
+  readsHigh: number
   /** Where the fiber then stands; `undefined` until it is learnt. */
   next: Node | undefined
   /** What it touches, once somebody has asked: see `Footprints`. */

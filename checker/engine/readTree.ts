@@ -6,7 +6,7 @@
  * depends on what was read before), branches are contents, leaves are outcomes. Later a walk of a few array look-ups
  * takes its place, and no code of the program runs.
  */
-import { type Bits, bitsOf, type Store, type StoredCell } from "../program/store.ts"
+import { type Bits, bitsOf, type Entry, type Store, type StoredCell } from "../program/store.ts"
 
 /** Leaves between two looks at whether learning pays. */
 const trial = 1024
@@ -84,14 +84,15 @@ export class ReadTree<A> implements Bits {
   /**
    * The outcome for other contents, if it is known.
    *
-   * @param indexOf by position of a cell, the index of its entry
+   * @param entryOf what a cell holds
    */
-  findIn(indexOf: (position: number) => number): A | undefined {
+  findIn(entryOf: (cell: StoredCell) => Entry): A | undefined {
     const { nodes } = this
+    const { cells } = this.store
     let at = this.root
     while (at > unknown) {
-      const index = indexOf(nodes[at] ?? 0)
-      at = index < (nodes[at + 1] ?? 0) ? (nodes[at + 2 + index] ?? unknown) : unknown
+      const { index } = entryOf(cells[nodes[at] as number] as StoredCell) // as in `find`
+      at = index < (nodes[at + 1] as number) ? (nodes[at + 2 + index] as number) : unknown
     }
     return at === unknown ? undefined : this.outcomes[-1 - at]
   }

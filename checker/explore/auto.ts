@@ -84,6 +84,10 @@ class Auto implements Search {
     return this.decider?.search.visited
   }
 
+  get isReduced() {
+    return this.decider?.search.isReduced ?? false
+  }
+
   get everyRunEnds() {
     return this.decider?.search.everyRunEnds ?? false
   }
@@ -161,6 +165,7 @@ export const auto: Strategy = {
     "states and optimal take turns, and the first that comes to an end decides: what a pass means is then what it means there, and the report says which it was. If neither does within its limits or three quarters of --time, samplers get the rest: surw, pct, pos and random, --executions N of each (default 2,500), from --seed N",
   exhaustive: true,
   covers: "every state within the bound",
+  needsSteps: true,
   takes: new Set(["executions", "paranoid"]),
   search: (program, options) => new Auto(program, options),
   liveness: livenessSearch,

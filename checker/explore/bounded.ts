@@ -8,7 +8,7 @@
  * round. What waits there is the path and not the state, and from one path to the next only their difference is taken
  * back and made. Delays are put into the same rounds.
  */
-import type { Memoised } from "../engine/memoised.ts"
+import type { Engine } from "../engine/engine.ts"
 import { Paranoid } from "../engine/paranoid.ts"
 import { fiberOf, type Move, moveOf } from "../engine/system.ts"
 import { HappensBefore } from "../property/happensBefore.ts"
@@ -22,7 +22,7 @@ import {
   type Ending,
   emptyStatistics,
   endingOf,
-  matchingEngine,
+  goingEngine,
   type Search,
   type SearchOptions,
   type Strategy,
@@ -35,11 +35,12 @@ const mostStored = 2 ** 26
 
 class BoundedSearch implements Search {
   readonly statistics = emptyStatistics()
-  private readonly engine: Memoised
+  private readonly engine: Engine
   private readonly promises: Promises
   private readonly order: HappensBefore
   private readonly options: SearchOptions
-  private readonly spotCheck: SpotCheck
+  /** Without steps the engine is plain re-execution itself. */
+  private readonly spotCheck: SpotCheck | undefined
   /** What a schedule may cost; and whether something cost more and was left out. */
   private readonly most: number
   private leftOut = false
@@ -62,10 +63,10 @@ class BoundedSearch implements Search {
   constructor(program: Program, options: SearchOptions) {
     this.options = options
     this.most = options.delays ?? options.preemptions ?? Number.POSITIVE_INFINITY
-    this.engine = matchingEngine(program, { ...options, symmetry: false })
+    this.engine = goingEngine(program, options)
     this.promises = new Promises(this.engine)
     this.order = new HappensBefore(this.engine)
-    this.spotCheck = new SpotCheck(program, options)
+    this.spotCheck = program.inSteps ? new SpotCheck(program, options) : undefined
     try {
       if (!this.isBroken(together(this.engine.begin(), this.promises.begin()))) this.arrive()
     } catch (error) {
@@ -74,7 +75,7 @@ class BoundedSearch implements Search {
   }
 
   get exercised() {
-    return this.engine.tracker.exercised
+    return this.engine.exercised
   }
 
   get compared() {
@@ -216,7 +217,7 @@ class BoundedSearch implements Search {
     const { rest } = engine
     if (this.isBroken(together(engine.end(), this.promises.end()))) return
     if (rest !== "broken") options.survey?.final(engine.instance.store.contents(), rest === "stuck")
-    this.spotCheck.look(engine, path, statistics.executions)
+    this.spotCheck?.look(engine, path, statistics.executions)
     if (options.executions !== undefined && statistics.executions >= options.executions) {
       this.ending = { kind: "cut", reason: `${options.executions} executions were run, as asked` }
     }
@@ -236,6 +237,7 @@ export const bounded: Strategy = {
     "every schedule was run, those with the fewest preemptive switches first, so the first violation found is one of the fewest. With --preemptions N, every one of at most N; with --delays, of delays: a fiber goes on as long as it can, then the next one in their order, and each that could go on and is skipped is one. Without a number it ends where no schedule has more; cut short, it says up to which number all were run",
   exhaustive: true,
   covers: "every schedule",
+  needsSteps: false,
   takes: new Set(["executions", "preemptions", "delays", "paranoid"]),
   search: (program, options) => new BoundedSearch(program, options),
 }

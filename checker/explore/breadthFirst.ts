@@ -72,7 +72,7 @@ export class BreadthFirst implements Search {
   }
 
   get exercised() {
-    return this.engine.tracker.exercised
+    return this.engine.exercised
   }
 
   get steps() {

@@ -2,7 +2,7 @@
  * Strategy `dfs`: every schedule, one after the other, by plain re-execution from the start. No reduction, no matching
  * of states: slow, and the yardstick for everything else.
  */
-import { Execution } from "../engine/execution.ts"
+import { execute, type PlainExecution } from "../engine/plainExecution.ts"
 import { fiberOf, type Move } from "../engine/system.ts"
 import { labelOf } from "../program/operation.ts"
 import { addTimes } from "../property/coverage.ts"
@@ -37,7 +37,7 @@ interface Branch {
 }
 
 /** The cells, and what each fiber is parked at. */
-const lookOf = (execution: Execution): string => {
+const lookOf = (execution: PlainExecution): string => {
   const { fibers } = execution
   const { store } = execution.instance
   let look = `${store.low} ${store.high}`
@@ -55,7 +55,7 @@ class DfsSearch implements Search {
   private readonly program: Program
   private readonly options: SearchOptions
   private readonly stack: Array<Branch> = []
-  private execution: Execution
+  private execution: PlainExecution
   private promises: Promises
   private order: HappensBefore
   private ending: Ending | undefined
@@ -63,7 +63,7 @@ class DfsSearch implements Search {
   constructor(program: Program, options: SearchOptions) {
     this.program = program
     this.options = options
-    this.execution = new Execution(program)
+    this.execution = execute(program)
     this.promises = new Promises(this.execution)
     this.order = new HappensBefore(this.execution)
     const violation = decisive([...this.execution.begin(), ...this.promises.begin()], options)
@@ -184,7 +184,7 @@ class DfsSearch implements Search {
       return
     }
     branch.taken++
-    this.execution = new Execution(this.program)
+    this.execution = execute(this.program)
     this.order = new HappensBefore(this.execution)
     for (const [depth, { moves, taken, look }] of this.stack.entries()) {
       if (lookOf(this.execution) !== look) {
@@ -216,6 +216,7 @@ export const dfs: Strategy = {
     "every schedule within the bound was run, one by one, by plain re-execution; with --preemptions N, every one of at most N preemptive switches",
   exhaustive: true,
   covers: "every schedule",
+  needsSteps: false,
   takes: new Set(["executions", "preemptions"]),
   search: (program, options) => new DfsSearch(program, options),
 }

@@ -3,6 +3,7 @@
  * re-execution, and a search that found none is compared with a sample of plain executions.
  */
 import * as Clock from "effect/Clock"
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import seedrandom from "seedrandom"
 import { Execution } from "../engine/execution.ts"
@@ -16,6 +17,7 @@ import { builtIn, type Violation } from "../property/violation.ts"
 import type { Program } from "../scenario/program.ts"
 import { type Run, runMoves } from "./schedule.ts"
 import { hidden } from "./spotCheck.ts"
+import { unfit } from "./strategies.ts"
 import {
   decisive,
   type Ending,
@@ -26,6 +28,9 @@ import {
   type Strategy,
   type Within,
 } from "./strategy.ts"
+
+/** The strategy cannot explore the program; `message` is a sentence that names those that can. */
+export class Unfit extends Data.TaggedError("Unfit")<{ readonly message: string }> {}
 
 /** What an exploration may cost. */
 export interface Budget {
@@ -90,7 +95,7 @@ const persistence = [0, 0.5, 0.9]
  * Explores a program.
  *
  * @param onProgress told of the figures from time to time while the search runs
- * Fails when the scenario's setup throws. Ctrl-C ends it at once, other interruption between two slices.
+ * Fails when the scenario's setup throws, and when the strategy cannot explore such a program. Ctrl-C ends it at once, other interruption between two slices.
  */
 export const explore = Effect.fnUntraced(function* (
   program: Program,
@@ -99,6 +104,8 @@ export const explore = Effect.fnUntraced(function* (
   budget: Budget = {},
   onProgress: (statistics: Statistics, seconds: number, standing: Standing) => Effect.Effect<void> = () => Effect.void,
 ) {
+  const reason = unfit(strategy, program, options)
+  if (reason !== undefined) return yield* new Unfit({ message: reason })
   const started = yield* Clock.currentTimeMillis
   const search = yield* Effect.catchTag(
     attempt(() => strategy.search(program, within(options, budget)), budget.stallMilliseconds),
@@ -152,7 +159,7 @@ const within = (options: SearchOptions, { milliseconds }: Budget): SearchOptions
 /** What is left of a search that has ended. */
 type Searched = Pick<
   Search,
-  "statistics" | "exercised" | "steps" | "visited" | "compared" | "within" | "decidedBy" | "everyRunEnds"
+  "statistics" | "exercised" | "steps" | "visited" | "compared" | "within" | "decidedBy" | "isReduced" | "everyRunEnds"
 >
 
 /** What is explored, how, and for whom. */
@@ -304,7 +311,7 @@ const moreRoundsOf = (moves: ReadonlyArray<Move>, cycle: number): ReadonlyArray<
  */
 const compare = (program: Program, search: Searched, options: SearchOptions): string | undefined => {
   const { visited } = search
-  if (visited === undefined) return undefined
+  if (visited === undefined && search.isReduced !== true) return undefined
   const random = seedrandom.alea(`compare ${options.seed}`)
   const judged = (violations: ReadonlyArray<Violation>) =>
     options.survey === undefined ? decisive(violations, options) : undefined
@@ -337,7 +344,7 @@ const compare = (program: Program, search: Searched, options: SearchOptions): st
       }
       if (move === undefined) break
       if (execution.rest === "broken") break
-      if (!visited.has(execution.low, execution.high)) {
+      if (visited?.has(execution.low, execution.high) === false) {
         return `plain re-execution reaches a state that the search did not visit: ${hidden}, or ${forgotten}`
       }
     }

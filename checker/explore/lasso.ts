@@ -2,7 +2,7 @@
  * Lassos as plain re-execution sees them. A lasso is a run of infinite length that can be written down: a prefix, and a
  * cycle of steps that leads from the state behind the prefix to that same state, so that it can be repeated for ever.
  */
-import type { Execution } from "../engine/execution.ts"
+import type { PlainExecution } from "../engine/plainExecution.ts"
 import { fiberOf, unended } from "../engine/system.ts"
 import { labelOf } from "../program/operation.ts"
 import { type Promises, unkept } from "../property/promises.ts"
@@ -14,7 +14,7 @@ import type { Violation } from "../property/violation.ts"
  * weakly fair: every fiber takes a step in the cycle, or cannot go on in some state of it.
  */
 export class Lasso {
-  private readonly execution: Execution
+  private readonly execution: PlainExecution
   private readonly promises: Promises
   /** How many steps lead to the cycle, and how many it has so far. */
   private readonly prefix: number
@@ -30,7 +30,7 @@ export class Lasso {
   private readonly moved = new Set<string>()
 
   /** At the state where the cycle begins, behind `prefix` steps. */
-  constructor(execution: Execution, promises: Promises, prefix: number) {
+  constructor(execution: PlainExecution, promises: Promises, prefix: number) {
     this.execution = execution
     this.promises = promises
     this.prefix = prefix

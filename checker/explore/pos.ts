@@ -8,36 +8,37 @@
  * Where it differs: two steps race where they have a cell in common that one of them writes, reads of guards included.
  * Cells beyond the first 64 share their marks, so some steps get a new priority without need.
  */
-import { Footprints } from "../engine/footprint.ts"
+
+import type { Memoised } from "../engine/memoised.ts"
+import { conflict } from "../engine/roughFootprint.ts"
+import { moveOf } from "../engine/system.ts"
 import { Priorities } from "./priorities.ts"
 import { type Chance, defaultExecutions, type Sampler, sampling } from "./sampling.ts"
 
 class Pos implements Sampler {
-  private readonly footprints: Footprints
+  private readonly engine: Memoised
   private readonly priorities: Priorities
 
   constructor({ random, engine }: Chance) {
-    this.footprints = new Footprints(engine)
+    this.engine = engine
     this.priorities = new Priorities(random)
   }
 
   begin(): void {
     this.priorities.begin()
-    this.footprints.begin()
   }
 
   pick(ways: ReadonlyArray<number>, able: number): number {
-    const { footprints, priorities } = this
+    const { engine, priorities } = this
     const fiber = priorities.highest(ways)
     if (able > 1) {
-      const own = footprints.of(fiber)
+      const taken = engine.footprint(moveOf(fiber, 0))
       for (let other = 0; other < ways.length; other++) {
         if (other === fiber || ways[other] === 0) continue
-        if (own.conflictsWith(footprints.of(other))) priorities.draw(other)
+        if (conflict(taken, engine.footprint(moveOf(other, 0)))) priorities.draw(other)
       }
     }
     priorities.draw(fiber)
-    footprints.move(fiber)
     return fiber
   }
 }
@@ -45,6 +46,7 @@ class Pos implements Sampler {
 export const pos = sampling(
   {
     name: "pos",
+    needsSteps: true,
     summary: `nothing is ever proved: --executions N schedules (default ${defaultExecutions}) drawn from --seed N showed no violation; each step has a random priority, and gets another whenever one that races with it is taken, so orders that differ are drawn more evenly than by random`,
   },
   (chance) => new Pos(chance),

@@ -1,9 +1,10 @@
 /**
- * What all samplers share: schedules are drawn one after the other, from the start, on the memoised engine. A sampler
+ * What all samplers share: schedules are drawn one after the other, from the start, on the engine of the program. A sampler
  * says which fiber goes on; among the options of a choice all are equally likely. Nothing is ever exhausted.
  */
 import seedrandom from "seedrandom"
-import { Memoised, type Snapshot } from "../engine/memoised.ts"
+import type { Engine } from "../engine/engine.ts"
+import { Memoised } from "../engine/memoised.ts"
 import { Paranoid } from "../engine/paranoid.ts"
 import { type Move, moveOf } from "../engine/system.ts"
 import { HappensBefore } from "../property/happensBefore.ts"
@@ -15,6 +16,7 @@ import {
   type Ending,
   emptyStatistics,
   endingOf,
+  goingEngine,
   type Search,
   type SearchOptions,
   type Strategy,
@@ -45,14 +47,15 @@ export interface Sampler {
 export interface Chance {
   /** Uniform from 0 to 1, without 1; all that is random comes from it. */
   readonly random: () => number
-  readonly engine: Memoised
   readonly options: SearchOptions
+  /** For a sampler that needs steps. */
+  readonly engine: Memoised
 }
 
 class SamplingSearch implements Search {
   readonly statistics = emptyStatistics()
-  private readonly engine: Memoised
-  private readonly start: Snapshot
+  private readonly engine: Engine
+  private readonly restart: () => void
   private readonly promises: Promises
   private readonly order: HappensBefore
   private readonly name: string
@@ -70,16 +73,24 @@ class SamplingSearch implements Search {
     this.options = options
     this.executions = options.executions ?? defaultExecutions
     this.random = seedrandom.alea(String(options.seed))
-    this.engine = new (options.paranoid ? Paranoid : Memoised)(program)
+    const engine = goingEngine(program, options)
+    this.engine = engine
     this.promises = new Promises(this.engine)
     this.order = new HappensBefore(this.engine)
-    this.sampler = sampler({ random: this.random, engine: this.engine, options })
+    this.sampler = sampler({
+      random: this.random,
+      options,
+      get engine() {
+        if (engine instanceof Memoised) return engine
+        throw new Error(`strategy ${name} needs a program written in steps`)
+      },
+    })
     this.isBroken(together(this.engine.begin(), this.promises.begin()), 0)
-    this.start = this.engine.snapshot()
+    this.restart = this.engine.wayBack()
   }
 
   get exercised() {
-    return this.engine.tracker.exercised
+    return this.engine.exercised
   }
 
   get compared() {
@@ -108,7 +119,7 @@ class SamplingSearch implements Search {
     const { engine, order, path, promises, random, sampler, statistics, ways } = this
     const { maxSteps } = this.options
     const promising = promises.all.length > 0
-    engine.restore(this.start)
+    this.restart()
     promises.begin()
     order.begin()
     sampler.begin()
@@ -158,13 +169,19 @@ class SamplingSearch implements Search {
 
 /** The strategy of a sampler. */
 export const sampling = (
-  { name, summary, takes = [] }: { name: string; summary: string; takes?: ReadonlyArray<"depth"> },
+  {
+    name,
+    summary,
+    takes = [],
+    needsSteps = false,
+  }: { name: string; summary: string; takes?: ReadonlyArray<"depth">; needsSteps?: boolean },
   sampler: (chance: Chance) => Sampler,
 ): Strategy => ({
   name,
   summary,
   exhaustive: false,
   covers: "every schedule",
+  needsSteps,
   takes: new Set(["executions", "paranoid", ...takes]),
   search: (program, options) => new SamplingSearch(name, program, options, sampler),
 })

@@ -1,4 +1,4 @@
-import { Execution } from "../engine/execution.ts"
+import { execute, type PlainExecution } from "../engine/plainExecution.ts"
 import { withoutRealWorld } from "../engine/realWorld.ts"
 import { fiberOf, type Move, optionOf } from "../engine/system.ts"
 import { labelOf } from "../program/operation.ts"
@@ -54,7 +54,7 @@ export const runMoves = (program: Program, moves: ReadonlyArray<Move>, cycle?: n
 
 /** A run by plain re-execution, with its promises and data races followed on the way. */
 export class Rerun {
-  readonly execution: Execution
+  readonly execution: PlainExecution
   readonly steps: Array<ScheduledStep> = []
   /** How often the schedule has turned away from a fiber that could go on. */
   preemptions = 0
@@ -68,7 +68,7 @@ export class Rerun {
 
   /** @param cycle the number of the steps before those that repeat for ever, where there are such */
   constructor(program: Program, cycle?: number) {
-    this.execution = new Execution(program)
+    this.execution = execute(program)
     this.promises = new Promises(this.execution)
     this.order = new HappensBefore(this.execution)
     this.cycle = cycle
@@ -114,7 +114,7 @@ export const notTheSame = (step: number): Violation => ({
 })
 
 /** Makes a move and says what it was. */
-const takeStep = (execution: Execution, move: Move): [ScheduledStep, ReadonlyArray<Violation>] => {
+const takeStep = (execution: PlainExecution, move: Move): [ScheduledStep, ReadonlyArray<Violation>] => {
   const fiber = fiberOf(move)
   const operation = execution.operation(fiber)
   const name = execution.fibers[fiber]?.name

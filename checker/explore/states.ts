@@ -233,6 +233,7 @@ export const states: Strategy = {
   summary:
     "every state within the bound was visited once, so every invariant held in all of them; states are matched by 64-bit fingerprints, and the odds that two of them were equal are printed. Promises (leadsTo) are then decided for runs without an end too, under weak fairness; the other strategies judge them where runs end. --breadth-first visits the states in the order of their distance, which takes more memory: the first violation found is then one of the fewest steps",
   exhaustive: true,
+  needsSteps: true,
   covers: "every state within the bound",
   takes: new Set(["breadthFirst", "paranoid", "workers", "memory", "checkpoint", "resume"]),
   search: (program, options) => new (options.breadthFirst ? BreadthFirst : StatesSearch)(program, options),

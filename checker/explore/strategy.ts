@@ -2,6 +2,7 @@
  * What a strategy is: a way to go through the executions of a program, in slices, so that whoever drives it can show
  * progress, keep to a budget and be interrupted.
  */
+import { type Engine, engineOf } from "../engine/engine.ts"
 import { LimitReached, Unsound } from "../engine/fault.ts"
 import { Memoised } from "../engine/memoised.ts"
 import { Paranoid } from "../engine/paranoid.ts"
@@ -63,6 +64,8 @@ export interface Search {
   readonly soFar?: string | undefined
   /** The strategy that decided, where several take part: it says in what everything holds. */
   readonly decidedBy?: string | undefined
+  /** Whether schedules are left out as equivalent to others: a sample of all is then compared with what was found. */
+  readonly isReduced?: boolean
   /** Whether every run has come to its end, once the search has: then nothing is promised in runs without one. */
   readonly everyRunEnds?: boolean
   /**
@@ -143,6 +146,8 @@ export interface Strategy {
     | "every state within the bound"
     | "every schedule"
     | "every schedule, up to the order of independent steps"
+  /** Whether it needs a program that is written in steps; one that does not explores any Effect program. */
+  readonly needsSteps: boolean
   /** What it can be told; the rest is refused where a user asks for it. */
   readonly takes: ReadonlySet<StrategyOption>
   /** Begins a search. Throws what the scenario's setup throws. */
@@ -163,6 +168,10 @@ export const matchingEngine = (program: Program, options: SearchOptions): Memois
     symmetry: options.symmetry ?? true,
     ...(options.parkedLimit === undefined ? {} : { parkedLimit: options.parkedLimit }),
   })
+
+/** The engine of a search that follows schedules and matches no states. Throws what the scenario's setup throws. */
+export const goingEngine = (program: Program, options: SearchOptions): Engine =>
+  program.inSteps ? matchingEngine(program, { ...options, symmetry: false }) : engineOf(program)
 
 /** The violation that ends the search, if one of these does; in a survey, all are reported and none does. */
 export const decisive = (violations: ReadonlyArray<Violation>, options: SearchOptions): Violation | undefined => {
@@ -186,8 +195,12 @@ export const endingOf = (error: unknown): Ending => {
 export const tooLong = (maxSteps: number, system: System, move: Move): Ending => {
   const operation = system.operation(fiberOf(move))
   const name = system.fibers[fiberOf(move)]?.name
+  const remedy =
+    system.instance.plain === undefined
+      ? "a loop that need not end wants a checkpoint at its head (strategy states then closes it), or raise the limit with --steps"
+      : "let the program end, or raise the limit with --steps"
   return {
     kind: "cut",
-    reason: `an execution went on beyond ${maxSteps} steps, at ${operation && labelOf(operation)} of fiber ${name}: a loop that need not end wants a checkpoint at its head (strategy states then closes it), or raise the limit with --steps`,
+    reason: `an execution went on beyond ${maxSteps} steps, at ${operation && labelOf(operation)} of fiber ${name}: ${remedy}`,
   }
 }

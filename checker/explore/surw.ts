@@ -11,7 +11,8 @@
  * first takes all steps by priority. A cell is drawn only if two fibers access it and one writes it; where there is none
  * such, all steps are taken by priority. Cells beyond the first 64 share their marks, and are drawn together.
  */
-import { Footprints } from "../engine/footprint.ts"
+import type { Memoised } from "../engine/memoised.ts"
+import { moveOf } from "../engine/system.ts"
 import { Priorities } from "./priorities.ts"
 import { type Chance, defaultExecutions, type Sampler, sampling } from "./sampling.ts"
 
@@ -24,7 +25,7 @@ type Accesses = Uint32Array
 
 class Surw implements Sampler {
   private readonly random: () => number
-  private readonly footprints: Footprints
+  private readonly engine: Memoised
   private readonly priorities: Priorities
   private schedules = 0
   /** By fiber: the most accesses of a schedule, and those of this one; and by cell, whether it is written. */
@@ -50,14 +51,13 @@ class Surw implements Sampler {
 
   constructor({ random, engine }: Chance) {
     this.random = random
-    this.footprints = new Footprints(engine)
+    this.engine = engine
     this.priorities = new Priorities(random)
   }
 
   begin(): void {
     const { cells, left, most, parents } = this
     this.priorities.begin()
-    this.footprints.begin()
     const cell = cells.length < 2 ? (cells[0] ?? -1) : (cells[this.drawBy(this.weights, this.weights)] ?? -1)
     this.low = cell >= 0 && cell < 32 ? 1 << cell : 0
     this.high = cell >= 32 ? 1 << cell : 0
@@ -76,7 +76,6 @@ class Surw implements Sampler {
     const fiber = this.next(ways)
     if (this.schedules < profiled) this.count(fiber)
     this.priorities.draw(fiber)
-    this.footprints.move(fiber)
     this.last = fiber
     return fiber
   }
@@ -108,8 +107,8 @@ class Surw implements Sampler {
 
   private isInteresting(fiber: number): boolean {
     if ((this.low | this.high) === 0) return false
-    const { readsLow, readsHigh, writesLow, writesHigh } = this.footprints.of(fiber)
-    return (((readsLow | writesLow) & this.low) | ((readsHigh | writesHigh) & this.high)) !== 0
+    const { readsLow, readsHigh, bitsLow, bitsHigh } = this.engine.footprint(moveOf(fiber, 0))
+    return (((readsLow | bitsLow) & this.low) | ((readsHigh | bitsHigh) & this.high)) !== 0
   }
 
   /** Nobody waits, and nobody's turn it is. */
@@ -122,14 +121,17 @@ class Surw implements Sampler {
   /** A position, with odds as the numbers there, which are not all 0; of those only that are not 0 among the others. */
   private drawBy(numbers: ReadonlyArray<number>, others: ReadonlyArray<number>): number {
     let sum = 0
-    for (let at = 0; at < others.length; at++) if (others[at] !== 0) sum += numbers[at] as number // as long, at least
-    let wanted = this.random() * sum
     let drawn = -1
-    for (let at = 0; at < others.length && wanted >= 0; at++) {
-      const number = numbers[at] as number
-      if (others[at] === 0 || number === 0) continue
+    for (let at = 0; at < others.length; at++) {
+      const number = others[at] === 0 ? 0 : (numbers[at] as number) // as long as the others, at least
+      if (number === 0) continue
+      sum += number
       drawn = at
-      wanted -= number
+    }
+    let wanted = this.random() * sum
+    for (let at = 0; at < drawn; at++) {
+      if (others[at] !== 0) wanted -= numbers[at] as number
+      if (wanted < 0) return at
     }
     return drawn
   }
@@ -152,12 +154,12 @@ class Surw implements Sampler {
 
   /** Counts the accesses of a step that is about to be taken. */
   private count(fiber: number): void {
-    const { readsLow, readsHigh, writesLow, writesHigh } = this.footprints.of(fiber)
+    const { readsLow, readsHigh, bitsLow, bitsHigh } = this.engine.footprint(moveOf(fiber, 0))
     const accesses = this.now[fiber] ?? new Uint32Array(marks)
     this.now[fiber] = accesses
     for (let cell = 0; cell < marks; cell++) {
       const mark = 1 << cell
-      const writes = ((cell < 32 ? writesLow : writesHigh) & mark) !== 0
+      const writes = ((cell < 32 ? bitsLow : bitsHigh) & mark) !== 0
       if (writes) this.written[cell] = 1
       if (writes || ((cell < 32 ? readsLow : readsHigh) & mark) !== 0) accesses[cell] = (accesses[cell] ?? 0) + 1
     }
@@ -184,6 +186,7 @@ class Surw implements Sampler {
 export const surw = sampling(
   {
     name: "surw",
+    needsSteps: true,
     summary: `nothing is ever proved: --executions N schedules (default ${defaultExecutions}) drawn from --seed N showed no violation; in each, the accesses to one cell come in any order with the same odds`,
   },
   (chance) => new Surw(chance),

@@ -35,6 +35,17 @@ export const ProgramReport = Schema.Struct({
 })
 export type ProgramReport = typeof ProgramReport.Type
 
+/** A program whose schedules of at most 0, 1, 2 ... preemptions, or delays, strategy `bounded` counted. */
+export const BoundedReport = Schema.Struct({
+  name: Schema.String,
+  by: Schema.Literals(["preemptions", "delays"]),
+  expected: Schema.Array(Count),
+  measured: Schema.Array(Measured),
+  verdict: Schema.Literals(["agrees", "differs", "skipped"]),
+  differences: Schema.Array(Schema.String),
+})
+export type BoundedReport = typeof BoundedReport.Type
+
 /** A scenario explored by `states` to its end. Times are medians of the rounds. */
 export const SpeedReport = Schema.Struct({
   id: Schema.String,
@@ -64,6 +75,10 @@ export const Rates = Schema.Struct({
   suspensions: Rate,
   /** Schedules of the program of two fibers: by fast-check's scheduler, and by strategies of this checker. */
   twoFibers: Schema.Struct({ program: Schema.String, fastCheck: Rate, random: Rate, dfs: Rate }),
+  /** Steps of schedules of so many that a sampler draws. */
+  samplers: Schema.Array(Schema.Struct({ strategy: Schema.String, steps: Count, rate: Rate })),
+  /** Steps that `optimal` takes on executions of so many, and those of the executions that it covers so. */
+  optimal: Schema.Array(Schema.Struct({ steps: Count, taken: Rate, covered: Rate })),
 })
 export type Rates = typeof Rates.Type
 
@@ -86,6 +101,7 @@ export const BenchReport = Schema.Struct({
   /** True when the bench was interrupted: the document then says what was measured. */
   interrupted: Schema.optionalKey(Schema.Boolean),
   programs: Schema.Array(ProgramReport),
+  bounded: Schema.Array(BoundedReport),
   speeds: Schema.Array(SpeedReport),
   /** Absent when the bench was interrupted before. */
   rates: Schema.optionalKey(Rates),

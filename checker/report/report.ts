@@ -30,7 +30,8 @@ export const ScenarioReport = Schema.Struct({
   maxDepth: Count,
   /**
    * Every schedule of at most so many preemptions, or delays, was run, and not every schedule beyond: what `holds` is
-   * said of, and what an inconclusive exploration has covered. Absent where nothing is left out.
+   * said of, what an inconclusive exploration has covered and, where a violation was found, that fewer break nothing.
+   * Absent where nothing is left out.
    */
   within: Schema.optionalKey(Schema.Union([Schema.Struct({ preemptions: Count }), Schema.Struct({ delays: Count })])),
   /** The strategy that decided, where several took part. */

@@ -1,5 +1,6 @@
 /** Numbers and words as reports write them. */
 import { styleText } from "node:util"
+import type { Within } from "../explore/strategy.ts"
 import type { Bound } from "../scenario/scenario.ts"
 
 /** The colours of a report; each is the identity where there must be none. */
@@ -46,6 +47,13 @@ export const boundText = (bound: Bound): string =>
 /** The same, as one text or none. */
 export const boundTexts = (bound: Bound): ReadonlyArray<string> =>
   Object.keys(bound).length === 0 ? [] : [boundText(bound)]
+
+/** ` of at most 2 preemptions`; nothing where nothing is left out. */
+export const withinText = (within: Within | undefined): string => {
+  if (within === undefined) return ""
+  const most = "delays" in within ? count(within.delays, "delay") : count(within.preemptions, "preemption")
+  return ` of at most ${most}`
+}
 
 /** The odds of a missed state, as a power of ten. */
 export const odds = (value: number): string => (value === 0 ? "0" : value.toExponential(1))

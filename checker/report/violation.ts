@@ -25,7 +25,8 @@ const builtInStatements: Readonly<Record<string, string>> = {
   [builtIn.failure]: "No fiber ends with an error.",
   [builtIn.defect]: "No fiber dies, and no step, guard or property throws.",
   [builtIn.context]: "No step waits for what the code that it is taken in may not wait for.",
-  [builtIn.rules]: "A program speaks to its surroundings through steps only, and does the same after the same results.",
+  [builtIn.rules]:
+    "A program speaks to its surroundings through steps or Effect's own services only, and does the same every time.",
 }
 
 /** The statement and source of a property of a scenario. */

@@ -1,5 +1,6 @@
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
 import { describeError } from "../engine/fault.ts"
 import { checkGroups } from "../engine/interchange.ts"
 import { firstOfEach, mentionedIn } from "../engine/renaming.ts"
@@ -22,6 +23,8 @@ export interface Program {
   readonly mutant: string | undefined
   /** The property that the seeded bug is meant to break. */
   readonly breaks: string | undefined
+  /** Whether it is written in steps. One that is not is explored by re-execution only, and has no states to match. */
+  readonly inSteps: boolean
   /** A fresh instance, its fibers not yet started. Throws `SetupFailed` and nothing else. */
   readonly start: () => Instance
   /**
@@ -65,6 +68,31 @@ export interface Instance {
   readonly interchangeable: ReadonlyArray<ReadonlyArray<string>>
   /** A fiber that comes into being during a run, seeded bugs and all. */
   readonly forked: (name: string, effect: NamedFiber["effect"]) => NamedFiber
+  /** What runs, where the program knows nothing of steps. */
+  readonly plain?: PlainEffect
+}
+
+/** When a fiber goes on that was woken. */
+export type Woken = "at once" | "later"
+
+/** An Effect that knows nothing of steps, and how it is to be run: see `engine/effect/`. */
+export interface PlainEffect {
+  readonly main: Effect.Effect<unknown, unknown>
+  /**
+   * When a sleeping fiber may go on, in the order of the times at which sleepers wake: `passes` means always, as computing
+   * takes time; `stands` means only when nobody else can go on.
+   */
+  readonly time: "passes" | "stands"
+  /**
+   * When a fiber goes on that was woken or interrupted: `later` means at any time from then on; `at once` means within the
+   * turn of whoever did it, which Effect's runtime does today. Neither has all schedules of the other; `either` is both,
+   * one or the other throughout an execution.
+   */
+  readonly woken: Woken | "either"
+  /** After how many operations a fiber yields, if sooner than Effect has it yield. */
+  readonly yieldEvery: number | undefined
+  /** Told how the main fiber ended, before the properties are judged. */
+  readonly ended: (exit: Exit.Exit<unknown, unknown>, text: string) => void
 }
 
 export const programOf = <World>(
@@ -77,6 +105,7 @@ export const programOf = <World>(
   bound,
   mutant: bug?.id,
   breaks: bug?.breaks,
+  inSteps: true,
   start: () => orSetupFailed(scenario.id, () => startOf(scenario, bound, bug)),
   namedSteps: () => orSetupFailed(scenario.id, () => namedStepsOf(scenario, bound, bugs)),
 })
@@ -98,7 +127,8 @@ export const withoutFiber = (program: Program, name: string): Program => {
   }
 }
 
-const orSetupFailed = <A>(scenario: string, run: () => A): A => {
+/** Runs what a scenario's author wrote, for its setup. */
+export const orSetupFailed = <A>(scenario: string, run: () => A): A => {
   try {
     return run()
   } catch (error) {
@@ -176,7 +206,8 @@ const rewriteOf = <World>(bug: SeededBug<World>, world: World, fiber: string): R
     Object.hasOwn(replacements, operation.name) ? replacements[operation.name]?.(original, operation) : undefined
 }
 
-const settingUp = <A>(store: Store, setup: () => A): A => {
+/** Runs a setup, whose cells go into the store. */
+export const settingUp = <A>(store: Store, setup: () => A): A => {
   const before = runtime.setup
   runtime.setup = store
   store.access = Access.write

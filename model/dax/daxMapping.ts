@@ -3,6 +3,7 @@
  * which block lies behind which page, and page tables map the blocks themselves.
  */
 import { type Struct, self, struct } from "../../checker/program/index.ts"
+import { devPagemap } from "../deviceMemory/pgmap.ts"
 import { type Folio, type Folios, type Frame, folioAlloc, folioOf, zeroes } from "../mm/folio.ts"
 import type { System } from "../mm/system.ts"
 
@@ -36,16 +37,19 @@ export interface DaxMapping {
 }
 
 /** Makes a device, all of its blocks free: pages that nobody refers to. */
-export const daxDevice = (of: System, name: string, blocks: number): DaxDevice => ({
-  name,
-  blocks: Array.from({ length: blocks }, (_, number) => {
-    const frame = folioAlloc(of.folios, name, "any")
-    if (frame === null) throw new RangeError(`there is no memory for block ${number}`)
-    of.folios.fsdax.add(frame.pfn)
-    folioOf(of.folios, frame).refcount = 0
-    return { frame, state: struct(`${name}.block${number}`, { owner: "" }) }
-  }),
-})
+export const daxDevice = (of: System, name: string, blocks: number): DaxDevice => {
+  const pgmap = devPagemap({ name, type: "fsdax", owner: name, pages: blocks })
+  return {
+    name,
+    blocks: Array.from({ length: blocks }, (_, number) => {
+      const frame = folioAlloc(of.folios, name, "any")
+      if (frame === null) throw new RangeError(`there is no memory for block ${number}`)
+      of.folios.pgmaps.set(frame.pfn, pgmap)
+      folioOf(of.folios, frame).refcount = 0
+      return { frame, state: struct(`${name}.block${number}`, { owner: "" }) }
+    }),
+  }
+}
 
 /** Makes the mapping of a file of `pages` pages, all of them holes. */
 export const daxMapping = (device: DaxDevice, file: string, pages: number): DaxMapping => {

@@ -79,7 +79,9 @@ export const writeBack = Effect.fnUntraced(function* (file: MappedFile) {
   })
   yield* step("submit_bio", [file.name], () => {
     const { block: number, cached, dirty } = file.state
-    if (dirty && cached !== null && number !== null) block(file.bdev, number).content = cached
     file.state.dirty = false
+    if (!dirty || cached === null || number === null) return false
+    block(file.bdev, number).content = cached
+    return true
   })
 })

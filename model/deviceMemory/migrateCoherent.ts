@@ -6,6 +6,9 @@ import type { System } from "../mm/system.ts"
 import { migrateDevicePages } from "./migrateDevice.ts"
 import { migrateDeviceFinalize, migrateDeviceUnmap } from "./migrateVma.ts"
 
+/** Two may pin a page for good at once, and either looks at the references of the other. */
+const apart = { putsLater: true } as const
+
 /**
  * `migrate_device_coherent_folio`: moves the page to system memory where it may be pinned for good, whoever maps it and
  * without its driver; the caller's reference goes. The content is copied behind the last look at the references, as
@@ -16,7 +19,7 @@ import { migrateDeviceFinalize, migrateDeviceUnmap } from "./migrateVma.ts"
 export const migrateDeviceCoherentFolio = Effect.fnUntraced(function* (system: System, src: Frame) {
   const { folios } = system
   yield* folioLock(folios, src)
-  const [slot] = yield* migrateDeviceUnmap(system, [{ src, migrate: true, write: false, dst: null }], {})
+  const [slot] = yield* migrateDeviceUnmap(system, [{ src, migrate: true, write: false, dst: null }], apart)
   if (slot?.migrate !== true) return false
   const dst = yield* step("folio_alloc", [src.pfn], () => folioAllocUncharged(folios, "unmovable"))
   if (dst !== null) yield* folioLock(folios, dst)
@@ -27,6 +30,6 @@ export const migrateDeviceCoherentFolio = Effect.fnUntraced(function* (system: S
       folioOf(folios, dst).content = folioOf(folios, src).content
     })
   }
-  yield* migrateDeviceFinalize(system, [moved])
+  yield* migrateDeviceFinalize(system, [moved], apart)
   return moved.migrate
 })

@@ -5,7 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import { step } from "../../checker/program/index.ts"
-import { type Frame, folioOf, folioPut, folioTryGet, folioTrylock } from "../mm/folio.ts"
+import { type Frame, folioPut, folioTryGet, folioTrylock, isLarge } from "../mm/folio.ts"
 import type { System } from "../mm/system.ts"
 import { type DeviceSlot, folioMigrateMapping, migrateDeviceUnmap } from "./migrateVma.ts"
 
@@ -13,19 +13,14 @@ import { type DeviceSlot, folioMigrateMapping, migrateDeviceUnmap } from "./migr
  * `migrate_device_range`, `migrate_device_pfns`: locks the pages, those that are in use and not locked by anybody, and takes
  * them out of all page tables. A slot without `migrate` is a page that stays: it is free, locked, or referred to by somebody
  * else.
- *
- * @param atOnce whether the reference and the lock are taken in one step, which leaves out that the reference alone makes the
- *   page's own fault fail and come again: as often as it likes, while this one is on its way to the lock
+ * Until it is locked the reference alone makes the page's own fault fail, which comes again.
  */
-export const migrateDevicePfns = Effect.fnUntraced(function* (
-  system: System,
-  pfns: ReadonlyArray<number>,
-  atOnce = false,
-) {
+export const migrateDevicePfns = Effect.fnUntraced(function* (system: System, pfns: ReadonlyArray<number>) {
   const slots: Array<DeviceSlot> = []
   for (const pfn of pfns) {
-    const src = yield* atOnce ? lockAtOnce(system, pfn) : migrateDevicePfnLock(system, pfn)
-    slots.push({ src, migrate: src !== null, write: false, dst: null })
+    const src = yield* migrateDevicePfnLock(system, pfn)
+    const slot = { src, migrate: src !== null, write: false, dst: null }
+    slots.push(src === null || !system.thp ? slot : { ...slot, compound: yield* isCompound(system, src) })
   }
   return yield* migrateDeviceUnmap(system, slots, {})
 })
@@ -36,28 +31,28 @@ const migrateDevicePfnLock = Effect.fnUntraced(function* ({ folios }: System, pf
     folioTryGet(folios, pfn),
   )
   if (frame === null) return null
-  const locked = yield* step("migrate_device_pfn_lock: folio_trylock", [pfn], () =>
-    folioTrylock(folioOf(folios, frame)),
-  )
+  const locked = yield* step("migrate_device_pfn_lock: folio_trylock", [pfn], () => folioTrylock(folios, frame))
   if (locked) return frame
   yield* step("migrate_device_pfn_lock: folio_put", [pfn], () => folioPut(folios, frame))
   return null
 })
 
-const lockAtOnce = ({ folios }: System, pfn: number): Effect.Effect<Frame | null> =>
-  step("migrate_device_pfn_lock", [pfn], () => {
-    const frame = folioTryGet(folios, pfn)
-    if (frame === null || folioTrylock(folioOf(folios, frame))) return frame
-    folioPut(folios, frame)
-    return null
-  })
+const isCompound = ({ folios }: System, src: Frame): Effect.Effect<boolean> =>
+  step("migrate_device_range: folio_nr_pages", [src.pfn], () => isLarge(folios, src))
+
+/** A huge page without an address space cannot be split here: it stays where its driver has no huge page for it. */
+const migrateIfAlike = Effect.fnUntraced(function* (system: System, compound: boolean, src: Frame, dst: Frame) {
+  if (compound && !(yield* isCompound(system, dst))) return false
+  return yield* folioMigrateMapping(system, src, dst, {})
+})
 
 /** `migrate_device_pages`, behind the driver's copy. Every slot has a page already: there are no empty places to fill. */
 export const migrateDevicePages = Effect.fnUntraced(function* (system: System, slots: ReadonlyArray<DeviceSlot>) {
   const moved: Array<DeviceSlot> = []
   for (const slot of slots) {
     const { src, dst } = slot
-    const migrate = slot.migrate && src !== null && dst !== null && (yield* folioMigrateMapping(system, src, dst, {}))
+    const migrate =
+      slot.migrate && src !== null && dst !== null && (yield* migrateIfAlike(system, slot.compound === true, src, dst))
     moved.push({ ...slot, migrate })
   }
   return moved

@@ -5,15 +5,27 @@
  * The caller has `mmap_lock` for reading from the first to the last.
  */
 import * as Effect from "effect/Effect"
-import { step } from "../../checker/program/index.ts"
+import { enterLoop, step } from "../../checker/program/index.ts"
 import { linkTable, lockedVma, vmfAnonPrepare } from "../mm/fault.ts"
-import { type Folio, type Frame, folioOf, folioPut, folioTrylock, memcgCharge } from "../mm/folio.ts"
+import {
+  type Folio,
+  type Frame,
+  folioOf,
+  folioPut,
+  folioTrylock,
+  folioUnlock,
+  isLarge,
+  memcgCharge,
+  pagesOfFolio,
+} from "../mm/folio.ts"
+import { removeMigrationPtes, tryToMigratePieces } from "../mm/hugeMigrate.ts"
+import { compoundHead, folioMapcount, folioRefs } from "../mm/largeFolio.ts"
 import { drainFor } from "../mm/lruDrain.ts"
-import { migrationEntry, moveMapping, removeMigrationPte, tryToMigrateOne } from "../mm/migrate.ts"
-import { findVma, hasTable, type Mm, pageTableLock } from "../mm/mm.ts"
+import { migrationEntry, moveMapping, tryToMigrateOne } from "../mm/migrate.ts"
+import { findVma, hasTable, isHuge, type Mm, pageTableLock } from "../mm/mm.ts"
 import { isRmapped, isWritable, type Pte, present, type Rmapped } from "../mm/pte.ts"
-import { at, pagesOf, type Range } from "../mm/range.ts"
-import { addNewAnonRmap, isAnon, isCached, removeRmap, rmapWalk, tryShareAnonRmap } from "../mm/rmap.ts"
+import { at, type Range } from "../mm/range.ts"
+import { addNewAnonRmap, isAnon, isCached, removeRmap, rmapWalk, rmapWalkLarge, tryShareAnonRmap } from "../mm/rmap.ts"
 import { folioFreeSwap } from "../mm/swap.ts"
 import type { System } from "../mm/system.ts"
 import { dropTranslations } from "../mm/tlb.ts"
@@ -21,7 +33,14 @@ import { mostAccess } from "../mm/vma.ts"
 import { type NotifierRange, notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/invalidate.ts"
 import { keep, release, underLock } from "../sync/spinlock.ts"
-import { isDevicePrivate, isZoneDevice, pgmapOf } from "./pgmap.ts"
+import {
+  collectPmd,
+  migrateVmaInsertHugePmdPage,
+  migrateVmaSplit,
+  migrateVmaSplitFolio,
+  splitHugeZeroPmd,
+} from "./migrateHuge.ts"
+import { isDevicePrivate, isZoneDevice, type PagemapType, pgmapOf } from "./pgmap.ts"
 
 /** MIGRATE_VMA_SELECT_SYSTEM, ..._DEVICE_PRIVATE, ..._DEVICE_COHERENT: which pages are to be moved. */
 export type Selected = "system" | "private" | "coherent"
@@ -35,6 +54,8 @@ export interface MigrateVma {
   readonly owner: string
   /** The private page whose fault is being handled: it is locked, and has one more reference. */
   readonly faultPage?: Frame
+  /** MIGRATE_VMA_SELECT_COMPOUND: huge pages are taken as they are, and not split. */
+  readonly compound?: boolean
 }
 
 /** An entry of `src` and `dst`: plain data, as steps return it. */
@@ -50,10 +71,13 @@ export type DeviceSlot = {
   readonly write: boolean
   /** The page that the driver has allocated, locked. */
   readonly dst: Frame | null
+  /** MIGRATE_PFN_COMPOUND: it is a huge page, or a place for one; those behind it have nothing to say unless it is split. */
+  readonly compound?: boolean
 }
 
-const isFaultPage = ({ faultPage }: { readonly faultPage?: Frame }, frame: Frame): boolean =>
-  faultPage?.pfn === frame.pfn
+/** Whether a fault is being handled of a page of that folio. Within a step. */
+export const isFaultFolio = ({ folios }: System, { faultPage }: Fault, frame: Frame): boolean =>
+  faultPage !== undefined && pagesOfFolio(folios, frame).some(({ pfn }) => pfn === faultPage.pfn)
 
 /**
  * `migrate_vma_setup`: collects the pages of the range that are selected, puts migration entries in their places, and
@@ -70,21 +94,42 @@ const collect = Effect.fnUntraced(function* (args: MigrateVma) {
   const window = { ...notifierRange("MIGRATE", "migrate_vma_collect", range), owner }
   const slots: Array<MigrateSlot> = []
   yield* mmuNotifierInvalidateRangeStart(mm.subscriptions, window)
-  for (const va of pagesOf(range)) slots.push(yield* collectPte(args, va))
+  for (let va = range.start; va < range.end; va = range.start + slots.length) {
+    slots.push(...((yield* collectPmd(args, va)) ?? [yield* collectPte(args, va)]))
+  }
   yield* mmuNotifierInvalidateRangeEnd(mm.subscriptions, window)
   return slots
 })
 
-/** What `migrate_vma_collect_pmd` makes of an entry: nothing to move, a page yet to come, or one that was locked and cleared. */
-type Collected = "skip" | { readonly kind: "empty"; readonly write: boolean } | Rmapped
+/**
+ * What `migrate_vma_collect_pmd` makes of an entry: nothing to move, a page yet to come, one that was locked and cleared, or
+ * one of a large folio, which is to be split.
+ */
+type Collected =
+  | "skip"
+  | { readonly kind: "empty"; readonly write: boolean }
+  | { readonly kind: "large"; readonly page: Frame }
+  | Rmapped
 
 const collectPte = Effect.fnUntraced(function* (args: MigrateVma, va: number) {
+  const nothing: MigrateSlot = { va, src: null, migrate: false, write: false, dst: null }
+  const head = yield* enterLoop("migrate_vma_collect_pmd")
+  for (;;) {
+    yield* head()
+    const slot = yield* tryCollectPte(args, va, nothing)
+    if (!("large" in slot)) return slot
+    if (!(yield* migrateVmaSplitFolio(args, slot.large))) return nothing
+  }
+})
+
+/** The same of what is no large folio's; else which page is. */
+const tryCollectPte = Effect.fnUntraced(function* (args: MigrateVma, va: number, nothing: MigrateSlot) {
   const { mm } = args
   const { folios } = mm.system
   const ptl = pageTableLock(mm, va)
-  const nothing: MigrateSlot = { va, src: null, migrate: false, write: false, dst: null }
   const found = yield* underLock(ptl, "migrate_vma_collect_pmd: ptep_get_and_clear", [mm.name, va], (): Collected => {
     const cell = at(mm.pte, va)
+    if (isHuge(mm, va)) return "skip"
     const pte: Pte = hasTable(mm, va) ? cell.value : null
     const empty = pte === null || pte.kind === "zero"
     if (empty) {
@@ -93,8 +138,9 @@ const collectPte = Effect.fnUntraced(function* (args: MigrateVma, va: number) {
       return { kind: "empty", write: mostAccess(vma) === "write" }
     }
     if (!isRmapped(pte) || !isSelected(args, pte)) return "skip"
+    if (isLarge(folios, pte.page)) return { kind: "large", page: pte.page }
     const folio = folioOf(folios, pte.page)
-    if (!isFaultPage(args, pte.page) && !folioTrylock(folio)) return "skip"
+    if (!isFaultFolio(mm.system, args, pte.page) && !folioTrylock(folios, pte.page)) return "skip"
     folio.refcount++
     cell.value = null
     // Of an exclusive page the flush must come before the look at its pins.
@@ -104,6 +150,7 @@ const collectPte = Effect.fnUntraced(function* (args: MigrateVma, va: number) {
   })
   if (found === "skip") return nothing
   if (found.kind === "empty") return { ...nothing, migrate: true, write: found.write }
+  if (found.kind === "large") return { large: found.page }
 
   const set = yield* step("migrate_vma_collect_pmd: set_pte_at", [mm.name, va], () => {
     const folio = folioOf(folios, found.page)
@@ -111,7 +158,7 @@ const collectPte = Effect.fnUntraced(function* (args: MigrateVma, va: number) {
     if (isAnon(folio) && !tryShareAnonRmap(folio)) {
       // It is pinned.
       at(mm.pte, va).value = found
-      if (!isFaultPage(args, found.page)) folio.lock = ""
+      if (!isFaultFolio(mm.system, args, found.page)) folio.lock = ""
       folioPut(folios, found.page)
       release(ptl)
       return "pinned"
@@ -137,10 +184,10 @@ const flushCollected = (mm: Mm, va: number): Effect.Effect<void> =>
     release(pageTableLock(mm, va))
   })
 
-const selects = ({ select }: MigrateVma, kind: Selected): boolean =>
-  typeof select === "string" ? select === kind : select.includes(kind)
+export const selects = ({ select }: MigrateVma, kind: Selected | PagemapType): boolean =>
+  (typeof select === "string" ? [select] : select).some((one) => one === kind)
 
-const isSelected = (args: MigrateVma, pte: Rmapped): boolean => {
+export const isSelected = (args: MigrateVma, pte: Rmapped): boolean => {
   const pgmap = pgmapOf(args.mm.system.folios, pte.page)
   if (pte.kind === "exclusive") return false
   if (pgmap === undefined) return selects(args, "system")
@@ -148,8 +195,13 @@ const isSelected = (args: MigrateVma, pte: Rmapped): boolean => {
 }
 
 /** What the steps behind the collection need to know. */
-interface Fault {
+export interface Fault {
   readonly faultPage?: Frame
+  /**
+   * Whether the reference is dropped in a step of its own behind the lock's, where others look at the references of a page that
+   * is not locked: those who pin it for good. Elsewhere the two are one step.
+   */
+  readonly putsLater?: true
 }
 
 /**
@@ -174,13 +226,14 @@ export const migrateDeviceUnmap = Effect.fnUntraced(function* <Slot extends Devi
     if (mayDrain && !isZoneDevice(folios, src)) mayDrain = !(yield* drainFor(system, src))
     const mapped = yield* step("migrate_device_unmap: folio_isolate_lru", [src.pfn], () => {
       const folio = folioOf(folios, src)
-      if (isZoneDevice(folios, src)) return folio.mapcount > 0 ? "mapped" : "unmapped"
-      if (!folio.lru) return "not on the LRU"
-      // The isolation's reference takes the place of the collection's.
-      folio.lru = false
-      return folio.mapcount > 0 ? "mapped" : "unmapped"
+      if (!isZoneDevice(folios, src)) {
+        if (!folio.lru) return "not on the LRU"
+        // The isolation's reference takes the place of the collection's.
+        setLru(system, src, false)
+      }
+      return folioMapcount(folios, src) > 0 ? "mapped" : "unmapped"
     })
-    if (mapped === "mapped") yield* rmapWalk(system, src, (mm, va) => tryToMigrateOne(mm, va, src, null))
+    if (mapped === "mapped") yield* tryToMigrate(system, src, slot.compound === true)
     const alone =
       mapped !== "not on the LRU" &&
       (yield* step("migrate_vma_check_page", [src.pfn], () => checkPage(system, src, fault)))
@@ -189,11 +242,22 @@ export const migrateDeviceUnmap = Effect.fnUntraced(function* <Slot extends Devi
   }
   for (const { src, migrate } of slots) {
     if (src === null || migrate) continue
-    yield* rmapWalk(system, src, (mm, va) => removeMigrationPte(mm, va, src, src))
+    yield* removeMigrationPtes(system, src, src)
     yield* putBack(system, src, fault, isolated.has(src))
   }
   return slots.map((slot) => (slot.migrate ? slot : { ...slot, src: null }))
 })
+
+/** `try_to_migrate` */
+const tryToMigrate = (system: System, src: Frame, compound: boolean): Effect.Effect<void> =>
+  compound
+    ? rmapWalkLarge(system, src, (pieces) => tryToMigratePieces(pieces, false))
+    : rmapWalk(system, src, (mm, va) => tryToMigrateOne(mm, va, src, null))
+
+/** Whether the pages of a folio are on the LRU. Within a step. */
+const setLru = ({ folios }: System, frame: Frame, lru: boolean): void => {
+  for (const page of pagesOfFolio(folios, frame)) folioOf(folios, page).lru = lru
+}
 
 /**
  * `migrate_vma_check_page`: whether nobody but the migration refers to an unmapped page. Of a device's page one reference
@@ -202,25 +266,32 @@ export const migrateDeviceUnmap = Effect.fnUntraced(function* <Slot extends Devi
 const checkPage = (system: System, src: Frame, fault: Fault): boolean => {
   const folio = folioOf(system.folios, src)
   const relic = isZoneDevice(system.folios, src) ? 1 : 0
-  return folio.mapcount === 0 && folio.refcount <= expectedRefs(folio, src, fault) + relic
+  return (
+    folioMapcount(system.folios, src) === 0 &&
+    folioRefs(system.folios, src) <= expectedRefs(system, folio, src, fault) + relic
+  )
 }
 
 /** The migration's reference, the fault's, and the swap cache's or the file's. */
-const expectedRefs = (folio: Folio, frame: Frame, fault: Fault): number =>
-  1 + (isFaultPage(fault, frame) ? 1 : 0) + (isCached(folio) ? 1 : 0)
+const expectedRefs = (system: System, folio: Folio, frame: Frame, fault: Fault): number =>
+  1 + (isFaultFolio(system, fault, frame) ? 1 : 0) + (isCached(folio) ? 1 : 0)
 
 /**
  * The page stays, or is no longer needed: it is unlocked, unless it is the fault's, and the migration's reference dropped.
  *
  * @param isolated whether the migration has it off the LRU
  */
-const putBack = (system: System, frame: Frame, fault: Fault, isolated = true): Effect.Effect<void> =>
-  step("folio_unlock, folio_putback_lru", [frame.pfn], () => {
-    const folio = folioOf(system.folios, frame)
-    if (!isFaultPage(fault, frame)) folio.lock = ""
-    if (isolated && !isZoneDevice(system.folios, frame)) folio.lru = true
-    folioPut(system.folios, frame)
+const putBack = Effect.fnUntraced(function* (system: System, frame: Frame, fault: Fault, isolated = true) {
+  const unlock = () => {
+    if (!isFaultFolio(system, fault, frame)) folioUnlock(system.folios, frame)
+  }
+  if (fault.putsLater === true) yield* step("folio_unlock", [frame.pfn], unlock)
+  yield* step(fault.putsLater === true ? "folio_putback_lru" : "folio_unlock, folio_putback_lru", [frame.pfn], () => {
+    if (fault.putsLater !== true) unlock()
+    if (isolated && !isZoneDevice(system.folios, frame)) setLru(system, frame, true)
+    folioPut(system.folios, compoundHead(system.folios, frame))
   })
+})
 
 /**
  * `migrate_vma_pages`, behind the driver's copy: what is not referred to by anybody else becomes the new page; a new page
@@ -231,7 +302,7 @@ export const migrateVmaPages = Effect.fnUntraced(function* (args: MigrateVma, sl
   const { mm, owner, range } = args
   const moved: Array<MigrateSlot> = []
   let window: NotifierRange | null = null
-  for (const slot of slots) {
+  for (const slot of yield* migrateVmaSplit(args, slots)) {
     const { va, src, dst } = slot
     if (!slot.migrate || dst === null) {
       moved.push({ ...slot, migrate: false })
@@ -243,9 +314,7 @@ export const migrateVmaPages = Effect.fnUntraced(function* (args: MigrateVma, sl
     }
     const migrate: boolean =
       src === null
-        ? yield* underLock(pageTableLock(mm, va), "migrate_vma_insert_page", [mm.name, va], () =>
-            insertPage(mm, va, dst),
-          )
+        ? yield* migrateVmaInsertPage(mm, va, dst, slot.compound === true)
         : yield* folioMigrateMapping(mm.system, src, dst, args)
     moved.push({ ...slot, migrate })
   }
@@ -260,10 +329,22 @@ export const folioMigrateMapping = (system: System, src: Frame, dst: Frame, faul
     const source = folioOf(folios, src)
     if (isZoneDevice(folios, dst) && !isAnon(source)) return false
     if (source.swap !== null && isZoneDevice(folios, dst) && !folioFreeSwap(system.swap, folios, src)) return false
-    if (source.refcount !== expectedRefs(source, src, fault)) return false
-    moveMapping(system, source, folioOf(folios, dst))
+    if (folioRefs(folios, src) !== expectedRefs(system, source, src, fault)) return false
+    const target = pagesOfFolio(folios, dst)
+    for (const [position, page] of pagesOfFolio(folios, src).entries()) {
+      moveMapping(system, folioOf(folios, page), folioOf(folios, target[position] ?? dst))
+    }
     return true
   })
+
+/** `migrate_vma_insert_page`, or `migrate_vma_insert_huge_pmd_page` */
+const migrateVmaInsertPage = Effect.fnUntraced(function* (mm: Mm, va: number, dst: Frame, compound: boolean) {
+  if (compound) return yield* migrateVmaInsertHugePmdPage(mm, va, dst)
+  if (mm.system.thp) yield* splitHugeZeroPmd(mm, va)
+  return yield* underLock(pageTableLock(mm, va), "migrate_vma_insert_page", [mm.name, va], () =>
+    insertPage(mm, va, dst),
+  )
+})
 
 /**
  * `migrate_vma_insert_page`: maps a new page where none is, not even a page table (`pte_alloc`). Within a step, under the
@@ -272,7 +353,7 @@ export const folioMigrateMapping = (system: System, src: Frame, dst: Frame, faul
 const insertPage = (mm: Mm, va: number, dst: Frame): boolean => {
   const { folios } = mm.system
   const pte = at(mm.pte, va)
-  if (findVma(mm, va) === null || mm.state.unstable) return false
+  if (findVma(mm, va) === null || mm.state.unstable || isHuge(mm, va)) return false
   linkTable(mm, va)
   if (pte.value !== null && pte.value.kind !== "zero") return false
   if (!vmfAnonPrepare(mm, va, { write: true })) return false
@@ -304,9 +385,9 @@ export const migrateDeviceFinalize = Effect.fnUntraced(function* (
   for (const { src, dst, migrate } of slots) {
     if (src !== null) {
       const target = migrate && dst !== null ? dst : src
-      yield* rmapWalk(system, target, (mm, va) => removeMigrationPte(mm, va, src, target))
+      yield* removeMigrationPtes(system, src, target)
       yield* putBack(system, src, fault)
     }
-    if (dst !== null) yield* putBack(system, dst, {})
+    if (dst !== null) yield* putBack(system, dst, fault.putsLater === true ? { putsLater: true } : {})
   }
 })

@@ -2,12 +2,21 @@
 import * as Effect from "effect/Effect"
 import { guardedStep, step } from "../../checker/program/index.ts"
 import type { FaultFlags, FaultResult } from "../mm/fault.ts"
-import { folioLockWait, folioOf, folioPut, folioTrylock, isGoneOrUnlocked } from "../mm/folio.ts"
-import { type Mm, pageTableLock } from "../mm/mm.ts"
+import {
+  type Folios,
+  type Frame,
+  folioLockWait,
+  folioPut,
+  folioTrylock,
+  folioUnlock,
+  isGoneOrUnlocked,
+} from "../mm/folio.ts"
+import { compoundHead, folioGet } from "../mm/largeFolio.ts"
+import { isHuge, type Mm, pageTableLock, spanOf } from "../mm/mm.ts"
 import { type Private, pteSame } from "../mm/pte.ts"
 import { at } from "../mm/range.ts"
 import { underLock } from "../sync/spinlock.ts"
-import { pgmapOf } from "./pgmap.ts"
+import { type PrivateFault, pgmapOf } from "./pgmap.ts"
 
 /**
  * The device-private part of `do_swap_page`: whoever gets the page's lock has its driver move it to system memory; the
@@ -19,19 +28,52 @@ export const doDevicePrivate = Effect.fnUntraced(function* (mm: Mm, va: number, 
   if (flags.vmaLock === true) return "RETRY" as const
   const next = yield* underLock(pageTableLock(mm, va), "do_swap_page: trylock_page", [mm.name, va], () => {
     if (!pteSame(at(mm.pte, va).value, orig)) return "done"
-    const folio = folioOf(folios, orig.page)
-    if (!folioTrylock(folio)) return "locked"
-    folio.refcount++
-    return "migrate"
+    return lockAndGet(folios, orig.page) ? "migrate" : "locked"
   })
   if (next === "done") return next
   if (next === "locked") return yield* waitOnLocked(mm, orig)
-  const pgmap = pgmapOf(folios, orig.page)
-  if (pgmap === undefined) throw new RangeError(`page ${orig.page.pfn} is no device's`)
-  const result: FaultResult = yield* pgmap.migrateToRam({ mm, va, page: orig.page })
-  yield* step("do_swap_page: unlock_page, put_page", [orig.page.pfn], () => {
-    folioOf(folios, orig.page).lock = ""
-    folioPut(folios, orig.page)
+  return yield* migrateToRam({ mm, va, page: orig.page }, "do_swap_page: unlock_page, put_page")
+})
+
+/** `do_huge_pmd_device_private`: the same where a huge page is mapped as one. */
+export const doHugePmdDevicePrivate = Effect.fnUntraced(function* (
+  mm: Mm,
+  va: number,
+  orig: Private,
+  flags: FaultFlags,
+) {
+  const { folios } = mm.system
+  if (flags.vmaLock === true) return "RETRY" as const
+  const { start } = spanOf(mm, va)
+  const next = yield* underLock(pageTableLock(mm, va), "do_huge_pmd_device_private", [mm.name, va], () => {
+    if (!isHuge(mm, va) || !pteSame(at(mm.pte, start).value, orig)) return "done"
+    return lockAndGet(folios, orig.page) ? "migrate" : "locked"
+  })
+  if (next === "done") return next
+  if (next === "locked") return yield* waitOnLocked(mm, orig)
+  return yield* migrateToRam(
+    { mm, va, page: orig.page, huge: true },
+    "do_huge_pmd_device_private: folio_unlock, folio_put",
+  )
+})
+
+/** False where somebody else has the folio's lock. Within a step. */
+const lockAndGet = (folios: Folios, page: Frame): boolean => {
+  if (!folioTrylock(folios, page)) return false
+  folioGet(folios, page)
+  return true
+}
+
+/** Has the driver bring the page back, which is then unlocked and put. */
+const migrateToRam = Effect.fnUntraced(function* (fault: PrivateFault, end: string) {
+  const { mm, page } = fault
+  const { folios } = mm.system
+  const pgmap = pgmapOf(folios, page)
+  if (pgmap === undefined) throw new RangeError(`page ${page.pfn} is no device's`)
+  const result: FaultResult = yield* pgmap.migrateToRam(fault)
+  yield* step(end, [page.pfn], () => {
+    folioUnlock(folios, page)
+    folioPut(folios, compoundHead(folios, page))
   })
   return result
 })

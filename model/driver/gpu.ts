@@ -169,6 +169,9 @@ export const allocSystemPage = Effect.fnUntraced(function* ({ folios }: System) 
 /** How often an atomic fault is tried before its time is over (HMM_RANGE_DEFAULT_TIMEOUT). */
 const mostRounds = 2
 
+/** A bound of the driver's is reached: true, unless it has none. */
+const givesUp = ({ name }: Gpu, what: string): Effect.Effect<boolean> => step(what, [name], () => true)
+
 /**
  * An atomic fault (`nouveau_atomic_range_fault`): has the page for itself, and programs the GPU before anybody can take it
  * back.
@@ -182,8 +185,9 @@ const mostRounds = 2
 export const gpuAtomicFault = Effect.fnUntraced(function* (gpu: Gpu, va: number) {
   const { mm, iv, lock, name } = gpu
   const head = yield* enterLoop("nouveau_atomic_range_fault")
-  for (let round = 0; round < mostRounds; round++) {
+  for (let round = 0; ; round = Math.min(round + 1, mostRounds)) {
     yield* head(round)
+    if (round === mostRounds && (yield* givesUp(gpu, "nouveau_atomic_range_fault: timeout"))) return false
     if (!(yield* gpuFault(gpu, va, true))) return false
     const seq = yield* mmuIntervalReadBegin(mm.subscriptions, iv)
     yield* mmapReadLock(mm)
@@ -197,7 +201,6 @@ export const gpuAtomicFault = Effect.fnUntraced(function* (gpu: Gpu, va: number)
     yield* unlockAndPut(mm, page)
     if (!stale) return true
   }
-  return false
 })
 
 /** What the GPU does at an address, and what it stores. */
@@ -228,7 +231,7 @@ export const gpuAccess = Effect.fnUntraced(function* (
 ) {
   const { mm, name, pageTable } = gpu
   const head = yield* enterLoop("gpu_access")
-  for (let faults = 0; ; faults++) {
+  for (let faults = 0; ; faults = Math.min(faults + 1, mostFaults)) {
     yield* head(faults)
     const content = access.kind === "load" ? [] : [access.content]
     const done = yield* step(`gpu_${access.kind}`, [name, va, ...content], () => {
@@ -240,7 +243,8 @@ export const gpuAccess = Effect.fnUntraced(function* (
       return true
     })
     if (done) return true
-    if (faults === mostFaults || !(yield* mmgetNotZero(mm))) return false
+    if (faults === mostFaults && (yield* givesUp(gpu, "nouveau_svm_fault_cancel"))) return false
+    if (!(yield* mmgetNotZero(mm))) return false
     const mapped = yield* serviceFault(gpu, va, access, readFaults)
     yield* mmput(mm)
     if (!mapped) return false

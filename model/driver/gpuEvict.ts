@@ -13,10 +13,10 @@ import type { System } from "../mm/system.ts"
 import { type Mutex, mutexLock, mutexUnlock } from "../sync/mutex.ts"
 import { allocSystemPage, copyPage, type Gpu, gpuMigrateToDevice } from "./gpu.ts"
 
-/** `nouveau_dmem_evict_chunk`: moves what can be moved to system memory. What somebody else has locked or refers to stays. See `migrateDevicePfns`. */
-export const gpuEvict = Effect.fnUntraced(function* (system: System, memory: DevPagemap, atOnce = false) {
+/** `nouveau_dmem_evict_chunk`: moves what can be moved to system memory. What somebody else has locked or refers to stays. */
+export const gpuEvict = Effect.fnUntraced(function* (system: System, memory: DevPagemap) {
   const slots: Array<DeviceSlot> = []
-  for (const slot of yield* migrateDevicePfns(system, pfnsOf(system, memory), atOnce)) {
+  for (const slot of yield* migrateDevicePfns(system, pfnsOf(system, memory))) {
     const { src } = slot
     const dst = slot.migrate && src !== null ? yield* allocSystemPage(system) : null
     if (dst !== null) yield* copyPage(system, src, dst)
@@ -38,7 +38,7 @@ const pfnsOf = ({ folios }: System, memory: DevPagemap): ReadonlyArray<number> =
 export const gpuMigrateEvicting = Effect.fnUntraced(function* (gpu: Gpu, range: Range) {
   const { memory, mm } = gpu
   const full = yield* step("ttm_mem_evict_first", [memory.name], () => memory.state.refs === memory.pages)
-  if (full) yield* gpuEvict(mm.system, memory, true)
+  if (full) yield* gpuEvict(mm.system, memory)
   return yield* gpuMigrateToDevice(gpu, range)
 })
 
@@ -49,18 +49,13 @@ export const gpuMigrateEvicting = Effect.fnUntraced(function* (gpu: Gpu, range: 
  *
  * @param migrations what each migration to the device holds
  */
-export const gpuUnbind = Effect.fnUntraced(function* (
-  system: System,
-  memory: DevPagemap,
-  migrations: Mutex,
-  atOnce = false,
-) {
+export const gpuUnbind = Effect.fnUntraced(function* (system: System, memory: DevPagemap, migrations: Mutex) {
   yield* mutexLock(migrations)
   yield* step("devmem_chunk->remove", [memory.name], () => {
     memory.state.dying = true
   })
   yield* mutexUnlock(migrations)
-  yield* gpuEvict(system, memory, atOnce)
+  yield* gpuEvict(system, memory)
   yield* memunmapPages(system.folios, memory)
 })
 

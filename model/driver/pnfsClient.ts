@@ -22,6 +22,7 @@ import {
   nfsd4Layoutreturn,
 } from "../lease/nfsdLayouts.ts"
 import type { XfsInode } from "../lease/xfsFile.ts"
+import { xfsFileBufferedWrite } from "../lease/xfsOperations.ts"
 import { xfsFsGetUuid } from "../lease/xfsPnfs.ts"
 import type { Content } from "../mm/folio.ts"
 import { at } from "../mm/range.ts"
@@ -142,6 +143,18 @@ const access = Effect.fnUntraced(function* (client: PnfsClient, index: number, w
 /** Writes a block of the file to the device. */
 export const blWritePagelist = (client: PnfsClient, index: number, content: Content): Effect.Effect<boolean> =>
   access(client, index, true, content)
+
+/**
+ * Writes a block of the file to the device if that may be and, if not, by the server (`pnfs_write_through_mds`), which
+ * recalls the layouts that there are.
+ *
+ * @returns whether it was written at all
+ */
+export const writeAnyhow = Effect.fnUntraced(function* (client: PnfsClient, index: number, content: Content) {
+  if (yield* blWritePagelist(client, index, content)) return true
+  const goes = yield* step("pnfs_write_through_mds", [client.name, index], () => true)
+  return goes && (yield* xfsFileBufferedWrite(client.file, index, content)) === "0"
+})
 
 /** Reads a block of the file from the device. */
 export const blReadPagelist = (client: PnfsClient, index: number): Effect.Effect<boolean> =>

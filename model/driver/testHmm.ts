@@ -4,7 +4,7 @@
  * its stores; its memory is in testHmmDevice.ts, what takes pages there and back in testHmmMigrate.ts, exclusive access in
  * testHmmExclusive.ts, and snapshots in testHmmSnapshot.ts.
  *
- * Not here: huge pages, and the time after which a fault gives up.
+ * Not here: the time after which a fault gives up.
  *
  * Corrected here, and put back by seeded bugs ("as published"): a read or write of an address space that has ended fails;
  * pages that the device may store to are said to be dirty; migrations of its own concern it as all others do.
@@ -249,7 +249,7 @@ const dmirrorRangeFault = Effect.fnUntraced(function* (dmirror: Dmirror, range: 
       const pfn = pfns[position] ?? null
       yield* setPageDirty(mm, pfn)
       yield* step("dmirror_do_fault", [name, va], () => {
-        at(pt, va).value = pfn
+        at(pt, va).value = pfn === null ? null : { page: pfn.page, write: pfn.write }
       })
     }
     yield* mutexUnlock(lock)

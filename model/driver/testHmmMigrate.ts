@@ -7,6 +7,8 @@
  * itself tells; a seeded bug leaves the look out. Like every subscription by whose sequence something is mapped it drops
  * that in the same critical section: the other one's callback may have been called before.
  *
+ * A huge page that a migration splits is announced as if somebody else did it: where there are huge pages the file faults in what it may not map.
+ *
  * What is moved to the device is announced in the name of the file, not of the device, so that the file can tell it from
  * what is moved back: its entries in the device's memory stay where they are.
  */
@@ -19,9 +21,9 @@ import {
   migrateVmaPages,
   migrateVmaSetup,
 } from "../deviceMemory/migrateVma.ts"
-import { zoneDevicePageInit } from "../deviceMemory/pgmap.ts"
+import { zoneDeviceFolioInit, zoneDevicePageInit } from "../deviceMemory/pgmap.ts"
 import { mmgetNotZero, mmput } from "../mm/exit.ts"
-import { folioOf, zeroes } from "../mm/folio.ts"
+import { folioOf, pagesOfFolio, zeroes } from "../mm/folio.ts"
 import { findVma, type Mm, mmapReadLock, mmapReadUnlock } from "../mm/mm.ts"
 import { at, type Range } from "../mm/range.ts"
 import { allows } from "../mm/vma.ts"
@@ -35,8 +37,8 @@ import {
   mmuIntervalReadRetry,
 } from "../notifier/interval.ts"
 import { mutexLock, mutexUnlock } from "../sync/mutex.ts"
-import { type Dmirror, dmirrorCmd, dmirrorVerify, setPageDirty, subscription } from "./testHmm.ts"
-import { allocAndCopy } from "./testHmmDevice.ts"
+import { type Dmirror, dmirrorCmd, dmirrorFault, dmirrorVerify, setPageDirty, subscription } from "./testHmm.ts"
+import { allocAndCopyAll, type DmirrorDevice, failsNow, piecesOf } from "./testHmmDevice.ts"
 
 /** A migration to the device, with its subscription. */
 export interface Migration {
@@ -61,9 +63,16 @@ export const dmirrorMigrateToDevice = Effect.fnUntraced(function* (migration: Mi
   yield* mmuIntervalNotifierInsert(mm.subscriptions, notifier)
   const seq = yield* mmuIntervalReadBegin(mm.subscriptions, notifier)
   yield* mmapReadLock(mm)
-  const ret = yield* forAreas(mm, range, (area) => moveToDevice(migration, area, seq))
+  let stale = false
+  const ret = yield* forAreas(mm, range, (area) =>
+    Effect.map(moveToDevice(migration, area, seq), (moved) => {
+      stale ||= moved.stale
+      return moved.pages
+    }),
+  )
   yield* mmapReadUnlock(mm)
   yield* mmuIntervalNotifierRemove(mm.subscriptions, notifier)
+  if (stale && mm.system.thp) yield* dmirrorFault(dmirror, range, false)
   yield* mmput(mm)
   return typeof ret === "string" ? dmirrorCmd(ret) : yield* dmirrorVerify(dmirror, range)
 })
@@ -95,30 +104,77 @@ const forAreas = Effect.fnUntraced(function* (
 })
 
 /** How many pages of those there were are moved (`dmirror_successful_migrated_pages`). */
-const successful = (moved: ReadonlyArray<MigrateSlot>): number =>
-  moved.filter(({ src, migrate }) => src !== null && migrate).length
+const successful = ({ system: { folios } }: Mm, moved: ReadonlyArray<MigrateSlot>): number =>
+  moved
+    .filter(({ src, migrate }) => src !== null && migrate)
+    .reduce((sum, { compound }) => sum + (compound === true ? folios.hugePages : 1), 0)
 
 /** From `migrate_vma_setup` to `migrate_vma_finalize`, of pages of one area. */
 const moveToDevice = Effect.fnUntraced(function* ({ dmirror, notifier }: Migration, range: Range, seq: number) {
   const { name, mm, mutex, pt } = dmirror
-  const args: MigrateVma = { mm, range, select: "system", owner: name }
+  const args: MigrateVma = { mm, range, select: "system", owner: name, ...compoundOf(mm) }
   const slots: Array<MigrateSlot> = []
-  for (const slot of yield* migrateVmaSetup(args)) slots.push(yield* dmirrorMigrateAllocAndCopy(dmirror, slot))
+  const collected = yield* migrateVmaSetup(args)
+  while (slots.length < collected.length) {
+    const slot = collected[slots.length]
+    if (slot?.compound !== true)
+      slots.push(...(slot === undefined ? [] : [yield* dmirrorMigrateAllocAndCopy(dmirror, slot)]))
+    else {
+      const { hugePages } = mm.system.folios
+      slots.push(...(yield* dmirrorMigrateHuge(dmirror, collected.slice(slots.length, slots.length + hugePages))))
+    }
+  }
   const moved = yield* migrateVmaPages(args, slots)
+  let stale = false
   if (moved.some(({ migrate }) => migrate)) {
     yield* mutexLock(mutex)
-    const stale = yield* mmuIntervalReadRetry(notifier, seq)
-    for (const { va, dst, migrate, write } of stale ? [] : moved) {
+    stale = yield* mmuIntervalReadRetry(notifier, seq)
+    for (const { va, dst, migrate, write, compound } of stale ? [] : moved) {
       if (!migrate || dst === null) continue
-      yield* setPageDirty(mm, { page: dst, write })
-      yield* step("dmirror_migrate_finalize_and_map", [name, va], () => {
-        at(pt, va).value = { page: dst, write }
-      })
+      const pages = compound === true ? yield* piecesOf(mm.system, dst) : [dst]
+      for (const [position, page] of pages.entries()) {
+        yield* setPageDirty(mm, { page, write })
+        yield* step("dmirror_migrate_finalize_and_map", [name, va + position], () => {
+          at(pt, va + position).value = { page, write }
+        })
+      }
     }
     yield* mutexUnlock(mutex)
   }
   yield* migrateVmaFinalize(args, moved)
-  return successful(moved)
+  return { pages: successful(mm, moved), stale }
+})
+
+/** MIGRATE_VMA_SELECT_COMPOUND, where there is anything to select. */
+const compoundOf = ({ system }: Mm) => (system.thp ? { compound: true } : {})
+
+/** `dmirror_migrate_alloc_and_copy`, of a huge page, or the place of one: where there is no huge page, page by page. */
+const dmirrorMigrateHuge = Effect.fnUntraced(function* (dmirror: Dmirror, slots: ReadonlyArray<MigrateSlot>) {
+  const { mm, mdevice } = dmirror
+  const { folios } = mm.system
+  const [first] = slots
+  if (first === undefined || !first.migrate) return slots
+  const { src } = first
+  const fails = yield* step("dmirror_migrate_alloc_and_copy: FAIL_ALLOC", [mdevice.memory.name], () =>
+    failsNow(mdevice),
+  )
+  const dst = fails ? null : yield* zoneDeviceFolioInit(folios, mdevice.memory)
+  const pages = src === null ? [] : yield* piecesOf(mm.system, src)
+  if (dst !== null) {
+    yield* step("dmirror_migrate_alloc_and_copy", [src?.pfn ?? null, dst.pfn], () => {
+      for (const [position, page] of pagesOfFolio(folios, dst).entries()) {
+        const from = pages[position]
+        folioOf(folios, page).content = from === undefined ? zeroes : folioOf(folios, from).content
+      }
+    })
+    return slots.map((slot, position) => (position === 0 ? { ...slot, dst } : slot))
+  }
+  const single: Array<MigrateSlot> = []
+  for (const [position, slot] of slots.entries()) {
+    const one = yield* dmirrorMigrateAllocAndCopy(dmirror, { ...slot, src: pages[position] ?? null, migrate: true })
+    single.push({ ...slot, dst: one.dst })
+  }
+  return single
 })
 
 /** `dmirror_migrate_alloc_and_copy`, of one page: before it is sure that it is moved. A page yet to come is full of zeroes. */
@@ -138,23 +194,24 @@ export const dmirrorMigrateToSystem = Effect.fnUntraced(function* ({ mm, mdevice
   if (!(yield* mmgetNotZero(mm))) return dmirrorCmd("-EINVAL")
   yield* mmapReadLock(mm)
   const ret = yield* forAreas(mm, range, (area) =>
-    moveToSystem({ mm, range: area, select: mdevice.memory.type, owner: mdevice.memory.owner }),
+    moveToSystem(mdevice, {
+      mm,
+      range: area,
+      select: mdevice.memory.type,
+      owner: mdevice.memory.owner,
+      ...compoundOf(mm),
+    }),
   )
   yield* mmapReadUnlock(mm)
   yield* mmput(mm)
   return typeof ret === "string" ? dmirrorCmd(ret) : { ...dmirrorCmd("0"), cpages: ret }
 })
 
-const moveToSystem = Effect.fnUntraced(function* (args: MigrateVma) {
+const moveToSystem = Effect.fnUntraced(function* (mdevice: DmirrorDevice, args: MigrateVma) {
   const { system } = args.mm
-  const slots: Array<MigrateSlot> = []
-  let enough = true
-  for (const slot of yield* migrateVmaSetup(args)) {
-    const wanted = enough && slot.src !== null && slot.migrate
-    const dst = wanted ? yield* allocAndCopy(system, slot.src, "dmirror_devmem_fault_alloc_and_copy") : null
-    if (wanted && dst === null) enough = false
-    slots.push({ ...slot, dst })
-  }
+  const collected = yield* migrateVmaSetup(args)
+  const by = "dmirror_devmem_fault_alloc_and_copy"
+  const { slots, enough } = yield* allocAndCopyAll(system, collected, by, mdevice)
   if (!enough) {
     // The driver leaves those marked that it has a page for, none of which has been moved.
     const stay = yield* step("dmirror_migrate_to_system: -ENOMEM", [args.mm.name], () =>
@@ -165,5 +222,5 @@ const moveToSystem = Effect.fnUntraced(function* (args: MigrateVma) {
   }
   const moved = yield* migrateVmaPages(args, slots)
   yield* migrateVmaFinalize(args, moved)
-  return successful(moved)
+  return successful(args.mm, moved)
 })

@@ -26,7 +26,7 @@ type Whereabouts =
   | "DEV_COHERENT_REMOTE|"
 
 /** What userspace is told of a page: HMM_DMIRROR_PROT_... */
-export type DmirrorProt = "ERROR" | "NONE" | `${Whereabouts}${"READ" | "WRITE"}`
+export type DmirrorProt = "ERROR" | "NONE" | `${Whereabouts}${"READ" | "WRITE"}${"" | "|PMD"}`
 
 /** What a snapshot says when it is done, page by page. */
 export interface SnapshotCmd extends DmirrorCmd {
@@ -37,7 +37,7 @@ export interface SnapshotCmd extends DmirrorCmd {
 const dmirrorMkentry = ({ mm, mdevice }: Dmirror, entry: HmmOutput): DmirrorProt => {
   if (entry === "error") return "ERROR"
   if (entry === "none") return "NONE"
-  const access = entry.write ? "WRITE" : "READ"
+  const access = `${entry.write ? "WRITE" : "READ"}${entry.order === undefined ? "" : "|PMD"}` as const
   if (entry.page === null) return `ZERO|${access}`
   const pgmap = pgmapOf(mm.system.folios, entry.page)
   if (pgmap === undefined) return access

@@ -49,6 +49,8 @@ export interface FileShape {
   /** What is on the disk, by page; the rest is zeroes. */
   readonly contents?: ReadonlyArray<Content>
   readonly dax?: DaxMapping
+  /** Its size and what is on the disk, where the file system has an inode of its own. */
+  readonly on?: { readonly state: Inode["state"]; readonly disk: Inode["disk"] }
 }
 
 /** Makes a file, nothing of it cached. */
@@ -56,9 +58,9 @@ export const inode = (of: System, name: string, shape: FileShape): Inode => {
   const pages = Array.from({ length: shape.maxSize ?? shape.size }, (_, index) => index)
   const made: Inode = {
     name,
-    state: struct(name, { size: shape.size }),
+    state: shape.on?.state ?? struct(name, { size: shape.size }),
     cache: pages.map((index) => cell<Frame | null>(`${name}.cache${index}`, null)),
-    disk: pages.map((index) => cell<Content>(`${name}.disk${index}`, shape.contents?.[index] ?? zeroes)),
+    disk: shape.on?.disk ?? pages.map((index) => cell(`${name}.disk${index}`, shape.contents?.[index] ?? zeroes)),
     tracksDirty: shape.tracksDirty ?? true,
     dax: shape.dax ?? null,
     lock: mutex(`${name}.i_rwsem`, "i_rwsem"),

@@ -100,7 +100,7 @@ const placesIn = (system: System, file: Inode, range: Range): ReadonlyArray<Plac
   )
 
 /** `truncate_inode_pages_range`: takes the pages out of the cache, each locked, unmapped once more if it is mapped again. */
-const truncateInodePages = Effect.fnUntraced(function* (system: System, file: Inode, range: Range) {
+export const truncateInodePages = Effect.fnUntraced(function* (system: System, file: Inode, range: Range) {
   const { folios } = system
   for (const index of pagesOf(range)) {
     const frame = yield* filemapGetFolio(system, file, index, "find_lock_entries")
@@ -122,7 +122,11 @@ const truncateInodePages = Effect.fnUntraced(function* (system: System, file: In
 })
 
 /** Locks a folio and waits for its writeback; it may have left the file meanwhile, or have been mapped again. */
-const lockForTruncation = (system: System, file: Inode, frame: Frame): Effect.Effect<"gone" | "mapped" | "unmapped"> =>
+export const lockForTruncation = (
+  system: System,
+  file: Inode,
+  frame: Frame,
+): Effect.Effect<"gone" | "mapped" | "unmapped"> =>
   guardedStep(
     "folio_wait_writeback",
     [frame.pfn],

@@ -9,14 +9,19 @@ import { type Cell, enterLoop, step } from "../../checker/program/index.ts"
 import { pgmapOf } from "../deviceMemory/pgmap.ts"
 import { handleMmFault, migrationEntryWait } from "../mm/fault.ts"
 import type { Frame } from "../mm/folio.ts"
-import { findVma, hasTable, type Mm } from "../mm/mm.ts"
+import { findVma, hasTable, isHuge, type Mm, spanOf } from "../mm/mm.ts"
 import type { Pte } from "../mm/pte.ts"
 import { at, pagesOf, type Range } from "../mm/range.ts"
 import { allows } from "../mm/vma.ts"
 import { type IntervalSubscription, mmuIntervalCheckRetry } from "../notifier/interval.ts"
 
 /** A page as HMM tells it: the frame, `null` for the zero page, and HMM_PFN_WRITE. */
-export type HmmPfn = { readonly page: Frame | null; readonly write: boolean }
+export type HmmPfn = {
+  readonly page: Frame | null
+  readonly write: boolean
+  /** `hmm_pfn_to_map_order`: a huge entry maps it. */
+  readonly order?: "PMD"
+}
 
 /** What is said of a page: `error` is HMM_PFN_ERROR, `none` an entry without HMM_PFN_VALID. */
 export type HmmOutput = HmmPfn | "none" | "error"
@@ -161,8 +166,12 @@ export const walk = Effect.fnUntraced(function* <Error extends string>(
     yield* head(found)
     if (yield* mmuIntervalCheckRetry(iv, seq)) return "-EBUSY" as const
     let stopped: Stopped | null = null
+    let piece: ReadonlyArray<Found> = []
     for (const va of pagesOf(range).slice(found.length)) {
-      const pfn = yield* step("hmm_vma_handle_pte", [va], () => hmmVmaHandlePte(mm, va, wish))
+      if (mm.system.thp && piece.length === 0) piece = yield* hmmVmaWalkPmd(mm, va, range, wish)
+      const huge = piece[0]
+      piece = piece.slice(1)
+      const pfn = huge ?? (yield* step("hmm_vma_handle_pte", [va], () => hmmVmaHandlePte(mm, va, wish)))
       if (pfn === "-EFAULT") return pfn
       if (pfn === "fault" || pfn === "write fault") stopped = { missing: va, write: pfn === "write fault" }
       else if (typeof pfn === "object" && "migrating" in pfn) stopped = pfn
@@ -189,6 +198,16 @@ export const walk = Effect.fnUntraced(function* <Error extends string>(
   }
 })
 
+/** `hmm_vma_walk_pmd`: a huge entry, read in one go: all that is to be said of its pages in the range; of small ones nothing. */
+const hmmVmaWalkPmd = (mm: Mm, va: number, range: Range, wish: HmmWish): Effect.Effect<ReadonlyArray<Found>> =>
+  step("hmm_vma_walk_pmd", [va], () =>
+    isHuge(mm, va)
+      ? pagesOf({ start: va, end: Math.min(spanOf(mm, va).end, range.end) }).map((page) =>
+          hmmVmaHandlePte(mm, page, wish),
+        )
+      : [],
+  )
+
 /** Whether the process may access the page. Within a step. */
 export const mayAccess = (mm: Mm, va: number, write: boolean): boolean => {
   const vma = findVma(mm, va)
@@ -201,7 +220,8 @@ export const mayAccess = (mm: Mm, va: number, write: boolean): boolean => {
  */
 export const hmmVmaHandlePte = (mm: Mm, va: number, wish: HmmWish): Found => {
   const entry = wish.hmmPfns === undefined ? null : at(wish.hmmPfns, va)
-  const found = look(mm, va, requestOf(wish, entry?.value ?? null), wish.owner)
+  const seen = look(mm, va, requestOf(wish, entry?.value ?? null), wish.owner)
+  const found: Found = typeof seen === "object" && "page" in seen && isHuge(mm, va) ? { ...seen, order: "PMD" } : seen
   if (entry !== null && isOutput(found)) entry.value = filled(entry.value, found)
   return found
 }

@@ -47,6 +47,34 @@ export const genericAddLease = Effect.fnUntraced(function* (context: LeaseContex
   })
 })
 
+/** Who asks for a lease with fcntl, and what the file is. */
+export interface Asker {
+  /** Whether `fsuid` is the file's owner, and whether there is CAP_LEASE. */
+  readonly owner: boolean
+  readonly capLease: boolean
+  /** S_ISREG: a regular file, not that of a device. */
+  readonly regular: boolean
+}
+
+/**
+ * `vfs_setlease` and `generic_setlease`: leases are for the owner of a file or who has CAP_LEASE, and on regular files.
+ * The kernel's own (nfsd's layouts, `kernel_setlease`) are not asked for rights.
+ *
+ * @returns 0, -EACCES, -EINVAL or -EAGAIN
+ */
+export const vfsSetlease = Effect.fnUntraced(function* (context: LeaseContext, wanted: Lease, asker: Asker) {
+  const { name } = context
+  const allowed = yield* step("vfs_setlease", [name, wanted.owner], () => asker.owner || asker.capLease)
+  if (!allowed) return "-EACCES" as const
+  const possible = yield* step("generic_setlease: S_ISREG", [name], () => asker.regular)
+  if (!possible) return "-EINVAL" as const
+  return yield* genericAddLease(context, wanted)
+})
+
+/** `locks_remove_file`: who closes the file loses the lease that he has had by it. */
+export const locksRemoveFile = (context: LeaseContext, owner: string): Effect.Effect<void> =>
+  underLock(context.lock, "locks_remove_file", [context.name, owner], () => locksDeleteLock(context, owner))
+
 /** `generic_delete_lease`: the holder gives its lease back; whether it had one. */
 export const genericDeleteLease = (context: LeaseContext, owner: string): Effect.Effect<boolean> =>
   underLock(context.lock, "generic_delete_lease", [context.name, owner], () => {

@@ -15,7 +15,7 @@ import { awake, type Clock, setAlarm } from "./clock.ts"
 import { genericAddLease } from "./grantLease.ts"
 import { type LeaseContext, type LeaseManager, leaseAlloc, leaseContext, locksDeleteLock } from "./lease.ts"
 import type { XfsInode } from "./xfsFile.ts"
-import { type Iomap, xfsFsCommitBlocks, xfsFsMapBlocks } from "./xfsPnfs.ts"
+import { type Iomap, type MapError, xfsFsCommitBlocks, xfsFsMapBlocks } from "./xfsPnfs.ts"
 
 export type Design = "break_time 0" | "fenced"
 
@@ -166,7 +166,7 @@ const layoutgetLocked = Effect.fnUntraced(function* (
     return [...server.stateids.values()].some((each) => each.state.recalled)
   })
   if (recalls) return "NFS4ERR_RECALLCONFLICT" as const
-  const iomap: Iomap | "-ENXIO" | "-EBUSY" | "-ENOSPC" = yield* xfsFsMapBlocks(file, index, true, mayFail)
+  const iomap: Iomap | MapError = yield* xfsFsMapBlocks(file, index, true, mayFail)
   if (typeof iomap === "string") return "NFS4ERR_LAYOUTUNAVAILABLE" as const
   return yield* step("nfsd4_insert_layout", [client, index], (): LayoutGot => {
     const others = [...server.stateids.values()].filter((each) => each.client !== client && each.state.live)
@@ -269,9 +269,11 @@ export const nfsd4CbLayoutPrepare = (
 
 /**
  * `nfsd4_layout_fence_worker`: keeps a client that has not answered from the device, which may take a while, and then
- * has the lease removed.
+ * has the lease removed. Where the device refuses it tries again and again, after a second (one tick), then two, and so on;
+ * the longest pause (MAX_FENCE_DELAY) is beyond what is explored.
  *
  * @param ticks how long the device takes
+ * @param failures how often it refuses
  */
 export const nfsd4LayoutFenceWorker = Effect.fnUntraced(function* (
   server: Export,
@@ -279,6 +281,7 @@ export const nfsd4LayoutFenceWorker = Effect.fnUntraced(function* (
   client: string,
   ticks: number,
   over: () => boolean,
+  failures = 0,
 ) {
   const { state } = stateidOf(server, client)
   const { clock, leases } = server
@@ -293,20 +296,28 @@ export const nfsd4LayoutFenceWorker = Effect.fnUntraced(function* (
   )
   if (!work) return
   const { fenced } = file.mount.device
-  yield* guardedStep(
-    "nfsd4_scsi_fence_client: pr_preempt",
-    [client],
-    () =>
-      ticks === 0 ||
-      (clock.alarms.get(self())?.value ?? awake) <= clock.state.jiffies ||
-      clock.state.jiffies === clock.end,
-    () => {
-      const alarm = clock.alarms.get(self())
-      if (alarm !== undefined) alarm.value = awake
-      fenced.value = [...fenced.value, client].sort()
-      state.fenced = true
-    },
-  )
+  let done = false
+  for (let attempt = 0; !done; attempt++) {
+    done = yield* guardedStep(
+      "nfsd4_scsi_fence_client: pr_preempt",
+      [client],
+      () =>
+        (ticks === 0 && attempt === 0) ||
+        (clock.alarms.get(self())?.value ?? awake) <= clock.state.jiffies ||
+        clock.state.jiffies === clock.end,
+      () => {
+        const alarm = clock.alarms.get(self())
+        if (alarm !== undefined) alarm.value = awake
+        if (attempt < failures) {
+          setAlarm(clock, clock.state.jiffies + 2 ** attempt + ticks)
+          return false
+        }
+        fenced.value = [...fenced.value, client].sort()
+        state.fenced = true
+        return true
+      },
+    )
+  }
   yield* guardedStep(
     "nfsd4_layout_fence_worker: nfsd4_close_layout",
     [client],

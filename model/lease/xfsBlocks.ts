@@ -4,18 +4,20 @@
  * table name the blocks themselves.
  */
 import * as Effect from "effect/Effect"
-import { type Cell, enterLoop, guardedStep, self, step } from "../../checker/program/index.ts"
+import { type Cell, enterLoop, guardedStep, step } from "../../checker/program/index.ts"
 import { type Content, zeroes } from "../mm/folio.ts"
 import { at } from "../mm/range.ts"
 import { downRead, downWrite, type RwSem, upRead, upWrite } from "../sync/rwsem.ts"
 import { allocBlock, freeBlock, type XfsInode } from "./xfsFile.ts"
 
-/** A file that is mapped by a process: its `invalidate_lock` (XFS_MMAPLOCK), its entries by page, and ILOCK. */
+/** A file that is mapped by a process: its `invalidate_lock` (XFS_MMAPLOCK), its entries by page, ILOCK, and its CoW fork. */
 export interface DaxFile {
   readonly inode: XfsInode
   readonly invalidateLock: RwSem
   readonly ilock: RwSem
   readonly pte: ReadonlyArray<Cell<number | null>>
+  /** `i_cowfp`: the copies of shared blocks that are being written, and not the file's yet. Under ILOCK. */
+  readonly cow: ReadonlyArray<Cell<number | null>>
 }
 
 /** `dax_iomap_pte_fault` for a store, and the store: the block is looked up, made if it is not there, and mapped. */
@@ -96,13 +98,14 @@ export const daxTruncate = Effect.fnUntraced(function* ({ inode, invalidateLock,
 
 /**
  * A direct write to a block that another file may share (`xfs_direct_write_iomap_begin`, `xfs_reflink_allocate_cow`): a
- * shared one is not written in place. For the room that a copy takes ILOCK has to be dropped, so that who writes to the
- * same block at the same time, the IOLOCK being shared, may have had it copied meanwhile: all is looked at again.
+ * shared one is not written in place, but a copy of it, which becomes the file's when it has been written. For the room
+ * that a copy takes ILOCK has to be dropped, so that who writes to the same block at the same time, the IOLOCK being
+ * shared, may have had it copied meanwhile, or be through with that: both forks are looked at again.
  *
  * @param sharers the other files of the file system
  */
 export const directWrite = Effect.fnUntraced(function* (
-  { inode, ilock }: DaxFile,
+  { inode, ilock, cow }: DaxFile,
   index: number,
   content: Content,
   sharers: ReadonlyArray<XfsInode>,
@@ -112,30 +115,51 @@ export const directWrite = Effect.fnUntraced(function* (
   const isShared = (block: number) =>
     [inode, ...sharers].filter((each) => each.extents.some(({ value }) => value?.block === block)).length > 1
   const extentAt = () => at(extents, index).value?.block ?? null
+  const findCow = (name: string) => step(name, [inode.name, index], () => at(cow, index).value)
   yield* downWrite(ilock, "xfs_ilock_for_iomap", [inode.name])
   const first = yield* step("xfs_bmapi_read: imap", [inode.name, index], () => {
     const block = extentAt()
     return block === null ? null : { block, shared: isShared(block) }
   })
-  let target = first?.block ?? null
-  if (first?.shared === true) {
+  let copy = first?.shared === true ? yield* findCow("xfs_find_trim_cow_extent") : null
+  let block = first?.block ?? null
+  if (first?.shared === true && copy === null) {
     yield* upWrite(ilock, "xfs_reflink_fill_cow_hole: xfs_iunlock", [inode.name])
     yield* downWrite(ilock, "xfs_trans_alloc_inode", [inode.name])
-    const again: number | null = yield* step("xfs_reflink_fill_cow_hole: xfs_bmapi_read", [inode.name, index], extentAt)
-    target = yield* step("xfs_reflink_trim_around_shared", [inode.name, index, again], () => {
-      if (again === null || !isShared(again)) return again
-      const block = allocBlock(mount)
-      // xfs_reflink_end_cow is here, too: what is in the copy is written below.
-      if (block !== null) at(extents, index).value = { block, unwritten: false }
-      return block
+    block = yield* step("xfs_reflink_fill_cow_hole: xfs_bmapi_read", [inode.name, index], extentAt)
+    const known = block
+    copy = yield* findCow("xfs_reflink_fill_cow_hole: xfs_find_trim_cow_extent")
+    copy ??= yield* step("xfs_reflink_trim_around_shared", [inode.name, index, known], () => {
+      const fresh = known !== null && isShared(known) ? allocBlock(mount) : null
+      if (fresh !== null) at(cow, index).value = fresh
+      return fresh
     })
   }
-  yield* step("xfs_dio_write: iunlock", [inode.name], () => {
-    if (ilock.state.writer === self()) ilock.state.writer = ""
-  })
+  yield* upWrite(ilock, "xfs_direct_write_iomap_begin: xfs_iunlock", [inode.name])
+  const target = copy ?? block
   if (target === null) return
-  const block = target
-  yield* step("submit_bio", [inode.name, block, content], () => {
-    at(mount.device.blocks, block).value = content
+  yield* step("submit_bio", [inode.name, target, content], () => {
+    at(mount.device.blocks, target).value = content
   })
+  if (copy !== null) yield* reflinkEndCow({ inode, ilock, cow }, index, isShared)
+})
+
+/** `xfs_reflink_end_cow`, when the copy has been written: it is the file's now, and the old block one file less has. */
+const reflinkEndCow = Effect.fnUntraced(function* (
+  { inode, ilock, cow }: Pick<DaxFile, "inode" | "ilock" | "cow">,
+  index: number,
+  isShared: (block: number) => boolean,
+) {
+  yield* downWrite(ilock, "xfs_reflink_end_cow: xfs_ilock", [inode.name])
+  yield* step("xfs_reflink_end_cow", [inode.name, index], () => {
+    const copy = at(cow, index)
+    const extent = at(inode.extents, index)
+    // Another that wrote to the same copy may have been first.
+    if (copy.value === null) return
+    const old = extent.value?.block
+    if (old !== undefined && !isShared(old)) freeBlock(inode.mount, old)
+    extent.value = { block: copy.value, unwritten: false }
+    copy.value = null
+  })
+  yield* upWrite(ilock, "xfs_reflink_end_cow: xfs_iunlock", [inode.name])
 })

@@ -1,11 +1,12 @@
 /** What goes on at the server itself: truncation, holes, clones and writes (fs/xfs/xfs_iops.c, xfs_file.c, xfs_reflink.c). */
 import * as Effect from "effect/Effect"
 import { guardedStep, step } from "../../checker/program/index.ts"
+import { truncateInodePages, unmapMappingRange } from "../file/truncate.ts"
 import type { Content } from "../mm/folio.ts"
 import { at, pagesOf, type Range } from "../mm/range.ts"
 import { downWrite, readWait, upWrite } from "../sync/rwsem.ts"
 import { xfsBreakLayouts } from "./xfsBreak.ts"
-import { contentOnDisk, freeBlock, writePage, type XfsInode } from "./xfsFile.ts"
+import { contentOnDisk, type FileMapping, freeBlock, writePage, type XfsInode } from "./xfsFile.ts"
 
 /** What is done under the IOLOCK once nobody uses the blocks directly; -EINTR where a signal came first. */
 const withoutLayouts = Effect.fnUntraced(function* (
@@ -22,20 +23,25 @@ const withoutLayouts = Effect.fnUntraced(function* (
 })
 
 /** `xfs_vn_setattr_size` and `xfs_setattr_size`: the size, what is mapped and cached beyond it, the blocks. */
-export const xfsSetattrSize = (file: XfsInode, size: number) =>
-  withoutLayouts(
+export const xfsSetattrSize = (file: XfsInode, size: number) => {
+  const beyond = { start: size, end: file.extents.length }
+  return withoutLayouts(
     file,
     "xfs_vn_setattr_size",
     "BREAK_UNMAP",
-    Effect.gen(function* () {
-      const beyond = { start: size, end: file.extents.length }
-      yield* step("truncate_setsize", [file.name, size], () => {
-        file.state.size = size
-        dropPages(file, beyond)
-      })
-      yield* itruncateExtents(file, "xfs_itruncate_extents", beyond)
-    }),
+    withoutFaults(
+      file,
+      Effect.gen(function* () {
+        yield* step("truncate_setsize", [file.name, size], () => {
+          file.state.size = size
+          dropPages(file, beyond)
+        })
+        if (file.mapping !== null) yield* truncatePagecache(file.mapping, beyond)
+        yield* itruncateExtents(file, "xfs_itruncate_extents", beyond)
+      }),
+    ),
   )
+}
 
 /** `xfs_file_fallocate` with FALLOC_FL_PUNCH_HOLE: `xfs_free_file_space`. */
 export const xfsPunchHole = (file: XfsInode, hole: Range) =>
@@ -43,14 +49,43 @@ export const xfsPunchHole = (file: XfsInode, hole: Range) =>
     file,
     "xfs_file_fallocate",
     "BREAK_UNMAP",
-    Effect.gen(function* () {
-      yield* step("truncate_pagecache_range", [file.name, hole.start, hole.end], () => dropPages(file, hole))
-      yield* itruncateExtents(file, "xfs_unmap_extent", hole)
-    }),
+    withoutFaults(
+      file,
+      Effect.gen(function* () {
+        yield* step("truncate_pagecache_range", [file.name, hole.start, hole.end], () => dropPages(file, hole))
+        if (file.mapping !== null) {
+          yield* unmapMappingRange(file.mapping.system, file.mapping.inode, hole, { keepCows: true })
+          yield* truncateInodePages(file.mapping.system, file.mapping.inode, hole)
+        }
+        yield* itruncateExtents(file, "xfs_unmap_extent", hole)
+      }),
+    ),
   )
 
-/** Unmaps pages and takes them out of the page cache. Within a step. */
+/**
+ * XFS_MMAPLOCK, where processes map the file. The kernel has it before layouts are broken, and drops it with the IOLOCK to
+ * wait for them: to layouts that makes no difference.
+ */
+const withoutFaults = ({ name, mapping }: XfsInode, does: Effect.Effect<void>): Effect.Effect<void> => {
+  if (mapping === null) return does
+  const { invalidateLock } = mapping.inode
+  return Effect.gen(function* () {
+    yield* downWrite(invalidateLock, "filemap_invalidate_lock", [name])
+    yield* does
+    yield* upWrite(invalidateLock, "filemap_invalidate_unlock", [name])
+  })
+}
+
+/** `truncate_pagecache`: what is mapped goes, then what is cached, then private copies that a fault has made meanwhile. */
+const truncatePagecache = Effect.fnUntraced(function* ({ system, inode }: FileMapping, beyond: Range) {
+  yield* unmapMappingRange(system, inode, beyond)
+  yield* truncateInodePages(system, inode, beyond)
+  yield* unmapMappingRange(system, inode, beyond)
+})
+
+/** Unmaps pages and takes them out of a page cache that is told in short. Within a step. */
 const dropPages = (file: XfsInode, range: Range): void => {
+  if (file.mapping !== null) return
   for (const index of pagesOf(range)) {
     at(file.mapped, index).value = false
     at(file.cache, index).value = null

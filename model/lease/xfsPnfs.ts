@@ -1,6 +1,8 @@
 /** Handing out blocks (fs/xfs/xfs_pnfs.c): what a server of files lets clients do behind its back, and takes note of. */
 import * as Effect from "effect/Effect"
 import { choose, step } from "../../checker/program/index.ts"
+import { invalidateInodePages2 as invalidateMapped } from "../file/invalidate.ts"
+import { writeback } from "../file/writeback.ts"
 import { at } from "../mm/range.ts"
 import { downWrite, upWrite } from "../sync/rwsem.ts"
 import { allocBlock, type Extent, writePage, type XfsInode, type XfsMount } from "./xfsFile.ts"
@@ -13,17 +15,30 @@ export const xfsFsGetUuid = ({ state }: XfsMount): Effect.Effect<number> =>
   step("xfs_fs_get_uuid", [], () => state.generation)
 
 /** `filemap_write_and_wait`: what is dirty goes to the disk; it stays mapped, clean. */
-export const filemapWriteAndWait = (file: XfsInode): Effect.Effect<void> =>
+export const filemapWriteAndWait = Effect.fnUntraced(function* (file: XfsInode) {
+  const { mapping } = file
+  if (mapping === null) yield* writeCached(file)
+  else for (const index of mapping.inode.cache.keys()) yield* writeback(mapping.system, mapping.inode, index)
+})
+
+/** @returns how many pages it wrote */
+const writeCached = (file: XfsInode): Effect.Effect<number> =>
   step("filemap_write_and_wait", [file.name], () => {
+    let written = 0
     for (const [index, page] of file.cache.entries()) {
       if (page.value?.dirty !== true || !writePage(file, index, page.value.content)) continue
       page.value = { ...page.value, dirty: false }
       at(file.mapped, index).value = false
+      written++
     }
+    return written
   })
 
-/** `invalidate_inode_pages2`: unmaps and drops what is cached, all but what was made dirty again. */
-const invalidateInodePages2 = (file: XfsInode): Effect.Effect<boolean> =>
+/** `invalidate_inode_pages2`: unmaps and drops what is cached, all but what was made dirty again; whether that was all. */
+const invalidateInodePages2 = ({ mapping, ...file }: XfsInode): Effect.Effect<boolean> =>
+  mapping === null ? dropCached(file) : invalidateMapped(mapping.system, mapping.inode)
+
+const dropCached = (file: Omit<XfsInode, "mapping">): Effect.Effect<boolean> =>
   step("invalidate_inode_pages2", [file.name], () => {
     for (const [index, page] of file.cache.entries()) {
       at(file.mapped, index).value = false
@@ -32,8 +47,15 @@ const invalidateInodePages2 = (file: XfsInode): Effect.Effect<boolean> =>
     return file.cache.every(({ value }) => value === null)
   })
 
-/** What can go wrong: a file that cannot be exported, one in use, no room. */
-export type MapError = "-ENXIO" | "-EBUSY" | "-ENOSPC"
+/** `mapping_writably_mapped`. Within a step. */
+const isWritablyMapped = ({ name, state, mapping }: XfsInode): boolean => {
+  if (mapping === null) return state.mmapWritable > 0
+  const areas = [...mapping.system.mms.values()].flatMap(({ vma }) => vma.map(({ value }) => value))
+  return areas.some((vma) => vma !== null && vma.file === name && vma.shared && vma.prot === "rw")
+}
+
+/** What can go wrong: a file system that was shut down, a file that cannot be exported, one in use, no room. */
+export type MapError = "-EIO" | "-ENXIO" | "-EBUSY" | "-ENOSPC"
 
 /**
  * `xfs_fs_map_blocks`: with nothing of the file in the page cache and, for writes, a block that will be there after a
@@ -48,8 +70,10 @@ export const xfsFsMapBlocks = Effect.fnUntraced(function* (
   mayFail: boolean,
 ) {
   const { state } = file
-  const exportable = yield* step("xfs_fs_map_blocks: xfs_is_reflink_inode", [file.name], () => !state.reflink)
-  if (!exportable) return "-ENXIO" as const
+  const unfit = yield* step("xfs_fs_map_blocks: xfs_is_reflink_inode", [file.name], (): MapError | null =>
+    file.mount.state.shutdown ? "-EIO" : state.realtime || state.reflink ? "-ENXIO" : null,
+  )
+  if (unfit !== null) return unfit
   yield* downWrite(file.iolock, "xfs_fs_map_blocks: xfs_ilock", [file.name])
   const mapped: Iomap | MapError = yield* mapLocked(file, index, write, mayFail)
   if (typeof mapped === "string") {
@@ -66,7 +90,7 @@ const mapLocked = Effect.fnUntraced(function* (file: XfsInode, index: number, wr
   // Not in the kernel, where stores through mmap are not synchronised with layouts at all. And it looks at the flag of
   // shared blocks before it has the lock, so that a clone may come between.
   const refused = yield* step("xfs_fs_map_blocks: recheck", [file.name], (): MapError | null =>
-    state.reflink ? "-ENXIO" : state.mmapWritable > 0 ? "-EBUSY" : null,
+    state.reflink ? "-ENXIO" : isWritablyMapped(file) ? "-EBUSY" : null,
   )
   if (refused !== null) return refused
   yield* filemapWriteAndWait(file)
@@ -98,12 +122,13 @@ export const xfsFsCommitBlocks = Effect.fnUntraced(function* (
 ) {
   const { state } = file
   yield* downWrite(file.iolock, "xfs_fs_commit_blocks: xfs_ilock", [file.name])
+  if (file.mapping !== null) yield* invalidateInodePages2(file)
   const grows = yield* step("xfs_iomap_write_unwritten", [file.name, ...indices], () => {
     const limit = Math.max(state.size, size ?? 0)
     for (const index of indices) {
       const extent = at(file.extents, index)
       if (index >= limit || extent.value === null) continue
-      at(file.cache, index).value = null
+      if (file.mapping === null) at(file.cache, index).value = null
       extent.value = { ...extent.value, unwritten: false }
     }
     return size !== null && size > state.size

@@ -157,7 +157,7 @@ const isolateAll = (mm: Mm, range: Range): boolean => {
   if (!free) return false
   for (const { page } of pages) {
     const folio = folioOf(folios, page)
-    folioTrylock(folio)
+    folioTrylock(folios, page)
     folio.lru = false
     folio.refcount++
   }

@@ -9,7 +9,8 @@ import { inodeOf } from "../file/inode.ts"
 import { underLock } from "../sync/spinlock.ts"
 import { doWpPage } from "./cow.ts"
 import { type Frame, folioAlloc, folioLockWait, folioOf, folioPut, isGoneOrUnlocked } from "./folio.ts"
-import { findVma, hasTable, type Mm, pageTableLock, tableOf } from "./mm.ts"
+import { handlePmdFault } from "./hugeFault.ts"
+import { findVma, hasTable, isHuge, type Mm, pageTableLock, tableOf } from "./mm.ts"
 import { canChangeWritable } from "./protect.ts"
 import {
   type Exclusive,
@@ -55,6 +56,10 @@ type Found =
  * The entry is read without its lock; every path looks at it again under the lock before it changes it.
  */
 export const handleMmFault = Effect.fnUntraced(function* (mm: Mm, va: number, flags: FaultFlags) {
+  if (mm.system.thp) {
+    const result = yield* handlePmdFault(mm, va, flags)
+    if (result !== "FALLBACK") return result
+  }
   const found = yield* step("handle_pte_fault", [mm.name, va], () => handlePteFault(mm, va, flags))
   switch (found.call) {
     case "nothing":
@@ -89,6 +94,7 @@ export const handleMmFault = Effect.fnUntraced(function* (mm: Mm, va: number, fl
 const handlePteFault = (mm: Mm, va: number, { write, unshare }: FaultFlags): Found => {
   const vma = lockedVma(mm, va)
   if (!hasTable(mm, va)) return { call: "__pte_alloc" }
+  if (isHuge(mm, va)) return { call: "nothing" }
   const pte = at(mm.pte, va).value
   switch (pte?.kind) {
     case undefined:

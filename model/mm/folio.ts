@@ -1,10 +1,15 @@
-/** Folios (include/linux/mm_types.h: struct folio), one page each: their counts, locks, charges and content. */
+/**
+ * Folios (include/linux/mm_types.h: struct folio): their counts, locks, charges and content. They have one page each, but
+ * for the large ones of systems with transparent huge pages: largeFolio.ts says how those are told.
+ */
 
 import type * as Effect from "effect/Effect"
 import {
   type Arena,
   arena,
   assert,
+  type Cell,
+  cell,
   declareLock,
   guardedStep,
   type Lock,
@@ -14,7 +19,7 @@ import {
   struct,
   type Wait,
 } from "../../checker/program/index.ts"
-import type { DevPagemap } from "../deviceMemory/pgmap.ts"
+import { type DevPagemap, isFreedWhenIdle, type PagemapType } from "../deviceMemory/pgmap.ts"
 import { alone, holding } from "../sync/holding.ts"
 
 /** What a page holds, said by who stored it there last; `zeroes` is a page nobody has stored to. */
@@ -69,9 +74,11 @@ export interface Folios {
   /** The frames of ZONE_MOVABLE and CMA, where nothing may be pinned for long. */
   readonly movable: ReadonlySet<number>
   /** Which frames are a device's, not the system's allocator's. */
-  readonly pgmaps: ReadonlyMap<number, DevPagemap>
-  /** The frames that are blocks of a device with file system DAX on it: what nobody refers to stays where it is. */
-  readonly fsdax: Set<number>
+  readonly pgmaps: Map<number, DevPagemap<PagemapType>>
+  /** How many pages a huge page has (HPAGE_PMD_NR); 1 where there are none. */
+  readonly hugePages: number
+  /** Of each so many frames, from the first on, whether they are one large folio. None where there are no huge pages. */
+  readonly large: ReadonlyArray<Cell<boolean>>
 }
 
 /** A reference to a folio as page tables and TLBs hold it: the frame, and which of its lives was meant. */
@@ -100,6 +107,7 @@ const fresh: FolioState = {
  * behind the system's.
  *
  * @param lives how many lives of a frame are told apart, if not all
+ * @param hugePages how many pages a huge page has; the system's memory and every device's are so many times some
  */
 export const folios = (
   count: number,
@@ -107,9 +115,12 @@ export const folios = (
   movable = 0,
   devices: ReadonlyArray<DevPagemap> = [],
   lives?: number,
+  hugePages = 1,
 ): Folios => {
   const all = arena("folio", count + devices.reduce((sum, { pages }) => sum + pages, 0), fresh, lives)
   return {
+    hugePages,
+    large: hugePages === 1 ? [] : largeCells([count, ...devices.map(({ pages }) => pages)], hugePages),
     arena: all,
     locks: all.slots.map((slot) =>
       declareLock({ name: `the lock of page ${slot.index}`, kind: "folio_lock", holders: () => alone(slot.lock) }),
@@ -121,8 +132,13 @@ export const folios = (
     ),
     charged: struct("memcg", Object.fromEntries(cgroups.map((name) => [name, 0]))),
     movable: new Set(Array.from({ length: movable }, (_, pfn) => pfn)),
-    fsdax: new Set(),
   }
+}
+
+const largeCells = (sizes: ReadonlyArray<number>, hugePages: number): ReadonlyArray<Cell<boolean>> => {
+  if (sizes.some((size) => size % hugePages !== 0)) throw new RangeError(`memory is no multiple of ${hugePages} pages`)
+  const all = sizes.reduce((sum, size) => sum + size, 0)
+  return Array.from({ length: all / hugePages }, (_, group) => cell(`folio${group * hugePages}.large`, false))
 }
 
 /** Whether the frame still is the folio that was meant: neither free nor recycled. */
@@ -140,6 +156,24 @@ export const folioOf = (all: Folios, frame: Frame): Folio => {
 
 /** The frame of a folio in its present life. */
 export const frameOf = (folio: Folio): Frame => ({ pfn: folio.index, generation: folio.generation })
+
+/** Whether the frames around one are a large folio. Within a step. */
+export const largeCell = ({ large, hugePages }: Folios, pfn: number): Cell<boolean> => {
+  const found = large[Math.floor(pfn / hugePages)]
+  if (found === undefined) throw new RangeError("there are no huge pages")
+  return found
+}
+
+/** `folio_test_large`, of the folio that a page is of. Within a step. */
+export const isLarge = (all: Folios, { pfn }: Pick<Frame, "pfn">): boolean =>
+  all.large.length > 0 && largeCell(all, pfn).value
+
+/** The pages of the folio that a page is of, its head first. Within a step. */
+export const pagesOfFolio = (all: Folios, frame: Frame): ReadonlyArray<Frame> => {
+  if (!isLarge(all, frame)) return [frame]
+  const head = frame.pfn - (frame.pfn % all.hugePages)
+  return all.arena.slots.slice(head, head + all.hugePages).map(frameOf)
+}
 
 /** Where a folio may come from: anywhere, or not from a movable zone. */
 export type Zone = "any" | "unmovable"
@@ -173,8 +207,15 @@ export const folioPut = (all: Folios, frame: Frame): void => {
   const slot = all.arena.slots[frame.pfn]
   assert(slot !== undefined && isLive(all, frame), `page ${frame.pfn} is put after it was freed`)
   slot.refcount--
+  if (isLarge(all, frame)) {
+    const pages = pagesOfFolio(all, frame)
+    if (pages.some((page) => folioOf(all, page).refcount > 0)) return
+    largeCell(all, frame.pfn).value = false
+    for (const page of pages) free(all, folioOf(all, page))
+    return
+  }
   // A block that nobody refers to is idle (free_zone_device_folio): it is its file system that frees it.
-  if (slot.refcount === 0 && !all.fsdax.has(slot.index)) free(all, slot)
+  if (slot.refcount === 0 && isFreedWhenIdle(all, slot.index)) free(all, slot)
 }
 
 const free = (all: Folios, folio: Folio): void => {
@@ -210,10 +251,13 @@ export const freeFrozen = (all: Folios, frame: Frame): void => {
   free(all, folio)
 }
 
-/** `folio_try_get`: a reference to whatever now lies in the frame; `null` when it is free. Within a step. */
+/** `folio_try_get`: a reference to whatever now lies in the frame; `null` when it is free, or no head. Within a step. */
 export const folioTryGet = (all: Folios, pfn: number): Frame | null => {
   const slot = all.arena.slots[pfn]
-  if (slot === undefined || !slot.live || slot.refcount === 0) return null
+  if (slot === undefined || !slot.live) return null
+  if (isLarge(all, { pfn })) {
+    if (pfn % all.hugePages !== 0) return null
+  } else if (slot.refcount === 0) return null
   slot.refcount++
   return frameOf(slot)
 }
@@ -221,11 +265,16 @@ export const folioTryGet = (all: Folios, pfn: number): Frame | null => {
 /** `folio_maybe_dma_pinned` */
 export const maybePinned = (folio: Folio): boolean => folio.pincount > 0
 
-/** `folio_trylock`. Within a step. */
-export const folioTrylock = (folio: Folio): boolean => {
-  if (folio.lock !== "") return false
-  folio.lock = self()
+/** `folio_trylock`, of the folio that a page is of. Within a step. */
+export const folioTrylock = (all: Folios, frame: Frame): boolean => {
+  if (folioOf(all, frame).lock !== "") return false
+  for (const page of pagesOfFolio(all, frame)) folioOf(all, page).lock = self()
   return true
+}
+
+/** `folio_unlock`, of the folio that a page is of. Within a step. */
+export const folioUnlock = (all: Folios, frame: Frame): void => {
+  for (const page of pagesOfFolio(all, frame)) folioOf(all, page).lock = ""
 }
 
 const takenAlone = (lock: Lock) => ({ lock, shared: false })
@@ -252,7 +301,7 @@ export const folioLock = (all: Folios, frame: Frame): Effect.Effect<void> =>
     [frame.pfn],
     () => all.arena.slots[frame.pfn]?.lock === "",
     () => {
-      folioOf(all, frame).lock = self()
+      for (const page of pagesOfFolio(all, frame)) folioOf(all, page).lock = self()
     },
     folioLockWait(all, frame),
   )

@@ -7,18 +7,21 @@ import { notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/invalidate.ts"
 import { keep, release, underLock } from "../sync/spinlock.ts"
 import { mmput } from "./exit.ts"
-import { type Frame, folioAlloc, folioOf, folioPut } from "./folio.ts"
+import { type Frame, folioAlloc, folioOf, folioPut, maybePinned } from "./folio.ts"
+import { hugePmdOf, splitHugePmd } from "./hugeSplit.ts"
 import {
   findVma,
   hasTable,
+  isHuge,
   type Mm,
   mmapWriteLock,
   mmapWriteUnlock,
   pageTableLock,
+  spanOf,
   tableOf,
   vmaStartWrite,
 } from "./mm.ts"
-import { isWritable, type Present, present, wrprotect } from "./pte.ts"
+import { isWritable, mappedPage, type Present, present, wrprotect } from "./pte.ts"
 import { at, pagesOf, type Range } from "./range.ts"
 import { addFileRmap, addNewAnonRmap, canChangeTrees, isAnon, treesWait, tryDupAnonRmap } from "./rmap.ts"
 import { swapDuplicate } from "./swap.ts"
@@ -86,7 +89,11 @@ const copyPageRange = Effect.fnUntraced(function* (parent: Mm, child: Mm, area: 
     })
   }
   let complete = true
+  let next = area.start
   for (const va of pagesOf(area)) {
+    if (parent.system.thp && va === next) next = yield* copyHugePmd(parent, child, va)
+    if (va < next) continue
+    next = va + 1
     complete = yield* copyPte(parent, child, va)
     if (!complete) break
   }
@@ -97,6 +104,30 @@ const copyPageRange = Effect.fnUntraced(function* (parent: Mm, child: Mm, area: 
     yield* mmuNotifierInvalidateRangeEnd(parent.subscriptions, window)
   }
   return complete
+})
+
+/**
+ * `copy_huge_pmd`: the huge entry that begins there; what may be pinned is split, as it has to be copied page by page.
+ *
+ * @returns where to go on: behind it, or there
+ */
+const copyHugePmd = Effect.fnUntraced(function* (parent: Mm, child: Mm, va: number) {
+  const span = spanOf(parent, va)
+  const copied = yield* underLock(pageTableLock(parent, va), "copy_huge_pmd", [parent.name, va], () => {
+    if (!isHuge(parent, va)) return "no"
+    const { folios } = parent.system
+    const pages = pagesOf(span).map((page) => mappedPage(at(parent.pte, page).value))
+    if (parent.state.hasPinned && pages.some((page) => page !== null && maybePinned(folioOf(folios, page))))
+      return "pinned"
+    for (const page of pagesOf(span)) {
+      const entry = copyOneEntry(parent, child, page, null)
+      if (typeof entry === "object") sharePresentPte(parent, child, page, entry)
+    }
+    hugePmdOf(child, va).huge.value = true
+    return "copied"
+  })
+  if (copied === "pinned") yield* splitHugePmd(hugePmdOf(parent, va))
+  return copied === "copied" ? span.end : va
 })
 
 /**

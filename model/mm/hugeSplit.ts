@@ -3,8 +3,8 @@
  * (collapse.ts), so that a huge entry is all the entries of a page table together, and one more thing that has to be
  * known: that they are one. Who takes away or changes less than all of them splits it first.
  *
- * That is said here from outside, for those who use it: reclaim, migration and mremap, which do not know of it, and a huge
- * page that is one folio with one count, would take a folio of more than one page everywhere in the model.
+ * That is said by the system where private anonymous memory gets huge pages (`hugePmdOf`; hugeMemory.ts has what becomes of
+ * them), or from outside (`hugePmd`), of pages that are folios of their own: then nobody else knows of it.
  */
 import * as Effect from "effect/Effect"
 import { type Cell, cell } from "../../checker/program/index.ts"
@@ -13,7 +13,7 @@ import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "
 import { underLock } from "../sync/spinlock.ts"
 import { type Frame, folioOf } from "./folio.ts"
 import { gatherEntry, owesFlush, tlbFinishMmu, tlbGather } from "./gather.ts"
-import { hasTable, type Mm, mmapReadLock, mmapReadUnlock, pageTableLock } from "./mm.ts"
+import { hasTable, type Mm, mmapReadLock, mmapReadUnlock, pageTableLock, spanOf } from "./mm.ts"
 import type { Present } from "./pte.ts"
 import { at, pagesOf, type Range } from "./range.ts"
 import { removeRmap } from "./rmap.ts"
@@ -26,6 +26,12 @@ export interface HugePmd {
   readonly range: Range
   /** `pmd_trans_huge` */
   readonly huge: Cell<boolean>
+}
+
+/** The huge entry that the entry of a page is a piece of, or may be, in systems that have such. */
+export const hugePmdOf = (mm: Mm, va: number): HugePmd => {
+  const range = spanOf(mm, va)
+  return { mm, range, huge: at(mm.huge, range.start / mm.system.pagesPerTable) }
 }
 
 /** Makes the entry of pages that are mapped, by frames that follow each other. */

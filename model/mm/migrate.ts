@@ -187,23 +187,28 @@ export const migrationEntry = (taken: Rmapped, exclusive: boolean): Migration =>
 
 /** `remove_migration_pte`: maps the folio, the new one or again the old one, with the rights that the entry had: of one that may be written through, mprotect has taken that away if it had to. */
 export const removeMigrationPte = (mm: Mm, va: number, src: Frame, target: Frame): Effect.Effect<void> =>
-  underLock(pageTableLock(mm, va), "remove_migration_pte", [mm.name, va], () => {
-    const cell = at(mm.pte, va)
-    const pte = cell.value
-    if (pte?.kind !== "migration" || pte.page.pfn !== src.pfn || pte.page.generation !== src.generation) return
-    const folio = folioOf(mm.system.folios, target)
-    folio.refcount++
-    folio.mapcount++
-    if (isAnon(folio)) folio.anonExclusive = pte.mode !== "read"
-    const vma = findVma(mm, va) ?? at(mm.vma, va).value
-    const most = vma === null ? "none" : mostAccess(vma)
-    const access = most === "none" ? "none" : pte.mode === "write" ? "write" : "read"
-    if (isDevicePrivate(mm.system.folios, target)) {
-      cell.value = { kind: "private", page: target, write: access === "write" }
-      return
-    }
-    cell.value = present(target, access, {
-      dirty: pte.dirty,
-      young: pte.young,
-    })
+  underLock(pageTableLock(mm, va), "remove_migration_pte", [mm.name, va], () =>
+    removeMigrationEntry(mm, va, src, target),
+  )
+
+/** The same of one entry, be it a piece of a huge one. Within a step, under the page table's lock. */
+export const removeMigrationEntry = (mm: Mm, va: number, src: Frame, target: Frame): void => {
+  const cell = at(mm.pte, va)
+  const pte = cell.value
+  if (pte?.kind !== "migration" || pte.page.pfn !== src.pfn || pte.page.generation !== src.generation) return
+  const folio = folioOf(mm.system.folios, target)
+  folio.refcount++
+  folio.mapcount++
+  if (isAnon(folio)) folio.anonExclusive = pte.mode !== "read"
+  const vma = findVma(mm, va) ?? at(mm.vma, va).value
+  const most = vma === null ? "none" : mostAccess(vma)
+  const access = most === "none" ? "none" : pte.mode === "write" ? "write" : "read"
+  if (isDevicePrivate(mm.system.folios, target)) {
+    cell.value = { kind: "private", page: target, write: access === "write" }
+    return
+  }
+  cell.value = present(target, access, {
+    dirty: pte.dirty,
+    young: pte.young,
   })
+}

@@ -38,6 +38,11 @@ export interface Mm {
   readonly vmaLock: ReadonlyArray<Struct<{ readers: ReadonlyArray<string>; writer: boolean }>>
   readonly tables: ReadonlyArray<PageTable>
   readonly pte: ReadonlyArray<Cell<Pte>>
+  /**
+   * Of each page table, whether its entries are one huge entry of the upper level, the table itself being kept for when that is
+   * split (`pmd_trans_huge`, or a huge entry that is not present). None where there are no huge pages.
+   */
+  readonly huge: ReadonlyArray<Cell<boolean>>
   readonly state: Struct<{
     /** `mm_users`: whether anybody runs in it. */
     users: number
@@ -80,8 +85,10 @@ export const addressSpace = (
   const all = pagesOf({ start: 0, end: pages })
   const none: ReadonlyArray<string> = []
   const noPages: ReadonlyArray<number> = []
+  // Where there already is a page table no huge page is mapped.
+  const linked = users === 1 && !of.thp
   const tables = Array.from({ length: Math.ceil(pages / of.pagesPerTable) }, (_, i) => ({
-    state: struct(`${name}.table${i}`, { linked: users === 1, live: users === 1, generation: 0, deferred: noPages }),
+    state: struct(`${name}.table${i}`, { linked, live: linked, generation: 0, deferred: noPages }),
     lock: spinLock(`${name}.ptl${i}`, "pte_lock"),
   }))
   const mm: Mm = {
@@ -93,6 +100,7 @@ export const addressSpace = (
     vmaLock: all.map((va) => struct(`${name}.vma_lock${va}`, { readers: none, writer: false })),
     tables,
     pte: all.map((va) => cell<Pte>(`${name}.pte${va}`, null)),
+    huge: of.thp ? tables.map((_, i) => cell(`${name}.pmd${i}`, false)) : [],
     state: struct(name, {
       users,
       unstable: false,
@@ -126,6 +134,15 @@ export const pageTableLock = (mm: Mm, va: number): SpinLock => tableOf(mm, va).l
 
 /** Whether there is a page table for the page (`!pmd_none`). */
 export const hasTable = (mm: Mm, va: number): boolean => tableOf(mm, va).state.linked
+
+/** Whether the entry of a page is a piece of a huge one. Within a step. */
+export const isHuge = (mm: Mm, va: number): boolean => mm.huge[Math.floor(va / mm.system.pagesPerTable)]?.value === true
+
+/** The pages that the page table of a page covers, or a huge entry in its place. */
+export const spanOf = ({ system: { pagesPerTable }, pages }: Mm, va: number): Range => {
+  const start = va - (va % pagesPerTable)
+  return { start, end: Math.min(start + pagesPerTable, pages) }
+}
 
 /** Whether the memory of that life of a page table is a page table's still. Within a step or property. */
 export const isTable = ({ state }: PageTable, generation: number): boolean =>

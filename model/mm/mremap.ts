@@ -7,6 +7,8 @@ import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "
 import { isFree, keep, lockWait, release, underLock } from "../sync/spinlock.ts"
 import { flushBatchedPending, flushed } from "./batchedFlush.ts"
 import { gatherTables, tlbFinishMmu, tlbGather } from "./gather.ts"
+import { clearHuge } from "./hugeMemory.ts"
+import { hugePmdOf, splitHugePmd } from "./hugeSplit.ts"
 import {
   changeVmas,
   findVma,
@@ -14,6 +16,7 @@ import {
   mmapWriteLock,
   mmapWriteUnlock,
   pageTableLock,
+  spanOf,
   tableOf,
   vmaStartWrite,
   writeLockVmas,
@@ -191,8 +194,47 @@ const dontUnmapComplete = (mm: Mm, old: Range): Effect.Effect<void> =>
 const movePageTables = Effect.fnUntraced(function* (mm: Mm, old: Range, to: number) {
   const window = notifierRange("UNMAP", "move_page_tables", old)
   yield* mmuNotifierInvalidateRangeStart(mm.subscriptions, window)
-  for (const [position, va] of pagesOf(old).entries()) yield* movePte(mm, va, to + position)
+  let next = old.start
+  for (const [position, va] of pagesOf(old).entries()) {
+    if (mm.system.thp && va === next) next = yield* moveHugePmd(mm, va, to + position, old)
+    if (va < next) continue
+    next = va + 1
+    yield* movePte(mm, va, to + position)
+  }
   yield* mmuNotifierInvalidateRangeEnd(mm.subscriptions, window)
+})
+
+/**
+ * `move_huge_pmd`: the huge entry that begins there, if all of it moves, to where one may begin; else it is split.
+ *
+ * @returns where to go on: behind it, or there
+ */
+const moveHugePmd = Effect.fnUntraced(function* (mm: Mm, from: number, to: number, old: Range) {
+  const span = spanOf(mm, from)
+  const pmd = hugePmdOf(mm, from)
+  if (!(yield* step("move_page_tables", [mm.name, from, to], () => pmd.huge.value))) return from
+  if (span.start !== from || span.end > old.end || spanOf(mm, to).start !== to) {
+    yield* splitHugePmd(pmd)
+    return from
+  }
+  const needRmapLocks = to < from
+  if (needRmapLocks) yield* takeRmapLocks(mm, from)
+  const [oldLock, newLock] = [pageTableLock(mm, from), pageTableLock(mm, to)]
+  const moved = yield* guardedStep(
+    "move_huge_pmd",
+    [mm.name, from, to],
+    () => isFree(oldLock) && isFree(newLock),
+    () => {
+      if (!pmd.huge.value) return false
+      for (const va of pagesOf(span)) moveEntry(mm, va, to + va - from)
+      clearHuge(mm, from)
+      hugePmdOf(mm, to).huge.value = true
+      dropTranslations(mm, span)
+      return true
+    },
+  )
+  if (needRmapLocks) yield* dropRmapLocks(mm, from)
+  return moved ? span.end : from
 })
 
 /**

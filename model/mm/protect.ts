@@ -5,10 +5,11 @@ import { isZoneDevice } from "../deviceMemory/pgmap.ts"
 import { Errno } from "../errno.ts"
 import { type NotifierCaller, type NotifierRange, notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/invalidate.ts"
-import { keep, release } from "../sync/spinlock.ts"
+import { keep, release, underLock } from "../sync/spinlock.ts"
 import { underFlushedLock } from "./batchedFlush.ts"
 import { folioOf, maybePinned } from "./folio.ts"
 import { type Gather, gatherEntry, owesFlush, tlbEndVma, tlbFinishMmu, tlbGather } from "./gather.ts"
+import { hugePmdOf, splitHugePmd } from "./hugeSplit.ts"
 import {
   changeVmas,
   findVma,
@@ -19,6 +20,7 @@ import {
   mmapWriteLock,
   mmapWriteUnlock,
   pageTableLock,
+  spanOf,
   vmaStartWrite,
 } from "./mm.ts"
 import type { Access, Present } from "./pte.ts"
@@ -106,6 +108,7 @@ const changeProtection = Effect.fnUntraced(function* (
 ) {
   const { mm } = gather
   let window: NotifierRange | null = null
+  let next = area.start
   for (const va of pagesOf(area)) {
     if (window === null) {
       const populated = yield* step("change_pmd_range", [mm.name, va], () => hasTable(mm, va))
@@ -113,28 +116,15 @@ const changeProtection = Effect.fnUntraced(function* (
       window = notifierRange("PROTECTION_VMA", by, area)
       yield* mmuNotifierInvalidateRangeStart(mm.subscriptions, window)
     }
+    if (mm.system.thp && va === next) next = yield* changeHugePmd(gather, va, area, by, accessOf)
+    if (va < next) continue
+    next = va + 1
     const ptl = pageTableLock(mm, va)
     const taken = yield* underFlushedLock(mm, va, "ptep_modify_prot_start", [mm.name, va], () => {
-      const cell = at(mm.pte, va)
-      const pte = cell.value
-      if (pte?.kind === "migration" && pte.mode === "write" && mostAccess(vmaOf(mm, va)) !== "write") {
-        const anon = isAnon(folioOf(mm.system.folios, pte.page))
-        cell.value = { ...pte, mode: anon ? "readExclusive" : "read" }
-        return null
-      }
-      if (pte?.kind === "private" && pte.write && mostAccess(vmaOf(mm, va)) !== "write") {
-        cell.value = { ...pte, write: false }
-        return null
-      }
-      if (pte?.kind === "zero") {
-        const access = mostAccess(vmaOf(mm, va)) === "none" ? "none" : "read"
-        if (pte.access === access || by !== "change_protection") return null
-        cell.value = { ...pte, access }
-        owesFlush(mm)
-        return "zero"
-      }
-      if (pte?.kind !== "present" || accessOf(va, pte) === pte.access) return null
-      cell.value = null
+      const pte = at(mm.pte, va).value
+      if (pte?.kind !== "present") return changeOther(mm, va, by)
+      if (accessOf(va, pte) === pte.access) return null
+      at(mm.pte, va).value = null
       owesFlush(mm)
       keep(ptl)
       return pte
@@ -143,16 +133,73 @@ const changeProtection = Effect.fnUntraced(function* (
     gatherEntry(gather, va)
     if (taken === "zero") continue
     yield* step("ptep_modify_prot_commit", [mm.name, va], () => {
-      const access = accessOf(va, taken)
-      at(mm.pte, va).value = {
-        ...taken,
-        access: access === "write" && !canChangeWritable(mm, va, taken) ? "read" : access,
-      }
+      at(mm.pte, va).value = changed(mm, va, taken, accessOf(va, taken))
       release(ptl)
     })
   }
   if (window !== null) yield* mmuNotifierInvalidateRangeEnd(mm.subscriptions, window)
   yield* tlbEndVma(gather)
+})
+
+/** An entry with that access, if it may have it. Within a step. */
+const changed = (mm: Mm, va: number, pte: Present, access: Access): Present => ({
+  ...pte,
+  access: access === "write" && !canChangeWritable(mm, va, pte) ? "read" : access,
+})
+
+/** The same of entries that map no page of memory; `zero` where something is to be flushed. Within a step. */
+const changeOther = (mm: Mm, va: number, by: NotifierCaller): "zero" | null => {
+  const cell = at(mm.pte, va)
+  const pte = cell.value
+  if (pte?.kind === "migration" && pte.mode === "write" && mostAccess(vmaOf(mm, va)) !== "write") {
+    const anon = isAnon(folioOf(mm.system.folios, pte.page))
+    cell.value = { ...pte, mode: anon ? "readExclusive" : "read" }
+  }
+  if (pte?.kind === "private" && pte.write && mostAccess(vmaOf(mm, va)) !== "write") {
+    cell.value = { ...pte, write: false }
+  }
+  if (pte?.kind !== "zero") return null
+  const access = mostAccess(vmaOf(mm, va)) === "none" ? "none" : "read"
+  if (pte.access === access || by !== "change_protection") return null
+  cell.value = { ...pte, access }
+  owesFlush(mm)
+  return "zero"
+}
+
+/**
+ * `change_huge_pmd`: the huge entry that begins there, if all of it is in the area; else it is split.
+ *
+ * @returns where to go on: behind it, or there
+ */
+const changeHugePmd = Effect.fnUntraced(function* (
+  gather: Gather,
+  va: number,
+  area: Range,
+  by: NotifierCaller,
+  accessOf: (va: number, pte: Present) => Access,
+) {
+  const { mm } = gather
+  const span = spanOf(mm, va)
+  const pmd = hugePmdOf(mm, va)
+  if (!(yield* step("change_pmd_range: pmd_trans_huge", [mm.name, va], () => pmd.huge.value))) return va
+  if (span.start < area.start || area.end < span.end) {
+    yield* splitHugePmd(pmd)
+    return va
+  }
+  const cleared = yield* underLock(pageTableLock(mm, va), "change_huge_pmd", [mm.name, span.start, span.end], () =>
+    pagesOf(span).filter((page) => {
+      const cell = at(mm.pte, page)
+      const pte = cell.value
+      if (pte?.kind !== "present") return changeOther(mm, page, by) !== null
+      const access = accessOf(page, pte)
+      if (access === pte.access) return false
+      cell.value = changed(mm, page, pte, access)
+      owesFlush(mm)
+      return true
+    }),
+  )
+  for (const page of cleared) gatherEntry(gather, page)
+  return span.end
 })
 
 /** `can_change_pte_writable`: an anonymous page must be exclusive; a file must have heard of the page's first store. */

@@ -29,6 +29,7 @@ import {
   folioRefUnfreeze,
   folioTrylock,
   freeFrozen,
+  isLarge,
   maybePinned,
 } from "./folio.ts"
 import { findVma, type Mm, pageTableLock } from "./mm.ts"
@@ -69,7 +70,8 @@ export const isolateFolio = (mm: Mm, va: number): Frame | null => {
   const frame = mappedPage(at(mm.pte, va).value)
   if (frame === null) return null
   const folio = folioOf(mm.system.folios, frame)
-  if (!folio.lru || findVma(mm, va)?.locked === true) return null
+  // What becomes of a large one is not modelled: it stays.
+  if (!folio.lru || findVma(mm, va)?.locked === true || isLarge(mm.system.folios, frame)) return null
   folio.lru = false
   folio.refcount++
   return frame
@@ -106,7 +108,7 @@ const shrinkFolio = Effect.fnUntraced(function* (system: System, frame: Frame, i
   const { folios, swap } = system
   const locked = yield* step("folio_trylock", [frame.pfn], () => {
     const folio = folioOf(folios, frame)
-    if (!folio.writeback && folioTrylock(folio)) return true
+    if (!folio.writeback && folioTrylock(folios, frame)) return true
     putbackLru(system, frame)
     return false
   })
@@ -309,7 +311,7 @@ const pageout = Effect.fnUntraced(function* (system: System, frame: Frame) {
   })
   return yield* step("pageout: folio_trylock", [frame.pfn], () => {
     const folio = folioOf(folios, frame)
-    if (folio.dirty || folio.writeback || !folioTrylock(folio)) return "keep"
+    if (folio.dirty || folio.writeback || !folioTrylock(folios, frame)) return "keep"
     return "clean"
   })
 })

@@ -2,8 +2,8 @@
 import * as Effect from "effect/Effect"
 import { assert, guardedStep, self, step, type Wait } from "../../checker/program/index.ts"
 import { addReader, type RwSem, readWait, upRead, writeWait } from "../sync/rwsem.ts"
-import { type Folio, type Frame, folioOf, maybePinned } from "./folio.ts"
-import { hasTable, type Mm } from "./mm.ts"
+import { type Folio, type Frame, folioOf, maybePinned, pagesOfFolio } from "./folio.ts"
+import { hasTable, type Mm, spanOf } from "./mm.ts"
 import { rmappedPage } from "./pte.ts"
 import { at, pagesOf, type Range } from "./range.ts"
 import type { System } from "./system.ts"
@@ -206,6 +206,52 @@ const walkPlaces = Effect.fnUntraced(function* <E, R>(
   for (const { mm, va } of places) yield* visit(mmOf(system, mm), va)
   yield* upRead(rmapLock(system, mapping), "rmap_walk_end", [frame.pfn])
 })
+
+/** What of a large folio one page table may map, page by page. */
+export interface Pieces {
+  readonly mm: Mm
+  readonly pieces: ReadonlyArray<{ readonly va: number; readonly page: Frame }>
+}
+
+/**
+ * `rmap_walk` of a large folio, which is locked: visits every page table that may map any of its pages.
+ *
+ * @param locked whether the caller has the lock of the tree, for write (TTU_RMAP_LOCKED)
+ */
+export const rmapWalkLarge = Effect.fnUntraced(function* (
+  system: System,
+  frame: Frame,
+  visit: (pieces: Pieces) => Effect.Effect<unknown>,
+  locked = false,
+) {
+  const { places, mapping } = yield* guardedStep(
+    "rmap_walk",
+    [frame.pfn],
+    () => locked || canWalk(system, frame),
+    () => {
+      const { mapping } = folioOf(system.folios, frame)
+      if (!locked) addReader(rmapLock(system, mapping))
+      return { mapping, places: placesOfLarge(system, frame) }
+    },
+    locked ? undefined : walkWait(system, frame),
+  )
+  for (const { mm, pieces } of places) yield* visit({ mm: mmOf(system, mm), pieces })
+  if (!locked) yield* upRead(rmapLock(system, mapping), "rmap_walk_end", [frame.pfn])
+})
+
+/** The places of all pages of a folio, by page table. */
+const placesOfLarge = (system: System, frame: Frame) => {
+  const tables = new Map<string, { readonly mm: string; readonly pieces: Array<{ va: number; page: Frame }> }>()
+  for (const page of pagesOfFolio(system.folios, frame)) {
+    for (const { mm, va } of placesOf(system, page)) {
+      const key = `${mm} ${spanOf(mmOf(system, mm), va).start}`
+      const table = tables.get(key) ?? { mm, pieces: [] }
+      table.pieces.push({ va, page })
+      tables.set(key, table)
+    }
+  }
+  return [...tables.values()]
+}
 
 /** Whether the entry of a page maps the folio (`page_vma_mapped_walk`). Within a step. */
 export const maps = (mm: Mm, va: number, frame: Frame): boolean => {

@@ -25,6 +25,8 @@ export interface System {
   readonly mergesVmas: boolean
   /** Whether unmapping looks at entries of the upper level in steps of their own, for races with those who change them. */
   readonly looksAtPmds: boolean
+  /** Whether private anonymous memory gets huge pages, each of them as many pages as a page table covers (`transparent_hugepage=always`). */
+  readonly thp: boolean
   /** How many pages a load from a file may map at once (`fault_around_bytes`); 1 is none but its own. */
   readonly faultAround: number
 }
@@ -39,6 +41,7 @@ export interface SystemSize {
   readonly pagesPerTable?: number
   readonly mergesVmas?: boolean
   readonly looksAtPmds?: boolean
+  readonly thp?: boolean
   readonly faultAround?: number
   /** How many lives of a frame are told apart, where fibers go on for ever; all, if nothing is said. */
   readonly lives?: number | undefined
@@ -48,17 +51,28 @@ export interface SystemSize {
   readonly cgroups: ReadonlyArray<string>
 }
 
+/** How many pages a page table covers, if nothing is said. */
+const pagesPerTable = 2
+
 /** Makes a system with all its memory free. */
 export const system = (size: SystemSize): System => ({
-  folios: folios(size.folios, size.cgroups, size.movable, size.devices?.map(devPagemap), size.lives),
+  folios: folios(
+    size.folios,
+    size.cgroups,
+    size.movable,
+    size.devices?.map(devPagemap),
+    size.lives,
+    size.thp === true ? (size.pagesPerTable ?? pagesPerTable) : 1,
+  ),
   lruBatches: [],
   swap: swapArea(size.swapSlots ?? 0),
   mms: new Map(),
   inodes: new Map(),
   anonVmaLock: rwSem("anon_vma"),
   gatherBatch: size.gatherBatch ?? 8,
-  pagesPerTable: size.pagesPerTable ?? 2,
+  pagesPerTable: size.pagesPerTable ?? pagesPerTable,
   mergesVmas: size.mergesVmas ?? true,
   looksAtPmds: size.looksAtPmds ?? false,
+  thp: size.thp ?? false,
   faultAround: size.faultAround ?? 1,
 })

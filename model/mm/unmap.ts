@@ -17,11 +17,13 @@ import {
   tlbFlushMmu,
   tlbGather,
 } from "./gather.ts"
+import { zapPmd } from "./hugeMemory.ts"
 import {
   canStartWrite,
   changeVmas,
   findVma,
   hasTable,
+  isHuge,
   type Mm,
   mmapReadUnlock,
   mmapWriteDowngrade,
@@ -49,7 +51,11 @@ export interface ZapDetails {
  */
 export const unmapPageRange = Effect.fnUntraced(function* (gather: Gather, range: Range, details: ZapDetails = {}) {
   const { mm } = gather
+  let next = range.start
   for (const va of pagesOf(range)) {
+    if (mm.system.thp && va === next) next = yield* zapPmd(gather, va, range, details)
+    if (va < next) continue
+    next = va + 1
     if (mm.system.looksAtPmds && !(yield* zapPmdRange(mm, va))) continue
     const found = yield* underFlushedLock(mm, va, "zap_pte_range", [mm.name, va], () => zapPte(mm, va, details))
     if (found === "nothing" || found === "not present") continue
@@ -78,7 +84,8 @@ const zapPmdRange = (mm: Mm, va: number): Effect.Effect<boolean> =>
 export const zapPte = (mm: Mm, va: number, { keepCows }: ZapDetails) => {
   const cell = at(mm.pte, va)
   const pte = cell.value
-  if (pte === null) return "nothing"
+  // A huge entry in the table's place is as young as one that is made when all is done.
+  if (pte === null || isHuge(mm, va)) return "nothing"
   const { folios, swap } = mm.system
   if (pte.kind === "present") {
     const folio = folioOf(folios, pte.page)

@@ -39,10 +39,13 @@ export type DeviceCaller =
   | "make_device_exclusive"
   | "remove_device_exclusive_entry"
 
+/** Those that only an address space with huge pages has. */
+export type HugeCaller = "do_huge_zero_wp_pmd"
+
 /** `struct mmu_notifier_range`: what is invalidated, why, by which function, and whether the callbacks may sleep. */
 export interface NotifierRange extends Range {
   readonly event: NotifierEvent
-  readonly by: NotifierCaller | DeviceCaller
+  readonly by: NotifierCaller | DeviceCaller | HugeCaller
   readonly blockable: boolean
   /** Whose doing it is, of MIGRATE and EXCLUSIVE: who finds itself there may ignore the event. */
   readonly owner?: string
@@ -51,7 +54,7 @@ export interface NotifierRange extends Range {
 /** `mmu_notifier_range_init`, of a range whose callbacks may sleep. */
 export const notifierRange = (
   event: NotifierEvent,
-  by: NotifierCaller | DeviceCaller,
+  by: NotifierCaller | DeviceCaller | HugeCaller,
   { start, end }: Range,
 ): NotifierRange => ({
   start,

@@ -7,13 +7,14 @@
  * without the lock; inserts and removes go to the deferred list).
  */
 import * as Effect from "effect/Effect"
-import { assert, type Plain, type Struct, step, struct } from "../../checker/program/index.ts"
+import { assert, type Cell, type Plain, type Struct, step, struct } from "../../checker/program/index.ts"
 import { overlaps, type Range } from "../mm/range.ts"
 import { isFree, keep, release, type SpinLock, spinLock, underLock } from "../sync/spinlock.ts"
 import { type WaitQueue, waitEvent, waitQueue, wakeUpAll } from "../sync/waitQueue.ts"
 import { rangeCallback } from "./callback.ts"
 import { type NotifierRange, notifierRange } from "./events.ts"
 import type { MmuNotifierOps } from "./mmuNotifierOps.ts"
+import { endSeq, firstSeq, forgetReader, hasEnded, isStale, noteReader, type SeqReader, setSeq } from "./sequence.ts"
 
 /** `struct mmu_notifier_subscriptions`, the interval side of it. */
 export interface NotifierSubscriptions {
@@ -35,11 +36,14 @@ export interface NotifierSubscriptions {
   readonly byName: Map<string, IntervalSubscription>
   /** The classic notifiers that are registered for the life of the address space, in the order of the list. */
   readonly forLife: Array<MmuNotifierOps>
+  /** Where the numbers are forgotten (sequence.ts): who has read one. */
+  readers: Cell<ReadonlyArray<SeqReader>> | null
 }
 
 /** `struct mmu_interval_notifier`. */
 export interface IntervalSubscription {
   readonly name: string
+  readonly subs: NotifierSubscriptions
   readonly range: Range
   /** `invalidate_seq`: written under the driver's lock. */
   readonly state: Struct<{ seq: number }>
@@ -65,9 +69,10 @@ export const notifierSubscriptions = (mm: string): NotifierSubscriptions => {
     mm,
     lock: spinLock(`${mm}.subs.lock`),
     wq: waitQueue(`${mm}.subs.wq`),
-    state: struct(`${mm}.subs`, { seq: 2, active: 0, tree, deferred }),
+    state: struct(`${mm}.subs`, { seq: firstSeq, active: 0, tree, deferred }),
     byName: new Map(),
     forLife: [],
+    readers: null,
   }
 }
 
@@ -78,7 +83,7 @@ export const intervalSubscription = (
   range: Range,
   invalidate: IntervalSubscription["invalidate"],
 ): IntervalSubscription => {
-  const iv = { name, range, state: struct(`${name}.iv`, { seq: 1 }), invalidate }
+  const iv = { name, subs, range, state: struct(`${name}.iv`, { seq: 1 }), invalidate }
   subs.byName.set(name, iv)
   return iv
 }
@@ -139,6 +144,7 @@ export const mmuIntervalNotifierRemove = Effect.fnUntraced(function* (
       return null
     }
     state.deferred = [iv.name, ...state.deferred]
+    noteReader(subs, iv.name, true)
     return state.seq
   })
   if (waitFor === null) return
@@ -147,7 +153,7 @@ export const mmuIntervalNotifierRemove = Effect.fnUntraced(function* (
     subs.wq,
     "mmu_interval_notifier_remove",
     [waitFor],
-    () => subs.state.seq !== waitFor,
+    () => hasEnded(subs, iv.name, waitFor),
     () => isFree(subs.lock),
   )
 })
@@ -157,27 +163,30 @@ export const mmuIntervalReadBegin = Effect.fnUntraced(function* (
   subs: NotifierSubscriptions,
   iv: IntervalSubscription,
 ) {
-  const { seq, invalidating } = yield* underLock(subs.lock, "mmu_interval_read_begin", [iv.name], () => ({
-    seq: iv.state.seq,
-    invalidating: iv.state.seq === subs.state.seq,
-  }))
-  if (invalidating) yield* waitEvent(subs.wq, "mmu_interval_read_begin", [seq], () => subs.state.seq !== seq)
+  const { seq, invalidating } = yield* underLock(subs.lock, "mmu_interval_read_begin", [iv.name], () => {
+    const goesOn = iv.state.seq === subs.state.seq
+    noteReader(subs, iv.name, goesOn)
+    return { seq: iv.state.seq, invalidating: goesOn }
+  })
+  if (invalidating) yield* waitEvent(subs.wq, "mmu_interval_read_begin", [seq], () => hasEnded(subs, iv.name, seq))
   return seq
 })
 
 /** `mmu_interval_read_retry`: whether what was read since `seq` may be stale. Under the driver's lock. */
 export const mmuIntervalReadRetry = (iv: IntervalSubscription, seq: number): Effect.Effect<boolean> =>
-  step("mmu_interval_read_retry", [iv.name], () => iv.state.seq !== seq)
+  step("mmu_interval_read_retry", [iv.name], () => {
+    const stale = isStale(iv, seq)
+    forgetReader(iv.subs, iv.name)
+    return stale
+  })
 
 /** `mmu_interval_check_retry`: the same without the lock; a hint only. */
 export const mmuIntervalCheckRetry = (iv: IntervalSubscription, seq: number): Effect.Effect<boolean> =>
-  step("mmu_interval_check_retry", [iv.name], () => iv.state.seq !== seq)
+  step("mmu_interval_check_retry", [iv.name], () => isStale(iv, seq))
 
 /** `mmu_interval_set_seq`: called by the callback, under the driver's lock. */
 export const mmuIntervalSetSeq = (iv: IntervalSubscription, seq: number): Effect.Effect<void> =>
-  step("mmu_interval_set_seq", [iv.name, seq], () => {
-    iv.state.seq = seq
-  })
+  step("mmu_interval_set_seq", [iv.name, seq], () => setSeq(iv, seq))
 
 /**
  * `mn_itree_inv_start_range` and `mn_itree_invalidate`: when it returns true, no device that subscribed maps the range or
@@ -228,7 +237,7 @@ export const mnItreeInvalidateEnd = Effect.fnUntraced(function* (subs: NotifierS
     const { state } = subs
     state.active--
     if (state.active > 0 || !isInvalidating(subs)) return false
-    state.seq++
+    endSeq(subs)
     keep(subs.lock)
     return true
   })

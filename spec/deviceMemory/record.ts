@@ -133,7 +133,7 @@ export const recordMigrations = (world: MmWorld, fibers: ReadonlyArray<string>):
       const source: Source = { mm: mm.name, va, page: pte.page, write: pte.mode === "write", phase: "collected" }
       change(taken.fiber, (one) => ({ ...one, sources: [...one.sources, source] }))
     },
-    migrate_device_pfn_lock: lockedByNumber,
+    "migrate_device_pfn_lock: folio_trylock": lockedByNumber,
     migrate_vma_check_page: ({ fiber, args, result }) =>
       changeSource(fiber, args[0], (source) => ({ ...source, phase: result === true ? "alone" : "stays" })),
     // Behind the look at the references only who maps the page again walks to where it was.

@@ -1,4 +1,5 @@
 /** A page of a process in the memory of a device, from the beginning. */
+import { driverPgmaps } from "../../model/deviceMemory/pgmap.ts"
 import { gpuDevice } from "../../model/driver/gpu.ts"
 import { folioOf, folioPut, frameOf } from "../../model/mm/folio.ts"
 import type { Mm } from "../../model/mm/mm.ts"
@@ -8,7 +9,7 @@ import { at } from "../../model/mm/range.ts"
 /** Moves a page, which is the process's alone, to the only device memory of the system. Before anything runs. */
 export const toDeviceMemory = (mm: Mm, va: number): void => {
   const { folios } = mm.system
-  const [memory] = new Set(folios.pgmaps.values())
+  const [memory] = driverPgmaps(folios)
   const entry = at(mm.pte, va)
   if (memory === undefined || entry.value?.kind !== "present") throw new RangeError("there is no page to be moved")
   // The one who brings its pages back.

@@ -1,7 +1,7 @@
 /** The small machine on which the memory-management core is checked: two processes of two pages, a file, a device. */
 import * as Effect from "effect/Effect"
 import { choose, fork, type Monitor, type Setup, step } from "../../checker/index.ts"
-import type { MemoryType } from "../../model/deviceMemory/pgmap.ts"
+import { driverPgmaps, type MemoryType } from "../../model/deviceMemory/pgmap.ts"
 import { type Gpu, gpuDevice } from "../../model/driver/gpu.ts"
 import { type MirrorDevice, mirrorAccess, mirrorDevice } from "../../model/driver/mirror.ts"
 import { type SvaDevice, svaDevice } from "../../model/driver/sva.ts"
@@ -204,8 +204,7 @@ export const build = (
   const mirrors = Array.from({ length: machine.devices }, (_, i) =>
     mirrorDevice(parent, `gpu${i}`, machine.mirrored ?? { start: page, end: page + 1 }),
   )
-  const pgmaps = new Set(of.folios.pgmaps.values())
-  const gpus = [...pgmaps].map((memory, i) => gpuDevice(parent, `card${i}`, memory))
+  const gpus = driverPgmaps(of.folios).map((memory, i) => gpuDevice(parent, `card${i}`, memory))
   const devices = [...mirrors, ...gpus]
   const svaDevices = (crew.sva ?? []).map((name) => svaDevice(parent, name))
   const cpus = machine.switching === true ? crew.parent.map(cpu) : []

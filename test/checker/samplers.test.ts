@@ -75,7 +75,7 @@ describe.each(buggyPrograms)("$name", ({ name, threads, walk, preemptions, delay
   })
 })
 
-/** Breaks if `late` takes its one step behind all the steps of `long`: one schedule in `steps` + 1 orders of them. */
+/** Breaks if the look comes behind all the steps of `long`: in one order of `steps` + 1. */
 const late = (steps: number) =>
   programOf(() => {
     const counter = cell("counter", 0)
@@ -113,6 +113,13 @@ describe("samplers", () => {
       expect(cumulative(tries, 1 / (steps + 1), found), `${found} of ${steps}`).toBeGreaterThan(0.0005)
       expect(1 - cumulative(tries, 1 / (steps + 1), found - 1), `${found} of ${steps}`).toBeGreaterThan(0.0005)
     }
+  })
+
+  it("pos draws anew which of two racing steps comes first, after each", async () => {
+    const tries = 4_000
+    const found = await hits(late(4), "pos", tries)
+    expect(cumulative(tries, 1 / 2 ** 4, found)).toBeGreaterThan(0.0005)
+    expect(1 - cumulative(tries, 1 / 2 ** 4, found - 1)).toBeGreaterThan(0.0005)
   })
 
   it("pct hits bugs with the odds that it states, whatever they are", async () => {

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Schema from "effect/Schema"
 import { describe, expect, it } from "vitest"
+import { boundedPrograms } from "../../checker/bench/programs/bounded.ts"
 import { families } from "../../checker/bench/programs/index.ts"
 import { BenchReport } from "../../checker/index.ts"
 import { repository, scratch, shootdown } from "./run.ts"
@@ -65,15 +66,36 @@ describe.concurrent("bench", () => {
     }
     expect(report.programs.filter(({ states }) => states.measured !== null).length).toBeGreaterThan(70)
 
+    expect(report.bounded.map(({ name, by }) => `${name} ${by}`).sort()).toEqual(
+      boundedPrograms.flatMap(({ name }) => [`${name} delays`, `${name} preemptions`]).sort(),
+    )
+    for (const { name, by, expected, measured, verdict } of report.bounded) {
+      const counted = measured.filter((number) => number !== null)
+      expect(counted, name).toEqual(expected.slice(0, counted.length))
+      expect(boundedPrograms.find((program) => program.name === name)?.[by]).toEqual(expected)
+      expect(verdict, name).toBe(counted.length === 0 ? "skipped" : "agrees")
+    }
+    expect(report.bounded.filter(({ verdict }) => verdict === "agrees").length).toBeGreaterThan(15)
+
     expect(report.speeds.length).toBeGreaterThan(0)
     for (const { expected, states, transitions } of report.speeds) expect(expected).toEqual({ states, transitions })
     const { twoFibers } = report.rates ?? {}
     const ratio = report.ratios.find(({ of }) => of.startsWith("random schedules"))?.ratio
     expect(ratio).toBeCloseTo((twoFibers?.random ?? 0) / (twoFibers?.fastCheck ?? 0))
+    const { suspensions = 0, samplers = [] } = report.rates ?? {}
+    expect(samplers.map(({ strategy, steps }) => `${strategy} ${steps}`)).toEqual(
+      ["random", "pct", "pos", "surw"].flatMap((strategy) => [`${strategy} 15`, `${strategy} 150`]),
+    )
+    expect(report.rates?.optimal.map(({ steps }) => steps)).toEqual([15, 150])
+    for (const { strategy, steps, rate } of samplers) {
+      const found = report.ratios.find(({ of }) => of === `steps of ${strategy} on schedules of ${steps}`)
+      expect(found?.ratio).toBeCloseTo(rate / suspensions)
+    }
     expect(report.machine.node).toBe(process.version)
 
     expect(ran.stderr).toMatch(/readers\(2\) +13 +13 +8 +6 +6 +0 +4 +4 +as expected/)
     expect(ran.stderr).toMatch(/mutex_deadlock\(3\) +10 +10 +10 +3 +3 +3 +0 +0 +as expected/)
+    expect(ran.stderr).toMatch(/IRIW +delays +1 +6 +17 +38 +67 +98 +- +- +as expected/)
     expect(ran.stderr).toMatch(/\/s {2}suspensions of a bare Effect fiber/)
     expect(ran.status).toBe(0)
   })

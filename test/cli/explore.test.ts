@@ -86,6 +86,24 @@ describe.concurrent("explore FILE.ts", () => {
     expect(one.stdout).toContain("holds in every schedule of at most 1 preemption:")
   })
 
+  it("explores schedules with few preemptions, or delays, first", async () => {
+    const lost = put("bounded-lost.ts", programs.lostUpdate)
+    for (const by of ["--preemptions", "--delays"]) {
+      const none = await shootdownAlone(["explore", lost, "--strategy", "bounded", by, "0"])
+      expect(none.stdout).toContain(`holds in every schedule of at most 0 ${by.slice(2)}: `)
+      expect(none.status).toBe(0)
+    }
+    const ran = await shootdownAlone(["explore", lost, "--strategy", "bounded", "--json", "-"])
+    expect(JSON.parse(ran.stdout).scenarios[0]).toMatchObject({ within: { preemptions: 0 }, preemptions: 1 })
+    expect(ran.status).toBe(1)
+    const big = put("bounded-big.ts", programs.big)
+    const cut = await shootdownAlone(["explore", big, "--strategy", "bounded", "--executions", "100"])
+    expect(cut.stdout).toMatch(
+      /inconclusive: 100 executions were run.*\n {2}every schedule of at most \d+ preemptions? was run\n/,
+    )
+    expect(cut.status).toBe(3)
+  })
+
   it("finds a violation of the fewest steps first, breadth first", async () => {
     const ran = await shootdownAlone(["explore", put("wide.ts", programs.lostUpdate), "--breadth-first"])
     expect(ran.stdout).toMatch(/violated: no-lost-update after \d+ states, \d+ transitions, depth 4, /)
@@ -107,7 +125,7 @@ describe.concurrent("explore FILE.ts", () => {
   it("ends with 3 when a sample finds nothing", async () => {
     const file = put("random.ts", programs.lockedUpdate)
     const { status, stdout } = await shootdownAlone(["explore", file, "--strategy", "random", "--executions", "7"])
-    expect(stdout).toContain("7 random schedules")
+    expect(stdout).toContain("7 schedules were taken by random (seed 1)")
     expect(status).toBe(3)
   })
 
@@ -170,7 +188,7 @@ describe.concurrent("explore FILE.ts", () => {
     // Long enough for a turn of the event loop in the middle, where Node would end the process.
     const sample = ["--strategy", "random", "--executions", "20000"]
     const ran = await shootdownAlone(["explore", put("floats.ts", programs.floatingPromise), ...sample])
-    expect(ran.stdout).toContain("20000 random schedules")
+    expect(ran.stdout).toContain("20000 schedules were taken by random")
     expect(ran.stderr).toBe("")
     expect(ran.status).toBe(3)
   })

@@ -57,9 +57,10 @@ describe.concurrent("--json", () => {
     expect(scenario).toMatchObject({
       outcome: "inconclusive",
       executions: 5,
+      seed: 1,
       exercised: { "no-lost-update": 5, idle: 0 },
     })
-    expect(scenario?.reason).toContain("5 random schedules")
+    expect(scenario?.reason).toContain("5 schedules were taken by random")
     expect(ran.status).toBe(3)
   })
 

@@ -1,25 +1,16 @@
-import { readFileSync } from "node:fs"
 import { mkdtemp, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { expect, it } from "vitest"
+import { blockAfter } from "./readmeBlocks.ts"
 import { shootdown } from "./run.ts"
-
-const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8")
-
-/** The block of code behind a line that contains the text. */
-const blockAfter = (text: string): string => {
-  const rest = readme.slice(readme.indexOf(text) + text.length)
-  const [, block] = /```[a-z]*\n(.*?)\n```/s.exec(rest) ?? []
-  if (block === undefined || !readme.includes(text)) throw new Error(`no block behind ${text}`)
-  return block
-}
 
 const timeless = (text: string) => text.replace(/\d+\.\d s/g, "0.0 s").trim()
 
 it.each([
   ["lost-update.ts", "say `lost-update.ts`"],
   ["starving.ts", "Put this into `starving.ts`"],
+  ["last-item.ts", "Put this into `last-item.ts`"],
 ])("explores %s as the README says", async (name, where) => {
   const file = join(await mkdtemp(join(tmpdir(), "readme-")), name)
   await writeFile(file, blockAfter(where))

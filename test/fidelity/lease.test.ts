@@ -20,6 +20,7 @@ import {
   genericDeleteLease,
   getWriteAccess,
   putFileAccess,
+  vfsSetlease,
 } from "../../model/lease/grantLease.ts"
 import { type LeaseContext, leaseAlloc, leaseContext } from "../../model/lease/lease.ts"
 import { runAlone } from "../model/alone.ts"
@@ -156,6 +157,10 @@ const overdue: ReadonlyArray<ReadonlyArray<Operation>> = [
   [on(0, "open", 1), on(0, "set", 1), on(1, "open"), on(1, "open", 1), on(0, "get"), on(1, "block"), on(0, "get")],
 ]
 
+/** Who asks for a lease of what, as lease.c numbers them: an owner, root, a stranger; a file, a device. */
+const askers = [0, 1, 2].flatMap((who) => [0, 1].map((kind) => ({ who, kind })))
+const numbers = { "0": 0, "-EACCES": -13, "-EINVAL": -22, "-EAGAIN": eagain } as const
+
 const operation = fc.record({
   op: fc.constantFrom("open", "open", "close", "set", "set", "get" as const),
   slot: fc.nat({ max: slots - 1 }),
@@ -176,6 +181,24 @@ describe("leases of the kernel that runs here", () => {
         }),
         { numRuns: 400, seed: 7 },
       )
+    },
+  )
+
+  it.skipIf(unable !== undefined || process.getuid?.() !== 0)(
+    `are given to whom it says${process.getuid?.() === 0 ? "" : ": that takes root, to be somebody else"}`,
+    () => {
+      const predicted = askers.map(({ who, kind }) =>
+        runAlone(() => {
+          const leases = leaseContext("file", clockOf("clock", 0, []), 45, { lmBreak: (lease) => lease })
+          const asker = { owner: who === 0, capLease: who === 1, regular: kind === 0 }
+          return vfsSetlease(leases, leaseAlloc("asker", "lease", "read"), asker)
+        }),
+      )
+      const lines = askers.map(({ who, kind }) => `new 0 0\nask ${who} ${kind}\n`).join("")
+      const { status, stdout } = spawnSync(program, [folder], { encoding: "utf8", input: lines })
+      expect(status).toBe(0)
+      const observed = stdout.trim().split("\n").map(Number)
+      expect(observed.filter((_, position) => position % 2 === 1)).toEqual(predicted.map((error) => numbers[error]))
     },
   )
 

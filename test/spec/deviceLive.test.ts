@@ -15,6 +15,8 @@ const larger: ReadonlyArray<readonly [string, Bound]> = [
   ["unbind-pinned", {}],
   ["close", { cpus: 1 }],
   ["exclusive", { cpus: 2 }],
+  // Two GPUs have nearly a million states.
+  ...(process.env.SHOOTDOWN_LONG === undefined ? [] : [["ping-pong", { gpus: 2, cpus: 0 }] as const]),
 ]
 
 describe("what device memory promises", () => {

@@ -3,21 +3,23 @@ import { describe, expect, it } from "vitest"
 import { selftests } from "../../spec/deviceMemory/selftests/index.ts"
 import { notModelled } from "../../spec/deviceMemory/selftests/notModelled.ts"
 import { lastNumber, selftestCases } from "../../spec/deviceMemory/selftests/scenarios.ts"
+import { thpCases } from "../../spec/deviceMemory/selftests/thp.ts"
 import { holds, scenariosIn } from "./support.ts"
 
 const scenarioOf = scenariosIn([selftests])
+
+const allCases = [...selftestCases, ...thpCases]
 
 /** The tests of hmm-tests.c of which nothing is run. */
 const skipped = new Map([
   [9, "anon_write_hugetlbfs"],
   [19, "anon_teardown"],
-  [22, "compound"],
   [38, "userfaultfd_read"],
 ])
 
 describe("the kernel's HMM self tests", () => {
   it("are all run or said not to be", () => {
-    const run = new Set(selftestCases.map(({ number }) => number))
+    const run = new Set(allCases.map(({ number }) => number))
     const missing = Array.from({ length: lastNumber }, (_, i) => i + 1).filter((number) => !run.has(number))
     expect(missing).toEqual([...skipped.keys()])
     const said = notModelled.flatMap(({ id }) => id.split(", "))
@@ -26,7 +28,7 @@ describe("the kernel's HMM self tests", () => {
   })
 
   it("have names of their own", () => {
-    const ids = selftestCases.map(({ id }) => id)
+    const ids = allCases.map(({ id }) => id)
     expect(new Set(ids).size).toBe(ids.length)
   })
 

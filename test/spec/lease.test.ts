@@ -1,30 +1,46 @@
 /** Leases and layouts: they hold, how long a silent holder is waited for, and every property has a bug that breaks it. */
 import { describe, expect, it } from "vitest"
+import type { Bound } from "../../checker/index.ts"
 import { blocks } from "../../spec/lease/blocks/index.ts"
 import { pnfsStateids } from "../../spec/lease/client/index.ts"
+import { lockContexts } from "../../spec/lease/context/index.ts"
+import { layoutDrain } from "../../spec/lease/drain/index.ts"
 import { fcntlLeases } from "../../spec/lease/fcntl/index.ts"
 import { layouts } from "../../spec/lease/layout/index.ts"
+import { mappedLayouts } from "../../spec/lease/mapped/index.ts"
+import { setlease } from "../../spec/lease/setlease/index.ts"
 import { brokenIn, holds, missingFrom, scenariosIn, statedIn } from "./support.ts"
 
-const protocols = [fcntlLeases, layouts, pnfsStateids, blocks]
+const protocols = [fcntlLeases, setlease, lockContexts, layouts, mappedLayouts, pnfsStateids, layoutDrain, blocks]
 const scenarioOf = scenariosIn(protocols)
+const long = process.env.SHOOTDOWN_LONG !== undefined
+
+/** What is also looked at with suspicion, at bounds that allow for that. */
+const suspected: Array<[string, Bound]> = [
+  ["lease/fcntl/open", { openers: 1 }],
+  ["lease/layout/race", { second: 0 }],
+  ["lease/layout/segments", {}],
+  ["lease/layout/own-write", {}],
+  ["lease/layout/two-kinds", {}],
+  ["lease/layout/mmap", {}],
+  ["lease/layout/generations", {}],
+  ["lease/layout/sizes", {}],
+  ["lease/layout/silent", { end: 3 }],
+  ["lease/layout/rejects", {}],
+  ["lease/layout/fall-back", { clients: long ? 2 : 1 }],
+  ["lease/setlease/ask", {}],
+  ["lease/mapped/unmap", {}],
+  ["lease/context/first", { openers: 2 }],
+  ["lease/client/replies", {}],
+  ["lease/drain/wait", {}],
+  ["lease/blocks/faults", { stores: 3 }],
+  ["lease/blocks/truncate", { stores: 2 }],
+  ["lease/blocks/direct-write", { writes: long ? 3 : 2 }],
+]
+if (long) suspected.push(["lease/layout/fence-refused", {}], ["lease/mapped/stores", {}], ["lease/mapped/cut", {}])
 
 describe("leases and layouts", () => {
-  it.each([
-    ["lease/fcntl/open", { openers: 1 }],
-    ["lease/layout/race", { second: 0 }],
-    ["lease/layout/segments", {}],
-    ["lease/layout/own-write", {}],
-    ["lease/layout/two-kinds", {}],
-    ["lease/layout/mmap", {}],
-    ["lease/layout/generations", {}],
-    ["lease/layout/sizes", {}],
-    ["lease/layout/silent", { end: 3 }],
-    ["lease/client/replies", {}],
-    ["lease/blocks/faults", { stores: 3 }],
-    ["lease/blocks/truncate", { stores: 2 }],
-    ["lease/blocks/direct-write", { writes: 3 }],
-  ])("%s holds at %o, also when it is looked at with suspicion", async (id, bound) => {
+  it.each(suspected)("%s holds at %o, also when it is looked at with suspicion", async (id, bound) => {
     await holds(scenarioOf(id).program(bound), { paranoid: true })
   })
 
@@ -34,6 +50,14 @@ describe("leases and layouts", () => {
     { leaseBreak: 45, fence: 10, end: 100 },
   ])("has a truncation wait for a silent client until it is fenced, to the tick, at %o", async (bound) => {
     const result = await holds(scenarioOf("lease/layout/time-fenced").program(bound))
+    expect(result.exercised.find(({ id }) => id === "LEASE-BREAK-TIME")?.times).toBeGreaterThan(0)
+  })
+
+  it.each([
+    { leaseBreak: 1, fence: 0, failures: 1, end: 20 },
+    { leaseBreak: 5, fence: 3, failures: 4, end: 60 },
+  ])("has it wait for all attempts to fence a client, and the pauses between them, at %o", async (bound) => {
+    const result = await holds(scenarioOf("lease/layout/fence-refused").program(bound))
     expect(result.exercised.find(({ id }) => id === "LEASE-BREAK-TIME")?.times).toBeGreaterThan(0)
   })
 

@@ -34,7 +34,7 @@ import {
   type Strategy,
   tooLong,
 } from "../strategy.ts"
-import { type Candidate, mayWait, mostContexts, type Reversal, Reversals, TooManyContexts } from "./reversals.ts"
+import { type Candidate, type Listener, mayWait, mostContexts, Reversals, TooManyContexts } from "./reversals.ts"
 import { type Displaced, type Event, nowhere, Trace } from "./trace.ts"
 import { type Branch, insert, isWeakInitial, type Step } from "./wakeupTree.ts"
 
@@ -53,7 +53,8 @@ const nothing: ReadonlyArray<never> = []
 /** After so many executions a search is carried on to its end before it begins anew. */
 const manyExecutions = 1000
 
-class Optimal implements Search {
+class Optimal implements Search, Listener {
+  readonly isReduced = true
   readonly statistics = emptyStatistics()
   private readonly engine: Memoised
   private readonly options: SearchOptions
@@ -79,7 +80,7 @@ class Optimal implements Search {
     this.fibersAtStart = this.engine.at.length
     this.trace = new Trace(this.fibersAtStart)
     this.footprints = new Footprints(this.engine)
-    this.reversals = new Reversals(this.engine, this.footprints, this.trace)
+    this.reversals = new Reversals(this.engine, this.footprints, this.trace, this)
     this.promises = new Promises(this.engine)
     this.order = new HappensBefore(this.engine)
     this.spotCheck = new SpotCheck(program, options)
@@ -251,9 +252,8 @@ class Optimal implements Search {
       return
     }
     statistics.executions++
-    if (options.survey !== undefined && engine.rest !== "broken") {
-      options.survey.final(engine.instance.store.contents(), engine.rest === "stuck")
-    }
+    const { rest } = engine
+    if (rest !== "broken") options.survey?.final(engine.instance.store.contents(), rest === "stuck")
     this.spotCheck.look(engine, path, statistics.executions)
     if (statistics.executions === options.executions) {
       this.ending = { kind: "cut", reason: `${options.executions} executions were run, as asked` }
@@ -351,8 +351,21 @@ class Optimal implements Search {
    * @returns whether that is done with, whatever comes after both
    */
   private reverse(first: number, candidate: Candidate, depends: boolean): boolean {
+    return this.reversals.of(first, candidate, depends)
+  }
+
+  note(first: number, least: ReadonlyArray<Step>): boolean {
     const frame = this.frame(first)
-    return this.reversals.of(first, candidate, depends, (reversal) => note(frame, reversal))
+    const branches = [...frame.branches]
+    if (!isAsleep(frame, least) && insert(branches, least, true)) {
+      frame.branches = branches
+      return true
+    }
+    const whole = this.reversals.whole()
+    if (isAsleep(frame, whole)) return false
+    insert(branches, whole, false)
+    frame.branches = branches
+    return false
   }
 
   /** Goes back to the last state from which something is still to be explored. */
@@ -409,18 +422,9 @@ class Optimal implements Search {
   }
 }
 
-/** Notes what is to be explored from a state. Returns whether that is done with, whatever comes after. */
-const note = (frame: Frame, { least, whole }: Reversal): boolean => {
-  const { asleep } = frame
-  const branches = [...frame.branches]
-  if (!asleep.some((step) => isWeakInitial(step, least)) && insert(branches, least, true)) {
-    frame.branches = branches
-    return true
-  }
-  const all = whole()
-  if (asleep.some((step) => isWeakInitial(step, all))) return false
-  insert(branches, all, false)
-  frame.branches = branches
+/** Whether what begins with a sequence has been explored. */
+const isAsleep = ({ asleep }: Frame, sequence: ReadonlyArray<Step>): boolean => {
+  for (let i = 0; i < asleep.length; i++) if (isWeakInitial(asleep[i] as Step, sequence)) return true // within
   return false
 }
 
@@ -430,6 +434,7 @@ export const optimal: Strategy = {
     "one schedule was run of each class of those that differ only in the order of independent steps, so every invariant held in all that it can see, and whatever can happen at the end of a schedule has happened. Steps are independent when neither writes what the other reads or writes, and no invariant sees both. It wins where states are many and steps seldom meet; a loop that need not end has no end here",
   exhaustive: true,
   covers: "every schedule, up to the order of independent steps",
+  needsSteps: true,
   takes: new Set(["executions", "paranoid"]),
   search: (program, options) => new Optimal(program, options),
 }

@@ -30,16 +30,16 @@ export interface Candidate {
   readonly footprint: Footprint
 }
 
-/** A way in which a candidate comes before an event. */
-export interface Reversal {
-  /** What comes instead of the event, at the least, the candidate last. */
-  readonly least: ReadonlyArray<Step>
-  /** The same with all later events that need not come after the event. */
-  readonly whole: () => ReadonlyArray<Step>
+/** Who is told of the ways in which a candidate can come before an event. */
+export interface Listener {
+  /**
+   * There is a way.
+   *
+   * @param least what comes instead of the event, at the least, the candidate last; `Reversals.whole` is all that can
+   * @returns whether that is done with, whatever comes after both
+   */
+  note(first: number, least: ReadonlyArray<Step>): boolean
 }
-
-/** Gets the reversals. Returns whether nothing is left to note of one, whatever comes after. */
-export type Note = (reversal: Reversal) => boolean
 
 /** More contexts of one race than this are not looked at. */
 export const mostContexts = 4096
@@ -65,8 +65,10 @@ export class Reversals {
   private readonly initial: ReadonlyArray<Entry>
   private contexts = 0
   private places = new Uint8Array(256)
-  /** Before which event the candidate is to come. */
+  /** Before which event the candidate is to come, and what it is there. */
   private first = 0
+  private last: Step | undefined
+  private readonly listener: Listener
   private waits = false
   private readonly entryOf = (cell: StoredCell): Entry => {
     const { position } = cell
@@ -76,7 +78,8 @@ export class Reversals {
     return entries[cells.indexOf(cell)] as Entry // it writes the cell
   }
 
-  constructor(engine: Memoised, footprints: Footprints, trace: Trace) {
+  constructor(engine: Memoised, footprints: Footprints, trace: Trace, listener: Listener) {
+    this.listener = listener
     this.engine = engine
     this.footprints = footprints
     this.trace = trace
@@ -90,7 +93,7 @@ export class Reversals {
    * @returns whether that is done with, whatever comes after both
    * @throws TooManyContexts
    */
-  of(first: number, candidate: Candidate, depends: boolean, note: Note): boolean {
+  of(first: number, candidate: Candidate, depends: boolean): boolean {
     const { trace } = this
     const { at, before, isTaken, node } = candidate
     if (this.places.length < trace.length) this.places = new Uint8Array(2 * trace.length)
@@ -106,16 +109,21 @@ export class Reversals {
     }
     this.first = first
     this.contexts = 0
-    return this.collect(candidate, depends, note)
+    return this.collect(candidate, depends)
   }
 
-  private collect(candidate: Candidate, depends: boolean, note: Note): boolean {
+  /** What comes instead of the event now, with all later events that need not come after it. */
+  whole(): ReadonlyArray<Step> {
+    return this.sequence(open)
+  }
+
+  private collect(candidate: Candidate, depends: boolean): boolean {
     if (++this.contexts > mostContexts) throw new TooManyContexts()
     const { first, places, trace } = this
     const footprint = this.footprintIn(candidate)
     const touched = footprint ?? this.footprints.ofGuard(candidate.node)
     // What comes behind it and conflicts with it now has done so before, and so comes after the event.
-    let settled = isWithin(touched, candidate.footprint)
+    const settled = isWithin(touched, candidate.footprint)
     if (!settled || this.waits) {
       for (let position = first + 1; position < trace.length; position++) {
         if (places[position] !== open || !conflict(trace.at(position).footprint, touched)) continue
@@ -123,7 +131,7 @@ export class Reversals {
         for (let other = first + 1; other <= position; other++) {
           if (places[other] === open && trace.happensBefore(other, position)) places[other] = inside
         }
-        this.collect(candidate, depends, note)
+        this.collect(candidate, depends)
         places.set(kept)
         for (let other = position; other < trace.length; other++) {
           if (places[other] === open && trace.happensBefore(position, other)) places[other] = outside
@@ -133,20 +141,19 @@ export class Reversals {
     if (footprint === undefined) return settled
     if (depends && !conflict(trace.at(first).footprint, footprint)) return settled
     const { id, option } = candidate
-    const last: Step = { id, option, footprint }
-    settled = note({ least: this.sequence(inside, last), whole: () => this.sequence(open, last) }) && settled
-    return settled
+    this.last = { id, option, footprint }
+    return this.listener.note(first, this.sequence(inside)) && settled
   }
 
   /** The events behind the first that are inside, or not outside if open ones are wanted too, and the candidate. */
-  private sequence(wanted: typeof inside | typeof open, last: Step): ReadonlyArray<Step> {
-    const { first, places, trace } = this
+  private sequence(wanted: typeof inside | typeof open): ReadonlyArray<Step> {
+    const { first, last, places, trace } = this
     const steps: Array<Step> = []
     for (let position = first + 1; position < trace.length; position++) {
       const place = places[position]
       if (place === inside || (place === open && wanted === open)) steps.push(trace.at(position))
     }
-    steps.push(last)
+    if (last !== undefined) steps.push(last)
     return steps
   }
 

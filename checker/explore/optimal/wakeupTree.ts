@@ -17,7 +17,8 @@ export interface Branch extends Step {
 
 /** Whether a step is a weak initial of a sequence; if so, its position there, or -1 where it is independent of all. */
 const positionIn = ({ id, option, footprint }: Step, sequence: ReadonlyArray<Step>): number | undefined => {
-  for (const [position, step] of sequence.entries()) {
+  for (let position = 0; position < sequence.length; position++) {
+    const step = sequence[position] as Step // within
     if (step.id === id) return step.option === option ? position : undefined
     if (conflict(footprint, step.footprint)) return undefined
   }

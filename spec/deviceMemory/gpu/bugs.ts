@@ -20,7 +20,7 @@ export const gpuBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
       if (!fiber.startsWith("driver")) return {}
       let copied = ""
       return {
-        migrate_device_pfn_lock: (original, { args }) =>
+        "migrate_device_pfn_lock: folio_trylock": (original, { args }) =>
           Effect.tap(original, () =>
             Effect.map(
               step("copy_page, before", [...args], () => contentIn(world, args[0])),

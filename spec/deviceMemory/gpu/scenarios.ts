@@ -5,6 +5,7 @@ import { gpuAccess, gpuMigrateToDevice } from "../../../model/driver/gpu.ts"
 import { gpuEvict, gpuMigrateEvicting, gpuUnbind } from "../../../model/driver/gpuEvict.ts"
 import { gpuMigrateFromPeer } from "../../../model/driver/gpuPeer.ts"
 import { svmMigrateVramToRam } from "../../../model/driver/gpuToSystem.ts"
+import { forgetNumbers } from "../../../model/notifier/sequence.ts"
 import { type Mutex, mutex } from "../../../model/sync/mutex.ts"
 import { operation } from "../../mm/operations.ts"
 import { type Machine, type MmWorld, type Operation, otherPage, type PageKind, page, prepare } from "../../mm/world.ts"
@@ -64,22 +65,29 @@ interface Race {
   /** The default bound, where it is not one thread that makes a call and nothing else. */
   readonly bound?: Partial<Bound>
   readonly machine?: Partial<Machine>
+  /**
+   * Whether there is an eviction, whose reference makes a fault fail that then comes again, as often as it likes: so that it comes back to
+   * states that have been before, numbers of invalidations are forgotten, and two lives of a page are told apart.
+   */
+  readonly repeats?: boolean
 }
 
 type Bound = { readonly calls: number; readonly accesses: number; readonly done: number }
 
-const setUp = ({ pages = ["device"], actor, work, machine, against = calls }: Race, bound: Bound) => {
+const setUp = ({ pages = ["device"], actor, work, machine, against = calls, repeats }: Race, bound: Bound) => {
   const migrations = mutex("migrate_mutex")
   const done = work.slice(0, bound.done)
-  return deviceRace(
+  const setup = deviceRace(
     pages,
     [
       by(actor, (world, fiber) => Effect.forEach(done, (one) => one(world, fiber, migrations))),
       ...Array.from({ length: bound.calls }, () => oneOf(against)),
       ...Array.from({ length: bound.accesses }, () => by("gpu", stores(0))),
     ],
-    machine,
+    { ...machine, ...(repeats === true ? { lives: 2 } : {}) },
   )
+  if (repeats === true) forgetNumbers(setup.world.parent.subscriptions)
+  return setup
 }
 
 const define = (of: Race): Scenario<DeviceWorld> =>
@@ -107,7 +115,8 @@ export const evict = define({
   id: "evict",
   summary: "a driver gets a page of its GPU's memory back, by its number, while the process uses it",
   actor: "driver",
-  work: [(world) => gpuEvict(world.system, gpuOf(world).memory, true)],
+  work: [(world) => gpuEvict(world.system, gpuOf(world).memory)],
+  repeats: true,
   // What else may happen meanwhile, happens in `unbind` too.
   bound: { calls: 0, accesses: 1 },
 })
@@ -119,6 +128,7 @@ export const pressure = define({
   actor: "gpu",
   work: [(world) => gpuMigrateEvicting(gpuOf(world), { start: otherPage, end: otherPage + 1 })],
   against: ["store", "munmap", "fork"],
+  repeats: true,
   machine: { layOut: (world) => prepare(world, otherPage, "anon") },
 })
 
@@ -126,7 +136,8 @@ export const unbind = define({
   id: "unbind",
   summary: "a driver is unbound and its memory taken away while the process uses what is there",
   actor: "rmmod",
-  work: [(world, _, migrations) => gpuUnbind(world.system, gpuOf(world).memory, migrations, true)],
+  work: [(world, _, migrations) => gpuUnbind(world.system, gpuOf(world).memory, migrations)],
+  repeats: true,
 })
 
 /** A GPU at work: its data comes to it, is worked on, and goes back. */

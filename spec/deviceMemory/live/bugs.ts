@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import {
   changeBody,
   changeGuard,
+  changeResult,
   checkpoint,
   leaveOut,
   type Replacements,
@@ -17,6 +18,7 @@ import { at } from "../../../model/mm/range.ts"
 import { mmOf } from "../../../model/mm/rmap.ts"
 import { zoo } from "../../bugZoo.ts"
 import { close, exclusive, longterm, pinned, unbind, waiters } from "./migrations.ts"
+import { takeFromEachOther } from "./pingPong.ts"
 import { drain, faults } from "./scenarios.ts"
 import { firstGpu, type LiveWorld } from "./world.ts"
 
@@ -48,7 +50,7 @@ const referenceWithoutLock = (world: LiveWorld, fiber: string): Replacements => 
     }),
     "migrate_vma_collect_pmd: ptep_get_and_clear": changeBody(({ args, body }) => {
       const page = privatePage(world, args)
-      return page !== null && !folioTrylock(folioOf(folios, page)) ? "skip" : body()
+      return page !== null && !folioTrylock(folios, page) ? "skip" : body()
     }),
     "folio_unlock, folio_putback_lru": changeBody(({ args, body }) => {
       const folio = folioOf(folios, pageIn(world, args[0]))
@@ -105,6 +107,16 @@ const evictUntilEmpty = Effect.fnUntraced(function* (world: LiveWorld) {
 })
 
 export const liveBugs: ReadonlyArray<SeededBug<LiveWorld>> = [
+  {
+    id: "exclusive-ping-pong-unbounded",
+    title:
+      "a driver that never gives up: a GPU and a thread take a page from each other for ever, and none comes to its access",
+    source: "L-PINGPONG; drivers/gpu/drm/nouveau/nouveau_svm.c: nouveau_svm_fault_cancel",
+    scenario: takeFromEachOther.id,
+    bound: { gpus: 1, cpus: 1 },
+    breaks: "L-PINGPONG",
+    at: () => ({ nouveau_svm_fault_cancel: changeResult(() => false) }),
+  },
   {
     id: "private-fault-reference-before-lock",
     title:

@@ -60,6 +60,12 @@ export const exclusiveAccess: ReadonlyArray<Spec> = [
   ),
 ]
 
+export const pingPong = allEnd(
+  "L-PINGPONG",
+  "Who wants a page for atomic accesses, or to store there, while others want it too, has it or gives up: they do not take it from each other for ever.",
+  "mm/rmap.c: make_device_exclusive; drivers/gpu/drm/nouveau/nouveau_svm.c: nouveau_svm_fault_cancel, HMM_RANGE_DEFAULT_TIMEOUT",
+)
+
 export const providers: ReadonlyArray<Spec> = [
   {
     kind: "invariant",

@@ -1,6 +1,6 @@
 /** What several properties of device memory look at. */
 import type { Property } from "../../../checker/index.ts"
-import { type DevPagemap, pgmapOf } from "../../../model/deviceMemory/pgmap.ts"
+import { type DevPagemap, type PagemapType, pgmapOf } from "../../../model/deviceMemory/pgmap.ts"
 import type { Gpu, GpuPte } from "../../../model/driver/gpu.ts"
 import type { Folio, Frame } from "../../../model/mm/folio.ts"
 import { isLive } from "../../../model/mm/folio.ts"
@@ -77,4 +77,5 @@ export const isReachable = (world: DeviceWorld, page: Frame): boolean =>
   (liveFolio(world, page)?.mapcount ?? 0) > 0 || gpuEntries(world).some(({ entry }) => sameFrame(entry.page, page))
 
 /** The device memory that a page lies in. */
-export const memoryOf = ({ folios }: DeviceWorld, page: Frame): DevPagemap | undefined => pgmapOf(folios, page)
+export const memoryOf = ({ folios }: DeviceWorld, page: Frame): DevPagemap<PagemapType> | undefined =>
+  pgmapOf(folios, page)

@@ -41,7 +41,7 @@ export const selftestBugs: ReadonlyArray<SeededBug<SelftestWorld>> = [
         const cell = at(parent.pte, va)
         const pte = cell.value
         const found = body()
-        if (found !== "skip" || pte?.kind !== "private" || !folioTrylock(folioOf(system.folios, pte.page))) return found
+        if (found !== "skip" || pte?.kind !== "private" || !folioTrylock(system.folios, pte.page)) return found
         folioOf(system.folios, pte.page).refcount++
         cell.value = null
         keep(pageTableLock(parent, va))

@@ -20,6 +20,7 @@ import {
   type SelftestWorld,
   selftestWorld,
   task,
+  type Variant,
   type Verb,
   variants,
 } from "./world.ts"
@@ -31,7 +32,7 @@ export interface ConcurrentWorld extends SelftestWorld {
 }
 
 /** A test: what is done one after the other, what then at once, and what behind that. */
-interface Concurrent {
+export interface Concurrent {
   readonly fixture: Fixture
   readonly before: ReadonlyArray<Verb>
   readonly atOnce: (bench: Bench) => { readonly [fiber: string]: Effect.Effect<unknown> }
@@ -39,9 +40,12 @@ interface Concurrent {
 }
 
 /** Runs it with each kind of memory in turn; at the end everything is given back. */
-const concurrently = ({ fixture, before, atOnce, behind }: Concurrent): Setup<ConcurrentWorld> => {
-  const world = selftestWorld()
-  const runs = variants.map((variant) => {
+export const concurrently = (
+  { fixture, before, atOnce, behind }: Concurrent,
+  world = selftestWorld(),
+  kinds: ReadonlyArray<Variant> = variants,
+): Setup<ConcurrentWorld> => {
+  const runs = kinds.map((variant) => {
     const bench = benchOf(world, variant)
     return {
       variant,
@@ -51,7 +55,7 @@ const concurrently = ({ fixture, before, atOnce, behind }: Concurrent): Setup<Co
     }
   })
   const test = Effect.gen(function* () {
-    const variant = yield* choose("variant", variants)
+    const variant = yield* choose("variant", kinds)
     const run = runs.find((one) => one.variant === variant)
     if (run === undefined) return
     for (const verb of run.begin) yield* join(yield* fork(task, verb))
@@ -69,7 +73,7 @@ const concurrently = ({ fixture, before, atOnce, behind }: Concurrent): Setup<Co
   }
 }
 
-const properties: ReadonlyArray<Property<ConcurrentWorld>> = [
+export const concurrentProperties: ReadonlyArray<Property<ConcurrentWorld>> = [
   ...selftestProperties,
   ...mappingProperties<ConcurrentWorld>(
     ({ dmirrors }) => [...dmirrors.values()].flatMap((dmirror) => mappedBy(dmirror, dmirror.name)),
@@ -113,7 +117,7 @@ export const teardown = scenario({
       }),
       behind: [load(pages(0, Math.floor(end / 2)))],
     }),
-  properties,
+  properties: concurrentProperties,
 })
 
 /** 23: double_map, the last two commands of which at once. */
@@ -143,5 +147,5 @@ export const doubleMap = scenario({
       behind: [load(all)],
     })
   },
-  properties,
+  properties: concurrentProperties,
 })

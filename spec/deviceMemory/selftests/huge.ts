@@ -1,6 +1,6 @@
 /**
  * The self tests of transparent huge pages, run where there are none (`transparent_hugepage=never`): what they expect of the
- * data and the counts is the same. What only huge pages can show is in notModelled.ts.
+ * data and the counts is the same. thp.ts has them where there are.
  */
 import type { Selftest } from "./selftest.ts"
 import { buffer, device, i, load, madvise, mmap, munmap, pages, store, whole, zero } from "./verbs.ts"

@@ -1,11 +1,13 @@
 import { protocol } from "../../../checker/index.ts"
 import { selftestBugs } from "./bugs.ts"
 import { doubleMap, teardown } from "./concurrent.ts"
-import { oneAtATime } from "./scenarios.ts"
+import { hugeBugs } from "./hugeBugs.ts"
+import { hugeScenarios } from "./hugeConcurrent.ts"
+import { hugeOneAtATime, oneAtATime } from "./scenarios.ts"
 
 export const selftests = protocol({
   id: "device/selftests",
   title: "The kernel's HMM self tests (tools/testing/selftests/mm/hmm-tests.c), with the outcomes stated there",
-  scenarios: [oneAtATime, teardown, doubleMap],
-  bugs: selftestBugs,
+  scenarios: [oneAtATime, hugeOneAtATime, teardown, doubleMap, ...hugeScenarios],
+  bugs: [...selftestBugs, ...hugeBugs],
 })

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { step } from "../../../checker/index.ts"
 import type { DmirrorCmd, DmirrorRet } from "../../../model/driver/testHmm.ts"
 import { dmirrorFopsOpen, dmirrorFopsRelease, dmirrorRead, dmirrorWrite } from "../../../model/driver/testHmm.ts"
-import { dmirrorDeviceRemoveChunks } from "../../../model/driver/testHmmDevice.ts"
+import { dmirrorDeviceRemoveChunks, dmirrorFailAlloc } from "../../../model/driver/testHmmDevice.ts"
 import { dmirrorCheckAtomic, dmirrorExclusive } from "../../../model/driver/testHmmExclusive.ts"
 import { dmirrorMigrateToDevice, dmirrorMigrateToSystem } from "../../../model/driver/testHmmMigrate.ts"
 import { type DmirrorProt, dmirrorSnapshot } from "../../../model/driver/testHmmSnapshot.ts"
@@ -201,6 +201,8 @@ export const device = (number: number, who: Who = "parent") => ({
     command("EXCLUSIVE", range, said, (bench) => dmirrorExclusive(bench.file(who, number), range)),
   checkExclusive: (range: Range, said: Said): Verb =>
     command("CHECK_EXCLUSIVE", range, said, (bench) => dmirrorCheckAtomic(bench.file(who, number), range)),
+  /** FLAGS: the driver's next allocation of a huge page fails. */
+  failAlloc: ((bench) => [dmirrorFailAlloc(bench.file(who, number).mdevice)]) satisfies Verb,
   /** RELEASE, which has no pages to say anything of. */
   release: ((bench) => [dmirrorDeviceRemoveChunks(bench.world.system, bench.file(who, number).mdevice)]) satisfies Verb,
   snapshot:

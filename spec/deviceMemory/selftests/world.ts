@@ -1,7 +1,7 @@
 /** The machine of the HMM self tests (tools/testing/selftests/mm/hmm-tests.c): a process, its child, four devices. */
 import * as Effect from "effect/Effect"
 import { checkpoint, choose, fork, join, type Setup, type Struct, step, struct } from "../../../checker/index.ts"
-import type { DevPagemap, MemoryType } from "../../../model/deviceMemory/pgmap.ts"
+import { driverPgmaps, type MemoryType } from "../../../model/deviceMemory/pgmap.ts"
 import { type Dmirror, dmirrorFopsOpen, dmirrorFopsRelease, dmirrorOf } from "../../../model/driver/testHmm.ts"
 import { type DmirrorDevice, dmirrorDevice } from "../../../model/driver/testHmmDevice.ts"
 import { type Migration, migrationOf } from "../../../model/driver/testHmmMigrate.ts"
@@ -51,9 +51,17 @@ export interface Bench {
 /** Some steps of a test, one after the other; what the next one does depends on no earlier one's result. */
 export type Verb = (bench: Bench) => ReadonlyArray<Effect.Effect<unknown>>
 
-/** How large the processes are, and how much memory each device has, in pages. */
-const mmPages = 8
-const devicePages = 6
+/** How large a machine is, in pages: its processes, and the memory of each device; and whether there are huge pages, of how many. */
+interface Size {
+  readonly pages: number
+  readonly devicePages: number
+  readonly hugePages?: number
+  /** How many lives of a frame are told apart, if not all. */
+  readonly lives?: number
+}
+
+/** Large enough for the tests of plain pages. */
+const plain: Size = { pages: 8, devicePages: 6 }
 
 /** The devices of a test's fixture: `hmm` opens one, `hmm2` two. */
 export type Fixture = "hmm" | "hmm2"
@@ -64,7 +72,8 @@ export const variants: ReadonlyArray<Variant> = ["private", "coherent"]
 const perVariant = 2
 
 /** Makes the machine, nothing mapped. */
-export const selftestWorld = (cpus: ReadonlyArray<string> = ["cpu0"]): SelftestWorld => {
+export const selftestWorld = (size: Size = plain, cpus: ReadonlyArray<string> = ["cpu0"]): SelftestWorld => {
+  const { pages: mmPages, devicePages, hugePages, lives } = size
   const memories = variants.flatMap((type, position) =>
     Array.from({ length: perVariant }, (_, i) => {
       const name = `hmm_dmirror${position * perVariant + i}`
@@ -74,18 +83,19 @@ export const selftestWorld = (cpus: ReadonlyArray<string> = ["cpu0"]): SelftestW
   const of = system({
     folios: 2 * mmPages,
     devices: memories,
-    pagesPerTable: 4,
+    pagesPerTable: hugePages ?? 4,
+    thp: hugePages !== undefined,
+    lives,
     cgroups: ["parent", "child", "file", "shmem", "hmm_dmirror"],
   })
   const contents = Array.from({ length: mmPages }, (_, index) => `i${index}`)
   // What vm_insert_page maps of the device's file belongs to no page cache.
   inode(of, "hmm_dmirror", { size: mmPages })
-  const pgmaps: ReadonlyArray<DevPagemap> = [...new Set(of.folios.pgmaps.values())]
   return {
     system: of,
     parent: addressSpace(of, "parent", mmPages, cpus),
     child: addressSpace(of, "child", mmPages, ["child0"], 0),
-    devices: pgmaps.map((memory) => dmirrorDevice(of, memory)),
+    devices: driverPgmaps(of.folios).map((memory) => dmirrorDevice(of, memory)),
     dmirrors: new Map(),
     file: inode(of, "file", { size: mmPages, contents }),
     shmem: inode(of, "shmem", { size: mmPages, tracksDirty: false }),
@@ -138,7 +148,7 @@ export const openAll = (bench: Bench, fixture: Fixture): Effect.Effect<void> =>
 export const closeAll = (bench: Bench, fixture: Fixture): Effect.Effect<void> => {
   const files = filesOf(bench, fixture)
   return Effect.andThen(
-    Effect.ignore(munmap(bench.world.parent, { start: 0, end: mmPages })),
+    Effect.ignore(munmap(bench.world.parent, { start: 0, end: bench.world.parent.pages })),
     Effect.forEach(files, dmirrorFopsRelease, { discard: true }),
   )
 }
@@ -162,9 +172,12 @@ export const expect = (
 export const task = "task"
 
 /** One of the tests, with each kind of memory in turn. */
-export const oneOf = (tests: ReadonlyArray<Selftest>): Setup<SelftestWorld> => {
-  const world = selftestWorld()
-  const benches = new Map(variants.map((variant) => [variant, benchOf(world, variant)]))
+export const oneOf = (
+  tests: ReadonlyArray<Selftest>,
+  world = selftestWorld(),
+  kinds: ReadonlyArray<Variant> = variants,
+): Setup<SelftestWorld> => {
+  const benches = new Map(kinds.map((variant) => [variant, benchOf(world, variant)]))
   const runs = new Map(
     tests.flatMap((test) =>
       [...benches].map(([variant, bench]) => [`${test.id} ${variant}`, runOf(test, bench)] as const),
@@ -176,7 +189,7 @@ export const oneOf = (tests: ReadonlyArray<Selftest>): Setup<SelftestWorld> => {
       "test",
       tests.map((one) => one.id),
     )
-    const variant = yield* choose("variant", variants)
+    const variant = yield* choose("variant", kinds)
     for (const [position, verb] of (runs.get(`${id} ${variant}`) ?? []).entries()) {
       yield* checkpoint("verb", id, variant, position)
       yield* join(yield* fork(task, verb))

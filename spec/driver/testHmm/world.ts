@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import type { Setup } from "../../../checker/index.ts"
-import type { DevPagemap } from "../../../model/deviceMemory/pgmap.ts"
+import { type DevPagemap, driverPgmaps } from "../../../model/deviceMemory/pgmap.ts"
 import {
   type Dmirror,
   dmirrorFopsOpen,
@@ -74,7 +74,7 @@ export const dmirrorWorld = (shape: Shape): Setup<DmirrorWorld> => {
     devices: [{ name: "devmem", type: "private", owner: "mdevice", pages: shape.inDevice ?? 1 }],
   })
   const { mm } = process
-  const [memory] = mm.system.folios.pgmaps.values()
+  const [memory] = driverPgmaps(mm.system.folios)
   if (memory === undefined) throw new RangeError("the device has no memory")
   const dmirror = dmirrorOf(mm, "dmirror", dmirrorDevice(mm.system, memory))
   const snapshot = uses.includes("snapshot") ? snapshotOf(dmirror, { start: 0, end: pages }) : undefined

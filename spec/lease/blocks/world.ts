@@ -38,6 +38,7 @@ export const blocksWorld = (shape: Shape): Setup<BlocksWorld> => {
     invalidateLock: rwSem("file.invalidate_lock", "invalidate_lock"),
     ilock: rwSem("file.ilock", "ilock"),
     pte: [cell<number | null>("file.pte0", null)],
+    cow: [cell<number | null>("file.cow0", null)],
   }
   const seen = struct("seen", { stored: "", writes: 0, foreign: 0 })
   const fibers: Record<string, Effect.Effect<unknown, unknown>> = {

@@ -1,11 +1,32 @@
 /** Seeded bugs of layouts. Mutants are those of the reference's list; where a name is that of an entry of the bug zoo, its references say so. */
 import * as Effect from "effect/Effect"
-import { builtIn, changeBody, leaveOut, type Replacements, type SeededBug, step } from "../../../checker/index.ts"
+import {
+  builtIn,
+  changeBody,
+  changeResult,
+  leaveOut,
+  type Replacements,
+  type SeededBug,
+  step,
+} from "../../../checker/index.ts"
 import type { Segment } from "../../../model/driver/pnfsClient.ts"
 import { locksDeleteLock } from "../../../model/lease/lease.ts"
 import { keep } from "../../../model/sync/spinlock.ts"
 import { zoo } from "../../bugZoo.ts"
-import { generations, mapped, operations, ownWrite, race, segments, silent, sizes, twoKinds } from "./scenarios.ts"
+import {
+  fallingBack,
+  generations,
+  mapped,
+  operations,
+  ownWrite,
+  race,
+  refused,
+  rejects,
+  segments,
+  silent,
+  sizes,
+  twoKinds,
+} from "./scenarios.ts"
 import type { LayoutWorld } from "./world.ts"
 
 const clientOf = ({ clients }: LayoutWorld, name: unknown) => clients.find((client) => client.name === name)
@@ -276,5 +297,54 @@ export const layoutBugs: ReadonlyArray<SeededBug<LayoutWorld>> = [
     scenario: operations.id,
     breaks: "LEASE-REMOVED-BEFORE-PROCEED",
     at: (_, fiber) => (fiber === "cpu0" ? { "break_lease: list_empty_careful": leaveOut(false) } : {}),
+  },
+  {
+    id: "layout-fall-back-refused",
+    title: "a client that may not write a block by itself does not write it at all",
+    source: "seed 002: falling back is always acceptable; fs/nfs/pnfs.c: pnfs_write_through_mds",
+    scenario: fallingBack.id,
+    breaks: "LEASE-FALLBACK",
+    at: () => ({ pnfs_write_through_mds: leaveOut(false) }),
+  },
+  {
+    id: "layout-server-write-unbroken",
+    title: "a write by the server does not recall layouts: another client writes to the device beneath the page cache",
+    source: "fs/xfs/xfs_file.c: xfs_file_write_checks, xfs_break_layouts with BREAK_WRITE",
+    scenario: fallingBack.id,
+    breaks: "LEASE-SAME-DATA",
+    at: () => ({ "break_lease: list_empty_careful": leaveOut(false) }),
+  },
+  {
+    id: "layout-fence-given-up",
+    title: "the device refuses to fence a client, and its lease is removed all the same",
+    source:
+      "fs/nfsd/nfs4layouts.c: nfsd4_layout_fence_worker retries the fencing operation indefinitely to prevent data corruption",
+    scenario: refused.id,
+    bound: { failures: 1 },
+    breaks: "LEASE-FORCED-FENCED",
+    at: () => ({ "nfsd4_scsi_fence_client: pr_preempt": changeResult(() => true) }),
+  },
+  {
+    id: "layout-given-of-realtime-file",
+    title: "a layout is given of a file whose blocks are on another device",
+    source: "fs/xfs/xfs_pnfs.c: xfs_fs_map_blocks, XFS_IS_REALTIME_INODE",
+    scenario: rejects.id,
+    breaks: "LEASE-EXPORTABLE",
+    at: ({ file }) => ({
+      "xfs_fs_map_blocks: xfs_is_reflink_inode": changeBody(({ body }) => (file.state.realtime ? null : body())),
+    }),
+  },
+  {
+    id: "layout-given-after-shutdown",
+    title: "a file system that has been shut down gives layouts",
+    source: "fs/xfs/xfs_pnfs.c: xfs_fs_map_blocks, xfs_is_shutdown",
+    scenario: rejects.id,
+    breaks: "LEASE-EXPORTABLE",
+    at: () => ({
+      "xfs_fs_map_blocks: xfs_is_reflink_inode": changeBody(({ body }) => {
+        const refused = body()
+        return refused === "-EIO" ? null : refused
+      }),
+    }),
   },
 ]

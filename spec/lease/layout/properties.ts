@@ -1,5 +1,6 @@
 /** What must be true of layouts: the invariants of section 18.9 of the reference. */
 import { actionInvariant, type Property } from "../../../checker/index.ts"
+import { contentOnDisk } from "../../../model/lease/xfsFile.ts"
 import { at } from "../../../model/mm/range.ts"
 import type { Seen } from "./record.ts"
 import type { LayoutWorld } from "./world.ts"
@@ -147,6 +148,13 @@ export const layoutProperties: ReadonlyArray<Property<LayoutWorld>> = [
     "grants",
     "unclean",
   ),
+  never(
+    "LEASE-EXPORTABLE",
+    "Blocks are looked up for a client only of files on the device that it knows, and not of a file system that has been shut down by then.",
+    "fs/xfs/xfs_pnfs.c: xfs_fs_map_blocks, xfs_is_shutdown, XFS_IS_REALTIME_INODE",
+    "exported",
+    "unfit",
+  ),
   {
     kind: "invariant",
     id: "LEASE-LOCAL-STORE",
@@ -204,12 +212,14 @@ export const exactly: Property<LayoutWorld> = {
   kind: "atEnd",
   id: "LEASE-BREAK-TIME",
   statement:
-    "Who breaks the layout of a client that never answers waits lease_break_time, the one tick by which a lease has to be overdue, and as long as fencing takes.",
+    "Who breaks the layout of a client that never answers waits lease_break_time, the one tick by which a lease has to be overdue, and as long as fencing takes, all attempts and the pauses between them.",
   source: "fs/locks.c: __break_lease, past_time; NFSD: Enforce timeout on layout recall, linux-nfs 2026",
   premise: isSilent,
   holds: (world) => {
     const { ticks, record } = world
-    const time = ticks.leaseBreak + 1 + ticks.fence
+    const { failures = 0 } = ticks
+    // Pauses of one tick, two, four and so on.
+    const time = ticks.leaseBreak + 1 + (failures + 1) * ticks.fence + 2 ** failures - 1
     // A run may end before that time has passed.
     return !isSilent(world) || waited(world) === (record.waiting.interrupted ? Math.min(time, ticks.end) : time)
   },
@@ -233,3 +243,25 @@ export const forEver: Property<LayoutWorld> = {
   },
   explain: (world) => `It has waited ${waited(world)} ticks.`,
 }
+
+/** Of clients that write by the server what they may not write themselves. */
+export const fallBack: ReadonlyArray<Property<LayoutWorld>> = [
+  {
+    kind: "invariant",
+    id: "LEASE-FALLBACK",
+    statement: "A client that is refused a layout, or has lost it, writes by the server.",
+    source: "fs/nfs/pnfs.c: pnfs_do_write, pnfs_write_through_mds; seed 002: falling back is always acceptable",
+    premise: ({ record }) => record.written.byServer || record.written.denied,
+    holds: ({ record }) => !record.written.denied,
+  },
+  {
+    kind: "atEnd",
+    id: "LEASE-SAME-DATA",
+    statement: "In the end the file holds what was written last, be it to the device or by the server.",
+    source: "fs/xfs/xfs_file.c: xfs_file_buffered_write breaks layouts; fs/xfs/xfs_pnfs.c: xfs_fs_map_blocks",
+    premise: ({ record }) => record.written.byServer && record.seen.accesses > 0,
+    holds: ({ record, file }) => (at(file.cache, 0).value?.content ?? contentOnDisk(file, 0)) === record.written.last,
+    explain: ({ record, file }) =>
+      `It holds ${at(file.cache, 0).value?.content ?? contentOnDisk(file, 0)}; ${record.written.last} was written last.`,
+  },
+]

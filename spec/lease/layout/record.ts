@@ -5,6 +5,7 @@ import type { Clock } from "../../../model/lease/clock.ts"
 import type { Export } from "../../../model/lease/nfsdLayouts.ts"
 import type { XfsInode } from "../../../model/lease/xfsFile.ts"
 import { isWritten } from "../../../model/lease/xfsPnfs.ts"
+import { type Content, zeroes } from "../../../model/mm/folio.ts"
 import { at } from "../../../model/mm/range.ts"
 
 /** What has been seen so far. Counters stop at 2. */
@@ -15,6 +16,9 @@ export type Seen = {
   outdated: number
   /** Accesses with a layout of a generation of the device that the client has not looked up. */
   wrongDevice: number
+  /** Requests that were let through, and those for a file or of a file system that is not fit for it. */
+  exported: number
+  unfit: number
   /** Layouts that were given out, and those with pages of the file still cached, or a block that was not there. */
   grants: number
   unclean: number
@@ -39,13 +43,33 @@ export interface LayoutRecord {
   readonly looked: Struct<{ dax: boolean; leases: boolean }>
   /** When the first break began to wait and when that thread went on, in ticks; -1 before. */
   readonly waiting: Struct<{ from: number; until: number; interrupted: boolean }>
+  /** Where clients may write by the server as well: what was written last, and whether anybody did that, or could not write at all. */
+  readonly written: Struct<Written>
 }
+
+export type Written = { last: Content; byServer: boolean; denied: boolean }
+
+/** Keeps a record of who writes what, and by which way. */
+export const writesMonitor = (written: Struct<Written>): Monitor => ({
+  bl_submit_bio: ({ args: [name, , , , , write], result }) => {
+    if (write === true && result === true) written.last = String(name)
+  },
+  iomap_file_buffered_write: ({ args: [, , content] }) => {
+    written.last = String(content)
+    written.byServer = true
+  },
+  nfs_writeback_done: ({ args: [, done] }) => {
+    if (done !== true) written.denied = true
+  },
+})
 
 const nothing: Seen = {
   accesses: 0,
   withoutLease: 0,
   outdated: 0,
   wrongDevice: 0,
+  exported: 0,
+  unfit: 0,
   grants: 0,
   unclean: 0,
   proceeded: 0,
@@ -83,6 +107,7 @@ export const layoutRecord = ({
   const seen = struct("seen", nothing)
   const looked = struct("looked", { dax: false, leases: false })
   const waiting = struct("waiting", { from: -1, until: -1, interrupted: false })
+  const written: Struct<Written> = struct("written", { last: zeroes, byServer: false, denied: false })
   const count = (...what: ReadonlyArray<keyof Seen>) => {
     for (const each of what) seen[each] = 1
   }
@@ -105,6 +130,11 @@ export const layoutRecord = ({
       )
       if (current !== true || state?.live !== true) count("outdated")
       if (client?.state.device !== generation) count("wrongDevice")
+    },
+    "xfs_fs_map_blocks: xfs_is_reflink_inode": ({ result }) => {
+      if (result !== null) return
+      count("exported")
+      if (file.mount.state.shutdown || file.state.realtime) count("unfit")
     },
     xfs_bmapi_read: ({ args: [, index], result }) => {
       if (typeof result === "string") return
@@ -153,5 +183,5 @@ export const layoutRecord = ({
       if (woken === "interrupted") waiting.interrupted = true
     },
   }
-  return { record: { seen, looked, waiting }, monitor }
+  return { record: { seen, looked, waiting, written }, monitor }
 }

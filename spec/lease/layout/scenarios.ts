@@ -19,8 +19,8 @@ import {
   xfsSetattrSize,
 } from "../../../model/lease/xfsOperations.ts"
 import { parameter, scenariosOf } from "../../define.ts"
-import { breakEnds, exactly, forEver, layoutProperties, leaseBroken } from "./properties.ts"
-import { asks, type ClientProgram, type LocalProgram, layoutWorld, writes } from "./world.ts"
+import { breakEnds, exactly, fallBack, forEver, layoutProperties, leaseBroken } from "./properties.ts"
+import { asks, type ClientProgram, fallsBack, type LocalProgram, layoutWorld, writes } from "./world.ts"
 
 const define = scenariosOf("lease/layout", layoutWorld, layoutProperties)
 
@@ -106,6 +106,20 @@ export const bounded = define(
   "time-fenced",
   "how long a truncation waits for a client that never answers, where such a client is fenced",
   { ...times, fence: parameter("how long fencing takes, in ticks", 2, 60, 0) },
+  (ticks) => ({ clients: [writes()], answers: false, local: { cpu0: truncates }, ticks, prompt: true }),
+  [exactly, breakEnds],
+)
+
+/** Fencing is tried until it succeeds: a lease that went before would leave the client with a device that others write to. */
+export const refused = define(
+  "fence-refused",
+  "how long a truncation waits for a client that never answers, where the device refuses to fence it at first",
+  {
+    leaseBreak: parameter("lease_break_time, in ticks", 5, 60),
+    end: parameter("when whoever still waits is interrupted, in ticks", 30, 200),
+    fence: parameter("how long each attempt takes, in ticks", 2, 60, 0),
+    failures: parameter("attempts that are refused", 2, 4),
+  },
   (ticks) => ({ clients: [writes()], answers: false, local: { cpu0: truncates }, ticks, prompt: true }),
   [exactly, breakEnds],
 )
@@ -231,11 +245,47 @@ const claims: ClientProgram = (client) =>
     yield* nfsd4Layoutcommit(client.server, client.file, client.name, written ? [1] : [], 2)
   })
 
+/** What is refused before anything is locked. */
+export const rejects = define(
+  "rejects",
+  "a client asks for a block, maybe of a realtime file, while the file system is shut down",
+  {},
+  () => ({
+    clients: [
+      (client, mayFail) =>
+        Effect.gen(function* () {
+          const realtime = yield* choose("XFS_IS_REALTIME_INODE", [false, true])
+          yield* step("openat", [realtime], () => {
+            client.file.state.realtime = realtime
+          })
+          yield* asks(client, mayFail)
+          yield* asks(client, mayFail)
+        }),
+    ],
+    local: {
+      cpu0: (file) =>
+        step("xfs_force_shutdown", () => {
+          file.mount.state.shutdown = true
+        }),
+    },
+  }),
+)
+
+/** Nobody needs a layout: the server is there for those who have none. */
+export const fallingBack = define(
+  "fall-back",
+  "clients write a block by themselves where they may, and by the server where not",
+  { clients: parameter("clients", 2, 2) },
+  ({ clients }) => ({ clients: Array.from({ length: clients }, () => fallsBack), local: {}, remembers: true }),
+  [...fallBack, leaseBroken],
+)
+
 export const layoutScenarios = [
   race,
   operations,
   silent,
   bounded,
+  refused,
   unbounded,
   segments,
   ownWrite,
@@ -243,4 +293,6 @@ export const layoutScenarios = [
   mapped,
   generations,
   sizes,
+  rejects,
+  fallingBack,
 ]

@@ -8,11 +8,12 @@ import {
   pnfsClient,
   pnfsReturnLayout,
   pnfsUpdateLayout,
+  writeAnyhow,
 } from "../../../model/driver/pnfsClient.ts"
 import { awake, type Clock, clockOf, ticking } from "../../../model/lease/clock.ts"
 import { type Design, type Export, exportOf, nfsd4LayoutFenceWorker } from "../../../model/lease/nfsdLayouts.ts"
 import { type XfsInode, xfsInode, xfsMount } from "../../../model/lease/xfsFile.ts"
-import { type LayoutRecord, layoutRecord } from "./record.ts"
+import { type LayoutRecord, layoutRecord, writesMonitor } from "./record.ts"
 
 /** What the properties and seeded bugs of layouts see. */
 export interface LayoutWorld {
@@ -32,6 +33,8 @@ export interface Ticks {
   readonly leaseBreak: number
   /** How long fencing takes. */
   readonly fence: number
+  /** How often the device refuses it at first. */
+  readonly failures?: number
   /** How long the run goes on; 0 is without time. */
   readonly end: number
 }
@@ -61,6 +64,8 @@ export interface Shape {
   readonly dax?: boolean
   /** Shared mappings that allow stores, from the beginning on. */
   readonly mmapWritable?: number
+  /** Whether to remember what was written last. */
+  readonly remembers?: boolean
 }
 
 const noTime: Ticks = { leaseBreak: 1, fence: 0, end: 0 }
@@ -116,12 +121,16 @@ export const layoutWorld = (shape: Shape): Setup<LayoutWorld> => {
                 name,
                 ticks.fence,
                 () => over() || clock.state.jiffies === ticks.end,
+                ticks.failures,
               ),
             ]),
           ),
         }),
   }
-  const monitors: ReadonlyArray<Monitor> = [monitor]
+  const monitors: ReadonlyArray<Monitor> = [
+    monitor,
+    ...(shape.remembers === true ? [writesMonitor(record.written)] : []),
+  ]
   return { world: { file, other, server, clients, clock, record, ticks }, fibers, monitors }
 }
 
@@ -147,3 +156,11 @@ export const writes =
 /** A client that asks for a block, and returns it. */
 export const asks: ClientProgram = (client, mayFail) =>
   Effect.andThen(pnfsUpdateLayout(client, 0, mayFail), pnfsReturnLayout(client))
+
+/** A client that asks for a block, and writes it in whichever way it may. */
+export const fallsBack: ClientProgram = (client, mayFail) =>
+  Effect.gen(function* () {
+    yield* pnfsUpdateLayout(client, 0, mayFail)
+    const done = yield* writeAnyhow(client, 0, client.name)
+    yield* step("nfs_writeback_done", [client.name, done], () => undefined)
+  })

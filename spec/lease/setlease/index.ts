@@ -1,0 +1,142 @@
+import * as Effect from "effect/Effect"
+import {
+  choose,
+  leaveOut,
+  type Monitor,
+  type Property,
+  protocol,
+  type SeededBug,
+  type Setup,
+  type Struct,
+  step,
+  struct,
+} from "../../../checker/index.ts"
+import { clockOf } from "../../../model/lease/clock.ts"
+import { locksRemoveFile, vfsSetlease } from "../../../model/lease/grantLease.ts"
+import { type LeaseContext, leaseAlloc, leaseContext } from "../../../model/lease/lease.ts"
+import { parameter, scenariosOf } from "../../define.ts"
+
+/** A process that has opened a file, has mapped it, and asks for a lease. */
+export interface SetleaseWorld {
+  readonly leases: LeaseContext
+  /** What the process is to the file, and what that is; whether it has it open, and mapped; what it was told. */
+  readonly process: Struct<Process>
+}
+
+type Process = {
+  role: "" | "owner" | "CAP_LEASE" | "other"
+  file: "" | "regular" | "device"
+  open: boolean
+  mapped: boolean
+  got: "" | "0" | "-EACCES" | "-EINVAL" | "-EAGAIN"
+}
+
+const holder = "process"
+const hasLease = ({ leases }: SetleaseWorld) => leases.leases.value.some(({ owner }) => owner === holder)
+
+const world = ({ closes }: { readonly closes: number }): Setup<SetleaseWorld> => {
+  const leases = leaseContext("file", clockOf("clock", 0, [holder]), 1, { lmBreak: (lease) => lease })
+  const begin: Process = { role: "", file: "", open: false, mapped: false, got: "" }
+  const process = struct(holder, begin)
+  const does = Effect.gen(function* () {
+    const role = yield* choose("process", ["owner", "CAP_LEASE", "other"])
+    const file = yield* choose("file", ["regular", "device"])
+    yield* step("openat", [role, file], () => {
+      process.role = role
+      process.file = file
+      process.open = true
+    })
+    const asker = { owner: role === "owner", capLease: role === "CAP_LEASE", regular: file === "regular" }
+    yield* vfsSetlease(leases, leaseAlloc(holder, "lease", "read"), asker)
+    yield* step("mmap", [holder], () => {
+      process.mapped = true
+    })
+    if (closes === 0) return
+    yield* step("close", [holder], () => {
+      process.open = false
+    })
+    yield* locksRemoveFile(leases, holder)
+    yield* step("__fput", [holder], () => undefined)
+  })
+  const told = (error: "0" | "-EACCES" | "-EINVAL") => {
+    process.got = error
+  }
+  const monitor: Monitor = {
+    vfs_setlease: ({ result }) => {
+      if (result !== true) told("-EACCES")
+    },
+    "generic_setlease: S_ISREG": ({ result }) => {
+      if (result !== true) told("-EINVAL")
+    },
+    "generic_add_lease: smp_mb": () => told("0"),
+  }
+  return { world: { leases, process }, fibers: { [holder]: does }, monitors: [monitor] }
+}
+
+const properties: ReadonlyArray<Property<SetleaseWorld>> = [
+  {
+    kind: "invariant",
+    id: "LEASE-RIGHTS",
+    statement: "Who has a lease owns the file or has CAP_LEASE.",
+    source: "fs/locks.c: vfs_setlease; seed 002: lease may require privileges for the applications",
+    premise: hasLease,
+    holds: (all) => !hasLease(all) || all.process.role !== "other",
+  },
+  {
+    kind: "invariant",
+    id: "LEASE-REGULAR",
+    statement: "There are leases on regular files alone.",
+    source: "fs/locks.c: generic_setlease; seed 002: vma that comes from device file",
+    premise: hasLease,
+    holds: (all) => !hasLease(all) || all.process.file === "regular",
+  },
+  {
+    kind: "atEnd",
+    id: "LEASE-CLOSED",
+    statement: "Who has closed the file has no lease on it, whatever he has mapped.",
+    source: "fs/locks.c: locks_remove_file; seed 002: work on file descriptor not virtual addresses",
+    premise: ({ process }) => !process.open && process.got === "0",
+    holds: (all) => all.process.open || !hasLease(all),
+  },
+]
+
+export const asking = scenariosOf("lease/setlease", world, properties)(
+  "ask",
+  "a process that may be anybody asks for a lease on a file that may be a device's, maps it and closes it",
+  { closes: parameter("whether it closes the file", 1, 1, 0) },
+  (bound) => bound,
+)
+
+const bugs: ReadonlyArray<SeededBug<SetleaseWorld>> = [
+  {
+    id: "lease-without-rights",
+    title: "anybody who has the file open may have a lease on it",
+    source: "fs/locks.c: vfs_setlease, CAP_LEASE",
+    scenario: asking.id,
+    breaks: "LEASE-RIGHTS",
+    at: () => ({ vfs_setlease: leaveOut(true) }),
+  },
+  {
+    id: "lease-on-device-file",
+    title: "whether the file is a regular one is not asked",
+    source: "fs/locks.c: generic_setlease, S_ISREG",
+    scenario: asking.id,
+    breaks: "LEASE-REGULAR",
+    at: () => ({ "generic_setlease: S_ISREG": leaveOut(true) }),
+  },
+  {
+    id: "lease-kept-by-closed-file",
+    title: "the lease of a process that has closed the file stays, and nobody can be told to give it up",
+    source: "fs/locks.c: locks_remove_file",
+    scenario: asking.id,
+    breaks: "LEASE-CLOSED",
+    at: () => ({ locks_remove_file: leaveOut() }),
+  },
+]
+
+export const setlease = protocol({
+  id: "lease/setlease",
+  title: "Who may have a lease, on what, and for how long (fs/locks.c: fcntl F_SETLEASE, close)",
+  scenarios: [asking],
+  bugs,
+})
