@@ -233,6 +233,15 @@ export const interleavingsFrom52 = `
 5 P remove_migration_pte(child, 0)
 ~ It is the parent that triggers the migration, not the child: no other fiber is needed.
 
+92 huge-migration-entry-writable: P = task, C = (the same fiber takes the steps of both, one after the other), test (starts it)
+2 P copy_huge_pmd(parent, 0)
+3 P do_huge_pmd_device_private(child, 0)
+4 P try_to_migrate_one: set_pmd_migration_entry(parent, 0
+4 P try_to_migrate_one: set_pmd_migration_entry(child, 0
+5 P remove_migration_pmd(child, 0
+6 P dmirror_do_write(child.dmirror0, 0
+6 P user_load(parent, 0)
+
 94 error-code-lies-about-lock-state: D = gpu0, H = (takes its steps within the driver's call), cpu0 (invalidates the range)
 1 cpu0 hmm_invalidate_range_start(hmm0, 0, 1)
 2 D hmm_range_fault(gpu0.range)
