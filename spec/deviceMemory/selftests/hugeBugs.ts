@@ -1,5 +1,4 @@
 /** Seeded bugs of huge pages in device memory. */
-
 import * as Effect from "effect/Effect"
 import { changeBody, leaveOut, type Replacement, type SeededBug, step } from "../../../checker/index.ts"
 import { type Frame, folioLock, folioOf, folioPut, folioUnlock, frameOf } from "../../../model/mm/folio.ts"
