@@ -211,8 +211,9 @@ const hugetlbVmdeleteList = Effect.fnUntraced(function* (file: HugeFile, va: num
 })
 
 /**
- * `hugetlbfs_punch_hole` of a page: unmapped everywhere, it leaves the page cache. Unlike `remove_inode_hugepages` this
- * asks under the page's lock whether a fault has mapped it since: a page that migrates is not, until it has.
+ * `hugetlbfs_punch_hole` of a page: unmapped everywhere, it leaves the page cache. As since commit 7b7387650dcf it is
+ * asked under the page's lock whether a fault has mapped it since: a page that migrates is not, until it has. The lock
+ * is given back to unmap it once more, as a fault waits for it under `i_mmap_rwsem`.
  */
 export const hugetlbfsPunchHole = Effect.fnUntraced(function* (file: HugeFile, va: number) {
   const mutex = faultMutexOf(file, va)

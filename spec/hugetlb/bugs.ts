@@ -67,8 +67,10 @@ export const hugetlbBugs: ReadonlyArray<SeededBug<HugetlbWorld>> = [
   },
   {
     id: "hugetlb-mapped-asked-before-lock",
-    title: "as published: whether a fault has mapped the page is asked before its lock is taken: it may be migrating",
-    source: "fs/hugetlbfs/inode.c of Linux 5.16: remove_inode_hugepages; found by exploring, not observed",
+    title: "whether a fault has mapped the page is asked before its lock is taken: it may be migrating",
+    source:
+      "commit 7b7387650dcf: mm/hugetlb: fix folio is still mapped when deleted; Linux 5.16 as published, where exploring found it before it was looked up",
+    references: ["commit 7b7387650dcf"],
     scenario: migrateAndTake.id,
     breaks: "HUGETLB-CACHE-UNMAPPED",
     at: ({ file }) => {
