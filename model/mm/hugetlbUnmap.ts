@@ -82,16 +82,16 @@ const hugetlbFault = Effect.fnUntraced(function* (file: HugeFile, mm: HugeMm, va
       mm.pud.value = other
     })
     yield* mutexLock(mutex)
+    const mapped = () => (mm.pud.value === null ? null : at(tableAt(file, mm.pud.value).pte, va).value)
     result = yield* guardedStep(
       "hugetlb_no_page",
       [mm.name, va],
-      () => isUnlocked(file, at(file.cache, va).value),
+      () => mapped() !== null || isUnlocked(file, at(file.cache, va).value),
       () => {
-        const table = mm.pud.value
-        assert(table !== null, `${mm.name} has lost its page table under i_mmap_rwsem`)
-        const pte = at(tableAt(file, table).pte, va).value
+        const pte = mapped()
         if (pte !== null) return pte.migration ? ("migrating" as const) : ("mapped" as const)
-        const page = at(file.cache, va).value
+        const [table, page] = [mm.pud.value, at(file.cache, va).value]
+        assert(table !== null, `${mm.name} has lost its page table under i_mmap_rwsem`)
         if (page === null) return "SIGBUS" as const
         mapPage(file, tableAt(file, table), va, page)
         return "mapped" as const
