@@ -41,7 +41,7 @@ export {
   type ExitProperty,
   effectProgram,
 } from "./scenario/effectProgram.ts"
-export { type Program, SetupFailed } from "./scenario/program.ts"
+export { type Program, SetupFailed, withoutFiber } from "./scenario/program.ts"
 export {
   type BugEntry,
   type Protocol,
