@@ -48,7 +48,7 @@ export {
   type ExitProperty,
   effectProgram,
 } from "./scenario/effectProgram.ts"
-export { type Program, SetupFailed } from "./scenario/program.ts"
+export { type Program, SetupFailed, withoutFiber } from "./scenario/program.ts"
 export {
   type About,
   type BugEntry,

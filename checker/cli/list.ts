@@ -38,10 +38,11 @@ const printListing = Effect.fnUntraced(function* (registry: Registry, output: Ou
         ...said(6, `source: ${source}`).map(paint.faint),
       ]),
       ...(protocol.bugs.length === 0 ? [] : ["", "  mutants"]),
-      ...protocol.bugs.flatMap(({ id, title, breaks, scenario, source }) => [
+      ...protocol.bugs.flatMap(({ id, title, breaks, scenario, source, references = [] }) => [
         `    ${paint.strong(id)}`,
         ...said(6, title),
         ...said(6, `breaks ${breaks} in ${scenario}`),
+        ...(references.length === 0 ? [] : said(6, references.join(", "))),
         ...said(6, `source: ${source}`).map(paint.faint),
       ]),
     ])
@@ -61,6 +62,13 @@ const listingOf = (registry: Registry): Listing => ({
       properties: properties.map((property) => property.id),
     })),
     properties: propertiesOf(protocol).map(({ id, kind, statement, source }) => ({ id, kind, statement, source })),
-    mutants: protocol.bugs.map(({ id, title, source, scenario, breaks }) => ({ id, title, source, scenario, breaks })),
+    mutants: protocol.bugs.map(({ id, title, source, references = [], scenario, breaks }) => ({
+      id,
+      title,
+      source,
+      references,
+      scenario,
+      breaks,
+    })),
   })),
 })

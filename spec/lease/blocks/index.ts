@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import { changeBody, leaveOut, type Plain, type Property, protocol, type SeededBug } from "../../../checker/index.ts"
 import { freeBlock } from "../../../model/lease/xfsFile.ts"
 import { at } from "../../../model/mm/range.ts"
+import { zoo } from "../../bugZoo.ts"
 import { parameter, scenariosOf } from "../../define.ts"
 import { type BlocksWorld, blocksWorld } from "./world.ts"
 
@@ -122,7 +123,8 @@ const bugs: ReadonlyArray<SeededBug<BlocksWorld>> = [
   {
     id: "blocks-two-faults-zero-new-block",
     title: "both of two faults are told that the block is new, and zero it",
-    source: "rank 53 of the bug zoo; commit 843172978bb9: dax: fix race between simultaneous faults",
+    source: "commit 843172978bb9: dax: fix race between simultaneous faults",
+    references: zoo(53),
     scenario: faults.id,
     breaks: "BLOCK-LAST-STORE",
     at: () => ({
@@ -145,8 +147,8 @@ const bugs: ReadonlyArray<SeededBug<BlocksWorld>> = [
   {
     id: "blocks-fault-vs-truncate-no-common-lock",
     title: "faults do not take the lock that keeps them out while a file is truncated",
-    source:
-      "rank 76 of the bug zoo; commit 5a3a2d83cda8: f2fs: dax: fix races between page faults and truncating pages",
+    source: "commit 5a3a2d83cda8: f2fs: dax: fix races between page faults and truncating pages",
+    references: zoo(76),
     scenario: truncation.id,
     breaks: "BLOCK-MAPPED",
     at: () => ({ filemap_invalidate_lock_shared: leaveOut(), filemap_invalidate_unlock_shared: leaveOut() }),
@@ -154,7 +156,8 @@ const bugs: ReadonlyArray<SeededBug<BlocksWorld>> = [
   {
     id: "mapping-not-resampled-after-lock-cycle",
     title: "a direct write that had to drop the lock asks whether the block is shared that it knew before",
-    source: "rank 79 of the bug zoo; commit 2f4acd0fcd86: xfs: resample the data fork mapping after cycling ILOCK",
+    source: "commit 2f4acd0fcd86: xfs: resample the data fork mapping after cycling ILOCK",
+    references: zoo(79),
     scenario: direct.id,
     breaks: "BLOCK-EXCLUSIVE",
     at: () => {

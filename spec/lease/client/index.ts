@@ -11,6 +11,7 @@ import {
   struct,
 } from "../../../checker/index.ts"
 import { type LayoutHeader, layoutget, layoutHeader, layoutreturn } from "../../../model/driver/pnfsStateid.ts"
+import { zoo } from "../../bugZoo.ts"
 import { parameter, scenariosOf } from "../../define.ts"
 
 /** What the property and the seeded bug see. */
@@ -88,8 +89,8 @@ const bugs: ReadonlyArray<SeededBug<ClientWorld>> = [
   {
     id: "layout-stateid-forgotten-with-get-in-flight",
     title: "the client forgets what it has returned while replies are under way that are older",
-    source:
-      "rank 44 of the bug zoo; commit 334a8f37115b: pNFS: Don't forget the layout stateid if there are outstanding LAYOUTGETs",
+    source: "commit 334a8f37115b: pNFS: Don't forget the layout stateid if there are outstanding LAYOUTGETs",
+    references: zoo(44),
     scenario: replies.id,
     breaks: "LAYOUT-NOT-OUTDATED",
     at: ({ layout }) => ({

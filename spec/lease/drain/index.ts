@@ -54,7 +54,7 @@ const bugs: ReadonlyArray<SeededBug<DrainWorld>> = [
   {
     id: "layout-drain-wakes-too-early",
     title: "the look for those who wait overtakes the store that says that they need not",
-    source: "reserve of the bug zoo; commit c01776287414: NFSv4/pNFS: Fix a race to wake on NFS_LAYOUT_DRAIN",
+    source: "commit c01776287414: NFSv4/pNFS: Fix a race to wake on NFS_LAYOUT_DRAIN",
     scenario: draining.id,
     bound: { gets: 1, failures: 1 },
     breaks: "L-DRAIN",

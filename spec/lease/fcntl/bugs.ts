@@ -1,6 +1,7 @@
 /** Seeded bugs of leases on files. */
 import { changeBody, changeResult, leaveOut, moveBehind, type SeededBug } from "../../../checker/index.ts"
 import { release } from "../../../model/sync/spinlock.ts"
+import { zoo } from "../../bugZoo.ts"
 import { opening, time } from "./scenarios.ts"
 import type { FcntlWorld } from "./world.ts"
 
@@ -8,7 +9,8 @@ export const fcntlBugs: ReadonlyArray<SeededBug<FcntlWorld>> = [
   {
     id: "setlease-vs-open",
     title: "who has put its lease on the list does not look again who has the file open",
-    source: "rank 14 of the bug zoo; commit 24cbe7845ea5: locks: close potential race between setlease and open",
+    source: "commit 24cbe7845ea5: locks: close potential race between setlease and open",
+    references: zoo(14),
     scenario: opening.id,
     breaks: "LEASE-OPEN",
     at: ({ leases }) => ({
@@ -21,7 +23,8 @@ export const fcntlBugs: ReadonlyArray<SeededBug<FcntlWorld>> = [
   {
     id: "break-lease-without-fence",
     title: "the look at the list of leases overtakes the store that says that the file is being opened",
-    source: "rank 14 of the bug zoo; section 20 of the reference, row 12: smp_mb in break_lease",
+    source: "section 20 of the reference, row 12: smp_mb in break_lease",
+    references: zoo(14),
     scenario: opening.id,
     breaks: "LEASE-OPEN",
     at: () => ({
