@@ -23,7 +23,17 @@ const subject = protocol({
       properties: [{ kind: "atEnd", id: "P|Q", statement: nasty, source: nasty, holds: () => true }],
     }),
   ],
-  bugs: [{ id: "bug", title: nasty, source: nasty, scenario: "nasty/one/scenario", breaks: "P|Q", at: () => ({}) }],
+  bugs: [
+    {
+      id: "bug",
+      title: nasty,
+      source: nasty,
+      references: [nasty],
+      scenario: "nasty/one/scenario",
+      breaks: "P|Q",
+      at: () => ({}),
+    },
+  ],
 })
 
 const [index, page] = handbookPages({

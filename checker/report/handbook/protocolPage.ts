@@ -204,7 +204,7 @@ const bugLines = ({ hunts }: ProtocolSubject): ReadonlyArray<string> => [
   ...hunts.flatMap(({ bug, report, trace }) => [
     `### ${code(bug.id)}`,
     "",
-    `${text(sentence(bug.title))} Source: ${text(bug.source)}.`,
+    `${text(sentence(bug.title))} Source: ${text(bug.source)}.${knownAs(bug)}`,
     "",
     shownIn(bug, report),
     "",
@@ -225,6 +225,9 @@ const survivorLines = ({ survivors = {} }: Protocol): ReadonlyArray<string> =>
           Object.entries(survivors).map(([mutant, why]) => [code(mutant), text(why)]),
         ),
       ]
+
+const knownAs = ({ references = [] }: BugEntry): string =>
+  references.length === 0 ? "" : ` Known as ${references.map(text).join(", ")}.`
 
 const sentence = (said: string): string => {
   const upper = said.slice(0, 1).toUpperCase() + said.slice(1)
