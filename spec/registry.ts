@@ -19,6 +19,7 @@ import { hmmHuge } from "./hmm/huge/index.ts"
 import { hmmRangeFault } from "./hmm/rangeFault/index.ts"
 import { hmmRequests } from "./hmm/requests/index.ts"
 import { hmmSeed001 } from "./hmm/seed001/index.ts"
+import { hugetlb } from "./hugetlb/index.ts"
 import { blocks } from "./lease/blocks/index.ts"
 import { pnfsStateids } from "./lease/client/index.ts"
 import { lockContexts } from "./lease/context/index.ts"
@@ -48,6 +49,7 @@ export const registry: Registry = [
   i915Userptr,
   gntdev,
   memoryManagement,
+  hugetlb,
   deviceMemory,
   deviceLive,
   hmmRangeFault,

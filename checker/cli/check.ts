@@ -11,11 +11,10 @@ import type { ProtocolGaps } from "../report/report.ts"
 import { type Column, column, row, titles } from "../report/table.ts"
 import { boundText, boundTexts, figure, odds, printable, seconds, wrap } from "../report/text.ts"
 import { sizeLines, violationLines } from "../report/violation.ts"
-import type { BugEntry, Registry } from "../scenario/protocol.ts"
+import { type BugEntry, propertiesOf, type Registry } from "../scenario/protocol.ts"
 import { type BadInput, badInput, type ExitStatus, exitStatus } from "./errors.ts"
 import { defaultSteps, sizeOf, worse } from "./explore.ts"
 import { carryOut, type Explored, type Task } from "./exploring.ts"
-import { propertiesOf } from "./list.ts"
 import { Output } from "./output.ts"
 import { SavedDirectory } from "./place.ts"
 import { sourceOf } from "./programSource.ts"
@@ -31,58 +30,65 @@ interface Hunt {
 }
 
 /** Runs the bare command. */
-export const checkCommand = Effect.fnUntraced(function* (
+export const checkCommand = (registry: Registry, flags: CheckFlags & { readonly json: string | undefined }) =>
+  inSession(flags.json, checkAll(registry, flags))
+
+interface CheckFlags {
+  readonly save: boolean
+  readonly workers: number
+  /** In bytes. */
+  readonly memory: number | undefined
+}
+
+/**
+ * Checks everything in a registry, and prints it; what it comes to is in the session then.
+ *
+ * @param isOwn which of the saved counterexamples are the registry's, by the names of their files
+ */
+export const checkAll = Effect.fnUntraced(function* (
   registry: Registry,
-  flags: {
-    readonly save: boolean
-    readonly json: string | undefined
-    readonly workers: number
-    /** In bytes. */
-    readonly memory: number | undefined
-  },
+  flags: CheckFlags,
+  isOwn: (file: string) => boolean = () => true,
 ) {
-  const work = Effect.gen(function* () {
-    const session = yield* Session
-    const output = yield* Output
-    const { paint } = output
-    const started = yield* Clock.currentTimeMillis
-    const tasks = yield* scenarioTasks(registry, flags)
-    // A file that cannot be read is better known now than after a minute of exploring; one about to be saved, later.
-    const readSaved = Effect.flatMap(savedFiles(), (files) => readAll(files, registry))
-    const early = flags.save ? undefined : yield* readSaved
-    const hunts = yield* huntsOf(registry, flags, early ?? [])
-    session.planned = tasks.length + hunts.length
-    session.replays = []
+  const session = yield* Session
+  const output = yield* Output
+  const { paint } = output
+  const started = yield* Clock.currentTimeMillis
+  const tasks = yield* scenarioTasks(registry, flags)
+  // A file that cannot be read is better known now than after a minute of exploring; one about to be saved, later.
+  const readSaved = Effect.flatMap(savedFiles(), (files) => readAll(files.filter(isOwn), registry))
+  const early = flags.save ? undefined : yield* readSaved
+  const hunts = yield* huntsOf(registry, flags, early ?? [])
+  session.planned = tasks.length + hunts.length
+  session.replays = []
 
-    const scenarioRows = yield* scenarioSection(tasks)
-    const huntRows = yield* huntSection(hunts, flags.save)
-    yield* carryOutAll(tasks, hunts, flags.workers, scenarioRows, huntRows)
-    const [holding, hunted] = [scenarioRows.tally, huntRows.tally]
-    const replayed = yield* replayAll(early ?? (yield* readSaved))
+  const scenarioRows = yield* scenarioSection(tasks)
+  const huntRows = yield* huntSection(hunts, flags.save)
+  yield* carryOutAll(tasks, hunts, flags.workers, scenarioRows, huntRows)
+  const [holding, hunted] = [scenarioRows.tally, huntRows.tally]
+  const replayed = yield* replayAll(early ?? (yield* readSaved))
 
-    const elapsed = ((yield* Clock.currentTimeMillis) - started) / 1000
-    const missed = session.scenarios.reduce((sum, { missedStateOdds }) => sum + missedStateOdds, 0)
-    const gaps = gapsOf(registry, session)
-    session.gaps = gaps
-    const covered = { status: gaps.length === 0 ? exitStatus.well : exitStatus.broken }
-    const status = [holding, hunted, replayed, covered].map((part) => part.status).reduce(worse)
-    const verdict = [
-      `${of(holding.good, tasks.length)} scenarios hold`,
-      `${figure(hunted.good)} of ${figure(hunts.length)} seeded bugs found`,
-      `${of(replayed.good, replayed.all)} counterexamples replayed`,
-      ...(gaps.length === 0 ? [] : [`gaps in ${gaps.map(({ protocol }) => protocol).join(", ")}`]),
-    ].join(", ")
-    yield* output.print([
-      ...holding.trouble,
-      ...hunted.trouble,
-      "",
-      ...gaps.flatMap(gapSentences).flatMap((text) => wrap(text, output.width).map(paint.bad)),
-      `The odds that a state was missed are at most ${odds(missed)} over all scenarios together.`,
-      (status === exitStatus.well ? paint.good : paint.bad)(`${verdict}: ${seconds(elapsed)}`),
-    ])
-    return status
-  })
-  return yield* inSession(flags.json, work)
+  const elapsed = ((yield* Clock.currentTimeMillis) - started) / 1000
+  const missed = session.scenarios.reduce((sum, { missedStateOdds }) => sum + missedStateOdds, 0)
+  const gaps = gapsOf(registry, session)
+  session.gaps = gaps
+  const covered = { status: gaps.length === 0 ? exitStatus.well : exitStatus.broken }
+  const status = [holding, hunted, replayed, covered].map((part) => part.status).reduce(worse)
+  const verdict = [
+    `${of(holding.good, tasks.length)} scenarios hold`,
+    `${figure(hunted.good)} of ${figure(hunts.length)} seeded bugs found`,
+    `${of(replayed.good, replayed.all)} counterexamples replayed`,
+    ...(gaps.length === 0 ? [] : [`gaps in ${gaps.map(({ protocol }) => protocol).join(", ")}`]),
+  ].join(", ")
+  yield* output.print([
+    ...holding.trouble,
+    ...hunted.trouble,
+    "",
+    ...gaps.flatMap(gapSentences).flatMap((text) => wrap(text, output.width).map(paint.bad)),
+    `The odds that a state was missed are at most ${odds(missed)} over all scenarios together.`,
+    (status === exitStatus.well ? paint.good : paint.bad)(`${verdict}: ${seconds(elapsed)}`),
+  ])
+  return status
 })
 
 const of = (good: number, all: number): string => (good === all ? figure(good) : `${figure(good)} of ${figure(all)}`)

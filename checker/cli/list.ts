@@ -3,10 +3,8 @@ import * as Effect from "effect/Effect"
 import type { Listing } from "../report/report.ts"
 import { indent, wrap } from "../report/text.ts"
 import { tool } from "../report/tool.ts"
-import type { Protocol, Registry, ScenarioEntry } from "../scenario/protocol.ts"
+import { propertiesOf, type Registry } from "../scenario/protocol.ts"
 import { makeOutput, type Output } from "./output.ts"
-
-type ListedProperty = ScenarioEntry["properties"][number]
 
 /** Runs `list`. */
 export const listCommand = Effect.fnUntraced(function* (registry: Registry, json: string | undefined) {
@@ -40,21 +38,16 @@ const printListing = Effect.fnUntraced(function* (registry: Registry, output: Ou
         ...said(6, `source: ${source}`).map(paint.faint),
       ]),
       ...(protocol.bugs.length === 0 ? [] : ["", "  mutants"]),
-      ...protocol.bugs.flatMap(({ id, title, breaks, scenario, source }) => [
+      ...protocol.bugs.flatMap(({ id, title, breaks, scenario, source, references = [] }) => [
         `    ${paint.strong(id)}`,
         ...said(6, title),
         ...said(6, `breaks ${breaks} in ${scenario}`),
+        ...(references.length === 0 ? [] : said(6, references.join(", "))),
         ...said(6, `source: ${source}`).map(paint.faint),
       ]),
     ])
   }
 })
-
-/** The properties of a protocol, each once, in the order of their first scenario. */
-export const propertiesOf = ({ scenarios }: Protocol): ReadonlyArray<ListedProperty> => {
-  const byId = new Map(scenarios.flatMap(({ properties }) => properties).map((property) => [property.id, property]))
-  return [...byId.values()]
-}
 
 const listingOf = (registry: Registry): Listing => ({
   formatVersion: 1,
@@ -69,6 +62,13 @@ const listingOf = (registry: Registry): Listing => ({
       properties: properties.map((property) => property.id),
     })),
     properties: propertiesOf(protocol).map(({ id, kind, statement, source }) => ({ id, kind, statement, source })),
-    mutants: protocol.bugs.map(({ id, title, source, scenario, breaks }) => ({ id, title, source, scenario, breaks })),
+    mutants: protocol.bugs.map(({ id, title, source, references = [], scenario, breaks }) => ({
+      id,
+      title,
+      source,
+      references,
+      scenario,
+      breaks,
+    })),
   })),
 })

@@ -12,6 +12,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type { Benchmark } from "../bench/benchmark.ts"
 import { Pool } from "../campaign/pool.ts"
+import type { HandbookSource } from "../report/handbook/comparison.ts"
 import { printable } from "../report/text.ts"
 import { tool } from "../report/tool.ts"
 import type { Registry } from "../scenario/protocol.ts"
@@ -27,6 +28,8 @@ interface Surroundings {
   readonly saved?: string
   /** What `bench` measures. */
   readonly benchmarks?: ReadonlyArray<Benchmark>
+  /** What `docs` has besides the protocols. */
+  readonly handbook?: HandbookSource
   /**
    * The URL of a module that exports the registry as `registry`: worker threads load it from there, and without it they
    * can only explore programs from files.
@@ -35,12 +38,18 @@ interface Surroundings {
 }
 
 /** Runs the command line over a registry, and ends the process with its exit status. */
-export const main = (registry: Registry, { saved, benchmarks = [], module }: Surroundings = {}): void => {
+export const main = (
+  registry: Registry,
+  { saved, benchmarks = [], handbook = { comparisons: [], chapters: [] }, module }: Surroundings = {},
+): void => {
   surviveClosedPipes()
   process.once("exit", endedFromWithin)
   // A step that returns a promise is reported by the engine; that promise failing later changes nothing.
   process.on("unhandledRejection", () => undefined)
-  const run = Command.runWith(commandLine(registry, benchmarks), { version: tool.version, renderErrors: false })
+  const run = Command.runWith(commandLine(registry, benchmarks, handbook), {
+    version: tool.version,
+    renderErrors: false,
+  })
   const program = Effect.suspend(() => run(process.argv.slice(2))).pipe(
     Effect.as<number>(exitStatus.well),
     Effect.catchTags({

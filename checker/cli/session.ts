@@ -75,7 +75,8 @@ export const inSession = Effect.fnUntraced(function* <E, R>(
   if (status !== exitStatus.well) return yield* new Unexpected({ status })
 })
 
-const reportOf = ({ scenarios, replays, gaps }: Session["Service"]): Report => ({
+/** The document of what a run has come to. */
+export const reportOf = ({ scenarios, replays, gaps }: Session["Service"]): Report => ({
   formatVersion: 1,
   tool,
   scenarios,

@@ -4,7 +4,7 @@
  */
 import type { PlainExecution } from "../engine/plainExecution.ts"
 import { withoutRealWorld } from "../engine/realWorld.ts"
-import { moveOf } from "../engine/system.ts"
+import { type Move, moveOf } from "../engine/system.ts"
 import { Rerun, type ScheduledStep } from "../explore/schedule.ts"
 import { labelOf } from "../program/operation.ts"
 import type { Violation } from "../property/violation.ts"
@@ -17,6 +17,7 @@ export type Replayed =
   | {
       readonly kind: "reproduced"
       readonly steps: ReadonlyArray<ScheduledStep>
+      readonly moves: ReadonlyArray<Move>
       readonly preemptions: number
       readonly violation: Violation
     }
@@ -35,6 +36,7 @@ export const replay = (program: Program, file: Pick<Counterexample, "schedule" |
   withoutRealWorld(() => {
     const run = new Rerun(program, file.cycle)
     const { execution, steps } = run
+    const moves: Array<Move> = []
     for (const [position, expected] of file.schedule.entries()) {
       const fiber = execution.fibers.findIndex(({ name }) => name === expected.fiber)
       const move = moveOf(fiber, expected.choice ?? 0)
@@ -53,9 +55,10 @@ export const replay = (program: Program, file: Pick<Counterexample, "schedule" |
         }
       }
       run.take(move)
+      moves.push(move)
     }
     const violation = run.violations().find(({ property }) => property === file.property)
-    if (violation !== undefined) return { kind: "reproduced", steps, preemptions: run.preemptions, violation }
+    if (violation !== undefined) return { kind: "reproduced", steps, moves, preemptions: run.preemptions, violation }
     return { kind: "healed", steps, message: run.fault ?? `after the ${steps.length} steps ${file.property} holds` }
   })
 

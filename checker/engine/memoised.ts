@@ -24,7 +24,7 @@ import { type Interchange, interchangeOf } from "./interchange.ts"
 import { type Expansion, type Known, Lookahead } from "./lookahead.ts"
 import { failed, type Node, type Outcome } from "./node.ts"
 import { Nodes, type NodesOptions } from "./nodes.ts"
-import { Operations } from "./operations.ts"
+import { type Observer, Operations } from "./operations.ts"
 import { firstOfEach } from "./renaming.ts"
 import { guardedFootprint, noFootprint, type RoughFootprint } from "./roughFootprint.ts"
 import { fiberOf, type Move, moveOf, type Others, optionOf, StepFailed, type System, waitingIn } from "./system.ts"
@@ -39,6 +39,7 @@ export interface Snapshot {
 }
 
 export interface MemoisedOptions extends NodesOptions {
+  readonly observer?: Observer
   /** Whether states that differ by a permutation of interchangeable names are one; by default they are not. */
   readonly symmetry?: boolean
 }
@@ -79,7 +80,7 @@ export class Memoised implements System, Others {
     })
     this.at = this.instance.fibers.map((fiber) => this.nodes.first(fiber))
     this.whereabouts = new Whereabouts(this.at)
-    this.operations = new Operations(this.instance, this.nodes, this.whereabouts, this.twins)
+    this.operations = new Operations(this.instance, this.nodes, this.whereabouts, this.twins, options.observer)
     this.upcoming = upcomingIn(this)
   }
 

@@ -14,6 +14,16 @@ import type { Whereabouts } from "./whereabouts.ts"
 /** After so many outcomes that were looked up, one is computed again and compared. */
 const auditEvery = 4096
 
+/**
+ * Told of what is learnt: the outcomes of steps and choices, and what guards say, each once at least for every node and
+ * contents read. Nothing is written when it is told.
+ */
+export interface Observer {
+  /** @param reads the cells that the operation, its guard and its monitors read before they wrote them */
+  outcome(node: Node, reads: ReadonlyArray<StoredCell>, outcome: Outcome): void
+  guard(node: Node, reads: ReadonlyArray<StoredCell>, holds: boolean): void
+}
+
 export class Operations {
   /** How often a guard was found to read cells that it had not read after other contents. */
   guardsGrown = 0
@@ -21,13 +31,21 @@ export class Operations {
   private readonly nodes: Nodes
   private readonly whereabouts: Whereabouts
   private readonly twins: Twins | undefined
+  private readonly observer: Observer | undefined
   private lookUps = 0
 
-  constructor(instance: Instance, nodes: Nodes, whereabouts: Whereabouts, twins: Twins | undefined) {
+  constructor(
+    instance: Instance,
+    nodes: Nodes,
+    whereabouts: Whereabouts,
+    twins: Twins | undefined,
+    observer: Observer | undefined,
+  ) {
     this.instance = instance
     this.nodes = nodes
     this.whereabouts = whereabouts
     this.twins = twins
+    this.observer = observer
   }
 
   /** Whether a fiber that is parked there can go on in the present state. */
@@ -109,6 +127,7 @@ export class Operations {
     const isFirst = bitsLow === 0 && bitsHigh === 0
     if (!guard.learn(reads, holds)) throw changeable(node)
     if (!isFirst && (guard.bitsLow !== bitsLow || guard.bitsHigh !== bitsHigh)) this.guardsGrown++
+    this.observer?.guard(node, reads, holds)
     this.twins?.guard(node, holds)
     return holds
   }
@@ -128,6 +147,7 @@ export class Operations {
     outcome.readsLow = bitsLow
     outcome.readsHigh = bitsHigh
     if (!tree.learn(reads, outcome)) throw changeable(node)
+    this.observer?.outcome(node, reads, outcome)
     this.twins?.outcome(node, this.nodes.parked(node).operation, option, outcome, this.whereabouts)
     this.apply(outcome)
     return outcome

@@ -142,6 +142,8 @@ export const Listing = Schema.Struct({
           id: Schema.String,
           title: Schema.String,
           source: Schema.String,
+          /** What else it is known by: numbers of a catalogue, the commit that fixed it, its CVE. */
+          references: Schema.Array(Schema.String),
           scenario: Schema.String,
           breaks: Schema.String,
         }),

@@ -110,6 +110,23 @@ export const programOf = <World>(
   namedSteps: () => orSetupFailed(scenario.id, () => namedStepsOf(scenario, bound, bugs)),
 })
 
+/** The same program without one of its fibers: it ends before its first step. */
+export const withoutFiber = (program: Program, name: string): Program => {
+  const drop = (fiber: NamedFiber): NamedFiber => (fiber.name === name ? { ...fiber, effect: Effect.void } : fiber)
+  return {
+    ...program,
+    start: () => {
+      const instance = program.start()
+      return {
+        ...instance,
+        interchangeable: [],
+        fibers: instance.fibers.map(drop),
+        forked: (forked, effect) => drop(instance.forked(forked, effect)),
+      }
+    },
+  }
+}
+
 /** Runs what a scenario's author wrote, for its setup. */
 export const orSetupFailed = <A>(scenario: string, run: () => A): A => {
   try {

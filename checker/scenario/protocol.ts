@@ -18,13 +18,32 @@ export interface ScenarioEntry {
 /** A seeded bug without the type of its world. */
 export type BugEntry = Omit<SeededBug<never>, "at">
 
+/** What the handbook says of a protocol that no run can tell. */
+export interface About {
+  /** What the protocol is for, in a few sentences: who shares what with whom, and what must not go wrong. */
+  readonly purpose: string
+  /** What the model of it leaves out or simplifies, a sentence each. */
+  readonly notModelled: ReadonlyArray<string>
+}
+
 /** A protocol: the scenarios and seeded bugs that share one world. */
 export interface Protocol {
   readonly id: string
   readonly title: string
+  /** A program of one's own needs none. */
+  readonly about?: About
   readonly scenarios: ReadonlyArray<ScenarioEntry>
   readonly bugs: ReadonlyArray<BugEntry>
+  /**
+   * Globs of the names of the steps that are the protocol's own: those that are mutated. Without it, all that its
+   * scenarios take. What else they take is mutated in the protocol that it belongs to.
+   */
+  readonly steps?: ReadonlyArray<string>
+  readonly survivors?: Survivors
 }
+
+/** Mutants (see `mutants`) that no property kills, by their ids, and for each in a sentence why that is right. */
+export type Survivors = { readonly [mutant: string]: string }
 
 /** Everything that the command line knows by name. */
 export type Registry = ReadonlyArray<Protocol>
@@ -33,14 +52,20 @@ export type Registry = ReadonlyArray<Protocol>
 export const protocol = <World>(definition: {
   readonly id: string
   readonly title: string
+  readonly about?: About
   readonly scenarios: ReadonlyArray<Scenario<World>>
   readonly bugs?: ReadonlyArray<SeededBug<World>>
+  readonly steps?: ReadonlyArray<string>
+  readonly survivors?: Survivors
 }): Protocol => {
   const bugs = definition.bugs ?? []
   return {
     id: definition.id,
     title: definition.title,
+    ...(definition.about === undefined ? {} : { about: definition.about }),
     bugs,
+    ...(definition.steps === undefined ? {} : { steps: definition.steps }),
+    ...(definition.survivors === undefined ? {} : { survivors: definition.survivors }),
     scenarios: definition.scenarios.map((scenario) => ({
       id: scenario.id,
       summary: scenario.summary,
@@ -62,3 +87,9 @@ export const protocol = <World>(definition: {
 /** A protocol of one scenario and no bugs: what a program of one's own is. */
 export const protocolOf = <World>(scenario: Scenario<World>): Protocol =>
   protocol({ id: scenario.id, title: scenario.summary, scenarios: [scenario] })
+
+/** The properties of a protocol, each once, in the order of their first scenario. */
+export const propertiesOf = ({ scenarios }: Protocol): ReadonlyArray<ScenarioEntry["properties"][number]> => {
+  const byId = new Map(scenarios.flatMap(({ properties }) => properties).map((property) => [property.id, property]))
+  return [...byId.values()]
+}

@@ -22,6 +22,8 @@ export interface SeededBug<in World> {
   readonly title: string
   /** Where the bug is known from: a commit, a report, a section of the reference. */
   readonly source: string
+  /** What else to look for it by: its number in a catalogue of bugs, the commit that fixed it, its CVE. */
+  readonly references?: ReadonlyArray<string>
   /** The id of the scenario in which it is found, and the bound if not the default. */
   readonly scenario: string
   readonly bound?: Bound

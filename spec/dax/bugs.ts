@@ -14,6 +14,7 @@ import { allocateBlock, daxPage, folioOfBlock, isBusy } from "../../model/dax/da
 import { folioOf, folioTryGet, zeroes } from "../../model/mm/folio.ts"
 import { mmOf } from "../../model/mm/rmap.ts"
 import { zapPte } from "../../model/mm/unmap.ts"
+import { zoo } from "../bugZoo.ts"
 import { copies, faults, hole, longterm, pins, reused } from "./scenarios.ts"
 import type { DaxWorld } from "./world.ts"
 
@@ -43,6 +44,7 @@ export const daxBugs: ReadonlyArray<SeededBug<DaxWorld>> = [
     id: "dax-truncate-vs-dma",
     title: "truncation unmaps the block and frees it without a look at who refers to it",
     source: layoutBreak,
+    references: zoo(25),
     ...onePin,
     breaks: "DAX-IDLE",
     at: nothingBusy,
@@ -51,6 +53,7 @@ export const daxBugs: ReadonlyArray<SeededBug<DaxWorld>> = [
     id: "dax-dma-into-another-file",
     title: "the same, until the device writes: the block is another file's by then",
     source: layoutBreak,
+    references: zoo(25),
     ...onePinAndFile,
     breaks: "DAX-NO-FOREIGN-STORE",
     at: nothingBusy,
@@ -58,7 +61,8 @@ export const daxBugs: ReadonlyArray<SeededBug<DaxWorld>> = [
   {
     id: "dax-scan-busy-before-unmap",
     title: "busy blocks are looked for before they are unmapped: a pin without locks slips in between",
-    source: `${layoutBreak}; bug zoo, rank 25, second flag`,
+    source: layoutBreak,
+    references: zoo(25),
     ...onePin,
     breaks: "DAX-IDLE",
     at: ({ system, dax }, fiber) => {
@@ -86,6 +90,7 @@ export const daxBugs: ReadonlyArray<SeededBug<DaxWorld>> = [
     id: "dax-break-unmaps-private-copies",
     title: "breaking layouts unmaps the whole range, private copies included",
     source: "commit d75996dd022b: dax: dax_layout_busy_page() should not unmap cow pages",
+    references: zoo(26),
     ...oneCopy,
     breaks: "DAX-COW-STAYS",
     at: ({ system }, fiber): Replacements =>
@@ -97,6 +102,7 @@ export const daxBugs: ReadonlyArray<SeededBug<DaxWorld>> = [
     id: "two-faults-zero-new-block",
     title: "two faults find a hole, are both told that the block is new, and both zero it",
     source: "commit 843172978bb9: dax: fix race between simultaneous faults",
+    references: zoo(53),
     scenario: hole.id,
     bound: { sharing: 2, readers: 0, fsCalls: 0 },
     breaks: "DAX-LAST-STORE",
@@ -123,6 +129,7 @@ export const daxBugs: ReadonlyArray<SeededBug<DaxWorld>> = [
     id: "fault-vs-truncate-no-common-lock",
     title: "a fault looks a block up and maps it when truncation has unmapped the file in between",
     source: "commit 5a3a2d83cda8: f2fs: dax: fix races between page faults and truncating pages",
+    references: zoo(76),
     ...oneFault,
     breaks: "DAX-IDLE",
     at: () => ({
@@ -234,5 +241,29 @@ export const daxBugs: ReadonlyArray<SeededBug<DaxWorld>> = [
     ...oneFault,
     breaks: "TRUNC-FAULT",
     at: () => ({ "dax_iomap_pte_fault: i_size_read": changeResult(() => true) }),
+  },
+  {
+    id: "dax-entry-stays",
+    title: "blocks are taken away, and the page cache says that they are there",
+    source: "fs/dax.c: dax_delete_mapping_entry, by inference",
+    ...oneFault,
+    breaks: "DAX-ENTRY",
+    at: () => ({ dax_delete_mapping_entry: leaveOut() }),
+  },
+  {
+    id: "dax-truncate-keeps-blocks",
+    title: "a file that is truncated keeps its blocks",
+    source: "fs/xfs/xfs_inode.c: xfs_itruncate_extents, by inference",
+    ...oneFault,
+    breaks: "DAX-TRUNCATED",
+    at: () => ({ xfs_bunmapi: leaveOut() }),
+  },
+  {
+    id: "dax-write-lost",
+    title: "a file is written to, and nothing is copied",
+    source: "fs/dax.c: dax_iomap_iter, by inference",
+    ...onePinAndFile,
+    breaks: "DAX-WRITTEN",
+    at: () => ({ "dax_iomap_iter: copy_from_iter": leaveOut() }),
   },
 ]

@@ -15,6 +15,16 @@ import { deviceRaces } from "./races.ts"
 export const deviceMemory = protocol({
   id: "device",
   title: "Device memory: private, coherent and exclusive pages, and their migration",
+  about: {
+    purpose:
+      "A device's memory has struct pages. Private pages only the device reaches: a CPU's fault brings them back. Coherent pages both reach. An exclusive page is system memory that a device has for itself for atomic accesses. Pages migrate there and back while the process, reclaim, fork, pins and other devices do what they do; of a page and the one that takes its place exactly one is reached, and nothing stored is lost. With it go the questions that two mails of 2015 and 2022 asked about such memory, with their answers.",
+    notModelled: [
+      "Huge pages, which may move as one: protocol device/selftests has those.",
+      "Copying a page is one step; whether GPUs reach each other's memory is the scenario's choice.",
+      "MEMORY_DEVICE_FS_DAX (protocol dax) and MEMORY_DEVICE_PCI_P2PDMA, but for what protocol hmm/dma maps.",
+      "Memory is sequentially consistent: a barrier that is missing does not show.",
+    ],
+  },
   scenarios: [...devicePairs, ...deviceRaces, ...gpuScenarios, ...coherentPairs, ...seed003, acceptance],
   bugs: [...migrationBugs, ...pageBugs, ...exclusiveBugs, ...unannounced, ...gpuBugs, ...coherentBugs],
 })

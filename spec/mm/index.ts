@@ -15,6 +15,18 @@ import { races } from "./scenarios/index.ts"
 export const memoryManagement = protocol({
   id: "mm",
   title: "The memory-management core: faults, copy-on-write, fork, pinning, unmapping, reclaim, migration, exit",
+  about: {
+    purpose:
+      "The core with which devices share memory: loads and stores through TLBs, faults and copy-on-write, pins with locks and without, munmap, madvise, mprotect, mremap, fork, exit, truncation, writeback, reclaim, swap, migration, khugepaged and the OOM reaper. Every two of these operations that can meet on a page race, on a machine of two processes with two pages, while a device mirrors the process; some races have three or a machine of their own. No page may be freed that somebody reaches, no store lost, no content seen by who may not, no count wrong.",
+    notModelled: [
+      "Entries are told page by page: a huge entry is all the entries of a page table together, and what khugepaged makes as many folios (model/mm/collapse.ts).",
+      "A page table has two levels, the lower of which comes and goes; areas are told page by page.",
+      "hugetlbfs (protocol hugetlb), KSM, NUMA policy, and userfaultfd but for its asynchronous write protection; of control groups only who is charged.",
+      "Flushes under a page table's lock are one step of all CPUs; those of an mmu_gather are told step by step where CPUs come and go (scenarios of model/mm/switch.ts).",
+      "A read-write semaphore lets any waiter be next, without a queue.",
+      "Memory is sequentially consistent: a barrier that is missing does not show.",
+    ],
+  },
   scenarios: [...pairs, ...races],
   bugs: [
     ...cowBugs,

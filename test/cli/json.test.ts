@@ -66,7 +66,10 @@ describe.concurrent("--json", () => {
 
   it("lists what there is to check", async () => {
     const ran = await shootdown(["list", "--json", "-"])
-    expect(Schema.decodeUnknownSync(Listing, strict)(JSON.parse(ran.stdout)).formatVersion).toBe(1)
+    const { formatVersion, protocols } = Schema.decodeUnknownSync(Listing, strict)(JSON.parse(ran.stdout))
+    expect(formatVersion).toBe(1)
+    const known = protocols.find(({ id }) => id === "mm")?.mutants.find(({ id }) => id === "dirty-cow")
+    expect(known?.references).toEqual(["zoo 13", "commit 19be0eaffa3a", "CVE-2016-5195"])
     expect(ran.stderr).toBe("")
     expect(ran.status).toBe(0)
   })

@@ -1,36 +1,8 @@
 /** The bills of the table: what a job of a device may come to in the end, by the way in which its driver gets at the page. */
+import * as Effect from "effect/Effect"
 import { describe, expect, it } from "vitest"
-import { protocolOf, scenario } from "../../checker/index.ts"
-import { type Event, jobWorld, type Style } from "../../spec/hmm/seed001/world.ts"
-import { holds } from "./support.ts"
-
-/** Every bill with which a run of a single store can end, in words. */
-const bills = async (style: Style, event: Event): Promise<ReadonlyArray<string>> => {
-  const seen = new Set<string>()
-  const [entry] = protocolOf(
-    scenario({
-      id: "bills",
-      summary: "collects what it comes to",
-      setup: () => jobWorld(style, event, 1),
-      properties: [
-        {
-          kind: "atEnd",
-          id: "BILL",
-          statement: "The run has ended.",
-          source: "this test",
-          holds: ({ record: { cost } }) => {
-            const items = Object.entries(cost).filter(([, count]) => count > 0)
-            seen.add(items.map(([what, count]) => `${what} ${count}`).join(", "))
-            return true
-          },
-        },
-      ],
-    }),
-  ).scenarios
-  if (entry === undefined) throw new Error("no scenario")
-  await holds(entry.program())
-  return [...seen].sort()
-}
+import { bills } from "../../spec/hmm/seed001/bills.ts"
+import type { Event, Style } from "../../spec/hmm/seed001/world.ts"
 
 /**
  * Who mirrors lets the page go and pays with a fault when it wants it again; in between others may come. Who pins pays
@@ -67,6 +39,6 @@ const table: ReadonlyArray<readonly [Event, Style, ReadonlyArray<string>]> = [
 
 describe("what a device costs", () => {
   it.each(table)("%s of a page that a device uses by way of a %s", async (event, style, expected) => {
-    expect(await bills(style, event)).toEqual(expected)
+    expect(await Effect.runPromise(bills(style, event))).toEqual(expected)
   })
 })

@@ -24,6 +24,14 @@ describe("the registry", () => {
     expect(said.filter((text) => text.trim() === "")).toEqual([])
   })
 
+  it("says of every protocol what it is for, and what its model leaves out", () => {
+    for (const { id, about } of registry) {
+      expect(about?.purpose, id).toMatch(/^\S.{80,}\.$/)
+      expect(about?.notModelled.length, id).toBeGreaterThan(0)
+      for (const said of about?.notModelled ?? []) expect(said, id).toMatch(/^\S.*\.$/)
+    }
+  })
+
   it("has a counterexample saved for each seeded bug, and nothing else", () => {
     const saved = readdirSync(join(repository, "counterexamples")).map((file) => file.replace(/\.json$/, ""))
     expect(saved.sort()).toEqual(registry.flatMap(({ bugs }) => bugs.map(({ id }) => id)).sort())

@@ -15,6 +15,7 @@ import { mmuIntervalReadBegin, mmuIntervalReadRetry } from "../../../model/notif
 import { mmuNotifierInvalidateRangeStart } from "../../../model/notifier/invalidate.ts"
 import { mutexLock, mutexUnlock } from "../../../model/sync/mutex.ts"
 import { keep } from "../../../model/sync/spinlock.ts"
+import { zoo } from "../../bugZoo.ts"
 import { andThen, placeOf } from "../../mm/bugs/instead.ts"
 import { exclusiveProtected, fileExclusive, forkAll, loneAtomic, mapAndTake } from "../races.ts"
 import type { DeviceWorld } from "../world.ts"
@@ -164,6 +165,7 @@ export const exclusiveBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
     title: "a page does not count the entry of a device that has it for itself: who looks for its mappings finds none",
     source:
       "the series of commit 8977752c8056: mm/gup: reject FOLL_SPLIT_PMD with hugetlb VMAs; CVE-2025-22034. mm/rmap.c: make_device_exclusive",
+    references: zoo(103),
     scenario: "device/pairs/gpu-atomic+migrate",
     breaks: "EXCL-MAPCOUNT",
     at: (world) => ({

@@ -8,6 +8,7 @@ import { at } from "../../../model/mm/range.ts"
 import { dropTranslations } from "../../../model/mm/tlb.ts"
 import { mostAccess } from "../../../model/mm/vma.ts"
 import { keep, release } from "../../../model/sync/spinlock.ts"
+import { zoo } from "../../bugZoo.ts"
 import { holdingReference, placeOf } from "../../mm/bugs/instead.ts"
 import { forkAndPin, fullDevice, migrationWaiters, privateFaults, swapCached } from "../races.ts"
 import type { DeviceWorld } from "../world.ts"
@@ -233,6 +234,7 @@ export const migrationBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
     id: "migrate-collect-flush-after-ptl",
     title: "the collection gives up the page table's lock before it flushes the TLBs",
     source: "commit 60bae7370896: mm/migrate_device.c: flush TLB while holding PTL",
+    references: zoo(5),
     scenario: "device/pairs/migrate-to-device+madvise-dontneed",
     breaks: "DONTNEED-GONE",
     at: (world) => ({
@@ -252,6 +254,7 @@ export const migrationBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
     id: "migrate-collect-drops-dirty-device",
     title: "the collection forgets that the entry was dirty, and the page goes back where it was: it looks clean",
     source: "commit fd35ca3d12cc: mm/migrate_device.c: copy pte dirty bit to page",
+    references: zoo(22),
     scenario: fullDevice.id,
     breaks: "ZAP-DIRTY-KEPT",
     at: (world) => ({

@@ -11,6 +11,7 @@ import { pgmapOf } from "../../../model/deviceMemory/pgmap.ts"
 import { type Frame, folioAllocUncharged, folioLock, folioOf, frameOf } from "../../../model/mm/folio.ts"
 import { present } from "../../../model/mm/pte.ts"
 import { at } from "../../../model/mm/range.ts"
+import { zoo } from "../../bugZoo.ts"
 import { placeOf } from "../../mm/bugs/instead.ts"
 import { forkAll, privateFaults } from "../races.ts"
 import type { DeviceWorld } from "../world.ts"
@@ -46,6 +47,7 @@ export const pageBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
     id: "devpriv-fault-no-ref",
     title: "the driver is to bring a page back that nobody keeps: another has, and it is free",
     source: "commit 16ce101db85d: mm/memory.c: fix race when faulting a device private page; CVE-2022-3523",
+    references: zoo(17),
     scenario: privateFaults.id,
     breaks: "assertion",
     at: (world) => ({

@@ -5,6 +5,7 @@ import { isDeviceCoherent, isDevicePrivate, isZoneDevice, pgmapOf } from "../../
 import { type Frame, folioOf, folioPut, frameOf, isLive, memcgCharge } from "../../../model/mm/folio.ts"
 import { grab } from "../../../model/mm/gup.ts"
 import { at } from "../../../model/mm/range.ts"
+import { zoo } from "../../bugZoo.ts"
 import { blindToPins, placeOf } from "../../mm/bugs/instead.ts"
 import type { DeviceWorld } from "../world.ts"
 import { forWriting, readOnly } from "./cost.ts"
@@ -99,6 +100,7 @@ export const coherentBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
     id: "coherent-allows-longterm-pin",
     title: "a coherent page is pinned for good without being moved to system memory first",
     source: `coherentAllowsLongtermPin; ${synthetic}`,
+    references: zoo("coherentAllowsLongtermPin"),
     scenario: pinCoherent.id,
     breaks: "GUP-LT-POLICY",
     at: () => ({ collect_longterm_unpinnable_folios: changeResult(() => "kept") }),
@@ -107,6 +109,7 @@ export const coherentBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
     id: "coherent-fork-keeps-device-writable",
     title: "fork takes the right to store to a coherent page from the CPUs, and the device keeps it",
     source: `coherentForkNoSecondaryWp; ${synthetic}`,
+    references: zoo("coherentForkNoSecondaryWp"),
     scenario: cow.id,
     breaks: "COH-DEVICE-RO",
     at: () => ({
@@ -174,6 +177,7 @@ export const coherentBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
     id: "special-entry-bit-aliasing",
     title: "a migration entry is made writable by a bit that in the entry of a private page means something else",
     source: "commit 43e7f189769c: mm/huge_memory: use correct flags for device private PMD entry; CVE-2026-53155",
+    references: zoo(92),
     scenario: privateAfterFork.id,
     breaks: "COW-AE-SINGLE",
     at: (world) => ({
@@ -225,7 +229,8 @@ export const coherentBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
   {
     id: "external-dirty-dropped",
     title: "a device's stores do not make a page dirty, and the page is dropped",
-    source: "externalDirtyDropped; synthetic, from the rules of LKML 2008",
+    source: "synthetic, from the rules of LKML 2008",
+    references: zoo("externalDirtyDropped"),
     scenario: "device/coherent/gpu+reclaim",
     breaks: "COW-NO-LEAK",
     at: ({ folios }) => ({
@@ -239,7 +244,8 @@ export const coherentBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
   {
     id: "release-leaves-new-faults-open",
     title: "a device goes on faulting pages of a process whose end has begun",
-    source: "releaseLeavesNewFaultsOpen; synthetic, from the rules of LKML 2008",
+    source: "synthetic, from the rules of LKML 2008",
+    references: zoo("releaseLeavesNewFaultsOpen"),
     scenario: "device/coherent/gpu+call",
     breaks: "EXIT-NO-DPTE",
     at: (_, fiber) => (fiber.startsWith("gpu") ? { mmget_not_zero: leaveOut(true), mmput: leaveOut() } : {}),

@@ -3,7 +3,7 @@
  * question 1 of the mail. The GPU's faults and the copies are counted, one thing after another.
  */
 import * as Effect from "effect/Effect"
-import { choose, fork, type Scenario, scenario, step } from "../../../checker/index.ts"
+import { choose, fork, type Scenario, type Setup, scenario, step } from "../../../checker/index.ts"
 import { isDeviceCoherent } from "../../../model/deviceMemory/pgmap.ts"
 import { gpuAccess, type ReadFaults } from "../../../model/driver/gpu.ts"
 import { exitMm } from "../../../model/mm/exit.ts"
@@ -105,18 +105,21 @@ const whoKeeps: Spec = {
   },
 }
 
+/** Every story with every access, one after another, by a driver of one way. */
+export const costSetup = (way: ReadFaults): Setup<CoherentWorld> =>
+  tell({
+    kind: "coherent",
+    gpus: ["coherent"],
+    names: ["cpu0", "gpu0", "child0"],
+    counted: true,
+    fibers: (world) => ({ cpu0: perform(world, way) }),
+  })
+
 const scenarioOf = (way: ReadFaults, summary: string, more: ReadonlyArray<Spec>): Scenario<CoherentWorld> =>
   scenario({
     id: `device/seed003/faults-${way.replace(" ", "-")}`,
     summary: `question 1, its end: what fork costs a GPU with coherent memory whose driver ${summary}`,
-    setup: () =>
-      tell({
-        kind: "coherent",
-        gpus: ["coherent"],
-        names: ["cpu0", "gpu0", "child0"],
-        counted: true,
-        fibers: (world) => ({ cpu0: perform(world, way) }),
-      }),
+    setup: () => costSetup(way),
     properties: [...more, whoKeeps, ...judges],
   })
 

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import { changeBody, leaveOut, moveBehind, type Replacements, type SeededBug, step } from "../../../checker/index.ts"
 import { type DevicePage, devicePage, folioNrPages } from "../../../model/deviceMemory/freeZoneDeviceFolio.ts"
 import { release, underLock } from "../../../model/sync/spinlock.ts"
+import { zoo } from "../../bugZoo.ts"
 import { reuse } from "./scenarios.ts"
 import type { DeviceFreeWorld } from "./world.ts"
 
@@ -35,6 +36,7 @@ export const deviceFreeBugs: ReadonlyArray<SeededBug<DeviceFreeWorld>> = [
     title:
       "the page map is read from the folio behind folio_free; the driver has made it the tail of another, where the word says something else",
     source,
+    references: zoo(97),
     ...inReuse,
     breaks: "DEV-PGMAP-REF",
     at: touching(({ state }, { pgmap }, count) => {
@@ -45,6 +47,7 @@ export const deviceFreeBugs: ReadonlyArray<SeededBug<DeviceFreeWorld>> = [
     id: "device-page-touched-removal-hangs",
     title: "a reference to the page map was dropped on something else, and its removal waits for ever",
     source,
+    references: zoo(97),
     scenario: reuse.id,
     bound: { holders: 1, migrations: 1, remove: 1 },
     breaks: "L-EVICT",
@@ -56,6 +59,7 @@ export const deviceFreeBugs: ReadonlyArray<SeededBug<DeviceFreeWorld>> = [
     id: "device-page-size-after-free-callback",
     title: "the size of the folio is read behind folio_free; it is that of the driver's next one",
     source: `${source}, by inference: the same of the folio's size`,
+    references: zoo(97),
     scenario: reuse.id,
     bound: { holders: 1, migrations: 2, remove: 0 },
     breaks: "DEV-PGMAP-REF",
@@ -157,5 +161,21 @@ export const deviceFreeBugs: ReadonlyArray<SeededBug<DeviceFreeWorld>> = [
       }),
       spin_unlock: leaveOut(),
     }),
+  },
+  {
+    id: "device-page-stays-locked",
+    title: "a page that was handed out is freed as it was: locked, and never mapped",
+    source: "mm/memremap.c: zone_device_page_init; by inference",
+    ...inReuse,
+    breaks: "DEV-FREE-BLANK",
+    at: () => ({ folio_add_new_anon_rmap: leaveOut() }),
+  },
+  {
+    id: "device-page-not-given-back",
+    title: "the driver is not told that the last reference has gone",
+    source: "mm/memremap.c: free_zone_device_folio, by inference",
+    ...inFree,
+    breaks: "DEV-PAGES-BACK",
+    at: () => ({ dmirror_devmem_free: leaveOut() }),
   },
 ]

@@ -1,10 +1,21 @@
 import { protocol } from "../../../checker/index.ts"
 import { deviceFreeBugs } from "./bugs.ts"
 import { deviceFreeScenarios } from "./scenarios.ts"
+import { deviceFreeSurvivors } from "./survivors.ts"
 
 export const deviceFree = protocol({
   id: "device-memory/free",
   title: "The freeing of device memory (mm/memremap.c: free_zone_device_folio): what is the driver's again, and when",
+  about: {
+    purpose:
+      "When the last reference to a page of a device's memory is dropped the page is its driver's again, who may give it out at once, in a folio of another order. What free_zone_device_folio still reads or writes of it after that moment belongs to somebody else. The module may be removed meanwhile: the memory goes only when every page is back.",
+    notModelled: [
+      "What maps the pages: a reference is a reference.",
+      "Kinds of memory that a driver does not hand out one by one: FS_DAX and PCI_P2PDMA.",
+      "Memory is sequentially consistent: a barrier that is missing does not show.",
+    ],
+  },
   scenarios: deviceFreeScenarios,
   bugs: deviceFreeBugs,
+  survivors: deviceFreeSurvivors,
 })

@@ -16,6 +16,7 @@ import { type Frame, folioOf, folioPut, folioTrylock, frameOf } from "../../../m
 import { rmappedPage } from "../../../model/mm/pte.ts"
 import { at } from "../../../model/mm/range.ts"
 import { mmOf } from "../../../model/mm/rmap.ts"
+import { zoo } from "../../bugZoo.ts"
 import { close, exclusive, longterm, pinned, unbind, waiters } from "./migrations.ts"
 import { takeFromEachOther } from "./pingPong.ts"
 import { drain, faults } from "./scenarios.ts"
@@ -120,7 +121,8 @@ export const liveBugs: ReadonlyArray<SeededBug<LiveWorld>> = [
     id: "private-fault-reference-before-lock",
     title:
       "faults on a private page take a reference each and then migrate it: each finds the others' references, and all begin again",
-    source: "mutant 51; bug zoo 55; commit 1afaeb8293c9 (mm/migrate: Trylock device page in do_swap_page)",
+    source: "mutant 51; commit 1afaeb8293c9 (mm/migrate: Trylock device page in do_swap_page)",
+    references: zoo(55),
     scenario: faults.id,
     bound: { cpus: 2, drivers: 0 },
     breaks: "L-FAULT-PRIV",
@@ -130,7 +132,8 @@ export const liveBugs: ReadonlyArray<SeededBug<LiveWorld>> = [
     id: "private-fault-spins-on-lock",
     title:
       "a fault that finds the page locked returns at once: without preemption the work item that the lock's holder waits for never runs",
-    source: "mutant 52; bug zoo 56; commit b570f37a2ce4 (mm: Fix a hmm_range_fault() livelock / starvation problem)",
+    source: "mutant 52; commit b570f37a2ce4 (mm: Fix a hmm_range_fault() livelock / starvation problem)",
+    references: zoo(56),
     scenario: drain.id,
     breaks: "L-FAULT-PRIV",
     at: () => ({
@@ -202,6 +205,7 @@ export const liveBugs: ReadonlyArray<SeededBug<LiveWorld>> = [
     id: "longterm-pin-of-page-never-on-lru",
     title: "a page that may not be pinned for good and is on no LRU list is looked for again and again",
     source: "commit 1aaf8c122918 (mm: gup: fix infinite loop within __get_longterm_locked), since reverted",
+    references: zoo(70),
     scenario: longterm.id,
     bound: { migrations: 0, cpus: 0 },
     breaks: "L-LONGTERM",
@@ -239,7 +243,8 @@ export const liveBugs: ReadonlyArray<SeededBug<LiveWorld>> = [
   {
     id: "driver-close-leaves-device-pages",
     title: "a device is closed and what its driver has for the process freed, with pages still in its memory",
-    source: "bug zoo 98; commit 744dd97752ef (lib: test_hmm: evict device pages on file close to avoid use-after-free)",
+    source: "commit 744dd97752ef (lib: test_hmm: evict device pages on file close to avoid use-after-free)",
+    references: zoo(98),
     scenario: close.id,
     breaks: "DEV-PROVIDER",
     at: (_, fiber) =>

@@ -6,6 +6,7 @@ import { isHuge, pageTableLock, spanOf } from "../../../model/mm/mm.ts"
 import { at, pagesOf } from "../../../model/mm/range.ts"
 import { mmOf } from "../../../model/mm/rmap.ts"
 import { keep } from "../../../model/sync/spinlock.ts"
+import { zoo } from "../../bugZoo.ts"
 import { faultsOnTheRest, noHugePage, reapedPlace } from "./hugeConcurrent.ts"
 import { hugeOneAtATime } from "./scenarios.ts"
 import type { SelftestWorld } from "./world.ts"
@@ -70,7 +71,8 @@ export const hugeBugs: ReadonlyArray<SeededBug<SelftestWorld>> = [
     id: "huge-migration-entry-writable",
     title:
       "the migration entry of a huge private page is made writable by a bit that means something else there: two processes own the page",
-    source: "bug zoo 92; commit 43e7f189769c (CVE-2026-53155)",
+    source: "commit 43e7f189769c (CVE-2026-53155)",
+    references: zoo(92),
     ...inTest(6),
     breaks: "SELFTEST-OUTCOME",
     at: ({ system }) => ({

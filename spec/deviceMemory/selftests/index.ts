@@ -3,11 +3,18 @@ import { selftestBugs } from "./bugs.ts"
 import { doubleMap, teardown } from "./concurrent.ts"
 import { hugeBugs } from "./hugeBugs.ts"
 import { hugeScenarios } from "./hugeConcurrent.ts"
+import { notModelled } from "./notModelled.ts"
 import { hugeOneAtATime, oneAtATime } from "./scenarios.ts"
 
 export const selftests = protocol({
   id: "device/selftests",
   title: "The kernel's HMM self tests (tools/testing/selftests/mm/hmm-tests.c), with the outcomes stated there",
+  about: {
+    purpose:
+      "The cases of tools/testing/selftests/mm/hmm-tests.c, run on the modelled driver, with the outcomes that are stated there; those of two threads under every schedule. A case that would fail here and passes on a kernel is a fault of the model.",
+    notModelled: [...notModelled.map(({ id, what, why }) => `${id}: ${what}, for ${why}.`)],
+  },
+  steps: ["ASSERT_EQ"],
   scenarios: [oneAtATime, hugeOneAtATime, teardown, doubleMap, ...hugeScenarios],
   bugs: [...selftestBugs, ...hugeBugs],
 })

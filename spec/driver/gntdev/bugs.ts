@@ -12,6 +12,7 @@ import {
 import { gnttabUnmapRefs, isUsed } from "../../../model/driver/gntdev.ts"
 import { pageTableLock } from "../../../model/mm/mm.ts"
 import { isFree } from "../../../model/sync/spinlock.ts"
+import { zoo } from "../../bugZoo.ts"
 import { overlapping, pinned } from "./scenarios.ts"
 import type { GntdevWorld } from "./world.ts"
 
@@ -25,6 +26,7 @@ export const gntdevBugs: ReadonlyArray<SeededBug<GntdevWorld>> = [
       "the callback waits until nobody refers to the page any more: a GPU's driver, which does, waits for the end of the invalidation",
     source: "commit dbe97cff7dd9: xen/gntdev: Avoid blocking in unmap_grant_pages(); gnttab_unmap_refs_sync",
     // Without exit: the thread that submits again has the page pinned still.
+    references: zoo(85),
     scenario: overlapping.id,
     bound: { submissions: 2, invalidations: 1 },
     breaks: builtIn.deadlock,
@@ -36,6 +38,7 @@ export const gntdevBugs: ReadonlyArray<SeededBug<GntdevWorld>> = [
       "the same at the end of the process, which waits for pins that go when its files are closed, and that is later",
     source:
       "commit dbe97cff7dd9: xen/gntdev: Avoid blocking in unmap_grant_pages(); kernel/exit.c: exit_mm, exit_files",
+    references: zoo(85),
     ...once,
     breaks: builtIn.deadlock,
     at: waitsInCallback,

@@ -14,6 +14,7 @@ import { hasTable } from "../../../model/mm/mm.ts"
 import { at } from "../../../model/mm/range.ts"
 import { notifierRange } from "../../../model/notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../../../model/notifier/invalidate.ts"
+import { zoo } from "../../bugZoo.ts"
 import { clean, oneFault, overlapping, scan } from "./scenarios.ts"
 import type { GruWorld } from "./world.ts"
 
@@ -102,6 +103,7 @@ export const gruBugs: ReadonlyArray<SeededBug<GruWorld>> = [
     id: "gru-flag-instead-of-counter",
     title: "the driver keeps a flag where it has to count, as if no two invalidations were ever under way at once",
     source: "seed 004: multiple processors can have invalidates concurrently in progress",
+    references: zoo("overlappingStartsTrackedAsBoolean"),
     scenario: overlapping.id,
     bound: { pages: 1, grus: 1, invalidations: 2 },
     breaks: "GRU-RANGE-ACTIVE",
@@ -174,6 +176,7 @@ export const gruBugs: ReadonlyArray<SeededBug<GruWorld>> = [
       "PAGEMAP_SCAN announces all its rounds at once, before it takes mmap_lock: a notifier registers in the middle",
     source:
       "commit 4cccb6221cae: fs/proc/task_mmu: move mmu notification mechanism inside mm lock; CVE-2024-26617; what KVM warned of: a change with no invalidation counted",
+    references: zoo(95),
     scenario: scan.id,
     breaks: "NOTIFIER-NO-ORPHAN-END",
     at: bracketOutside,
@@ -182,6 +185,7 @@ export const gruBugs: ReadonlyArray<SeededBug<GruWorld>> = [
     id: "notifier-bracket-outside-changes",
     title: "the same: pages are write-protected that a notifier, registered in the middle, was not told of",
     source: "commit 4cccb6221cae: fs/proc/task_mmu: move mmu notification mechanism inside mm lock; CVE-2024-26617",
+    references: zoo(95),
     scenario: scan.id,
     breaks: "MIRROR-AGREE",
     at: bracketOutside,

@@ -6,6 +6,7 @@ import {
   fork,
   guardedStep,
   leaveOut,
+  moveBehind,
   type Replacements,
   type SeededBug,
   self,
@@ -14,6 +15,7 @@ import {
 import type { UserptrObject } from "../../../model/driver/i915Userptr.ts"
 import { ungrab } from "../../../model/mm/gup.ts"
 import { mutexUnlock } from "../../../model/sync/mutex.ts"
+import { zoo } from "../../bugZoo.ts"
 import { overlapping, submit } from "./scenarios.ts"
 import type { UserptrWorld } from "./world.ts"
 
@@ -56,6 +58,7 @@ export const userptrBugs: ReadonlyArray<SeededBug<UserptrWorld>> = [
     id: "userptr-callback-takes-driver-mutex",
     title: "the callback takes the lock that the driver holds while it gets pages, for which it needs mmap_lock",
     source: "commit 484d9a844d0d: drm/i915/userptr: Avoid struct_mutex recursion for mmu_invalidate_range_start",
+    references: zoo(86),
     ...once,
     breaks: builtIn.deadlock,
     at: callbackTakesLock,
@@ -65,6 +68,7 @@ export const userptrBugs: ReadonlyArray<SeededBug<UserptrWorld>> = [
     title:
       "the same between two: who changes the protection of the page holds mmap_lock and waits for the driver's lock",
     source: "commit 484d9a844d0d: drm/i915/userptr: Avoid struct_mutex recursion for mmu_invalidate_range_start",
+    references: zoo(86),
     scenario: overlapping.id,
     // Without fork, after which the driver itself would invalidate.
     bound: { pages: 1, clients: 1, submissions: 1, invalidations: 2, calls: 4 },
@@ -75,6 +79,7 @@ export const userptrBugs: ReadonlyArray<SeededBug<UserptrWorld>> = [
     id: "userptr-callback-defers-and-returns",
     title: "the callback leaves it to a work item to wait for the GPU, and returns",
     source: "commit 380996aa: drm/i915: Use a task to cancel the userptr on invalidate_range, without the wait for it",
+    references: zoo(86),
     ...once,
     breaks: "MIRROR-FLUSH-BEFORE-RETURN",
     at: () => ({
@@ -176,6 +181,14 @@ export const userptrBugs: ReadonlyArray<SeededBug<UserptrWorld>> = [
     ...once,
     breaks: "MIRROR-NO-REF",
     at: (_, fiber) => (fiber.startsWith("client") ? { unpin_user_page: leaveOut() } : {}),
+  },
+  {
+    id: "userptr-fence-before-store",
+    title: "a request's fence is signalled before the GPU is done with the page",
+    source: "i915_gem_userptr.c: i915_gem_userptr_invalidate, by inference",
+    ...once,
+    breaks: "USERPTR-FENCED",
+    at: () => moveBehind("gpu_store", "dma_fence_signal"),
   },
 ]
 

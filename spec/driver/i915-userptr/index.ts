@@ -6,6 +6,24 @@ export const i915Userptr = protocol({
   id: "driver/i915-userptr",
   title:
     "i915 userptr objects (drivers/gpu/drm/i915/gem/i915_gem_userptr.c): a GPU that works on pinned pages of a process",
+  about: {
+    purpose:
+      "A GPU works on pages of a process that its driver pins (i915 userptr objects, Linux 5.13). An invalidation sets a sequence and waits until the GPU is done; the pages are given up at the next submission, which gets them anew. Nothing may be freed under the GPU, and nobody may wait for a fence that its waiter has to signal.",
+    notModelled: [
+      "notifier_lock: what is done under it, setting and comparing the sequence, is one step each.",
+      "Later versions, which let the GPU go on with what is pinned.",
+      "Objects of more than one page; the GPU's own address space, but for what is bound there.",
+      "Memory is sequentially consistent: a barrier that is missing does not show.",
+    ],
+  },
+  steps: ["i915_*", "_i915_*", "dma_*", "eb_*", "gpu_store", "PF_EXITING"],
   scenarios: [submit, overlapping],
   bugs: userptrBugs,
+  survivors: {
+    "leave-out gpu_store": "a GPU that does nothing for a request harms nobody: what it computes is not the protocol's",
+    "swap mmu_interval_set_seq | PF_EXITING":
+      "whether somebody runs in the process is asked by this callback alone, and changes nothing",
+    "split gpu_store":
+      "the page that the GPU stores to is bound and pinned until its fence is signalled, which comes behind both",
+  },
 })

@@ -12,6 +12,7 @@ import {
 import { mmuInvalidateRetryGfn } from "../../../model/driver/kvm.ts"
 import { at } from "../../../model/mm/range.ts"
 import { release } from "../../../model/sync/spinlock.ts"
+import { zoo } from "../../bugZoo.ts"
 import type { KvmRecord } from "./record.ts"
 import {
   aging,
@@ -43,6 +44,7 @@ export const kvmBugs: ReadonlyArray<SeededBug<KvmWorld>> = [
     id: "kvm-end-seq-before-count",
     title: "the end lowers the count first and bumps the sequence second, and a fault looks in between",
     source: "mutant 6; commit a355aa54f1d2: KVM: Add barriers to allow mmu_notifier_retry to be used locklessly",
+    references: zoo(19),
     scenario: lockless.id,
     bound: smallest,
     breaks: "MIRROR-NO-UAF",
@@ -62,6 +64,7 @@ export const kvmBugs: ReadonlyArray<SeededBug<KvmWorld>> = [
     id: "kvm-retry-reads-seq-first",
     title: "a fault without the lock looks at the sequence first and at the count second, and the end falls in between",
     source: "commit a355aa54f1d2: KVM: Add barriers to allow mmu_notifier_retry to be used locklessly",
+    references: zoo(19),
     scenario: lockless.id,
     bound: smallest,
     breaks: "MIRROR-NO-UAF",
@@ -103,6 +106,7 @@ export const kvmBugs: ReadonlyArray<SeededBug<KvmWorld>> = [
     id: "gpc-refresh-while-inactive",
     title: "a cache of a translation is refreshed after it was taken off the list that the notifier walks",
     source: "commit ecbcf030b456: KVM: Reject attempts to consume or refresh inactive gfn_to_pfn_cache; CVE-2022-49882",
+    references: zoo(46),
     scenario: pfnCache.id,
     breaks: "MIRROR-NO-UAF",
     at: () => ({ __kvm_gpc_refresh: changeResult((found) => (found === "-EINVAL" ? "invalid" : found)) }),
@@ -111,6 +115,7 @@ export const kvmBugs: ReadonlyArray<SeededBug<KvmWorld>> = [
     id: "gpc-refresh-window",
     title: "a refresh takes the page that it has looked up although an invalidation came in between",
     source: "commit 58cd407ca4c6: KVM: Fix multiple races in gfn=>pfn cache refresh",
+    references: zoo(47),
     scenario: pfnCache.id,
     breaks: "MIRROR-NO-UAF",
     at: () => ({
@@ -122,6 +127,7 @@ export const kvmBugs: ReadonlyArray<SeededBug<KvmWorld>> = [
     id: "invalid-root-skipped-by-notifier",
     title: "an invalidation leaves out the tree that is being torn down",
     source: "commit d62007edf01f: KVM: x86/mmu: Zap _all_ roots when unmapping gfn range in TDP MMU; CVE-2021-47639",
+    references: zoo(82),
     scenario: zapAll.id,
     breaks: "MIRROR-NO-UAF",
     at: ({ kvm }) => ({
@@ -150,6 +156,7 @@ export const kvmBugs: ReadonlyArray<SeededBug<KvmWorld>> = [
     id: "retry-seq-truncated",
     title: "a helper takes the sequence as a narrow signed number, which equals the wide one no more after some time",
     source: "6.1-stable: KVM: x86/mmu: Fix an sign-extension bug with mmu_seq that hangs vCPUs; two bits here",
+    references: zoo(83),
     scenario: retries.id,
     breaks: "L-RETRY",
     at: () => ({
@@ -163,6 +170,7 @@ export const kvmBugs: ReadonlyArray<SeededBug<KvmWorld>> = [
     id: "kvm-seq-wraps-within-fault",
     title: "both sides of the comparison are narrow, and as many invalidations as there are numbers fit into one fault",
     source: "the dual of retry-seq-truncated: one bit here",
+    references: zoo(83),
     scenario: overlapping.id,
     bound: { pages: 1, vcpus: 1, invalidations: 2 },
     breaks: "MIRROR-NO-UAF",
@@ -177,6 +185,7 @@ export const kvmBugs: ReadonlyArray<SeededBug<KvmWorld>> = [
     id: "memslot-changes-between-start-and-end",
     title: "memory is added between a start that found no memslot and its end, which finds one",
     source: "commit 52ac8b358b0c: KVM: Block memslot updates across range_start() and range_end()",
+    references: zoo(104),
     scenario: memslots.id,
     breaks: "KVM-COUNT-NONNEG",
     at: () => ({ kvm_swap_active_memslots: changeGuard() }),
@@ -185,6 +194,7 @@ export const kvmBugs: ReadonlyArray<SeededBug<KvmWorld>> = [
     id: "memslots-wait-for-mmu-lock-only",
     title: "memory is added as soon as no invalidation that concerns the guest is counted",
     source: "commit 52ac8b358b0c: KVM: Block memslot updates across range_start() and range_end()",
+    references: zoo(104),
     scenario: memslots.id,
     breaks: "KVM-MEMSLOT-STABLE",
     at: ({ kvm }) => ({ kvm_swap_active_memslots: changeGuard(() => kvm.state.inProgress === 0) }),
@@ -195,6 +205,7 @@ export const kvmBugs: ReadonlyArray<SeededBug<KvmWorld>> = [
       "a reader-writer lock is held from a start to its end against changes of the memslots, and gives way to writers",
     source:
       "commit 52ac8b358b0c: KVM: Block memslot updates across range_start() and range_end(), which says why that is no remedy",
+    references: zoo(104),
     scenario: memslotsMove.id,
     breaks: "deadlock",
     at: ({ kvm }) => {

@@ -15,6 +15,7 @@ import {
 import { folioOf } from "../../../model/mm/folio.ts"
 import { at, pagesOf } from "../../../model/mm/range.ts"
 import { mutexLock, mutexUnlock } from "../../../model/sync/mutex.ts"
+import { zoo } from "../../bugZoo.ts"
 import { afterRefusal } from "../../notifier/afterRefusal.ts"
 import { faults, lazyfree, oomReaper } from "./scenarios.ts"
 import type { NouveauWorld } from "./world.ts"
@@ -151,6 +152,7 @@ export const nouveauBugs: ReadonlyArray<SeededBug<NouveauWorld>> = [
     id: "nouveau-waits-for-mutex-in-nonblock",
     title: "the callback waits for the mutex in a start that must not sleep",
     source: "mutant 46",
+    references: zoo("atomicStartSleeps"),
     scenario: oomReaper.id,
     breaks: "context",
     at: inThreads(({ gpus }) => ({

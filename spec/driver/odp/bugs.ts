@@ -15,6 +15,7 @@ import type { OdpMr } from "../../../model/driver/mlx5Odp.ts"
 import { mmput } from "../../../model/mm/exit.ts"
 import { folioOf } from "../../../model/mm/folio.ts"
 import { at } from "../../../model/mm/range.ts"
+import { zoo } from "../../bugZoo.ts"
 import { deregister, implicit, keyCache, overlapping, swappedIn } from "./scenarios.ts"
 import type { OdpWorld } from "./world.ts"
 
@@ -52,6 +53,7 @@ export const odpBugs: ReadonlyArray<SeededBug<OdpWorld>> = [
     id: "mmput-under-callback-lock",
     title: "a fault gives the address space back with umem_mutex held, and is the last to do so",
     source: "commit 85eaeb5058f0: IB/core: Fix a nested dead lock as part of ODP flow; CVE-2022-48675",
+    references: zoo(40),
     ...inOverlapping,
     breaks: builtIn.deadlock,
     at: ({ mm }) => ({ mmput_async: () => Effect.as(mmput(mm), false) }),
@@ -61,6 +63,7 @@ export const odpBugs: ReadonlyArray<SeededBug<OdpWorld>> = [
     title:
       "deregistration takes the lock of the key cache under umem_mutex, and somebody allocates memory under that lock",
     source: "commit 2ed25aa7f771: IB/mlx5: Fix potential deadlock in MR deregistration; CVE-2025-38373",
+    references: zoo(41),
     scenario: keyCache.id,
     bound: { nics: 1 },
     breaks: builtIn.deadlock,
@@ -79,6 +82,7 @@ export const odpBugs: ReadonlyArray<SeededBug<OdpWorld>> = [
     id: "dereg-vs-invalidate",
     title: "deregistration destroys the key without umem_mutex, and the umem still points to the region",
     source: "commit abb604a1a9c8: RDMA/mlx5: Fix a race for an ODP MR which leads to CQE with error; CVE-2025-21732",
+    references: zoo(64),
     ...inDeregister,
     breaks: "ODP-LIVE-KEY",
     at: (world) => ({
@@ -108,6 +112,7 @@ export const odpBugs: ReadonlyArray<SeededBug<OdpWorld>> = [
     id: "implicit-child-destroyed-twice",
     title: "who finds a child without pages erases what is in its parent's table, whether that is the child or not",
     source: "commit d3d930411ce3: RDMA/mlx5: Fix implicit ODP use after free; CVE-2025-21714",
+    references: zoo(65),
     ...inImplicit,
     breaks: "ODP-FREE-ONCE",
     at: ({ imr }) => ({

@@ -7,8 +7,8 @@ import { odpWorld } from "./world.ts"
 const define = scenariosOf("driver/odp", odpWorld, odpProperties)
 
 const pages = (initial: number) => parameter("pages of the process, all registered", initial, 2)
-const nics = (initial: number) =>
-  parameter("queues of the device that access a page once: the first stores, the others load", initial, 2)
+const nics = (initial: number, min = 1) =>
+  parameter("queues of the device that access a page once: the first stores, the others load", initial, 2, min)
 const invalidations = (initial: number) =>
   parameter("threads that munmap, MADV_DONTNEED, MADV_PAGEOUT, mprotect, fork or exit, once each", initial, 3)
 
@@ -51,7 +51,7 @@ export const deregister = define(
 export const keyCache = define(
   "key-cache",
   "a region is deregistered while the device faults and memory for the cache of keys is allocated, which means to reclaim some",
-  { nics: nics(1) },
+  { nics: nics(1, 0) },
   (bound) => ({
     ...bound,
     pages: 1,

@@ -21,6 +21,7 @@ import { rangesOf } from "../../../model/hmm/mirror2019.ts"
 import { notifierRange } from "../../../model/notifier/events.ts"
 import { mutexLock } from "../../../model/sync/mutex.ts"
 import { synchronizeSrcu } from "../../../model/sync/srcu.ts"
+import { zoo } from "../../bugZoo.ts"
 import { droppedLock, exit, fault, nonBlockable, unregister } from "./scenarios.ts"
 import type { Hmm2019World } from "./world.ts"
 
@@ -55,6 +56,7 @@ export const hmm2019Bugs: ReadonlyArray<SeededBug<Hmm2019World>> = [
       "as published: an invalidation falls between the device's look at the page table and its question, and the range is valid again",
     source:
       '04ec32fbc2b2, "mm/hmm: allow hmm_range to be used with a mmu_interval_notifier or hmm_mirror"; mutant 8; Gunthorpe and Glisse in May 2019: "And I can make this more complicated (ie overlapping parallel invalidates, etc) and show any \'bool\' valid cannot work." "It does work."',
+    references: zoo(1),
     ...inFault,
     breaks: "MIRROR-NO-UAF",
     at: (world) => ({
@@ -134,6 +136,7 @@ export const hmm2019Bugs: ReadonlyArray<SeededBug<Hmm2019World>> = [
     id: "error-code-lies-about-lock-state",
     title: "a range that is being invalidated is reported with the code that says that mmap_lock was dropped",
     source: "2bcbeaefde2f, mm/hmm: always return EBUSY for invalid ranges in hmm_range_{fault,snapshot}",
+    references: zoo(94),
     ...inDroppedLock,
     breaks: "HMM-LOCK",
     at: inDevice(() => ({ hmm_range_fault: changeBody(({ body }) => (body() === null ? null : "-EAGAIN")) })),
@@ -142,6 +145,7 @@ export const hmm2019Bugs: ReadonlyArray<SeededBug<Hmm2019World>> = [
     id: "hmm-eagain-unwind-leak",
     title: "a start that cannot have the list of mirrors is refused, and counted as if it had not been",
     source: "5a136b4ae327, mm/hmm: Fix error flows in hmm_invalidate_range_start",
+    references: zoo(8),
     scenario: nonBlockable.id,
     bound: { attempts: 1, leaves: 1, cpus: 0 },
     breaks: "NOTIFIER-FAIL-RESTORES",
@@ -162,6 +166,7 @@ export const hmm2019Bugs: ReadonlyArray<SeededBug<Hmm2019World>> = [
     id: "hmm-eagain-unwind-leak-waits",
     title: "after a start that was refused and counted, a device waits for ever for its range to become valid",
     source: "5a136b4ae327, mm/hmm: Fix error flows in hmm_invalidate_range_start",
+    references: zoo(8),
     ...inNonBlockable,
     breaks: builtIn.deadlock,
     at: withoutUnwinding,
@@ -171,6 +176,7 @@ export const hmm2019Bugs: ReadonlyArray<SeededBug<Hmm2019World>> = [
     title: "a driver says that it would have to sleep, the start succeeds all the same, and the page is freed",
     source:
       "5a136b4ae327, mm/hmm: Fix error flows in hmm_invalidate_range_start: its second defect, a result in a variable that hides another",
+    references: zoo(8),
     ...inNonBlockable,
     breaks: "MIRROR-NO-UAF",
     at: () => ({ "sync_cpu_device_pagetables: -EAGAIN": changeResult(() => true) }),
@@ -216,6 +222,7 @@ export const hmm2019Bugs: ReadonlyArray<SeededBug<Hmm2019World>> = [
     title:
       "the last reference goes, and the struct hmm is freed while somebody has just found its notifier on the list",
     source: "6d7c3cde93c1, mm/hmm: fix use after free with struct hmm in the mmu notifiers",
+    references: zoo(29),
     ...inUnregister,
     breaks: "NOTIFIER-FREE-AFTER-GRACE",
     at: () => ({ srcu_invoke_callbacks: changeGuard() }),
@@ -224,6 +231,7 @@ export const hmm2019Bugs: ReadonlyArray<SeededBug<Hmm2019World>> = [
     id: "hmm-2019-kref-get",
     title: "a callback takes a reference without looking whether there is one left",
     source: "6d7c3cde93c1, mm/hmm: fix use after free with struct hmm in the mmu notifiers: kref_get_unless_zero",
+    references: zoo(29),
     ...inUnregister,
     breaks: "HMM-FREE-ONCE",
     at: (world) => ({

@@ -4,6 +4,7 @@ import { changeBody, leaveOut, type Replacements, type SeededBug } from "../../.
 import type { HmmPfn } from "../../../model/hmm/rangeFault.ts"
 import type { Mm } from "../../../model/mm/mm.ts"
 import { at } from "../../../model/mm/range.ts"
+import { zoo } from "../../bugZoo.ts"
 import { rangeFault } from "./scenarios.ts"
 import type { HmmWorld } from "./world.ts"
 
@@ -29,6 +30,7 @@ export const hmmBugs: ReadonlyArray<SeededBug<HmmWorld>> = [
     title:
       "that the range was invalidated, the lock held, is told with the code that says it was dropped, and the lock leaks",
     source: "commit 2bcbeaefde2f: mm/hmm: always return EBUSY for invalid ranges in hmm_range_{fault,snapshot}",
+    references: zoo(94),
     ...inOne,
     breaks: "HMM-LOCK-BALANCE",
     at: inDevice(() => toldAs("-EBUSY", "-EAGAIN")),
@@ -37,6 +39,7 @@ export const hmmBugs: ReadonlyArray<SeededBug<HmmWorld>> = [
     id: "range-fault-code-hides-dropped-lock",
     title: "that the lock was dropped is told with the code of an invalid range, and its caller unlocks once more",
     source: "commit 2bcbeaefde2f, the other way round",
+    references: zoo(94),
     ...inOne,
     breaks: "HMM-LOCK",
     at: inDevice(() => toldAs("-EAGAIN", "-EBUSY")),

@@ -15,6 +15,7 @@ import { pageTableLock } from "../../../model/mm/mm.ts"
 import { at, pagesOf } from "../../../model/mm/range.ts"
 import { mmuIntervalReadBegin } from "../../../model/notifier/interval.ts"
 import { keep } from "../../../model/sync/spinlock.ts"
+import { zoo } from "../../bugZoo.ts"
 import { foreignPrivate, migration, ownPrivate, pieces, timeout, window } from "./scenarios.ts"
 import { wishNamed } from "./wishes.ts"
 import type { RequestsWorld } from "./world.ts"
@@ -45,6 +46,7 @@ export const requestsBugs: ReadonlyArray<SeededBug<RequestsWorld>> = [
     id: "hmm-seq-resampled-per-chunk",
     title: "the sequence is read anew for each piece of a range, and the last one answers for all",
     source: "commit 962d684b5dc0: drm/amdgpu: fix amdgpu_hmm_range_get_pages; CVE-2026-63879",
+    references: zoo(20),
     ...inPieces,
     breaks: "MIRROR-NO-UAF",
     at: inDevice(({ device: { iv }, mm }) => {
@@ -79,6 +81,7 @@ export const requestsBugs: ReadonlyArray<SeededBug<RequestsWorld>> = [
     title: "pages are marked dirty between the range fault and the driver's lock, where they may be somebody else's",
     source:
       "commit 0a98219bcc96: drm/xe/hmm: Don't dereference struct page pointers without notifier lock; CVE-2025-21939",
+    references: zoo(73),
     ...inPieces,
     breaks: builtIn.assertion,
     at: inDevice(({ device: { name, iv, hmmPfns }, mm }) => {
@@ -105,6 +108,7 @@ export const requestsBugs: ReadonlyArray<SeededBug<RequestsWorld>> = [
     id: "pfn-array-not-reset-on-retry",
     title: "the array goes into the next try with the answers of the last one, which are read as requests",
     source: "commit 0cafc62e4daf: nouveau/hmm: fault one page at a time",
+    references: zoo(74),
     ...inWindow,
     breaks: "HMM-EFAULT",
     at: inDevice(({ device: { hmmPfns } }) => ({

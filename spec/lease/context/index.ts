@@ -105,6 +105,15 @@ const bugs: ReadonlyArray<SeededBug<ContextWorld>> = [
 export const lockContexts = protocol({
   id: "lease/context",
   title: "The context of an inode's leases (fs/locks.c: i_flctx), made once and found without a lock",
+  about: {
+    purpose:
+      "The list of an inode's leases is made by the first who asks for one, without a lock, and found without one by everybody who opens the file. Nobody may find it half made, and two that make it at once must end up with one.",
+    notModelled: [
+      "Leases themselves, but for being on the list; POSIX and flock locks, which share the context.",
+      "The release of the context with its inode.",
+      "Memory is sequentially consistent, but for what a seeded bug reorders.",
+    ],
+  },
   scenarios: [first],
   bugs,
 })

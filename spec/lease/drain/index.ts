@@ -54,7 +54,7 @@ const bugs: ReadonlyArray<SeededBug<DrainWorld>> = [
   {
     id: "layout-drain-wakes-too-early",
     title: "the look for those who wait overtakes the store that says that they need not",
-    source: "reserve of the bug zoo; commit c01776287414: NFSv4/pNFS: Fix a race to wake on NFS_LAYOUT_DRAIN",
+    source: "commit c01776287414: NFSv4/pNFS: Fix a race to wake on NFS_LAYOUT_DRAIN",
     scenario: draining.id,
     bound: { gets: 1, failures: 1 },
     breaks: "L-DRAIN",
@@ -78,6 +78,14 @@ const bugs: ReadonlyArray<SeededBug<DrainWorld>> = [
 export const layoutDrain = protocol({
   id: "lease/drain",
   title: "Waiting for the replies to requests for layouts (fs/nfs/pnfs.c: NFS_LAYOUT_DRAIN)",
+  about: {
+    purpose:
+      "A client whose layout has become invalid asks for a new one only when the last reply to its earlier requests has come. Who waits for that must be woken, however the last reply and the failure of an access meet.",
+    notModelled: [
+      "The layout, the server and the accesses themselves: requests are a count, failures a flag.",
+      "Memory is sequentially consistent: a barrier that is missing does not show.",
+    ],
+  },
   scenarios: [draining],
   bugs,
 })

@@ -1,4 +1,4 @@
-/** Seeded bugs of layouts. Mutants are those of the reference's list; where a name is that of an entry of the bug zoo, the source says so. */
+/** Seeded bugs of layouts. Mutants are those of the reference's list; where a name is that of an entry of the bug zoo, its references say so. */
 import * as Effect from "effect/Effect"
 import {
   builtIn,
@@ -12,6 +12,7 @@ import {
 import type { Segment } from "../../../model/driver/pnfsClient.ts"
 import { locksDeleteLock } from "../../../model/lease/lease.ts"
 import { keep } from "../../../model/sync/spinlock.ts"
+import { zoo } from "../../bugZoo.ts"
 import {
   fallingBack,
   generations,
@@ -115,7 +116,8 @@ export const layoutBugs: ReadonlyArray<SeededBug<LayoutWorld>> = [
   {
     id: "break-timeout-without-fence",
     title: "the same: the block goes to another file while the holder can still access it",
-    source: "breakTimeoutWithoutFence of the bug zoo, synthetic; seed 002",
+    source: "seed 002; synthetic",
+    references: zoo("breakTimeoutWithoutFence"),
     scenario: silent.id,
     breaks: "LEASE-NO-STALE-BLOCK",
     at: withoutFence,
@@ -147,7 +149,8 @@ export const layoutBugs: ReadonlyArray<SeededBug<LayoutWorld>> = [
   {
     id: "layout-seqid-not-atomic",
     title: "a recall has its number from when it was decided on, and is sent after a layout with a later one",
-    source: "rank 43 of the bug zoo; commit cc8a55320b5f: nfsd: serialize layout stateid morphing operations",
+    source: "commit cc8a55320b5f: nfsd: serialize layout stateid morphing operations",
+    references: zoo(43),
     scenario: segments.id,
     breaks: "LEASE-FORCED-FENCED",
     at: ({ server }) => ({
@@ -171,7 +174,8 @@ export const layoutBugs: ReadonlyArray<SeededBug<LayoutWorld>> = [
   {
     id: "layout-recall-waits-for-own-write",
     title: "a write through the server counts as one under the layout that the server has to recall for it",
-    source: "rank 67 of the bug zoo; commit 1983a66f575b: nfsd: don't set a FL_LAYOUT lease for flexfiles layouts",
+    source: "commit 1983a66f575b: nfsd: don't set a FL_LAYOUT lease for flexfiles layouts",
+    references: zoo(67),
     scenario: ownWrite.id,
     breaks: builtIn.deadlock,
     at: (world, fiber) => ({
@@ -195,8 +199,8 @@ export const layoutBugs: ReadonlyArray<SeededBug<LayoutWorld>> = [
   {
     id: "layoutget-locks-held-across-rpc",
     title: "a client holds the lock under which it asks for layouts while it has the server truncate the file",
-    source:
-      "rank 68 of the bug zoo; commit 6949493884fe: NFSv4: Don't hold the layoutget locks across multiple RPC calls",
+    source: "commit 6949493884fe: NFSv4: Don't hold the layoutget locks across multiple RPC calls",
+    references: zoo(68),
     scenario: ownWrite.id,
     breaks: builtIn.deadlock,
     at: (world, fiber) => {
@@ -214,7 +218,8 @@ export const layoutBugs: ReadonlyArray<SeededBug<LayoutWorld>> = [
   {
     id: "break-one-layout-kind-then-proceed",
     title: "after a wait for one kind of layout the other kind is not looked for again",
-    source: "rank 80 of the bug zoo; commit 69eb5fa10eb2: xfs: prepare xfs_break_layouts() for another layout type",
+    source: "commit 69eb5fa10eb2: xfs: prepare xfs_break_layouts() for another layout type",
+    references: zoo(80),
     scenario: twoKinds.id,
     breaks: "DAX-IDLE",
     at: () => ({ "xfs_break_layouts: retry": leaveOut(false) }),
@@ -222,7 +227,8 @@ export const layoutBugs: ReadonlyArray<SeededBug<LayoutWorld>> = [
   {
     id: "grant-path-leaks-inode-lock",
     title: "where the page cache could not be invalidated the inode stays locked",
-    source: "rank 101 of the bug zoo; commit 2bd3fa793aaa: xfs: fix a missing unlock on error in xfs_fs_map_blocks",
+    source: "commit 2bd3fa793aaa: xfs: fix a missing unlock on error in xfs_fs_map_blocks",
+    references: zoo(101),
     scenario: generations.id,
     breaks: "LOCK-RELEASED",
     at: () => ({ "xfs_fs_map_blocks: out_unlock": leaveOut() }),
@@ -230,7 +236,8 @@ export const layoutBugs: ReadonlyArray<SeededBug<LayoutWorld>> = [
   {
     id: "grant-path-leaks-inode-lock-waits",
     title: "the same: whoever wants the lock next waits for ever",
-    source: "rank 101 of the bug zoo; commit 2bd3fa793aaa: xfs: fix a missing unlock on error in xfs_fs_map_blocks",
+    source: "commit 2bd3fa793aaa: xfs: fix a missing unlock on error in xfs_fs_map_blocks",
+    references: zoo(101),
     scenario: generations.id,
     breaks: builtIn.deadlock,
     at: () => ({ "xfs_fs_map_blocks: out_unlock": leaveOut() }),
@@ -238,7 +245,8 @@ export const layoutBugs: ReadonlyArray<SeededBug<LayoutWorld>> = [
   {
     id: "commit-after-revoke",
     title: "a commit is accepted from a client whose layout has been taken from it",
-    source: "commitAfterRevoke of the bug zoo, synthetic; seed 002",
+    source: "seed 002; synthetic",
+    references: zoo("commitAfterRevoke"),
     scenario: silent.id,
     breaks: "LEASE-COMMIT-HELD",
     at: ({ server }) => ({

@@ -137,6 +137,15 @@ const bugs: ReadonlyArray<SeededBug<SetleaseWorld>> = [
 export const setlease = protocol({
   id: "lease/setlease",
   title: "Who may have a lease, on what, and for how long (fs/locks.c: fcntl F_SETLEASE, close)",
+  about: {
+    purpose:
+      "Who may have a lease on a file: its owner or somebody with CAP_LEASE, on a regular file, for as long as the file is open. What a process is told when it asks, and when the lease goes, is asked of every such process and file.",
+    notModelled: [
+      "Others who open the file meanwhile: protocol lease/fcntl.",
+      "Security modules, and file systems with a setlease of their own.",
+      "Leases to write.",
+    ],
+  },
   scenarios: [asking],
   bugs,
 })

@@ -6,6 +6,7 @@ import { mappedPage } from "../../../model/mm/pte.ts"
 import { at } from "../../../model/mm/range.ts"
 import { notifierRange } from "../../../model/notifier/events.ts"
 import { mmuNotifierInvalidateRangeStart } from "../../../model/notifier/invalidate.ts"
+import { zoo } from "../../bugZoo.ts"
 import { collapseTwoPages } from "../scenarios/collapse.ts"
 import type { MmWorld } from "../world.ts"
 import { alone } from "./instead.ts"
@@ -19,6 +20,7 @@ export const collapseBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     title:
       "pinning without locks looks a second time at the entry only, not at what led to its page table; and the flush is no interrupt",
     source: "commit 70cbc3cc78a9: mm: gup: fix the fast GUP race against THP collapse",
+    references: zoo(23),
     scenario: "mm/pairs/pin-fast-write+collapse",
     bound: alone,
     breaks: "COW-PIN-STAYS",
@@ -37,6 +39,7 @@ export const collapseBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     id: "collapse-frees-table-under-walker",
     title: "khugepaged frees and reuses a page table without waiting for those who walk without locks",
     source: "commit 2ba99c5e0881: mm/khugepaged: fix GUP-fast interaction by sending IPI",
+    references: zoo(89),
     scenario: "mm/pairs/pin-fast-read+collapse",
     bound: alone,
     breaks: "PT-NO-WALKER",
@@ -46,9 +49,10 @@ export const collapseBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     id: "collapse-without-notifier",
     title: "khugepaged takes away the page table of a file's huge page and tells no notifier",
     source: "CVE-2022-48991; commit f268f6cf875f: mm/khugepaged: invoke MMU notifiers in shmem/file collapse paths",
+    references: zoo(31),
     scenario: "mm/pairs/load+collapse",
     bound: { devices: 1 },
-    breaks: "ZAP-IN-WINDOW",
+    breaks: "MIRROR-AGREE",
     at: () => ({
       mn_itree_inv_start_range: (original, { args }) =>
         args[4] === "collapse_pte_mapped_thp" ? Effect.succeed({ seq: 0, first: null }) : original,
@@ -60,6 +64,7 @@ export const collapseBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     id: "notifier-range-narrower-than-change",
     title: "what is announced is the page that it came for; what changes is all that the page table maps",
     source: "commit 017b1660df89: mm: migration: fix migration of huge PMD shared pages (the range that is announced)",
+    references: zoo(58),
     scenario: collapseTwoPages.id,
     bound: { devices: 1 },
     breaks: "ZAP-IN-WINDOW",

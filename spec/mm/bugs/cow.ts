@@ -13,6 +13,7 @@ import { mostAccess } from "../../../model/mm/vma.ts"
 import { notifierRange } from "../../../model/notifier/events.ts"
 import { mmuNotifierInvalidateRangeStart } from "../../../model/notifier/invalidate.ts"
 import { isFree, keep, release } from "../../../model/sync/spinlock.ts"
+import { zoo } from "../../bugZoo.ts"
 import { dirtyCow, hintAndPin, vmspliceAndStore } from "../scenarios/races.ts"
 import type { MmWorld } from "../world.ts"
 import { alone, andThen, blindToPins, placeOf, withoutFlush } from "./instead.ts"
@@ -36,6 +37,7 @@ export const cowBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     id: "dirty-cow",
     title: "once a forced write has broken copy-on-write, the page is looked up again as for a read",
     source: "commit 19be0eaffa3a: mm: remove gup_flags FOLL_WRITE games from __get_user_pages(); CVE-2016-5195",
+    references: zoo(13),
     scenario: dirtyCow.id,
     bound: alone,
     breaks: "COW-FILE-UNTOUCHED",
@@ -68,6 +70,7 @@ export const cowBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     id: "cow-breaks-either-way",
     title: "whoever is the only one to map a page stores to it, whoever else holds it",
     source: 'commit 17839856fd58: gup: document and work around "COW can break either way" issue; CVE-2020-29374',
+    references: zoo(32),
     scenario: vmspliceAndStore.id,
     bound: alone,
     breaks: "COW-NO-LEAK",
@@ -92,6 +95,7 @@ export const cowBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     id: "notify-after-pte-replace",
     title: "copy-on-write maps the copy before it tells the notifier",
     source: "mutant 13; mm: mmu_notifier: fix inconsistent memory between secondary MMU and host, LKML August 2012",
+    references: zoo(16),
     scenario: "mm/pairs/store+store",
     bound: { devices: 1 },
     breaks: "MIRROR-COHERENT",
@@ -163,6 +167,7 @@ export const cowBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     title:
       "a NUMA hint is put on a page that is pinned, its fault leaves the page without the right to store, and the store copies what others refer to",
     source: "commit 80d47f5de5e3: mm: don't try to NUMA-migrate COW pages that have other uses; CVE-2022-48797",
+    references: zoo(71),
     scenario: hintAndPin.id,
     bound: alone,
     breaks: "COW-PIN-STAYS",

@@ -1,6 +1,7 @@
 /** Seeded bugs of truncation and hole punching. */
 import * as Effect from "effect/Effect"
 import { changeGuard, changeResult, type Plain, type SeededBug } from "../../../checker/index.ts"
+import { zoo } from "../../bugZoo.ts"
 import { readIn, truncatedUnmapped } from "../scenarios/races.ts"
 import type { MmWorld } from "../world.ts"
 import { alone, andThen } from "./instead.ts"
@@ -48,6 +49,7 @@ export const fileBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     id: "fault-between-unmap-and-remove",
     title: "a hole is punched without a second look whether the page has been mapped again",
     source: "commit 4aae8d1c051e: mm/hugetlbfs: unmap pages if page fault raced with hole punch",
+    references: zoo(77),
     scenario: "mm/pairs/load+punch-hole",
     bound: alone,
     breaks: "TRUNC-NO-CACHE",

@@ -5,6 +5,7 @@ import { folioAlloc, folioOf } from "../../../model/mm/folio.ts"
 import type { Present } from "../../../model/mm/pte.ts"
 import { at } from "../../../model/mm/range.ts"
 import { isAnon } from "../../../model/mm/rmap.ts"
+import { zoo } from "../../bugZoo.ts"
 import { hintAndMigrate, migrationWait, storeAndMigrate, storeAndProtect, twoSwapIns } from "../scenarios/races.ts"
 import type { MmWorld } from "../world.ts"
 import { alone, holdingReference, placeOf } from "./instead.ts"
@@ -14,6 +15,7 @@ export const moveBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     id: "mremap-flush-after-dst-unlock",
     title: "mremap gives up the locks of the page tables before it flushes the old translations",
     source: "commit eb66ae030829: mremap: properly flush TLB before releasing the page; CVE-2018-18281",
+    references: zoo(4),
     scenario: "mm/pairs/mremap+truncate",
     bound: alone,
     breaks: "ZAP-TLB-BEFORE-FREE",
@@ -23,6 +25,7 @@ export const moveBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     id: "protnone-pending-flush-migration",
     title: "migration flushes no TLB for an entry that gives no access, although whoever took it away has yet to flush",
     source: "commit 20841405940e: mm: fix TLB flush race between migration, and change_protection_range",
+    references: zoo(34),
     scenario: hintAndMigrate.id,
     bound: alone,
     breaks: "COW-NO-LEAK",
@@ -44,6 +47,7 @@ export const moveBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     title: "the dirty bit of an entry that is replaced by a migration entry is nobody's",
     source:
       "commit fd35ca3d12cc: mm/migrate_device.c: copy pte dirty bit to page; here of migration within system memory",
+    references: zoo(22),
     scenario: storeAndMigrate.id,
     bound: alone,
     breaks: "COW-NO-LEAK",
@@ -64,6 +68,7 @@ export const moveBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     id: "snapshot-commit-loses-hw-dirty",
     title: "an entry is read, changed and written back while the hardware may still set its dirty bit",
     source: "commit 04718f7c9290: fs/proc/task_mmu: fix make_uffd_wp_huge_pte() prot-update race; here in mprotect",
+    references: zoo(100),
     scenario: storeAndProtect.id,
     bound: alone,
     breaks: "COW-NO-LEAK",
@@ -121,6 +126,7 @@ export const moveBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     id: "swapin-aba",
     title: "a swap-in leaves out the swap cache, and nothing keeps the slot from being used anew while it reads",
     source: "commit 13ddaf26be32: mm/swap: fix race when skipping swapcache; CVE-2024-26759",
+    references: zoo(62),
     scenario: twoSwapIns.id,
     bound: alone,
     breaks: "COW-NO-LEAK",

@@ -14,6 +14,7 @@ import { mappedPage, type Present } from "../../../model/mm/pte.ts"
 import { at } from "../../../model/mm/range.ts"
 import { isAnon, removeRmap } from "../../../model/mm/rmap.ts"
 import { isFree, release } from "../../../model/sync/spinlock.ts"
+import { zoo } from "../../bugZoo.ts"
 import { forkAndFault, forkAndPin, lazyFree, recycledPage } from "../scenarios/races.ts"
 import type { MmWorld } from "../world.ts"
 import { alone, blindToPins, placeOf } from "./instead.ts"
@@ -23,6 +24,7 @@ export const pinBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     id: "gup-fast-vs-fork",
     title: "fork does not say that it is copying the page tables: who pins without locks does not notice",
     source: "mutant 18; commit 57efa1fe5957: mm/gup: prevent gup_fast from racing with COW during fork",
+    references: zoo(11),
     scenario: forkAndPin.id,
     bound: alone,
     breaks: "COW-PIN-STAYS",
@@ -41,6 +43,7 @@ export const pinBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     id: "fork-per-vma-lock-stale-tlb",
     title: "fork does not lock the areas that it copies: faults are handled between write protection and flush",
     source: "commit 2b4f3b4987b5: fork: lock VMAs of the parent process when forking",
+    references: zoo(10),
     scenario: forkAndFault.id,
     bound: alone,
     breaks: "COW-NO-LEAK",
@@ -90,6 +93,7 @@ export const pinBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     id: "longterm-pin-of-transiently-isolated-page",
     title: "that there is nothing to migrate is taken for a page that may be pinned for good",
     source: "commit 1aaf8c122918: mm: gup: fix infinite loop within __get_longterm_locked, reverted",
+    references: zoo(70),
     scenario: "mm/pairs/pin-longterm+pin-longterm",
     bound: alone,
     breaks: "GUP-LT-POLICY",
@@ -101,6 +105,7 @@ export const pinBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     id: "lazyfree-reclaim-vs-direct-io",
     title: "reclaim drops a clean page of MADV_FREE's without asking who else refers to it",
     source: "commit 6c8e2a256915: mm: fix race between MADV_FREE reclaim and blkdev direct IO read",
+    references: zoo(61),
     scenario: lazyFree.id,
     bound: alone,
     breaks: "COW-NO-LEAK",

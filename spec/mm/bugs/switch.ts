@@ -1,5 +1,6 @@
 /** Seeded bugs of CPUs that come to an address space, leave it, or idle in it. */
 import { changeBody, moveBehind, type SeededBug } from "../../../checker/index.ts"
+import { zoo } from "../../bugZoo.ts"
 import { lazyUnmap, switchShootdown } from "../scenarios/switch.ts"
 import type { MmWorld } from "../world.ts"
 import { alone } from "./instead.ts"
@@ -9,6 +10,7 @@ export const switchBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     id: "switch-reads-gen-before-publish",
     title: "a CPU that switches to a process reads how often was flushed before it says that it is coming",
     source: "CVE-2025-40174; commit 83b0177a6c48: x86/mm: Fix SMP ordering in switch_mm_irqs_off(); CVE-2016-2069",
+    references: zoo(91),
     scenario: switchShootdown.id,
     bound: alone,
     breaks: "SHOOTDOWN-COMPLETE",
@@ -19,6 +21,7 @@ export const switchBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     title: "a flush interrupts no CPU that is in the middle of switching to the process",
     source:
       "CVE-2025-37964; commit fea4e317f9e7: x86/mm: Eliminate window where TLB flushes may be inadvertently skipped",
+    references: zoo(91),
     scenario: switchShootdown.id,
     bound: alone,
     breaks: "SHOOTDOWN-COMPLETE",
@@ -34,6 +37,7 @@ export const switchBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     id: "table-freed-while-lazy-walker",
     title: "a page table of a process with one user is freed at once: who only idles in it does not count as a user",
     source: "commit a6f572084fbe: mm/tlb: Remove tlb_remove_table() non-concurrent condition",
+    references: zoo(88),
     scenario: lazyUnmap.id,
     bound: alone,
     breaks: "PT-NO-CPU",

@@ -7,6 +7,7 @@ import { at, pagesOf } from "../../../model/mm/range.ts"
 import { removeRmap } from "../../../model/mm/rmap.ts"
 import { mutexLock } from "../../../model/sync/mutex.ts"
 import { release } from "../../../model/sync/spinlock.ts"
+import { zoo } from "../../bugZoo.ts"
 import { svaPermissionUpgrade, svaTwoAreas } from "../scenarios/sva.ts"
 import { dontneedHugePmd, zapWritebackStore } from "../scenarios/translations.ts"
 import { type MmWorld, page } from "../world.ts"
@@ -41,6 +42,7 @@ export const tlbBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     id: "parallel-gather-misses-flush",
     title: "a gather that has found nothing flushes nothing, although another one still owes a flush of the same range",
     source: "commit 99baac21e458: mm: fix MADV_[FREE|DONTNEED] TLB flush miss problem",
+    references: zoo(35),
     scenario: "mm/pairs/madvise-dontneed+madvise-dontneed",
     bound: alone,
     breaks: "DONTNEED-GONE",
@@ -67,6 +69,7 @@ export const tlbBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     id: "permission-upgrade-skips-secondary",
     title: "a fault that gives an entry more rights flushes it for CPUs, and tells no device that walks the page table",
     source: "commit 6bbd42e2df8f: mmu_notifiers: call invalidate_range() when invalidating TLBs",
+    references: zoo(37),
     scenario: svaPermissionUpgrade.id,
     bound: alone,
     breaks: "SVA-FAULT-RESOLVES",
@@ -80,6 +83,7 @@ export const tlbBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     id: "per-vma-flush-cpu-only",
     title: "the flush behind each area is of the CPUs' TLBs only, and the range is forgotten for devices too",
     source: "commit fd1102f0aade: mm: mmu_notifier fix for tlb_end_vma",
+    references: zoo(38),
     scenario: svaTwoAreas.id,
     bound: alone,
     breaks: "IOTLB-NO-UAF",
@@ -95,6 +99,7 @@ export const tlbBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     id: "zap-dirty-flush-after-unlock",
     title: "the translation of a dirty page of a file is flushed when the page table's lock is given up already",
     source: "commit 1cf35d47712d: mm: split 'tlb_flush_mmu()' into tlb flushing and memory freeing parts",
+    references: zoo(49),
     scenario: zapWritebackStore.id,
     bound: alone,
     breaks: "ZAP-DIRTY-KEPT",
@@ -113,6 +118,7 @@ export const tlbBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     title:
       "the OOM reaper says that the whole address space goes: its translations are not flushed, nobody will use them",
     source: "commit 687cb0884a71: mm, oom_reaper: gather each vma to prevent leaking TLB entry",
+    references: zoo(50),
     scenario: "mm/pairs/store+oom-reap",
     bound: alone,
     breaks: "ZAP-TLB-BEFORE-FREE",
@@ -123,6 +129,7 @@ export const tlbBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     id: "callback-sleeps-for-oom-reaper",
     title: "a device's callback waits for its mutex though the OOM reaper has said that it must not sleep",
     source: "commit 93065ac753e4: mm, oom: distinguish blockable mode for mmu notifiers",
+    references: zoo("atomicStartSleeps"),
     scenario: "mm/pairs/store+oom-reap",
     breaks: builtIn.context,
     at: ({ devices }) => ({
@@ -136,6 +143,7 @@ export const tlbBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     id: "zap-misses-transiently-cleared-pmd",
     title: "a huge entry is taken away and put back changed, and whoever looks without its lock finds none in between",
     source: "commit ced108037c2a: thp: fix MADV_DONTNEED vs. numa balancing race; commits 58ceeb6bec86, 024eee0e83f0",
+    references: zoo(52),
     scenario: dontneedHugePmd.id,
     bound: alone,
     breaks: "DONTNEED-GONE",

@@ -23,6 +23,7 @@ import type { Machine } from "../../../model/notifier/2008/machine.ts"
 import { invalidatePage } from "../../../model/notifier/2008/mmuNotifier.ts"
 import { rmapInvalidatePage } from "../../../model/notifier/2008/rmapNotifier.ts"
 import { keep, release, underLock } from "../../../model/sync/spinlock.ts"
+import { zoo } from "../../bugZoo.ts"
 import { engineBugs } from "./engineBugs.ts"
 import { age, counter, exits, rangeList, reclaim, register, unregister, writeback } from "./scenarios.ts"
 import type { World2008 } from "./world.ts"
@@ -139,6 +140,7 @@ export const bugs2008: ReadonlyArray<SeededBug<World2008>> = [
     id: "n08-flag-instead-of-counter",
     title: "the device keeps a flag where it has to count, as if no two invalidations were ever under way at once",
     source: `${m4}: "Under what circumstances would they be nested?" "Right they cannot be nested. Multiple processors can have invalidates() concurrently in progress."`,
+    references: zoo("overlappingStartsTrackedAsBoolean"),
     ...inTwoInvalidations,
     breaks: "N08-COUNTER",
     at: ({ counters }) => ({
@@ -190,6 +192,7 @@ export const bugs2008: ReadonlyArray<SeededBug<World2008>> = [
     id: "n08-sleeps-in-truncation",
     title: "the driver sleeps in invalidate_range_begin although the flag says that it may not",
     source: `${m4}: "A flag indicates in which mode we are." "That sucks big time."`,
+    references: zoo("atomicStartSleeps"),
     ...inRangeList,
     breaks: "N08-NO-SLEEP-ATOMIC",
     at: ({ rangeLists }) => ({

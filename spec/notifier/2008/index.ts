@@ -5,6 +5,16 @@ import { age, counter, engine, exits, rangeList, reclaim, register, unregister, 
 export const notifier2008 = protocol({
   id: "notifier/2008",
   title: "The mmu notifiers as proposed in February 2008, and the drivers of that time",
+  about: {
+    purpose:
+      'The mmu notifiers as proposed in February 2008, against the Linux 2.6.24 of that time: callbacks for ranges and single pages under RCU, a second list for drivers that have to sleep, and drivers in the styles of GRU (which counts invalidations), XPMEM (which remembers ranges and asks other partitions) and a DMA engine that hears of single pages only. The model is the design as it can hold; what the mails had is put back by seeded bugs, "as published".',
+    notModelled: [
+      "TLBs of CPUs: nothing in this design depends on them.",
+      "More than one process and one file, which is shared and mapped for writing.",
+      "XPMEM's other partitions one by one: they are one, which answers or not.",
+      "Memory is sequentially consistent: a barrier that is missing does not show.",
+    ],
+  },
   scenarios: [counter, rangeList, register, reclaim, age, writeback, unregister, exits, engine],
   bugs: bugs2008,
 })

@@ -15,6 +15,7 @@ import { mmapReadLock, mmapReadUnlock } from "../../../model/mm/mm.ts"
 import { isInvalidating, mmuIntervalNotifierRemove, treeInsert, treeRemove } from "../../../model/notifier/interval.ts"
 import { mutexLock, mutexUnlock } from "../../../model/sync/mutex.ts"
 import { isFree } from "../../../model/sync/spinlock.ts"
+import { zoo } from "../../bugZoo.ts"
 import { insertRemove, oneFault, overlapping, retries, twoDevices } from "./scenarios.ts"
 import type { IntervalWorld } from "./world.ts"
 
@@ -65,6 +66,14 @@ export const intervalBugs: ReadonlyArray<SeededBug<IntervalWorld>> = [
         return released
       }),
     }),
+  },
+  {
+    id: "fault-maps-nothing-accepted",
+    title: "the device's fault finds nothing changed, and maps nothing",
+    source: "Documentation/mm/hmm.rst, by inference",
+    ...inOneFault,
+    breaks: "MIRROR-MAPS",
+    at: () => ({ device_map: leaveOut() }),
   },
   {
     id: "read-retry-outside-lock",
@@ -192,6 +201,7 @@ export const intervalBugs: ReadonlyArray<SeededBug<IntervalWorld>> = [
     id: "hmm-valid-flag-aba",
     title: "the retry check asks whether an invalidation is active now, not whether one has been",
     source: "commit 04ec32fbc2b2: mm/hmm: allow hmm_range to be used with a mmu_interval_notifier or hmm_mirror",
+    references: zoo(1),
     ...inOneFault,
     breaks: "MIRROR-NO-UAF",
     at: inDevice((_, { subs }) => {
@@ -207,6 +217,7 @@ export const intervalBugs: ReadonlyArray<SeededBug<IntervalWorld>> = [
     id: "interval-remove-unlocked-seq",
     title: "remove looks at the sequence without the lock under which it is bumped and the deferred list emptied",
     source: "commit 319561669a59: mm/mmu_notifier.c: fix race in mmu_interval_notifier_remove()",
+    references: zoo(2),
     ...inInsertRemove,
     breaks: "NOTIFIER-NO-CB-AFTER-REMOVE",
     at: inDevice(() => ({ "mmu_interval_notifier_remove: prepare_to_wait": changeGuard() })),

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import { changeBody, changeGuard, leaveOut, type SeededBug } from "../../../../checker/index.ts"
 import { listDelete } from "../../../../model/notifier/mmuNotifier.ts"
 import { underLock } from "../../../../model/sync/spinlock.ts"
+import { zoo } from "../../../bugZoo.ts"
 import {
   firstInsert,
   getPut,
@@ -55,6 +56,7 @@ export const lifeBugs: ReadonlyArray<SeededBug<MmuNotifierWorld>> = [
     id: "put-without-grace-period",
     title: "the last put frees the notifier at once, whoever may stand at it",
     source: "commit 6d7c3cde93c1: mm/hmm: fix use after free with struct hmm in the mmu notifiers; mmu_notifier_put",
+    references: zoo(29),
     ...inGetPut,
     breaks: "NOTIFIER-FREE-AFTER-GRACE",
     at: () => ({ srcu_invoke_callbacks: changeGuard() }),
@@ -72,6 +74,7 @@ export const lifeBugs: ReadonlyArray<SeededBug<MmuNotifierWorld>> = [
     id: "unregister-vs-release",
     title: "unregister unlinks a notifier because it was on the list before exit took it off",
     source: "commit 751efd8610d3: mmu_notifier_unregister NULL Pointer deref and multiple ->release() callouts",
+    references: zoo(28),
     ...inUnregister,
     breaks: "NOTIFIER-UNLINK-ONCE",
     at: () => ({

@@ -14,6 +14,7 @@ import { notifierRange } from "../../../../model/notifier/events.ts"
 import { invalidateRangeEnd } from "../../../../model/notifier/mmuNotifierRange.ts"
 import { mutexLock } from "../../../../model/sync/mutex.ts"
 import { isFree } from "../../../../model/sync/spinlock.ts"
+import { zoo } from "../../../bugZoo.ts"
 import { afterRefusal } from "../../afterRefusal.ts"
 import { nonBlockable, overlapping, register, unregister, young } from "../scenarios/subscriptions.ts"
 import type { MmuNotifierWorld } from "../world.ts"
@@ -52,6 +53,7 @@ export const rangeBugs: ReadonlyArray<SeededBug<MmuNotifierWorld>> = [
     id: "range-start-fail-unpaired",
     title: "a start that one notifier refuses is not ended for those that had counted it",
     source: "commit c2655835fd8c: mm/mmu_notifiers: ensure range_end() is paired with range_start()",
+    references: zoo(7),
     ...inNonBlockable,
     breaks: "NOTIFIER-FAIL-RESTORES",
     at: withoutUnwinding,
@@ -60,6 +62,7 @@ export const rangeBugs: ReadonlyArray<SeededBug<MmuNotifierWorld>> = [
     id: "range-start-fail-livelock",
     title: "the device that counted a refused start takes it to be under way, and begins its fault again for ever",
     source: "commit c2655835fd8c: mm/mmu_notifiers: ensure range_end() is paired with range_start()",
+    references: zoo(7),
     ...inNonBlockable,
     breaks: "L-ITREE-LEAK",
     at: withoutUnwinding,
@@ -111,6 +114,7 @@ export const rangeBugs: ReadonlyArray<SeededBug<MmuNotifierWorld>> = [
     id: "nonblock-callback-takes-mutex",
     title: "a callback takes its mutex although the range is not blockable",
     source: "mutant 46, of NOTIFIER-NONBLOCK-NO-SLEEP; mm/mmu_notifier.c: non_block_start",
+    references: zoo("atomicStartSleeps"),
     ...inNonBlockable,
     breaks: builtIn.context,
     at: ({ refusing }) => ({

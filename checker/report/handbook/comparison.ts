@@ -1,0 +1,51 @@
+/** Designs against each other: a table whose cells are outcomes of runs, as a value that the handbook renders. */
+import type * as Effect from "effect/Effect"
+
+/** What came out for one design at one point. */
+export interface ComparisonCell {
+  /** What the runs came to, a line each. Empty where nothing could be run: `finding` says why. */
+  readonly outcome: ReadonlyArray<string>
+  /** What to make of it. */
+  readonly finding?: string
+}
+
+/** A row of the table. */
+export interface ComparisonRow {
+  readonly point: string
+  /** One for each design, in their order. */
+  readonly cells: ReadonlyArray<ComparisonCell>
+}
+
+/** Designs that were argued for, against each other. */
+export interface Comparison {
+  /** Reads like a path: `comparison/notifier-or-pin`. */
+  readonly id: string
+  readonly title: string
+  /** What is asked of the designs. */
+  readonly question: string
+  /** Where the question comes from. */
+  readonly source: string
+  readonly designs: ReadonlyArray<string>
+  /** Explores, in a few seconds, and says what came out. Fails where an exploration does not come to its end. */
+  readonly rows: Effect.Effect<ReadonlyArray<ComparisonRow>, { readonly message: string }>
+  /** What it comes to, a paragraph each. */
+  readonly conclusion: ReadonlyArray<string>
+}
+
+/** A page that is written by hand, in Markdown; its examples are tested. */
+export interface Chapter {
+  /** Reads like a path: `guide/new-protocol`. */
+  readonly id: string
+  readonly title: string
+  /** In a sentence, what is there. */
+  readonly summary: string
+  readonly file: URL
+}
+
+/** What the handbook has besides the protocols. */
+export interface HandbookSource {
+  readonly comparisons: ReadonlyArray<Comparison>
+  readonly chapters: ReadonlyArray<Chapter>
+  /** Below a folder, that of the model, in which steps are written, and that of the specs, which define the protocols. */
+  readonly sources?: { readonly root: URL; readonly model: string; readonly specs: string }
+}

@@ -1,0 +1,111 @@
+/** All pages of a handbook in Markdown. */
+import { propertiesOf } from "../../scenario/protocol.ts"
+import { count, figure } from "../text.ts"
+import { code, table, text } from "./markdown.ts"
+import { protocolPage } from "./protocolPage.ts"
+import { type Compared, type HandbookSubject, type Hunted, type Page, pageName } from "./subject.ts"
+
+/** The pages, the index first. */
+export const handbookPages = (subject: HandbookSubject): ReadonlyArray<Page> => [
+  indexPage(subject),
+  ...subject.protocols.map((each) => protocolPage(each, subject.run)),
+  ...subject.comparisons.map(comparisonPage),
+  ...subject.chapters.map(({ chapter, markdown }) => ({ name: pageName(chapter.id), title: chapter.title, markdown })),
+]
+
+const link = (title: string, id: string): string => `[${title}](${pageName(id)}.md)`
+
+const foundOf = (hunts: ReadonlyArray<Hunted>): string => {
+  const sought = hunts.filter(({ report }) => report !== undefined)
+  if (sought.length === 0 && hunts.length > 0) return "not sought"
+  const found = sought.filter(({ bug, report }) => report?.property === bug.breaks)
+  const all = sought.length === hunts.length ? "" : " sought"
+  return `${figure(found.length)} of ${figure(sought.length)}${all}`
+}
+
+const indexPage = ({ run, protocols, comparisons, chapters }: HandbookSubject): Page => ({
+  name: "index",
+  title: "The protocol handbook",
+  markdown: [
+    "# The protocol handbook",
+    "",
+    "A page for each protocol that is checked: what it is for, who takes part, what they share, the steps with the functions that they model, what must hold and how often that was put to the test, the scenarios with their bounds and the sizes of their explorations, each seeded bug with the shortest run that shows it, and what is left out.",
+    "",
+    `Everything here is generated from the specs and from one run of ${text(run.tool.name)} ${text(run.tool.version)}${run.interrupted === true ? ", which was interrupted" : ""}; no figure was written by hand.`,
+    "",
+    "## Protocols",
+    "",
+    ...table(
+      [
+        { title: "protocol" },
+        { title: "what it is" },
+        { title: "scenarios that hold", align: "right" },
+        { title: "states", align: "right" },
+        { title: "invariants", align: "right" },
+        { title: "seeded bugs found", align: "right" },
+      ],
+      protocols.map(({ protocol, explorations, hunts }) => [
+        link(code(protocol.id), protocol.id),
+        text(protocol.title),
+        `${figure(explorations.filter(({ outcome }) => outcome === "holds").length)} of ${figure(explorations.length)}`,
+        figure(explorations.reduce((sum, { states }) => sum + states, 0)),
+        figure(propertiesOf(protocol).length),
+        foundOf(hunts),
+      ]),
+    ),
+    ...(comparisons.length === 0
+      ? []
+      : [
+          "## Designs against each other",
+          "",
+          ...table(
+            [{ title: "comparison" }, { title: "designs" }],
+            comparisons.map(({ comparison: { id, title, designs } }) => [
+              link(text(title), id),
+              text(designs.join("; ")),
+            ]),
+          ),
+        ]),
+    ...(chapters.length === 0
+      ? []
+      : [
+          "## Guides",
+          "",
+          ...table(
+            [{ title: "guide" }, { title: "what is there" }],
+            chapters.map(({ chapter: { id, title, summary } }) => [link(text(title), id), text(summary)]),
+          ),
+        ]),
+  ].join("\n"),
+})
+
+const comparisonPage = ({ comparison, rows }: Compared): Page => ({
+  name: pageName(comparison.id),
+  title: comparison.title,
+  markdown: [
+    `# ${text(comparison.title)}`,
+    "",
+    "Designs against each other, of [the handbook](index.md).",
+    "",
+    text(comparison.question),
+    "",
+    `Source: ${text(comparison.source)}.`,
+    "",
+    "## What the runs came to",
+    "",
+    `Each cell is what came out of explorations that were made for this page; where one holds, it visited every state within its bound. There are ${count(rows.length, "point")} and ${count(comparison.designs.length, "design")}.`,
+    "",
+    ...table(
+      [{ title: "point" }, ...comparison.designs.map((title) => ({ title: text(title) }))],
+      rows.map(({ point, cells }) => [
+        text(point),
+        ...cells.map(({ outcome, finding }) =>
+          [...outcome.map(text), ...(finding === undefined ? [] : [`*${text(finding)}*`])].join("<br>"),
+        ),
+      ]),
+    ),
+    "## What to make of it",
+    "",
+    ...comparison.conclusion.flatMap((paragraph) => [text(paragraph), ""]),
+  ].join("\n"),
+})

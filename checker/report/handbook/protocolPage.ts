@@ -1,0 +1,255 @@
+/** The page of a protocol. Every figure on it is one of the run's. */
+import type { Property } from "../../property/property.ts"
+import { type BugEntry, type Protocol, propertiesOf } from "../../scenario/protocol.ts"
+import type { ScenarioReport } from "../report.ts"
+import { boundText, count, figure, odds } from "../text.ts"
+import { anchor, block, code, list, table, text } from "./markdown.ts"
+import { objectsText, stateKinds } from "./state.ts"
+import { type HandbookSubject, type Hunted, type Page, type ProtocolSubject, pageName } from "./subject.ts"
+
+/** Lays a protocol's page out. */
+export const protocolPage = (subject: ProtocolSubject, run: HandbookSubject["run"]): Page => {
+  const { protocol } = subject
+  return {
+    name: pageName(protocol.id),
+    title: protocol.title,
+    markdown: [
+      `# ${text(protocol.title)}`,
+      "",
+      `Protocol ${code(protocol.id)} of [the handbook](index.md).`,
+      "",
+      ...(protocol.about === undefined ? [] : [text(protocol.about.purpose), ""]),
+      ...citation(subject, run),
+      ...actorLines(subject),
+      ...stateLines(subject),
+      ...stepLines(subject),
+      ...propertyLines(subject),
+      ...scenarioLines(subject),
+      ...bugLines(subject),
+      ...survivorLines(protocol),
+      "## What is not modelled",
+      "",
+      ...list((protocol.about?.notModelled ?? []).map(text)),
+    ].join("\n"),
+  }
+}
+
+const citation = ({ explorations, hunts }: ProtocolSubject, run: HandbookSubject["run"]): ReadonlyArray<string> => {
+  const sought = hunts.flatMap(({ report }) => (report === undefined ? [] : [report]))
+  const strategies = [...new Set([...explorations, ...sought].map(({ strategy }) => strategy))]
+  const missed = explorations.reduce((sum, { missedStateOdds }) => sum + missedStateOdds, 0)
+  const matched = explorations.every(({ outcome, states }) => outcome === "holds" && states > 0)
+  return [
+    [
+      `The figures are those of one run of ${text(run.tool.name)} ${text(run.tool.version)}:`,
+      `${count(explorations.length, "exploration")} and ${count(sought.length, "hunt")} for seeded bugs,`,
+      `strategy ${strategies.map(code).join(", ")}, at the bounds given below.`,
+      matched
+        ? `The odds that it missed a state are at most ${odds(missed)}.`
+        : "Not every scenario was found to hold by visiting its states: the table of scenarios says what each came to.",
+      ...(run.interrupted === true ? ["**The run was interrupted: what it did not reach is not here.**"] : []),
+    ].join(" "),
+    "",
+  ]
+}
+
+const actorLines = ({ actors }: ProtocolSubject): ReadonlyArray<string> => [
+  "## Actors",
+  "",
+  "The fibers of its scenarios, by the names that they have in traces.",
+  "",
+  ...table(
+    [{ title: "fiber" }, { title: "scenarios", align: "right" }],
+    actors.map(({ name, scenarios }) => [code(name), figure(scenarios)]),
+  ),
+]
+
+const stateLines = ({ cells }: ProtocolSubject): ReadonlyArray<string> => [
+  "## Shared state",
+  "",
+  "The cells that the scenarios begin with, those of monitors among them, which watch from outside. `N` stands for a number.",
+  "",
+  ...table(
+    [{ title: "object" }, { title: "cells" }],
+    stateKinds(cells).map(({ objects, fields }) => [objectsText(objects), fields.map(code).join(", ")]),
+  ),
+]
+
+const stepLines = ({ steps, explorations }: ProtocolSubject): ReadonlyArray<string> => {
+  const taken = totals(explorations.map((each) => each.steps))
+  const columns = [{ title: "step" }, { title: "taken", align: "right" }, { title: "also written in" }] as const
+  return [
+    "## Steps",
+    "",
+    "A step is called by the kernel function, or the part of it, that it models, and is atomic. It is listed under the file of the model in which it is written, and how often the explorations took it.",
+    "",
+    ...steps.flatMap(({ file, steps: names }) => [
+      `### ${file === undefined ? "Steps whose names are put together" : code(file.path)}`,
+      "",
+      ...(file === undefined || file.says === "" ? [] : [text(file.says), ""]),
+      ...table(
+        names.some(({ alsoIn }) => alsoIn.length > 0) ? columns : columns.slice(0, 2),
+        names.map(({ name, alsoIn }) => [
+          code(name),
+          figure(taken.get(name) ?? 0),
+          ...(names.some((each) => each.alsoIn.length > 0) ? [alsoIn.map(code).join(", ")] : []),
+        ]),
+      ),
+    ]),
+  ]
+}
+
+/** When a property of a kind is judged. */
+const judged: { readonly [kind in Property<never>["kind"]]: string } = {
+  invariant: "in every state",
+  action: "of every step",
+  atEnd: "when all have ended",
+  progress: "when nothing can go on",
+  leadsTo: "of every fair run",
+  dataRaces: "of every two accesses",
+  lockOrder: "of every lock taken",
+  lockInversions: "of all locks of a run",
+}
+
+const propertyLines = ({ protocol, explorations }: ProtocolSubject): ReadonlyArray<string> => {
+  const exercised = totals(explorations.map((each) => each.exercised))
+  return [
+    "## Invariants",
+    "",
+    "How often each was put to the test: how many times it was evaluated with its premise true.",
+    "",
+    ...table(
+      [
+        { title: "id" },
+        { title: "what it says" },
+        { title: "judged" },
+        { title: "exercised", align: "right" },
+        { title: "source" },
+      ],
+      propertiesOf(protocol).map(({ id, kind, statement, source }) => [
+        code(id),
+        text(statement),
+        judged[kind],
+        kind === "progress" ? "no premise" : figure(exercised.get(id) ?? 0),
+        text(source),
+      ]),
+    ),
+  ]
+}
+
+const totals = (times: ReadonlyArray<{ readonly [name: string]: number }>): ReadonlyMap<string, number> => {
+  const total = new Map<string, number>()
+  for (const [name, more] of times.flatMap((each) => Object.entries(each))) {
+    total.set(name, (total.get(name) ?? 0) + more)
+  }
+  return total
+}
+
+const scenarioLines = ({ protocol, explorations }: ProtocolSubject): ReadonlyArray<string> => [
+  "## Scenarios",
+  "",
+  "`holds` means that the exploration ended by itself: every state within the bound was visited.",
+  "",
+  ...table(
+    [
+      { title: "scenario" },
+      { title: "what happens" },
+      { title: "bound" },
+      { title: "outcome" },
+      { title: "states", align: "right" },
+      { title: "transitions", align: "right" },
+      { title: "depth", align: "right" },
+    ],
+    protocol.scenarios.flatMap((scenario) => {
+      const reports = explorations.filter(({ id }) => id === scenario.id)
+      const head = [code(scenario.id), text(scenario.summary)]
+      if (reports.length === 0) return [[...head, "", "not in this run", "", "", ""]]
+      return reports.map((report) => [...head, ...figuresOf(report)])
+    }),
+  ),
+]
+
+const figuresOf = ({
+  bound,
+  outcome,
+  within,
+  states,
+  transitions,
+  maxDepth,
+}: ScenarioReport): ReadonlyArray<string> => [
+  code(boundText(bound)),
+  within === undefined ? outcome : `${outcome}, within ${boundText(within)}`,
+  figure(states),
+  figure(transitions),
+  figure(maxDepth),
+]
+
+const bugLines = ({ hunts }: ProtocolSubject): ReadonlyArray<string> => [
+  "## Seeded bugs",
+  "",
+  ...table(
+    [
+      { title: "bug" },
+      { title: "breaks" },
+      { title: "found after", align: "right" },
+      { title: "steps", align: "right" },
+      { title: "preemptions", align: "right" },
+    ],
+    hunts.map((hunted) => [
+      `[${code(hunted.bug.id)}](#${anchor(hunted.bug.id)})`,
+      code(hunted.bug.breaks),
+      ...huntFigures(hunted),
+    ]),
+  ),
+  ...hunts.flatMap(({ bug, report, trace }) => [
+    `### ${code(bug.id)}`,
+    "",
+    `${text(sentence(bug.title))} Source: ${text(bug.source)}.${knownAs(bug)}`,
+    "",
+    shownIn(bug, report),
+    "",
+    ...(trace === undefined ? [] : block(trace)),
+  ]),
+]
+
+const survivorLines = ({ survivors = {} }: Protocol): ReadonlyArray<string> =>
+  Object.keys(survivors).length === 0
+    ? []
+    : [
+        "## Mutants that may survive",
+        "",
+        "`npm run check -- mutants` changes each step in turn. These changes break nothing that is asked, and the protocol's spec says why that is right; the command fails where that is not so any more.",
+        "",
+        ...table(
+          [{ title: "mutant" }, { title: "why nothing breaks" }],
+          Object.entries(survivors).map(([mutant, why]) => [code(mutant), text(why)]),
+        ),
+      ]
+
+const knownAs = ({ references = [] }: BugEntry): string =>
+  references.length === 0 ? "" : ` Known as ${references.map(text).join(", ")}.`
+
+const sentence = (said: string): string => {
+  const upper = said.slice(0, 1).toUpperCase() + said.slice(1)
+  return /[.!?]$/.test(upper) ? upper : `${upper}.`
+}
+
+const isFound = ({ bug, report }: Hunted): boolean => report?.property === bug.breaks
+
+const huntFigures = (hunted: Hunted): ReadonlyArray<string> => {
+  const { report } = hunted
+  if (report === undefined) return ["not in this run", "", ""]
+  if (!isFound(hunted)) return ["**missed**", "", ""]
+  const { states, counterexample, preemptions } = report
+  return [
+    count(states, "state"),
+    counterexample === undefined ? "" : figure(counterexample.schedule.length),
+    preemptions === undefined ? "" : figure(preemptions),
+  ]
+}
+
+const shownIn = ({ scenario, breaks }: BugEntry, report: ScenarioReport | undefined): string => {
+  if (report === undefined) return `It should break ${code(breaks)} in ${code(scenario)}; this run did not look for it.`
+  const bound = report.counterexample?.bound ?? report.bound
+  return `It breaks ${code(breaks)} in ${code(scenario)}${Object.keys(bound).length === 0 ? "" : `, at ${code(boundText(bound))}`}:`
+}

@@ -1,0 +1,41 @@
+/** The shared state of a protocol in few words: cells by their objects, and objects of one kind together. */
+import { code } from "./markdown.ts"
+
+/** A kind of object, and what it consists of. */
+export interface StateKind {
+  /** `folio0`, `folio1` */
+  readonly objects: ReadonlyArray<string>
+  /** `refcount`, `lock.holder`; empty where the object is one cell. */
+  readonly fields: ReadonlyArray<string>
+}
+
+/**
+ * Groups cells, which are called `object.field`: objects whose names differ in their numbers only are of one kind, and
+ * fields that do are one array.
+ */
+export const stateKinds = (cells: ReadonlyArray<string>): ReadonlyArray<StateKind> => {
+  const kinds = new Map<string, { objects: Set<string>; fields: Set<string> }>()
+  for (const cell of cells) {
+    const [, object = cell, field = ""] = /^([^.]*)\.(.*)$/s.exec(cell) ?? []
+    const kind = unnumbered(object)
+    const known = kinds.get(kind) ?? { objects: new Set(), fields: new Set() }
+    known.objects.add(object)
+    if (field !== "") known.fields.add(unnumbered(field))
+    kinds.set(kind, known)
+  }
+  return [...kinds.values()].map(({ objects, fields }) => ({ objects: [...objects], fields: [...fields] }))
+}
+
+const unnumbered = (name: string): string => name.replace(/\d+/g, "N")
+
+/** The objects of a kind, the first and the last where there are many. */
+export const objectsText = (objects: ReadonlyArray<string>): string => {
+  const [first = "", second = ""] = objects
+  const last = objects.at(-1) ?? ""
+  if (objects.length <= 2)
+    return [first, second]
+      .filter((name) => name !== "")
+      .map(code)
+      .join(", ")
+  return `${code(first)} to ${code(last)}`
+}

@@ -1,0 +1,63 @@
+/** What the pages of a handbook are made of: a protocol, and what a run came to. */
+import type { BugEntry, Protocol } from "../../scenario/protocol.ts"
+import type { Report, ScenarioReport } from "../report.ts"
+import type { Chapter, Comparison, ComparisonRow } from "./comparison.ts"
+import type { StepGroup } from "./stepSources.ts"
+
+/** A protocol, and what a run has of it. */
+export interface ProtocolSubject {
+  readonly protocol: Protocol
+  /** The explorations of its scenarios as they should be, in the order of the run. */
+  readonly explorations: ReadonlyArray<ScenarioReport>
+  readonly hunts: ReadonlyArray<Hunted>
+  readonly actors: ReadonlyArray<Actor>
+  /** The names of the cells with which its scenarios begin. */
+  readonly cells: ReadonlyArray<string>
+  readonly steps: ReadonlyArray<StepGroup>
+}
+
+/** A fiber. */
+export interface Actor {
+  readonly name: string
+  /** In how many scenarios it takes part. */
+  readonly scenarios: number
+}
+
+/** A seeded bug, and what the run has of it. */
+export interface Hunted {
+  readonly bug: BugEntry
+  /** Not there if the run did not look for it. */
+  readonly report?: ScenarioReport
+  /** The run that shows it, laid out; not there if it was missed, or no one schedule shows it. */
+  readonly trace?: ReadonlyArray<string>
+}
+
+/** A comparison, run. */
+export interface Compared {
+  readonly comparison: Comparison
+  readonly rows: ReadonlyArray<ComparisonRow>
+}
+
+/** A chapter, read. */
+export interface Written {
+  readonly chapter: Chapter
+  readonly markdown: string
+}
+
+/** Everything that a handbook is made of. */
+export interface HandbookSubject {
+  readonly run: Pick<Report, "tool" | "interrupted">
+  readonly protocols: ReadonlyArray<ProtocolSubject>
+  readonly comparisons: ReadonlyArray<Compared>
+  readonly chapters: ReadonlyArray<Written>
+}
+
+/** A page in Markdown: its name has no ending, and what it links to is called by names with `.md`. */
+export interface Page {
+  readonly name: string
+  readonly title: string
+  readonly markdown: string
+}
+
+/** The name of the page about something with an id that reads like a path. */
+export const pageName = (id: string): string => id.replace(/[^A-Za-z0-9._-]/g, "-").replace(/^\./, "-")

@@ -1,0 +1,83 @@
+/** The invariants of huge pages whose page table is shared. */
+import type { Property } from "../../checker/index.ts"
+import { type HugeMm, hugePageAt, isLive, type Life, sameLife } from "../../model/mm/hugetlb.ts"
+import { mappedPage } from "../../model/mm/hugetlbUnmap.ts"
+import { at } from "../../model/mm/range.ts"
+import type { HugetlbWorld } from "./world.ts"
+
+type Spec = Property<HugetlbWorld>
+
+const some = (lives: ReadonlyArray<Life | null>): ReadonlyArray<Life> => lives.filter((life) => life !== null)
+const all = ({ file }: HugetlbWorld): ReadonlyArray<HugeMm> => [...file.mms.values()]
+const tlbs = (world: HugetlbWorld) => all(world).flatMap((mm) => [...mm.tlbs.values()])
+const translations = (world: HugetlbWorld) =>
+  some(tlbs(world).flatMap(({ entries }) => entries.map(({ value }) => value)))
+const walks = (world: HugetlbWorld) => some(tlbs(world).map(({ walk }) => walk.value))
+const sharersOf = (world: HugetlbWorld, table: number) =>
+  some(all(world).map(({ pud }) => pud.value)).filter(({ slot }) => slot === table).length
+const mirrored = (world: HugetlbWorld) =>
+  all(world).flatMap((mm) => mm.mirror.flatMap(({ value }, va) => (value === null ? [] : [{ mm, va, page: value }])))
+
+export const hugetlbProperties: ReadonlyArray<Spec> = [
+  {
+    kind: "invariant",
+    id: "HUGETLB-TLB-BEFORE-FREE",
+    statement: "No CPU translates to a huge page that was given back to the pool.",
+    source: "mm/hugetlb.c: __unmap_hugepage_range; commit a4a118f2eead",
+    premise: (world) => translations(world).length > 0,
+    holds: (world) => translations(world).every((page) => isLive(world.file.hugePages, page)),
+  },
+  {
+    kind: "invariant",
+    id: "HUGETLB-TABLE-BEFORE-FREE",
+    statement: "No CPU walks a page table that was freed.",
+    source: "mm/hugetlb.c: __unmap_hugepage_range, the comment on tlb_flush_mmu_tlbonly; commit a4a118f2eead",
+    premise: (world) => walks(world).length > 0,
+    holds: (world) => walks(world).every((table) => isLive(world.file.tables, table)),
+  },
+  {
+    kind: "invariant",
+    id: "HUGETLB-SHARERS",
+    statement: "A page table is counted once for each process that has it, and none has one that was freed.",
+    source: "mm/hugetlb.c: huge_pmd_share, huge_pmd_unshare",
+    premise: (world) => all(world).some(({ pud }) => pud.value !== null),
+    holds: (world) =>
+      world.file.tables.slots.every(({ index, sharers }) => sharers === sharersOf(world, index)) &&
+      some(all(world).map(({ pud }) => pud.value)).every((table) => isLive(world.file.tables, table)),
+  },
+  {
+    kind: "invariant",
+    id: "HUGETLB-CACHE-UNMAPPED",
+    statement: "What a process maps of the file is what its page cache has.",
+    source: "fs/hugetlbfs/inode.c: remove_inode_hugepages; commit 4aae8d1c051e",
+    premise: (world) => all(world).some((mm) => mappedPage(world.file, mm, 0) !== null),
+    holds: (world) =>
+      all(world).every((mm) =>
+        world.file.cache.every(({ value }, va) => {
+          const page = mappedPage(world.file, mm, va)
+          return page === null || (value !== null && sameLife(page, value))
+        }),
+      ),
+  },
+  {
+    kind: "invariant",
+    id: "HUGETLB-LAST-STORE",
+    statement: "The file holds what was stored last to it, wherever its page has moved.",
+    source: "mm/migrate.c: unmap_and_move_huge_page; commit 017b1660df89",
+    premise: ({ file, seen }) => seen.stored !== "" && at(file.cache, 0).value !== null,
+    holds: ({ file, seen }) => {
+      const page = at(file.cache, 0).value
+      return seen.stored === "" || page === null || hugePageAt(file, page).content === seen.stored
+    },
+  },
+]
+
+/** Where a device mirrors a process. */
+export const mirrorProperty: Spec = {
+  kind: "invariant",
+  id: "HUGETLB-MIRROR",
+  statement: "What a device maps of a process is what the process maps there: what changes was announced.",
+  source: "mm/rmap.c: try_to_migrate_one, adjust_range_if_pmd_sharing_possible; commit 017b1660df89",
+  premise: (world) => mirrored(world).length > 0,
+  holds: (world) => mirrored(world).every(({ mm, va, page }) => sameLife(page, mappedPage(world.file, mm, va))),
+}

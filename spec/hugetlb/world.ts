@@ -1,0 +1,67 @@
+/** Two processes that share the page table of a file of huge pages, and what can happen to it. */
+import * as Effect from "effect/Effect"
+import { choose, type Monitor, type Setup, type Struct, struct } from "../../checker/index.ts"
+import { type HugeFile, type HugeMm, type HugeTlb, hugeFile, hugeMm } from "../../model/mm/hugetlb.ts"
+import {
+  hugeMunmap,
+  hugeStore,
+  hugetlbfsPunchHole,
+  migrateHugePage,
+  mirrorHugePage,
+} from "../../model/mm/hugetlbUnmap.ts"
+
+/** What the properties and seeded bugs of huge pages see. */
+export interface HugetlbWorld {
+  readonly file: HugeFile
+  /** What was stored last to the page that migrates, the first one; nothing yet is "". */
+  readonly seen: Struct<{ stored: string }>
+}
+
+export interface Shape {
+  readonly pages: number
+  /** How often a thread of each process stores to the first page; 0 of the second where it is taken away. */
+  readonly stores: number
+  readonly migrates: boolean
+  /** Whether the first process unmaps the file. */
+  readonly unmaps: boolean
+  /** Whether the second does, or a hole is punched. */
+  readonly takesAway: boolean
+  /** Whether a device mirrors the first process. */
+  readonly mirrors: boolean
+}
+
+/** Makes them. */
+export const hugetlbWorld = (shape: Shape): Setup<HugetlbWorld> => {
+  const file = hugeFile(shape.pages, { parent: ["cpu0"], child: ["cpu1"] }, "old")
+  const [parent, child] = [hugeMm(file, "parent"), hugeMm(file, "child")]
+  const seen = struct("seen", { stored: "" })
+  const stores = Effect.fnUntraced(function* (mm: HugeMm, cpu: string) {
+    for (let i = 1; i <= shape.stores; i++) yield* hugeStore(file, mm, tlbOf(mm, cpu), 0, `${cpu} ${i}`)
+  })
+  const fibers: Record<string, Effect.Effect<unknown, unknown>> = {
+    cpu0: stores(parent, "cpu0"),
+    ...(shape.takesAway ? { cpu2: takesAway(file, child) } : { cpu1: stores(child, "cpu1") }),
+    ...(shape.migrates ? { kcompactd0: migrateHugePage(file, 0) } : {}),
+    ...(shape.unmaps ? { munmap0: hugeMunmap(file, parent) } : {}),
+    ...(shape.mirrors ? { gpu0: mirrorHugePage(file, parent, shape.pages - 1) } : {}),
+  }
+  return { world: { file, seen }, fibers, monitors: [monitor(seen)] }
+}
+
+const takesAway = Effect.fnUntraced(function* (file: HugeFile, mm: HugeMm) {
+  const how = yield* choose("syscall", ["munmap", "fallocate(FALLOC_FL_PUNCH_HOLE)"])
+  if (how === "munmap") yield* hugeMunmap(file, mm)
+  else yield* hugetlbfsPunchHole(file, 0)
+})
+
+const tlbOf = ({ name, tlbs }: HugeMm, cpu: string): HugeTlb => {
+  const tlb = tlbs.get(cpu)
+  if (tlb === undefined) throw new RangeError(`${cpu} does not run ${name}`)
+  return tlb
+}
+
+const monitor = (seen: HugetlbWorld["seen"]): Monitor => ({
+  user_store: ({ args: [, , content], result }) => {
+    if (result === true) seen.stored = String(content)
+  },
+})

@@ -1,0 +1,131 @@
+/** Pages of a handbook: whatever specs and documents say is what is read, and nothing else comes of it. */
+import { describe, expect, it } from "vitest"
+import { cell, protocol, scenario, step } from "../../checker/index.ts"
+import { handbookPages } from "../../checker/report/handbook/pages.ts"
+import { htmlPage } from "../../checker/report/handbook/site.ts"
+import { stateKinds } from "../../checker/report/handbook/state.ts"
+import { filesOf, groupSteps } from "../../checker/report/handbook/stepSources.ts"
+
+const nasty = "a|b <script>alert(1)</script> *c* _d_ [e](javascript:f) `g|h` &amp; ~~i~~ ![j](k) www.l.m"
+
+const subject = protocol({
+  id: "nasty/one",
+  title: nasty,
+  about: { purpose: nasty, notModelled: [nasty, "1. one"] },
+  scenarios: [
+    scenario({
+      id: "nasty/one/scenario",
+      summary: nasty,
+      setup: () => {
+        const shared = cell("shared", 0)
+        return { world: {}, fibers: { one: step("read", () => shared.value) } }
+      },
+      properties: [{ kind: "atEnd", id: "P|Q", statement: nasty, source: nasty, holds: () => true }],
+    }),
+  ],
+  bugs: [
+    {
+      id: "bug",
+      title: nasty,
+      source: nasty,
+      references: [nasty],
+      scenario: "nasty/one/scenario",
+      breaks: "P|Q",
+      at: () => ({}),
+    },
+  ],
+})
+
+const [index, page] = handbookPages({
+  run: { tool: { name: nasty, version: "1" } },
+  protocols: [
+    {
+      protocol: subject,
+      explorations: [],
+      hunts: [{ bug: subject.bugs[0] ?? expect.fail(), trace: ["```", "</code></pre><b>", nasty] }],
+      actors: [{ name: "fiber`|", scenarios: 1 }],
+      cells: ["a|b.c"],
+      steps: [],
+    },
+  ],
+  comparisons: [],
+  chapters: [],
+}).map(htmlPage)
+
+describe("a page", () => {
+  it("has no more HTML than is the handbook's", () => {
+    for (const html of [index ?? "", page ?? ""]) {
+      const tags = new Set([...html.matchAll(/<\/?([a-z0-9!]+)/g)].map(([, tag]) => tag))
+      const own =
+        "!doctype html head meta title link body a header nav ul li main h1 h2 h3 p code pre div table thead tbody tr th td"
+      expect([...tags].filter((tag) => !own.split(" ").includes(tag ?? ""))).toEqual([])
+      expect(html).toContain("&lt;script&gt;alert(1)&lt;/script&gt;")
+      expect(html).not.toMatch(/href="(?!#|[a-z-]+\.(html|css)|data:,")/)
+    }
+  })
+
+  it("has as many cells in each row as there are columns", () => {
+    for (const [table] of (page ?? "").matchAll(/<table>.*?<\/table>/gs)) {
+      const columns = table.split("<th ").length - 1
+      for (const [row] of table.matchAll(/<tr><td.*?<\/tr>/gs)) expect(row.split("<td").length - 1).toBe(columns)
+    }
+  })
+
+  it("says what specs say, in tables and outside", () => {
+    const words =
+      "a|b &lt;script&gt;alert(1)&lt;/script&gt; *c* _d_ [e](javascript:f) <code>g|h</code> &amp;amp; ~~i~~ ![j](k) www.l.m"
+    expect((page ?? "").split(words).length).toBeGreaterThan(6)
+    expect(page).not.toContain("\\")
+  })
+
+  it("has a trace as it was, whatever is in it", () => {
+    expect(page).toContain(`<pre><code>\`\`\`\n&lt;/code&gt;&lt;/pre&gt;&lt;b&gt;\n`)
+  })
+})
+
+describe("what a page is made of", () => {
+  it("groups cells by their objects, and numbers", () => {
+    expect(stateKinds(["gpu0.pte0", "gpu0.pte1", "gpu1.pte0", "gpu1.lock.holder", "count"])).toEqual([
+      { objects: ["gpu0", "gpu1"], fields: ["pteN", "lock.holder"] },
+      { objects: ["count"], fields: [] },
+    ])
+  })
+
+  const importing = (what: string, path: string) => `import ${what} from "${path}"\n`
+  const steps = (...names: ReadonlyArray<string>) => names.map((name) => `step("${name}", f)\n`).join("")
+  const files = [
+    { path: "model/a.ts", text: `/** What a is (mm/a.c).\n *\n * More. */\n${steps("one", "both")}` },
+    { path: "model/b.ts", text: `/** B. */\n${importing("{ a }", "./a.ts")}${steps("two", "both", "three")}` },
+    { path: "model/c.ts", text: steps("one") },
+    {
+      path: "spec/p.ts",
+      text: `${importing("type { C }", "../model/c.ts")}${importing("{\n  b,\n}", "../model/b.ts")}protocol({\n  id: "p" })`,
+    },
+  ]
+
+  it("finds the files that a protocol's definition imports, but for types", () => {
+    expect(filesOf("p", files).map(({ path }) => path)).toEqual(["spec/p.ts", "model/b.ts", "model/a.ts"])
+    expect(filesOf("q", files)).toEqual(files)
+  })
+
+  it("finds the file in which each step is written, and says where it may be another", () => {
+    expect(groupSteps(["both", "made: up", "one", "one: tail", "three", "two"], filesOf("p", files), "model")).toEqual([
+      {
+        file: { path: "model/a.ts", says: "What a is (mm/a.c)." },
+        steps: [
+          { name: "one", alsoIn: [] },
+          { name: "one: tail", alsoIn: [] },
+        ],
+      },
+      {
+        file: { path: "model/b.ts", says: "B." },
+        steps: [
+          { name: "both", alsoIn: ["model/a.ts"] },
+          { name: "three", alsoIn: [] },
+          { name: "two", alsoIn: [] },
+        ],
+      },
+      { steps: [{ name: "made: up", alsoIn: [] }] },
+    ])
+  })
+})

@@ -1,0 +1,213 @@
+/** `docs`: pages whose links resolve and whose figures are those of the run that they cite, and the guide that is tested as written. */
+import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { dirname, join } from "node:path"
+import { pathToFileURL } from "node:url"
+import * as Schema from "effect/Schema"
+import { chromium as browsers } from "playwright-core"
+import { beforeAll, describe, expect, it } from "vitest"
+import { Report } from "../../checker/index.ts"
+import { chromium } from "./browser.ts"
+import { repository, scratch, shootdown, shootdownAlone } from "./run.ts"
+
+const put = scratch()
+const directory = join(put.directory, "pages")
+const document = join(put.directory, "report.json")
+const pages = ["lease/client", "lease/blocks", "comparison/read-faults", "guide/new-protocol"]
+
+/** The same command line with few protocols, which takes less time to start. */
+const small = (...args: ReadonlyArray<string>) =>
+  shootdown(args, { script: join(repository, "test/cli/smallHandbook.ts") })
+
+const read = (name: string): string => readFileSync(join(directory, name), "utf8")
+const figure = (value: number): string => value.toLocaleString("en-US")
+
+/** The cells of the row of a Markdown table that begins with some text. */
+const row = (page: string, first: string): ReadonlyArray<string> => {
+  const line = read(page)
+    .split("\n")
+    .find((each) => each.startsWith(`| ${first} |`))
+  if (line === undefined) throw new Error(`${page} has no row ${first}`)
+  return line
+    .split(" | ")
+    .map((cell) => cell.replace(/^\| | \|$/g, "").trim())
+    .slice(1)
+}
+
+beforeAll(async () => {
+  const ran = await shootdown(["docs", ...pages, "--out", directory, "--json", document, "--workers", "1"])
+  expect(ran.stderr).toBe("")
+  expect(ran.status).toBe(0)
+  expect(ran.stdout).toContain("5 pages")
+}, 60_000)
+
+describe("the handbook", () => {
+  it("has a page for all that was asked for, as Markdown and as HTML", () => {
+    const names = ["comparison-read-faults", "guide-new-protocol", "index", "lease-blocks", "lease-client"]
+    const expected = [...names.flatMap((name) => [`${name}.html`, `${name}.md`]), "handbook.json", "style.css"]
+    expect(readdirSync(directory).sort()).toEqual(expected.sort())
+  })
+
+  it("has no link that leads nowhere, in either form", () => {
+    const ids = (name: string) => new Set([...read(name).matchAll(/\bid="([^"]*)"/g)].map(([, id]) => id))
+    let links = 0
+    for (const name of readdirSync(directory).filter((each) => each.endsWith(".html"))) {
+      for (const [, href = ""] of read(name).matchAll(/\bhref="([^"]*)"/g)) {
+        if (href === "data:,") continue
+        links++
+        const [file = "", anchor] = href.split("#")
+        expect(existsSync(join(directory, file || name)), `${name}: ${href}`).toBe(true)
+        if (anchor !== undefined) expect(ids(file || name), `${name}: ${href}`).toContain(anchor)
+      }
+    }
+    for (const name of readdirSync(directory).filter((each) => each.endsWith(".md"))) {
+      const prose = read(name).replace(/^```.*?^```/gms, "")
+      for (const [, file = ""] of prose.matchAll(/(?<!\\)\]\(([^)#]+)[^)]*\)/g)) {
+        links++
+        expect(existsSync(join(directory, file)), `${name}: ${file}`).toBe(true)
+      }
+    }
+    expect(links).toBeGreaterThan(20)
+  })
+
+  it("has the figures of the run that it cites", () => {
+    const { scenarios } = Schema.decodeUnknownSync(Report)(JSON.parse(readFileSync(document, "utf8")))
+    const exercised = new Map<string, number>()
+    const taken = new Map<string, number>()
+    expect(scenarios.length).toBeGreaterThan(5)
+    for (const report of scenarios) {
+      const page = `${report.id.split("/").slice(0, 2).join("-")}.md`
+      const { states, transitions, maxDepth } = report
+      if (report.mutant !== null) {
+        const link = `[\`${report.mutant}\`](#${report.mutant})`
+        const steps = report.counterexample?.schedule.length ?? Number.NaN
+        const expected = [`\`${report.property}\``, `${figure(states)} states`, figure(steps), `${report.preemptions}`]
+        expect(row(page, link)).toEqual(expected)
+        continue
+      }
+      const cells = row(page, `\`${report.id}\``)
+      expect(cells.slice(-4)).toEqual([report.outcome, ...[states, transitions, maxDepth].map(figure)])
+      const add = (to: Map<string, number>, times: { readonly [name: string]: number }) => {
+        for (const [name, more] of Object.entries(times)) {
+          to.set(`${page} ${name}`, (to.get(`${page} ${name}`) ?? 0) + more)
+        }
+      }
+      add(exercised, report.exercised)
+      add(taken, report.steps)
+    }
+    for (const [key, times] of exercised) {
+      const [page = "", id = ""] = key.split(" ")
+      expect(row(page, `\`${id}\``), key).toContain(figure(times))
+    }
+    expect(taken.size).toBeGreaterThan(10)
+    for (const [key, times] of taken) {
+      const [page = "", ...name] = key.split(" ")
+      expect(row(page, `\`${name.join(" ")}\``)[0], key).toBe(figure(times))
+    }
+  })
+
+  it("shows each seeded bug with the shortest run, laid out", () => {
+    const page = read("lease-client.md")
+    expect(page).toContain("nfs4_proc_layoutreturn(2)")
+    expect(page).toContain("* changed by layout-stateid-forgotten-with-get-in-flight")
+  })
+
+  it("is the same, byte for byte, from the document of that run", async () => {
+    const again = join(put.directory, "again")
+    expect((await small("docs", ...pages, "--from", document, "--out", again)).status).toBe(0)
+    for (const name of readdirSync(directory)) {
+      expect(readFileSync(join(again, name), "utf8"), name).toBe(read(name))
+    }
+  }, 30_000)
+
+  it("replaces an earlier one, and leaves none of its pages behind", async () => {
+    const out = join(put.directory, "again")
+    expect((await small("docs", "guide/new-protocol", "--out", out)).status).toBe(0)
+    const expected = ["guide-new-protocol.html", "guide-new-protocol.md", "handbook.json", "index.html", "index.md"]
+    expect(readdirSync(out).sort()).toEqual([...expected, "style.css"])
+  }, 30_000)
+
+  it("goes into no directory that has something else", async () => {
+    const mine = put("mine/notes.txt", "mine")
+    const ran = await shootdownAlone(["docs", "--out", dirname(mine)])
+    expect(ran.status).toBe(2)
+    expect(ran.stderr).toMatch(
+      /^shootdown: --out .* cannot take a handbook: it has files that are no handbook's: notes\.txt; name another directory\n$/,
+    )
+    expect(readdirSync(dirname(mine))).toEqual(["notes.txt"])
+  }, 30_000)
+
+  it.each([
+    ["truncated", '{"formatVersion": 1, "scenarios": [', "is truncated: the JSON ends in the middle"],
+    [
+      "another's",
+      '{"formatVersion": 1, "protocols": []}',
+      "is not a document of --json: its field protocols is not one of the format's",
+    ],
+  ])(
+    "says in one sentence what is wrong with a document: %s",
+    async (_, text, sentence) => {
+      const ran = await shootdownAlone(["docs", "--from", put("bad.json", text), "--out", join(put.directory, "never")])
+      expect(ran.status).toBe(2)
+      expect(ran.stderr).toMatch(/^shootdown: [^\n]*\n$/)
+      expect(ran.stderr).toContain(`bad.json ${sentence}`)
+      expect(existsSync(join(put.directory, "never"))).toBe(false)
+    },
+    30_000,
+  )
+
+  const seen = chromium === undefined ? " (skipped: CHROMIUM names no browser, and none is in PATH)" : ""
+  it.skipIf(chromium === undefined).each([1280, 390])(
+    `can be read at a width of %i pixels${seen}`,
+    async (width) => {
+      const browser = await browsers.launch({ executablePath: chromium ?? "", args: ["--no-sandbox"] })
+      try {
+        for (const colorScheme of ["light", "dark"] as const) {
+          const page = await browser.newPage({ viewport: { width, height: 900 }, colorScheme })
+          const troubles: Array<string> = []
+          page.on("console", (message) => void troubles.push(message.text()))
+          page.on("pageerror", (error) => void troubles.push(error.message))
+          page.on("requestfailed", (request) => void troubles.push(request.url()))
+          for (const name of readdirSync(directory).filter((each) => each.endsWith(".html"))) {
+            await page.goto(pathToFileURL(join(directory, name)).href)
+            const overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            expect(await page.evaluate(overflow), name).toBe(0)
+            expect(await page.locator("h1").count(), name).toBe(1)
+            expect(await page.locator("main h2").count(), name).toBeGreaterThan(0)
+            const wide = ".scrolling > table, .scrolling > pre"
+            expect(await page.locator("main table, main pre").count()).toBe(await page.locator(wide).count())
+            await page.keyboard.press("Tab")
+            expect(await page.evaluate("document.activeElement.textContent"), name).toBe("Skip to the content")
+            const background = await page.evaluate("getComputedStyle(document.body).backgroundColor")
+            expect(background === "rgb(255, 255, 255)", name).toBe(colorScheme === "light")
+          }
+          expect(troubles).toEqual([])
+          await page.close()
+        }
+      } finally {
+        await browser.close()
+      }
+    },
+    60_000,
+  )
+})
+
+describe("the guide to a new protocol", () => {
+  const markdown = readFileSync(join(repository, "spec/handbook/newProtocol.md"), "utf8")
+  const blocks = [...markdown.matchAll(/^```(\w+)\n(.*?)\n```$/gms)].map(([, kind = "", text = ""]) => ({ kind, text }))
+  const timeless = (text: string) => text.replace(/\d+\.\d s/g, "0.0 s").trim()
+
+  it("does what it says, as written", async () => {
+    const program = blocks.flatMap(({ kind, text }) => (kind === "ts" ? [text] : [])).join("\n\n")
+    const file = put("guide/grabber.ts", `${program}\n`)
+    const said = blocks.filter(({ kind }) => kind !== "ts")
+    expect(said.map(({ kind }) => kind)).toEqual(["sh", "text", "sh", "text"])
+    for (const [position, { kind, text }] of said.entries()) {
+      if (kind !== "sh") continue
+      const [, args = ""] = /^npm run check -- (.*)$/.exec(text) ?? []
+      const ran = await shootdownAlone(args.split(" ").map((arg) => (arg === "grabber.ts" ? file : arg)))
+      expect(ran.stderr).toBe("")
+      expect(timeless(ran.stdout)).toBe(timeless(said[position + 1]?.text ?? ""))
+      expect(ran.status).toBe(args.includes("--mutant") ? 1 : 0)
+    }
+  }, 30_000)
+})

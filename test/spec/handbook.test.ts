@@ -1,0 +1,52 @@
+/** The comparisons of the handbook: their tables are whole, and say of each design what the conclusion rests on. */
+import * as Effect from "effect/Effect"
+import { describe, expect, it } from "vitest"
+import type { Comparison } from "../../checker/index.ts"
+import { countRangeSequence } from "../../spec/handbook/comparisons/countRangeSequence.ts"
+import { structPageOrPfnmap } from "../../spec/handbook/comparisons/structPageOrPfnmap.ts"
+import { handbook } from "../../spec/handbook/index.ts"
+import { registry } from "../../spec/registry.ts"
+
+/** Whether the runs of each cell held, were violated, or were none. */
+const verdicts = async ({ designs, rows }: Comparison) => {
+  const table = await Effect.runPromise(rows)
+  return table.map(({ cells }) => {
+    expect(cells.length).toBe(designs.length)
+    return cells.map(({ outcome: [first], finding }) => {
+      if (first === undefined) expect(finding).toMatch(/\S/)
+      return first === undefined ? "none" : (/: (holds|violated)\b/.exec(first)?.[1] ?? first)
+    })
+  })
+}
+
+describe("the comparisons", { timeout: 60_000 }, () => {
+  it("have pages of their own", () => {
+    const ids = [...registry, ...handbook.comparisons, ...handbook.chapters].map(({ id }) => id.replaceAll("/", "-"))
+    expect(new Set(ids).size).toBe(ids.length)
+    expect(ids).not.toContain("index")
+  })
+
+  it("set pages of device memory against none", async () => {
+    expect(await verdicts(structPageOrPfnmap)).toEqual([
+      ["holds", "violated"],
+      ["holds", "violated"],
+      ["holds", "violated"],
+    ])
+  })
+
+  it("set counts, ranges and sequences against each other", async () => {
+    expect(await verdicts(countRangeSequence)).toEqual([
+      ["holds", "holds", "holds"],
+      ["violated", "violated", "violated"],
+      ["violated", "violated", "violated"],
+      ["violated", "none", "violated"],
+    ])
+  })
+
+  it.skipIf(process.env.SHOOTDOWN_LONG === undefined).each(handbook.comparisons.map((one) => [one.id, one] as const))(
+    "have a whole table: %s",
+    async (_, comparison) => {
+      expect((await verdicts(comparison)).length).toBeGreaterThan(2)
+    },
+  )
+})

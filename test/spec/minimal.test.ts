@@ -1,0 +1,59 @@
+/**
+ * The counterexamples of the bug zoo are as simple as can be: shrinking one changes nothing, and without one of those who
+ * act in it there is none. `SHOOTDOWN_LONG=1` asks it of all of them, and that of shrinking of every saved counterexample.
+ */
+import { describe, expect, it } from "vitest"
+import { type BugEntry, type Protocol, replay, runMoves, shrink, withoutFiber } from "../../checker/index.ts"
+import { registry } from "../../spec/registry.ts"
+import { explored, recordOf, scenariosIn } from "./support.ts"
+
+const long = process.env.SHOOTDOWN_LONG !== undefined
+const isOfZoo = ({ references = [] }: BugEntry) => references.some((name) => name.startsWith("zoo "))
+const all = registry.flatMap((protocol) => protocol.bugs.map((bug) => [bug.id, protocol, bug] as const))
+const sample = `interval-remove-unlocked-seq memslot-changes-between-start-and-end
+  unshare-drops-walked-table setlease-vs-open`.split(/\s+/)
+const inSample = all.filter(([id]) => sample.includes(id))
+
+/** Who only ends: what breaks is asked when all have. */
+const onlyEnds = new Set(["grant-path-leaks-inode-lock without client0-cb"])
+
+const saved = async (protocol: Protocol, { id, scenario }: BugEntry) => {
+  const file = await recordOf(id)
+  const entry = scenariosIn([protocol])(scenario)
+  const program = entry.program(file.bound, id)
+  const replayed = replay(program, file)
+  if (replayed.kind !== "reproduced") throw new Error(`${id} is ${replayed.kind}`)
+  return { file, entry, program, replayed }
+}
+
+describe("shrinking", () => {
+  it.each(long ? all : inSample)("leaves %s as it is", { timeout: 300_000 }, async (_, protocol, bug) => {
+    const { file, entry, program, replayed } = await saved(protocol, bug)
+    const shrunk = shrink(entry, program, bug.breaks, replayed.moves, file.cycle)
+    expect(shrunk.program.bound).toEqual(file.bound)
+    expect(shrunk.cycle).toEqual(file.cycle)
+    expect(shrunk.preemptions).toBe(replayed.preemptions)
+    expect(runMoves(shrunk.program, shrunk.moves, shrunk.cycle).steps).toEqual(replayed.steps)
+  })
+})
+
+describe("a counterexample of the bug zoo", () => {
+  it.each(long ? all.filter(([, , bug]) => isOfZoo(bug)) : inSample)(
+    "needs all who act in %s",
+    { timeout: 300_000 },
+    async (id, protocol, bug) => {
+      const { file, entry, program, replayed } = await saved(protocol, bug)
+      // `init` only starts the others.
+      const acting = new Set(replayed.steps.map(({ fiber }) => fiber).filter((fiber) => fiber !== "init"))
+      expect(acting.size).toBeGreaterThan(0)
+      for (const fiber of acting) {
+        if (onlyEnds.has(`${id} without ${fiber}`)) continue
+        const { outcome } = await explored(withoutFiber(program, fiber), { target: bug.breaks })
+        if (outcome === "holds") continue
+        // One for whom others wait, bug or no bug, is needed for another reason.
+        const correct = await explored(withoutFiber(entry.program(file.bound), fiber), { target: bug.breaks })
+        expect(correct.violation?.property, `${id} without ${fiber}`).toBe(bug.breaks)
+      }
+    },
+  )
+})
