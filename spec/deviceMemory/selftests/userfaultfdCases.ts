@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import { enterLoop, fork, join } from "../../../checker/index.ts"
 import { dmirrorRead } from "../../../model/driver/testHmm.ts"
+import { userLoad } from "../../../model/mm/access.ts"
 import type { Range } from "../../../model/mm/range.ts"
 import {
   type Userfaultfd,
@@ -12,7 +13,7 @@ import {
   userfaultfdWake,
 } from "../../../model/mm/userfaultfd.ts"
 import type { Selftest } from "./selftest.ts"
-import { command, device, mmap, type Pattern, pages, type Said, succeeds } from "./verbs.ts"
+import { buffer, command, device, load, mmap, type Pattern, pages, type Said, succeeds, zero } from "./verbs.ts"
 import type { Bench, Verb } from "./world.ts"
 
 /** What the handler fills pages with. */
@@ -40,17 +41,19 @@ export const handler = Effect.fnUntraced(function* (ctx: Userfaultfd) {
   }
 })
 
-/** READ, whose faults may drop `mmap_lock`, with the handler beside it; then the file is closed. */
+/** Something with the handler beside it; then the file is closed. */
+const besideHandler = <A, E>(bench: Bench, run: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+  Effect.gen(function* () {
+    const thread = yield* fork("handler", handler(ctxOf(bench)))
+    const result = yield* run
+    yield* userfaultfdRelease(ctxOf(bench))
+    yield* join(thread)
+    return result
+  })
+
+/** READ, whose faults may drop `mmap_lock`. */
 const readBesideHandler = (range: Range, said: Said): Verb =>
-  command("READ", range, said, (bench) =>
-    Effect.gen(function* () {
-      const thread = yield* fork("handler", handler(ctxOf(bench)))
-      const cmd = yield* dmirrorRead(bench.file("parent", 0), range, true)
-      yield* userfaultfdRelease(ctxOf(bench))
-      yield* join(thread)
-      return cmd
-    }),
-  )
+  command("READ", range, said, (bench) => besideHandler(bench, dmirrorRead(bench.file("parent", 0), range, true)))
 
 const four = pages(0, 4)
 const gpu = device(0)
@@ -67,6 +70,20 @@ export const userfaultfdCases: ReadonlyArray<Selftest> = [
       register(four),
       gpu.read(four, "-EFAULT"),
       readBesideHandler(four, { cpages: 4, faults: 1, data: filled }),
+    ],
+  },
+  {
+    number: 38,
+    id: "userfaultfd_read-cpu",
+    fixture: "hmm",
+    does: "the process reads a page that is registered for missing faults, beside the thread that fills in what is missing; the device READ it; not in the kernel's file",
+    expects: "what the thread has filled in; the same",
+    script: [
+      mmap(buffer, "private"),
+      register(buffer),
+      succeeds("a load beside the handler", (bench) => besideHandler(bench, userLoad(bench.world.parent, "cpu0", 0))),
+      load(pages(0, 1), filled),
+      gpu.read(buffer, { cpages: 2, faults: 1, data: (va) => (va === 0 ? filled(va) : zero(va)) }),
     ],
   },
 ]
