@@ -9,6 +9,8 @@ export { countPreemptions, type Run, runMoves, type ScheduledStep } from "./expl
 export { defaultStrategy, strategies } from "./explore/strategies.ts"
 export type { SearchOptions, Statistics, Strategy, Survey } from "./explore/strategy.ts"
 export { missedStateOdds } from "./explore/visited.ts"
+export { exploreHere, type MutationBudget, MutationRun } from "./mutation/campaign.ts"
+export { learn, type Mutant, programOf as mutantAt } from "./mutation/learn.ts"
 export * from "./program/index.ts"
 export type { Operation } from "./program/operation.ts"
 export {
@@ -30,6 +32,7 @@ export {
 } from "./property/property.ts"
 export { builtIn, type Violation } from "./property/violation.ts"
 export { BenchReport } from "./report/bench.ts"
+export { MutationReport } from "./report/mutation.ts"
 export { Listing, ReplayReport, Report, ScenarioReport } from "./report/report.ts"
 export { traceLines } from "./report/trace.ts"
 export {
@@ -46,6 +49,7 @@ export {
   protocolOf,
   type Registry,
   type ScenarioEntry,
+  type Survivors,
 } from "./scenario/protocol.ts"
 export {
   BadBound,

@@ -19,6 +19,7 @@ export const ViolationSchema = Schema.Struct({ property: Schema.String, message:
 export const PlainOptions = Schema.Struct({
   maxSteps: Count,
   seed: Schema.Int,
+  maxStates: Schema.optionalKey(Count),
   executions: Schema.optionalKey(Count),
   preemptions: Schema.optionalKey(Count),
   target: Schema.optionalKey(Schema.String),

@@ -12,12 +12,14 @@ import { bounded } from "../explore/bounded.ts"
 import { states } from "../explore/states.ts"
 import { strategies, takers } from "../explore/strategies.ts"
 import type { Strategy, StrategyOption } from "../explore/strategy.ts"
+import { operators } from "../mutation/operators/index.ts"
 import { indent, wrap } from "../report/text.ts"
 import type { Registry } from "../scenario/protocol.ts"
 import { benchCommand } from "./bench.ts"
 import { checkCommand } from "./check.ts"
 import { defaultSteps, exploreCommand, flagName } from "./explore.ts"
 import { listCommand } from "./list.ts"
+import { mutantsCommand } from "./mutants.ts"
 import { replayCommand } from "./replay.ts"
 
 const json = Flag.String("json").pipe(
@@ -101,6 +103,7 @@ const checkpointFile = (name: string, description: string) =>
 const usedBy = (option: StrategyOption, description: string): string => `${description} (${takers(option)})`
 
 const defaultEvery = 30_000
+const defaultMutantStates = 100_000
 
 const strategy = Flag.ChoiceWithValue(
   "strategy",
@@ -136,6 +139,26 @@ ${strategies.map(strategyHelp).join("\n")}
 
   A pass says nothing of what was left out: properties whose premise was never true and steps that were never taken
   are named. Without a subcommand it is a failure if all scenarios of a protocol together leave one out`
+
+const mutationOperators = `
+  What is changed
+${operators.flatMap(({ name, sentence }) => wrap(`${name}: ${sentence}`, 110).map((line, position) => `    ${position === 0 ? "" : "  "}${line}`)).join("\n")}`
+
+const mutantVerdicts = `
+  What becomes of a mutant
+    killed        a property broke
+    equivalent    it does what the protocol does, for a reason that is evident from the protocol's own states
+    no program    it breaks a rule that programs obey (it computes without an end, say): neither killed nor alive
+    survived      every scenario that takes its step was explored, and no property broke. The protocol's spec must say
+                  in its \`survivors\` why that is right
+    inconclusive  the budget of states ended before that was known
+
+  Exit status
+    0    every mutant was killed, is equivalent or is explained
+    1    one survived and is not explained, an explanation is of none that survived, or a scenario does not hold
+    2    the command line or a file it names will not do
+    3    one stayed inconclusive and is not explained
+    130  interrupted; what was reached is said`
 
 /** The command line over a registry; `bench` measures the benchmarks. */
 export const commandLine = (registry: Registry, benchmarks: ReadonlyArray<Benchmark>) => {
@@ -325,6 +348,52 @@ export const commandLine = (registry: Registry, benchmarks: ReadonlyArray<Benchm
     ]),
   )
 
+  const mutants = Command.make(
+    "mutants",
+    {
+      targets: Argument.String("protocol").pipe(
+        Argument.withDescription(
+          "A protocol's id, a glob over ids, or a FILE.ts of your own; without any, all of them",
+        ),
+        Argument.variadic(),
+      ),
+      only: Flag.String("only").pipe(
+        Flag.withMetavar("GLOB"),
+        Flag.withDescription("Only the mutants whose ids it matches, such as 'swap *'"),
+        Flag.optional,
+      ),
+      states: whole("states", 1).pipe(
+        Flag.withDescription(
+          `The most states of one exploration (default ${defaultMutantStates}); all those of one mutant may visit five times as many`,
+        ),
+        Flag.withDefault(defaultMutantStates),
+      ),
+      workers: whole("workers", 1).pipe(
+        Flag.withDescription("Threads that explore mutants, each its own (default: as many as there are cores)"),
+        Flag.withDefault(availableParallelism()),
+      ),
+      memory,
+      json,
+    },
+    ({ only, memory, json, ...flags }) =>
+      mutantsCommand(registry, {
+        ...flags,
+        only: Option.getOrUndefined(only),
+        memory: Option.getOrUndefined(memory),
+        json: Option.getOrUndefined(json),
+      }),
+  ).pipe(
+    Command.withShortDescription("Change every step, and see whether some property notices"),
+    Command.withDescription(
+      `Makes mutants of protocols by changing the steps that their scenarios take, and explores each until a property breaks.\n${mutationOperators}\n${mutantVerdicts}`,
+    ),
+    Command.withExamples([
+      { command: "npm run check -- mutants notifier/interval" },
+      { command: "npm run check -- mutants 'lease/*' --only 'leave-out *'" },
+      { command: "npm run check -- mutants ~/counter.ts", description: "a program of your own" },
+    ]),
+  )
+
   const workers = whole("workers", 1).pipe(
     Flag.withDescription(
       "Threads that explore, each a scenario by itself where there are enough (default: as many as there are cores)",
@@ -347,6 +416,6 @@ export const commandLine = (registry: Registry, benchmarks: ReadonlyArray<Benchm
       { command: "npm run check -- explore ID --set name=value" },
       { command: "npm run check -- replay FILE" },
     ]),
-    Command.withSubcommands([list, explore, replay, bench]),
+    Command.withSubcommands([list, explore, replay, mutants, bench]),
   )
 }

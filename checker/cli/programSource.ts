@@ -4,6 +4,8 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Source } from "../campaign/source.ts"
+import { mutated } from "../mutation/mutated.ts"
+import { Mutation } from "../mutation/mutation.ts"
 import type { Program } from "../scenario/program.ts"
 import type { Registry } from "../scenario/protocol.ts"
 import { scenariosOf } from "./select.ts"
@@ -20,15 +22,26 @@ const Named = Schema.Struct({
   scenario: Schema.String,
   bound: Schema.Record(Schema.String, Schema.Int),
   mutant: Schema.optionalKey(Schema.String),
+  mutation: Schema.optionalKey(Mutation),
 })
 
-/** Says where a program comes from; `undefined` when other threads cannot have it. */
-export const sourceOf = Effect.fnUntraced(function* (program: Program, file: string | undefined) {
+/**
+ * Says where a program comes from; `undefined` when other threads cannot have it.
+ *
+ * @param program as it is without the mutation
+ */
+export const sourceOf = Effect.fnUntraced(function* (program: Program, file: string | undefined, mutation?: Mutation) {
   const registry = yield* RegistryModule
   const from = file !== undefined ? { file } : registry !== undefined ? { registry } : undefined
   if (from === undefined) return undefined
   const { scenario, bound, mutant } = program
-  const argument = { from, scenario, bound, ...(mutant === undefined ? {} : { mutant }) }
+  const argument = {
+    from,
+    scenario,
+    bound,
+    ...(mutant === undefined ? {} : { mutant }),
+    ...(mutation === undefined ? {} : { mutation }),
+  }
   return { module: import.meta.url, argument } satisfies Source
 })
 
@@ -36,11 +49,12 @@ const decode = Schema.decodeUnknownSync(Named)
 
 /** Called in other threads. */
 export const program = async (argument: unknown): Promise<Program> => {
-  const { from, scenario: id, bound, mutant } = decode(argument)
+  const { from, scenario: id, bound, mutant, mutation } = decode(argument)
   const registry = "file" in from ? [await load(from.file)] : await importRegistry(from.registry)
   const scenario = scenariosOf(registry).find((each) => each.id === id)
   if (scenario === undefined) throw new Error(`there is no scenario ${id}`)
-  return scenario.program(bound, mutant)
+  const correct = scenario.program(bound, mutant)
+  return mutation === undefined ? correct : mutated(correct, mutation)
 }
 
 const load = (file: string) =>

@@ -153,6 +153,8 @@ const ProtocolShape = Schema.Struct({
         typeof value === "object" && value !== null && "id" in value && "breaks" in value,
     ),
   ),
+  steps: Schema.optionalKey(Schema.Array(Schema.String)),
+  survivors: Schema.optionalKey(Schema.Record(Schema.String, Schema.NonEmptyString)),
 })
 
 const isProtocol: (value: unknown) => value is Protocol = Schema.is(ProtocolShape)

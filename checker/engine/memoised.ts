@@ -48,7 +48,18 @@ export interface Snapshot {
   readonly present: ReadonlyArray<Plain>
 }
 
+/**
+ * Told of what is learnt: the outcomes of steps and choices, and what guards say, each once at least for every node and
+ * contents read. Nothing is written when it is told.
+ */
+export interface Observer {
+  /** @param reads the cells that the operation, its guard and its monitors read before they wrote them */
+  outcome(node: Node, reads: ReadonlyArray<StoredCell>, outcome: Outcome): void
+  guard(node: Node, reads: ReadonlyArray<StoredCell>, holds: boolean): void
+}
+
 export interface MemoisedOptions extends NodesOptions {
+  readonly observer?: Observer
   /** Whether states that differ by a permutation of interchangeable names are one; by default they are not. */
   readonly symmetry?: boolean
 }
@@ -83,6 +94,7 @@ export class Memoised implements System, Others {
   /** Where states are expanded. */
   private lookahead: Lookahead | undefined
   private readonly upcoming: Upcoming | undefined
+  private readonly observer: Observer | undefined
   private readonly canPerformNow = (node: Node): boolean => this.canPerform(node)
   private begun = false
   /** Counts the changes of where fibers stand; with the number for which the fingerprint was computed last. */
@@ -91,6 +103,7 @@ export class Memoised implements System, Others {
 
   constructor(program: Program, options: MemoisedOptions = {}) {
     this.instance = program.start()
+    this.observer = options.observer
     this.interchange = interchangeOf(this.instance, options.symmetry ?? false)
     this.twins = this.interchange === undefined ? undefined : new Twins(this.instance, this.interchange)
     this.tracker = new PropertyTracker(this.instance.store, this.instance.properties, true, this.twins)
@@ -384,6 +397,7 @@ export class Memoised implements System, Others {
     const isFirst = bitsLow === 0 && bitsHigh === 0
     if (!guard.learn(reads, holds)) throw changeable(node)
     if (!isFirst && (guard.bitsLow !== bitsLow || guard.bitsHigh !== bitsHigh)) this.guardsGrown++
+    this.observer?.guard(node, reads, holds)
     this.twins?.guard(node, holds)
     return holds
   }
@@ -454,6 +468,7 @@ export class Memoised implements System, Others {
     outcome.readsLow = bitsLow
     outcome.readsHigh = bitsHigh
     if (!tree.learn(reads, outcome)) throw changeable(node)
+    this.observer?.outcome(node, reads, outcome)
     this.twins?.outcome(node, this.nodes.parked(node).operation, option, outcome, this)
     this.apply(outcome)
     return outcome

@@ -69,6 +69,11 @@ export class StatesSearch implements Search {
     return this.engine.tracker.exercised
   }
 
+  /** The names of the cells that properties have read so far, other than promises. */
+  get observed(): ReadonlySet<string> {
+    return this.engine.tracker.observed
+  }
+
   get steps() {
     return this.engine.stepsTaken()
   }
@@ -202,7 +207,7 @@ export class StatesSearch implements Search {
 
   /** Makes the present state, just added, the top of the stack. */
   private enterKnown(): void {
-    const { engine, statistics } = this
+    const { engine, options, statistics } = this
     statistics.states++
     const { moves, possible } = engine.expand(this.visited, true)
     this.stack.push({ moves, next: 0 })
@@ -210,6 +215,9 @@ export class StatesSearch implements Search {
     statistics.transitions += possible - moves.length
     statistics.maxDepth = Math.max(statistics.maxDepth, engine.depth)
     if (possible === 0) this.end()
+    if (statistics.states >= (options.maxStates ?? Number.POSITIVE_INFINITY)) {
+      this.ending ??= { kind: "cut", reason: `the budget of ${options.maxStates} states ran out` }
+    }
     if (this.visited.full) this.ending ??= { kind: "cut", reason: memoryFull }
   }
 

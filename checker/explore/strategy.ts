@@ -4,7 +4,7 @@
  */
 import { type Engine, engineOf } from "../engine/engine.ts"
 import { LimitReached, Unsound } from "../engine/fault.ts"
-import { Memoised } from "../engine/memoised.ts"
+import { Memoised, type Observer } from "../engine/memoised.ts"
 import { Paranoid } from "../engine/paranoid.ts"
 import { fiberOf, type Move, type System } from "../engine/system.ts"
 import type { Compared } from "../engine/witnesses.ts"
@@ -86,6 +86,8 @@ export interface SearchOptions {
   readonly maxSteps: number
   /** For strategies with randomness. */
   readonly seed: number
+  /** Stop after this many states, where the strategy matches them depth-first: a budget that is the same everywhere. */
+  readonly maxStates?: number
   /** Stop after this many executions, where the strategy enumerates them. */
   readonly executions?: number
   /** Explore only schedules with at most this many preemptive switches, where the strategy can. */
@@ -102,6 +104,8 @@ export interface SearchOptions {
   readonly target?: string
   /** Told of everything that is found, instead of the search ending there: for comparing strategies. */
   readonly survey?: Survey
+  /** Told of what the engine learns, where the strategy matches states. */
+  readonly observer?: Observer
   /** Whether states that differ by a permutation of interchangeable names count once; by default they do. */
   readonly symmetry?: boolean
   /** How many real fibers the memoised engine keeps parked at most. */
@@ -167,6 +171,7 @@ export const matchingEngine = (program: Program, options: SearchOptions): Memois
     keepEnds: options.keepEnds ?? false,
     symmetry: options.symmetry ?? true,
     ...(options.parkedLimit === undefined ? {} : { parkedLimit: options.parkedLimit }),
+    ...(options.observer === undefined ? {} : { observer: options.observer }),
   })
 
 /** The engine of a search that follows schedules and matches no states. Throws what the scenario's setup throws. */

@@ -231,6 +231,23 @@ export class Store implements Part {
     }
   }
 
+  /**
+   * Runs code and takes back what it writes. Tells what it would have written, in the order of the first writes: what a
+   * cell holds already too, for whether that is so is not among what the code reads.
+   */
+  foresee<A>(run: () => A): { readonly result: A; readonly writes: ReadonlyArray<readonly [StoredCell, Entry]> } {
+    const { mark } = this
+    const isRecording = this.reads !== undefined
+    if (!isRecording) this.record() // writes of what is there already are logged then
+    try {
+      const result = run()
+      return { result, writes: this.writtenSince(mark).map((cell) => [cell, cell.entry] as const) }
+    } finally {
+      if (!isRecording) this.stopRecording()
+      this.rollback(mark)
+    }
+  }
+
   /** Begins to record which cells are read before they are written; until `stopRecording`. */
   record(): ReadonlyArray<StoredCell> {
     const reads: Array<StoredCell> = []

@@ -100,6 +100,11 @@ export class PropertyTracker {
     })
   }
 
+  /** The names of the cells that properties, other than promises, have read so far. */
+  get observed(): ReadonlySet<string> {
+    return new Set(this.known.flatMap((cells) => [...cells].map(({ name }) => name)))
+  }
+
   /** Evaluates everything in the present state, which no step is known to lead to. */
   begin(): ReadonlyArray<Violation> {
     this.properties.forEach((property, position) => {
@@ -211,7 +216,7 @@ export class PropertyTracker {
       }
       if (property.kind !== "progress") return
       this.tally(position)
-      const stuck = this.guarded(position, () => property.stuck(waiting), false)
+      const stuck = this.reading(position, () => this.guarded(position, () => property.stuck(waiting), false)).value
       this.twins?.property(property.id, (rename) => {
         const others = waiting.map(({ fiber, step, args }) => ({
           fiber: String(rename(fiber)),

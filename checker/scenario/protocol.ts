@@ -24,7 +24,16 @@ export interface Protocol {
   readonly title: string
   readonly scenarios: ReadonlyArray<ScenarioEntry>
   readonly bugs: ReadonlyArray<BugEntry>
+  /**
+   * Globs of the names of the steps that are the protocol's own: those that are mutated. Without it, all that its
+   * scenarios take. What else they take is mutated in the protocol that it belongs to.
+   */
+  readonly steps?: ReadonlyArray<string>
+  readonly survivors?: Survivors
 }
+
+/** Mutants (see `mutants`) that no property kills, by their ids, and for each in a sentence why that is right. */
+export type Survivors = { readonly [mutant: string]: string }
 
 /** Everything that the command line knows by name. */
 export type Registry = ReadonlyArray<Protocol>
@@ -35,12 +44,16 @@ export const protocol = <World>(definition: {
   readonly title: string
   readonly scenarios: ReadonlyArray<Scenario<World>>
   readonly bugs?: ReadonlyArray<SeededBug<World>>
+  readonly steps?: ReadonlyArray<string>
+  readonly survivors?: Survivors
 }): Protocol => {
   const bugs = definition.bugs ?? []
   return {
     id: definition.id,
     title: definition.title,
     bugs,
+    ...(definition.steps === undefined ? {} : { steps: definition.steps }),
+    ...(definition.survivors === undefined ? {} : { survivors: definition.survivors }),
     scenarios: definition.scenarios.map((scenario) => ({
       id: scenario.id,
       summary: scenario.summary,

@@ -235,4 +235,28 @@ export const daxBugs: ReadonlyArray<SeededBug<DaxWorld>> = [
     breaks: "TRUNC-FAULT",
     at: () => ({ "dax_iomap_pte_fault: i_size_read": changeResult(() => true) }),
   },
+  {
+    id: "dax-entry-stays",
+    title: "blocks are taken away, and the page cache says that they are there",
+    source: "fs/dax.c: dax_delete_mapping_entry, by inference",
+    ...oneFault,
+    breaks: "DAX-ENTRY",
+    at: () => ({ dax_delete_mapping_entry: leaveOut() }),
+  },
+  {
+    id: "dax-truncate-keeps-blocks",
+    title: "a file that is truncated keeps its blocks",
+    source: "fs/xfs/xfs_inode.c: xfs_itruncate_extents, by inference",
+    ...oneFault,
+    breaks: "DAX-TRUNCATED",
+    at: () => ({ xfs_bunmapi: leaveOut() }),
+  },
+  {
+    id: "dax-write-lost",
+    title: "a file is written to, and nothing is copied",
+    source: "fs/dax.c: dax_iomap_iter, by inference",
+    ...onePinAndFile,
+    breaks: "DAX-WRITTEN",
+    at: () => ({ "dax_iomap_iter: copy_from_iter": leaveOut() }),
+  },
 ]

@@ -1,6 +1,7 @@
 /** The invariants of DAX: kernel-protocols section 18.9 as far as it concerns blocks that are mapped themselves. */
 import type { Property } from "../../checker/index.ts"
 import { folioOfBlock } from "../../model/dax/daxMapping.ts"
+import { zeroes } from "../../model/mm/folio.ts"
 import { contentsOfOther, type DaxWorld, foreignBlocks, othersBlocks } from "./world.ts"
 
 /** Whether some TLB has a translation to the block. */
@@ -87,6 +88,37 @@ export const daxProperties: ReadonlyArray<Property<DaxWorld>> = [
     source: "fs/dax.c: dax_iomap_pte_fault: i_size_read",
     premise: ({ file }) => file.state.size === 0,
     holds: ({ record }) => !record.beyond,
+  },
+  {
+    kind: "invariant",
+    id: "DAX-ENTRY",
+    statement:
+      "What the page cache says of a page is its block or that it is a hole, unless a fault or truncation is at it.",
+    source: "fs/dax.c: dax_insert_entry, dax_delete_mapping_entry",
+    premise: ({ dax }) => dax.pages.some(({ entry }) => entry !== null),
+    holds: ({ file, dax }) =>
+      file.invalidateLock.state.writer !== "" ||
+      dax.pages.every(
+        ({ entry, extent, lock }) => lock !== "" || entry === null || (entry === "zero" ? null : entry) === extent,
+      ),
+  },
+  {
+    kind: "invariant",
+    id: "DAX-TRUNCATED",
+    statement: "When truncation has finished the file has no blocks beyond its end.",
+    source: "fs/xfs/xfs_iops.c: xfs_setattr_size; xfs_itruncate_extents",
+    premise: ({ file }) => file.state.size === 0 && file.lock.state.holder === "",
+    holds: ({ file, dax }) =>
+      file.state.size > 0 || file.lock.state.holder !== "" || dax.pages.every(({ extent }) => extent === null),
+  },
+  {
+    kind: "atEnd",
+    id: "DAX-WRITTEN",
+    statement: "A block that another file has taken holds in the end what was written there.",
+    source: "fs/dax.c: dax_iomap_iter, dax_iomap_pte_fault",
+    premise: (world) => othersBlocks(world).length > 0,
+    holds: (world) =>
+      othersBlocks(world).every((block) => folioOfBlock(world.system.folios, world.device, block).content !== zeroes),
   },
   {
     kind: "invariant",

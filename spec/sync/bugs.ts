@@ -2,7 +2,14 @@
 import * as Effect from "effect/Effect"
 import { changeGuard, leaveOut, moveBehind, type Replacements, type SeededBug } from "../../checker/index.ts"
 import { mutexLock, mutexUnlock } from "../../model/sync/mutex.ts"
-import { rcuGracePeriods, srcuBarriers, srcuCallbacks, srcuGracePeriods, treeSteadyReaders } from "./scenarios.ts"
+import {
+  rcuCallbacks,
+  rcuGracePeriods,
+  srcuBarriers,
+  srcuCallbacks,
+  srcuGracePeriods,
+  treeSteadyReaders,
+} from "./scenarios.ts"
 import type { SyncWorld } from "./world.ts"
 
 /** Where bugs are hunted: at bounds that are no larger than it takes. */
@@ -149,5 +156,23 @@ export const gracePeriodBugs: ReadonlyArray<SeededBug<SyncWorld>> = [
     bound: { readers: 1, rounds: 1, calls: 1 },
     breaks: "SYNC-BARRIER",
     at: () => ({ "srcu_barrier: wait_for_completion": changeGuard() }),
+  },
+  {
+    id: "rcu-exit-without-barrier",
+    title: "a module goes without waiting for its callbacks",
+    source: "Documentation/RCU/rcubarrier.rst",
+    scenario: rcuCallbacks.id,
+    bound: { readers: 1, rounds: 1, calls: 1 },
+    breaks: "RCU-MODULE",
+    at: () => ({ rcu_barrier: leaveOut(), "rcu_barrier: wait_for_completion": leaveOut() }),
+  },
+  {
+    id: "replaced-and-not-freed",
+    title: "what was replaced is never freed",
+    source: "Documentation/RCU/whatisRCU.rst, by inference",
+    scenario: rcuGracePeriods.id,
+    bound: { readers: 1, rounds: 1, nesting: 1, updaters: 1, updates: 1 },
+    breaks: "SYNC-FREED",
+    at: () => ({ kfree: leaveOut() }),
   },
 ]

@@ -30,7 +30,7 @@ export interface History {
     barrierWaited: boolean
     barrierEarly: ReadonlyArray<string>
   }>
-  /** What was warned of when the domain was taken down; null before that. */
+  /** What was still there when the domain was taken down, or the module that uses it; null before that. */
   readonly cleanup: Cell<ReadonlyArray<string> | null>
   readonly monitor: Monitor
 }
@@ -129,7 +129,7 @@ export const history = (
     [`${rcuOrSrcu}_barrier: wait_for_completion`]: endBarrier,
   }
   const cleansUp: Monitor = {
-    cleanup_srcu_struct: ({ result }) => {
+    [kind === "rcu" ? "free_module" : "cleanup_srcu_struct"]: ({ result }) => {
       cleanup.value = Array.isArray(result) ? result.map(String) : []
     },
   }
@@ -137,7 +137,7 @@ export const history = (
     ...reads,
     ...(watched.synchronizes ? synchronizes : {}),
     ...(watched.calls ? calls : {}),
-    ...(watched.ends && kind !== "rcu" ? cleansUp : {}),
+    ...(watched.ends ? cleansUp : {}),
   }
   return { readers, waits, callbacks, cleanup, monitor }
 }

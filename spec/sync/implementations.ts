@@ -1,6 +1,6 @@
 /** What RCU, SRCU and SRCU's algorithm have in common, so that the same programs and properties can be asked of each. */
 import * as Effect from "effect/Effect"
-import { choose } from "../../checker/index.ts"
+import { choose, step } from "../../checker/index.ts"
 import { type Domain, isInside } from "../../model/sync/gracePeriod.ts"
 import {
   callRcu,
@@ -43,7 +43,7 @@ export interface Implementation {
   readonly synchronize: (waiter: string) => Effect.Effect<void>
   readonly call: (head: string) => Effect.Effect<void>
   readonly barrier: (waiter: string) => Effect.Effect<void>
-  /** What is warned of when the domain is taken down, which nothing is where that cannot be done. */
+  /** What is still there when the domain is taken down, or the module that uses it. */
   readonly cleanup: Effect.Effect<ReadonlyArray<string>>
   /** Fibers that it needs for itself. */
   readonly workers: Readonly<Record<string, Effect.Effect<void>>>
@@ -90,7 +90,8 @@ const ofRcu = (rcu: Rcu, callback: (head: string) => Effect.Effect<unknown>): Im
   synchronize: () => synchronizeRcu(rcu),
   call: (head) => callRcu(rcu, head, callback(head)),
   barrier: () => rcuBarrier(rcu),
-  cleanup: Effect.succeed([]),
+  // RCU itself stays; what goes is the code that its callbacks are.
+  cleanup: step("free_module", [rcu.name], () => (rcu.state.callbacks.length > 0 ? ["callbacks"] : [])),
   workers: {},
 })
 

@@ -45,6 +45,16 @@ const stale = ({ history, objects }: SyncWorld): ReadonlyArray<string> =>
     objects.get(holds)?.value === "freed" ? [`${name} uses ${holds}, which is freed.`] : [],
   )
 
+/** Of programs that come to an end. */
+export const freedInTheEnd: Spec = {
+  kind: "atEnd",
+  id: "SYNC-FREED",
+  statement: "When everything has ended, whatever was replaced is freed.",
+  source: "Documentation/RCU/whatisRCU.rst: reclamation",
+  holds: ({ objects, pointer }) =>
+    [...objects].every(([name, { value }]) => value !== "live" || name === pointer.value),
+}
+
 /** Of callbacks and barriers. */
 export const callbackPromises: ReadonlyArray<Spec> = [
   {
@@ -94,6 +104,15 @@ export const cleanupProperties: ReadonlyArray<Spec> = [
 
 /** Of RCU alone. */
 export const rcuProperties: ReadonlyArray<Spec> = [
+  {
+    kind: "invariant",
+    id: "RCU-MODULE",
+    statement: "A module whose code callbacks are is freed when all of them have run.",
+    source: "Documentation/RCU/rcubarrier.rst; kernel/module/main.c: free_module",
+    premise: ({ history }) => history.cleanup.value !== null,
+    holds: ({ history }) => (history.cleanup.value ?? []).length === 0,
+    explain: ({ history }) => `The module goes, and there are still ${list(history.cleanup.value ?? [])}.`,
+  },
   {
     kind: "invariant",
     id: "RCU-NO-SLEEP",

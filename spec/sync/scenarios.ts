@@ -4,6 +4,7 @@ import {
   callbackPromises,
   cleanupProperties,
   comesAbout,
+  freedInTheEnd,
   promised,
   rcuProperties,
   treeProperties,
@@ -64,7 +65,7 @@ const syncScenario = (
     properties: [...promised, ...ownProperties[kind], ...properties],
   })
 
-const cleanup = (kind: Kind) => (kind === "rcu" ? [] : cleanupProperties)
+const cleanup = (kind: Kind) => [...(kind === "rcu" ? [] : cleanupProperties), freedInTheEnd]
 
 /** Whether nobody who was inside still is when synchronize returns. */
 const gracePeriods = (kind: Kind, defaults: Bounds) =>
@@ -78,14 +79,10 @@ const gracePeriods = (kind: Kind, defaults: Bounds) =>
   )
 
 const nested = (kind: Kind, defaults: Bounds) =>
-  syncScenario(
-    kind,
-    "nested",
-    "sections inside sections, against fibers that wait for grace periods",
-    defaults,
-    {},
-    cleanup(kind),
-  )
+  syncScenario(kind, "nested", "sections inside sections, against fibers that wait for grace periods", defaults, {}, [
+    ...cleanup(kind),
+    ...(kind === "srcutree" ? comesAbout : []),
+  ])
 
 const callbacks = (kind: Kind, defaults: Bounds) =>
   syncScenario(kind, "callbacks", "objects freed by callbacks, with a barrier behind", defaults, { callers: 1 }, [
@@ -129,7 +126,7 @@ export const treeTwoUpdaters = syncScenario(
   "a grace period is asked for while another is under way",
   { readers: 1, rounds: 1, updaters: 2, updates: 1 },
   {},
-  cleanupProperties,
+  cleanup("srcutree"),
 )
 export const treeMigration = syncScenario(
   "srcutree",
@@ -137,7 +134,7 @@ export const treeMigration = syncScenario(
   "readers leave on another CPU than they entered on, while the counters of one CPU after the other are summed",
   { readers: 2, rounds: 1, updaters: 1, updates: 1, cpus: 2 },
   {},
-  cleanupProperties,
+  cleanup("srcutree"),
 )
 export const treeNested = nested("srcutree", { readers: 2, rounds: 1, nesting: 2, updaters: 1, updates: 1 })
 export const treeCallbacks = callbacks("srcutree", { readers: 1, rounds: 1, calls: 2 })

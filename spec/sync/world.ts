@@ -1,6 +1,16 @@
 /** Programs that read a pointer in read-side sections, replace what it points to, and free it behind a grace period. */
 import * as Effect from "effect/Effect"
-import { type Cell, cell, checkpoint, guardedStep, type Setup, type Struct, step, struct } from "../../checker/index.ts"
+import {
+  assert,
+  type Cell,
+  cell,
+  checkpoint,
+  guardedStep,
+  type Setup,
+  type Struct,
+  step,
+  struct,
+} from "../../checker/index.ts"
 import type { Domain } from "../../model/sync/gracePeriod.ts"
 import { type Mutex, mutex } from "../../model/sync/mutex.ts"
 import type { SrcuTree } from "../../model/sync/srcuTree.ts"
@@ -96,7 +106,10 @@ export const syncWorld = (shape: Shape): Setup<SyncWorld> => {
       yield* checkpoint("updater", round)
       const old = yield* replace
       yield* implementation.synchronize(name)
-      yield* step("kfree", [old], () => free(old))
+      yield* step("kfree", [old], () => {
+        assert(objects.get(old)?.value !== "freed", `${old} is freed twice`)
+        free(old)
+      })
     }
     yield* modulePut(module)
   })

@@ -81,6 +81,7 @@ describe("setup", () => {
     await expectBroken(
       over(() => ({ culprit: Effect.sync(() => Date.now()) })),
       builtIn.rules,
+      [],
     )
     expect([Date, Date.now, Math.random, setTimeout, performance.now, process.hrtime, queueMicrotask]).toEqual(before)
     expect(Date.now()).toBeGreaterThan(0)
@@ -101,16 +102,14 @@ describe("code that throws", () => {
     expectBroken(
       over((world) => ({ other: bystander(world), culprit: guardedStep("wait", boom, () => 1) })),
       builtIn.defect,
-      "fiber culprit, in wait",
-      "boom",
+      ["fiber culprit, in wait", "boom"],
     ))
 
   it("in a body names the fiber and the step", () =>
     expectBroken(
       over((world) => ({ other: bystander(world), culprit: step("walk", [1, "a"], boom) })),
       builtIn.defect,
-      "fiber culprit, in walk(1, a)",
-      "boom",
+      ["fiber culprit, in walk(1, a)", "boom"],
     ))
 
   for (const [what, property] of Object.entries<Partial<Property<World>>>({
@@ -125,7 +124,7 @@ describe("code that throws", () => {
     stuck: { kind: "progress", stuck: boom },
   })) {
     it(`in a property (${what}) names the property`, () =>
-      expectBroken(bad(`bad-${what}`, property), builtIn.defect, `property bad-${what}`, "boom"))
+      expectBroken(bad(`bad-${what}`, property), builtIn.defect, [`property bad-${what}`, "boom"]))
   }
 
   it("in a property that writes a cell names the property and the cell", () =>
@@ -138,17 +137,14 @@ describe("code that throws", () => {
         },
       }),
       builtIn.defect,
-      "property writer",
-      "cell x is written in a guard or a property",
+      ["property writer", "cell x is written in a guard or a property"],
     ))
 
   it("in a property that asks the time names the property", () =>
-    expectBroken(
-      bad("clock", { kind: "invariant", holds: () => Date.now() > 0 }),
-      builtIn.defect,
+    expectBroken(bad("clock", { kind: "invariant", holds: () => Date.now() > 0 }), builtIn.defect, [
       "property clock",
       "Date",
-    ))
+    ]))
 
   it("in a monitor names the step that it watches", () =>
     expectBroken(
@@ -161,7 +157,6 @@ describe("code that throws", () => {
         }
       }),
       builtIn.defect,
-      "fiber culprit, in watched",
-      "boom",
+      ["fiber culprit, in watched", "boom"],
     ))
 })

@@ -64,7 +64,7 @@ describe("workers", () => {
 
   it("are for strategy states", async () => {
     const ran = await shootdownAlone(["explore", file, "--strategy", "dfs", "--workers", "2"])
-    expect(ran.stderr).toContain("--workers is for strategy states only, not dfs")
+    expect(ran.stderr).toContain("--workers is for states, not for dfs")
     expect(ran.status).toBe(2)
   })
 })

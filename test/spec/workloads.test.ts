@@ -91,7 +91,7 @@ describe("random workloads", () => {
     },
   ])("show by as few calls and steps as can be that $what", async ({ at, property, calls, accesses, steps }) => {
     const bug = bugOf(at)
-    const found = await search({ seed: 1, numRuns: 2_000, executions: 4, bug })
+    const found = await search({ seed: 3, numRuns: 2_000, executions: 4, bug })
     if (found === undefined) throw new Error("it was not found")
     const { workload, text } = found
     expect(found.property).toBe(property)

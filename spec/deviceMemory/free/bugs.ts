@@ -158,4 +158,20 @@ export const deviceFreeBugs: ReadonlyArray<SeededBug<DeviceFreeWorld>> = [
       spin_unlock: leaveOut(),
     }),
   },
+  {
+    id: "device-page-stays-locked",
+    title: "a page that was handed out is freed as it was: locked, and never mapped",
+    source: "mm/memremap.c: zone_device_page_init; by inference",
+    ...inReuse,
+    breaks: "DEV-FREE-BLANK",
+    at: () => ({ folio_add_new_anon_rmap: leaveOut() }),
+  },
+  {
+    id: "device-page-not-given-back",
+    title: "the driver is not told that the last reference has gone",
+    source: "mm/memremap.c: free_zone_device_folio, by inference",
+    ...inFree,
+    breaks: "DEV-PAGES-BACK",
+    at: () => ({ dmirror_devmem_free: leaveOut() }),
+  },
 ]

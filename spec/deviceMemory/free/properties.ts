@@ -72,6 +72,26 @@ export const deviceFreeProperties: ReadonlyArray<Spec> = [
         .every((folio) => devmem.state.free.every((pfn) => pfn < folio.pfn || pfn >= folio.pfn + folioNrPages(folio))),
   },
   {
+    kind: "invariant",
+    id: "DEV-FREE-BLANK",
+    statement: "A page that the driver takes to be free is unlocked, charged to nobody and mapped by nobody.",
+    source:
+      "mm/memremap.c: zone_device_page_init, which locks the page and would wait for ever; free_zone_device_folio",
+    premise: ({ devmem }) => devmem.state.free.length > 0,
+    holds: ({ pgmap, devmem }) =>
+      devmem.state.free.every((pfn) => {
+        const state = pgmap.pages[pfn]?.state
+        return state?.lock === "" && state.memcg === "" && state.mapping === "" && !state.anonExclusive
+      }),
+  },
+  {
+    kind: "atEnd",
+    id: "DEV-PAGES-BACK",
+    statement: "When nobody uses a page any more, the driver has all of them again.",
+    source: "lib/test_hmm.c: dmirror_devmem_free",
+    holds: (world) => world.devmem.state.free.length === world.pgmap.pages.length - inUse(world),
+  },
+  {
     kind: "leadsTo",
     id: "L-EVICT",
     statement: "When those who use pages have let go of them the page map is taken down.",

@@ -7,6 +7,7 @@ import { drain, faults } from "./scenarios.ts"
 export const deviceLive = protocol({
   id: "device/live",
   title: "What device memory promises to come about: faults, migrations and evictions come to their ends",
+  steps: ["memunmap_pages*", "dmirror_fops_release*", "devmem_chunk*", "page->zone_device_data", "lru_add_drain*"],
   scenarios: [faults, drain, waiters, pinned, longterm, unbind, unbindPinned, close, exclusive, takeFromEachOther],
   bugs: liveBugs,
 })

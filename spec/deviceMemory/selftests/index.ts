@@ -11,6 +11,7 @@ import { readAgainstUnmap } from "./userfaultfd.ts"
 export const selftests = protocol({
   id: "device/selftests",
   title: "The kernel's HMM self tests (tools/testing/selftests/mm/hmm-tests.c), with the outcomes stated there",
+  steps: ["ASSERT_EQ"],
   scenarios: [
     oneAtATime,
     hugeOneAtATime,

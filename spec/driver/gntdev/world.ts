@@ -10,7 +10,7 @@ import { client, type UserptrWorld } from "../i915-userptr/world.ts"
 import { intervalSteps, recordWindows } from "../windows.ts"
 
 /** What the properties and seeded bugs of gntdev see. */
-export interface GntdevWorld extends UserptrWorld {
+export interface GntdevWorld extends Omit<UserptrWorld, "gpu"> {
   readonly map: GrantMap
 }
 

@@ -6,6 +6,7 @@ import {
   fork,
   guardedStep,
   leaveOut,
+  moveBehind,
   type Replacements,
   type SeededBug,
   self,
@@ -176,6 +177,14 @@ export const userptrBugs: ReadonlyArray<SeededBug<UserptrWorld>> = [
     ...once,
     breaks: "MIRROR-NO-REF",
     at: (_, fiber) => (fiber.startsWith("client") ? { unpin_user_page: leaveOut() } : {}),
+  },
+  {
+    id: "userptr-fence-before-store",
+    title: "a request's fence is signalled before the GPU is done with the page",
+    source: "i915_gem_userptr.c: i915_gem_userptr_invalidate, by inference",
+    ...once,
+    breaks: "USERPTR-FENCED",
+    at: () => moveBehind("gpu_store", "dma_fence_signal"),
   },
 ]
 

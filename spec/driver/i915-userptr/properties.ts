@@ -52,6 +52,14 @@ export const userptrProperties: ReadonlyArray<Property<UserptrWorld>> = [
   ...mappingProperties<WithObjects>(mappings, "drivers/gpu/drm/i915/gem/i915_gem_userptr.c"),
   ...userptrInvariants,
   {
+    kind: "invariant",
+    id: "USERPTR-FENCED",
+    statement: "The GPU works on an object while its page is bound, and until the request's fence is signalled.",
+    source: "drivers/gpu/drm/i915/gem/i915_gem_userptr.c: i915_gem_object_userptr_unbind; dma_resv_wait_timeout",
+    premise: ({ gpu }) => gpu.hasStored,
+    holds: ({ gpu }) => !gpu.astray,
+  },
+  {
     kind: "leadsTo",
     id: "L-RETRY",
     statement: "With finitely many invalidations, every submission comes to the end of its retries.",

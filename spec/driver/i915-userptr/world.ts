@@ -1,5 +1,5 @@
 import * as Effect from "effect/Effect"
-import type { Setup } from "../../../checker/index.ts"
+import { type Monitor, type Setup, type Struct, struct } from "../../../checker/index.ts"
 import { execbuffer, type UserptrObject, userptrObject, userptrRelease } from "../../../model/driver/i915Userptr.ts"
 import { mmput } from "../../../model/mm/exit.ts"
 import type { Mm } from "../../../model/mm/mm.ts"
@@ -13,6 +13,11 @@ export interface UserptrWorld {
   readonly mm: Mm
   readonly objects: ReadonlyArray<UserptrObject>
   readonly windows: Windows
+  readonly gpu: Struct<{
+    /** Whether it has ever stored for a request whose fence had been signalled, or to an object with no page. */
+    astray: boolean
+    hasStored: boolean
+  }>
 }
 
 export interface Shape {
@@ -39,7 +44,15 @@ export const userptrWorld = (shape: Shape): Setup<UserptrWorld> => {
     ...cpus.map((cpu, position) => [cpu, invalidator(process, position, shape.calls)] as const),
     ...objects.map((object, position) => [`client${position}`, client(object, shape.submissions)] as const),
   ]
-  return { world: { mm, objects, windows }, fibers: Object.fromEntries(fibers), monitors: [monitor] }
+  const gpu = struct("gpu", { astray: false, hasStored: false })
+  const stores: Monitor = {
+    gpu_store: ({ fiber, args }) => {
+      const object = objects.find(({ name }) => name === args[0])
+      gpu.hasStored = true
+      if (object?.state.page == null || !object.state.fences.includes(fiber)) gpu.astray = true
+    },
+  }
+  return { world: { mm, objects, windows, gpu }, fibers: Object.fromEntries(fibers), monitors: [monitor, stores] }
 }
 
 /** A thread that submits work, and exits: its files are closed when it has left the address space. */

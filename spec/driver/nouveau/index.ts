@@ -6,6 +6,7 @@ export const nouveau = protocol({
   id: "driver/nouveau",
   title:
     "nouveau's shared virtual memory: a classic notifier for the page table, a subscription per fault for the sequence",
+  steps: ["nouveau_*", "gpu_store"],
   scenarios: [faults, overlapping, oomReaper, lazyfree],
   bugs: nouveauBugs,
 })

@@ -19,6 +19,7 @@ import {
 export const testHmm = protocol({
   id: "driver/test-hmm",
   title: "The driver of the HMM self tests (lib/test_hmm.c): a page table in software that shadows a process's",
+  steps: ["dmirror_*", "xa_destroy", "copy_to_user"],
   scenarios: [
     faults,
     twoFaults,

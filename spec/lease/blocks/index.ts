@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import { changeBody, leaveOut, type Plain, type Property, protocol, type SeededBug } from "../../../checker/index.ts"
-import { zeroes } from "../../../model/mm/folio.ts"
+import { freeBlock } from "../../../model/lease/xfsFile.ts"
 import { at } from "../../../model/mm/range.ts"
 import { parameter, scenariosOf } from "../../define.ts"
 import { type BlocksWorld, blocksWorld } from "./world.ts"
@@ -10,8 +10,6 @@ const disk = (world: BlocksWorld): string => {
   const block = owner(world)
   return block === undefined ? "" : at(world.file.inode.mount.device.blocks, block).value
 }
-
-const define = scenariosOf("lease/blocks", blocksWorld, [])
 
 const mappedBlock: Property<BlocksWorld> = {
   kind: "invariant",
@@ -29,7 +27,51 @@ const lastStore: Property<BlocksWorld> = {
   statement: "A block of a file holds what was stored last, and no zeroes that were written over it.",
   source: "fs/dax.c: dax_iomap_pte_fault; commit 843172978bb9",
   premise: ({ seen }) => seen.stored !== "",
-  holds: (world) => world.seen.stored === "" || disk(world) !== zeroes,
+  holds: (world) => world.seen.stored === "" || disk(world) === world.seen.stored,
+}
+
+const storeInFile: Property<BlocksWorld> = {
+  kind: "invariant",
+  id: "BLOCK-STORED",
+  statement: "What is stored through a mapping is in the file's block.",
+  source: "mm/truncate.c: truncate_pagecache; DAX-IDLE of the reference",
+  premise: ({ seen }) => seen.stored !== "",
+  holds: ({ seen }) => seen.astray === 0,
+}
+
+const truncated: Property<BlocksWorld> = {
+  kind: "atEnd",
+  id: "BLOCK-TRUNCATED",
+  statement: "A file that was truncated to nothing has no size and no blocks.",
+  source: "fs/xfs/xfs_iops.c: xfs_setattr_size",
+  holds: ({ file }) => file.inode.state.size === 0 && file.inode.extents.every(({ value }) => value === null),
+}
+
+const written: Property<BlocksWorld> = {
+  kind: "atEnd",
+  id: "BLOCK-WRITTEN",
+  statement: "What was written directly is in the file, and the file that shared the block has what it had.",
+  source: "fs/xfs/xfs_file.c: xfs_file_dio_write; fs/xfs/xfs_reflink.c",
+  holds: (world) => disk(world).startsWith("dio"),
+}
+
+const accounted: Property<BlocksWorld> = {
+  kind: "invariant",
+  id: "BLOCK-FREE",
+  statement: "A block that is free is in no file.",
+  source: "fs/xfs/libxfs/xfs_bmap.c: xfs_bunmapi; xfs_alloc_vextent",
+  holds: ({ file, other }) =>
+    [file.inode, other].every(({ extents, mount }) =>
+      extents.every(({ value }) => value === null || !mount.free.value.includes(value.block)),
+    ),
+}
+
+const storesEnd: Property<BlocksWorld> = {
+  kind: "leadsTo",
+  id: "L-STORE",
+  statement: "Who stores to a file, or truncates it, comes to an end with it.",
+  source: "fs/dax.c: dax_iomap_pte_fault",
+  to: ({ threads }, { ended }) => threads.every((name) => ended(name)),
 }
 
 const noStale: Property<BlocksWorld> = {
@@ -50,20 +92,22 @@ const ownBlock: Property<BlocksWorld> = {
   holds: ({ seen }) => seen.foreign === 0,
 }
 
+const define = scenariosOf("lease/blocks", blocksWorld, [accounted, storesEnd])
+
 const faults = define(
   "faults",
   "threads store to a hole of a file that is memory, at once",
   { stores: parameter("threads that store", 2, 3) },
   ({ stores }) => ({ stores, writes: 0, truncates: false, written: false, shared: false }),
-  [mappedBlock, lastStore, noStale],
+  [mappedBlock, lastStore, noStale, storeInFile],
 )
 
 const truncation = define(
   "truncate",
   "a thread stores to a file that is memory, and that is truncated; its block goes to another",
-  { stores: parameter("threads that store", 1, 3) },
+  { stores: parameter("threads that store", 2, 3) },
   ({ stores }) => ({ stores, writes: 0, truncates: true, written: true, shared: false }),
-  [mappedBlock],
+  [mappedBlock, storeInFile, truncated],
 )
 
 const direct = define(
@@ -71,7 +115,7 @@ const direct = define(
   "threads write directly to a block that another file shares",
   { writes: parameter("threads that write", 2, 3) },
   ({ writes }) => ({ stores: 0, writes, truncates: false, written: true, shared: true }),
-  [ownBlock],
+  [ownBlock, written],
 )
 
 const bugs: ReadonlyArray<SeededBug<BlocksWorld>> = [
@@ -126,6 +170,50 @@ const bugs: ReadonlyArray<SeededBug<BlocksWorld>> = [
       }
     },
   },
+  {
+    id: "truncate-frees-what-is-kept",
+    title: "the blocks of a file that is truncated are free, and the file has them still",
+    source: "fs/xfs/xfs_inode.c: xfs_itruncate_extents, by inference",
+    scenario: truncation.id,
+    breaks: "BLOCK-FREE",
+    at: ({ file }) => ({
+      xfs_itruncate_extents: changeBody(() => {
+        for (const { value } of file.inode.extents) if (value !== null) freeBlock(file.inode.mount, value.block)
+      }),
+    }),
+  },
+  {
+    id: "truncate-leaves-mapped",
+    title: "what is truncated stays mapped, and who stores there stores to nobody's block",
+    source: "mm/truncate.c: truncate_pagecache, by inference",
+    scenario: truncation.id,
+    breaks: "BLOCK-STORED",
+    at: () => ({ unmap_mapping_range: leaveOut() }),
+  },
+  {
+    id: "truncate-keeps-blocks",
+    title: "a file that is truncated keeps its blocks",
+    source: "fs/xfs/xfs_inode.c: xfs_itruncate_extents, by inference",
+    scenario: truncation.id,
+    breaks: "BLOCK-TRUNCATED",
+    at: () => ({ xfs_itruncate_extents: leaveOut() }),
+  },
+  {
+    id: "direct-write-lost",
+    title: "a direct write has its block found, and is not done",
+    source: "fs/iomap/direct-io.c: iomap_dio_submit_bio, by inference",
+    scenario: direct.id,
+    breaks: "BLOCK-WRITTEN",
+    at: () => ({ submit_bio: leaveOut() }),
+  },
+  {
+    id: "fault-maps-nothing",
+    title: "a fault finds its block and does not map it: the store faults again, for ever",
+    source: "fs/dax.c: dax_iomap_pte_fault, by inference",
+    scenario: faults.id,
+    breaks: "L-STORE",
+    at: () => ({ dax_insert_pfn_mkwrite: leaveOut() }),
+  },
 ]
 
 export const blocks = protocol({
@@ -134,4 +222,24 @@ export const blocks = protocol({
     "Whose a block is (fs/dax.c, fs/xfs/xfs_reflink.c): faults, truncation and direct writes without the page cache",
   scenarios: [faults, truncation, direct],
   bugs,
+  survivors: {
+    "swap xfs_trans_commit | dax_insert_pfn_mkwrite":
+      "what keeps truncation away from the entry is the invalidate lock, which is held for both",
+    "swap filemap_invalidate_lock | i_size_write":
+      "faults look at the size under the lock, and what one that has it already maps is unmapped behind it",
+    "swap i_size_write | unmap_mapping_range": "both are done under the invalidate lock, without which nobody faults",
+    "swap xfs_itruncate_extents | filemap_invalidate_unlock":
+      "a fault that comes between finds itself behind the end of the file and looks at no block",
+    "swap filemap_invalidate_unlock | xfs_bmapi_write": "the block is another file's, with locks of its own",
+    "swap xfs_ilock_for_iomap | xfs_bmapi_read: imap":
+      "IOLOCK keeps out whoever could make the block shared, and a block that is shared is looked at again under ILOCK",
+    "swap xfs_direct_write_iomap_begin: xfs_iunlock | submit_bio":
+      "a write that is under way with ILOCK held is no less the only one",
+    "split xfs_bmapi_write":
+      "ILOCK keeps others from the file; that two files allocate at once, under the AGF's lock, no scenario has",
+    "split dax_insert_pfn_mkwrite":
+      "truncation is kept out by the invalidate lock, and another fault can only have inserted the same block",
+    "split xfs_reflink_trim_around_shared": "ILOCK is held, and no other file changes its extents",
+    "split xfs_reflink_end_cow": "ILOCK is held, and no other file changes its extents",
+  },
 })

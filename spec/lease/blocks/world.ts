@@ -13,7 +13,14 @@ export interface BlocksWorld {
   readonly file: DaxFile
   readonly other: XfsInode
   /** What was last stored, and whether a write went to a block that is not, or not only, the file's. */
-  readonly seen: Struct<{ stored: string; writes: number; foreign: number }>
+  readonly seen: Struct<{
+    stored: string
+    writes: number
+    foreign: number
+    /** Whether a store through a mapping was not in the file's block. */
+    astray: number
+  }>
+  readonly threads: ReadonlyArray<string>
 }
 
 export interface Shape {
@@ -40,18 +47,25 @@ export const blocksWorld = (shape: Shape): Setup<BlocksWorld> => {
     pte: [cell<number | null>("file.pte0", null)],
     cow: [cell<number | null>("file.cow0", null)],
   }
-  const seen = struct("seen", { stored: "", writes: 0, foreign: 0 })
+  const seen = struct("seen", { stored: "", writes: 0, foreign: 0, astray: 0 })
   const fibers: Record<string, Effect.Effect<unknown, unknown>> = {
     ...Object.fromEntries(names("cpu", shape.stores).map((name) => [name, daxStore(file, 0, name)])),
     ...Object.fromEntries(names("dio", shape.writes).map((name) => [name, directWrite(file, 0, name, [other])])),
     ...(shape.truncates ? { truncate: Effect.andThen(daxTruncate(file), xfsAppend(other, "other")) } : {}),
   }
-  return { world: { file, other, seen }, fibers, monitors: [monitor(other, seen)] }
+  return {
+    world: { file, other, seen, threads: Object.keys(fibers) },
+    fibers,
+    monitors: [monitor(file, other, seen)],
+  }
 }
 
-const monitor = (other: XfsInode, seen: BlocksWorld["seen"]): Monitor => ({
-  user_store: ({ args: [, , content], result }) => {
-    if (result === true) seen.stored = String(content)
+const monitor = ({ inode }: DaxFile, other: XfsInode, seen: BlocksWorld["seen"]): Monitor => ({
+  user_store: ({ args: [, index, content], result }) => {
+    if (result !== true) return
+    seen.stored = String(content)
+    const block = at(inode.extents, Number(index)).value?.block
+    if (block === undefined || at(inode.mount.device.blocks, block).value !== content) seen.astray = 1
   },
   submit_bio: ({ args: [, block] }) => {
     seen.writes = 1

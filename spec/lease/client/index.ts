@@ -1,6 +1,7 @@
 import type * as Effect from "effect/Effect"
 import {
   changeBody,
+  leaveOut,
   type Monitor,
   type Property,
   protocol,
@@ -17,21 +18,27 @@ interface ClientWorld {
   readonly layout: LayoutHeader
   /** The highest number that has gone back to the server. */
   readonly returned: Struct<{ seqid: number }>
+  /** The highest number that the client has believed. */
+  readonly believed: Struct<{ seqid: number }>
 }
 
 const world = ({ gets }: { readonly gets: number }): Setup<ClientWorld> => {
   const layout = layoutHeader()
   const returned = struct("returned", { seqid: 0 })
+  const believed = struct("believed", { seqid: 0 })
   const monitor: Monitor = {
     nfs4_proc_layoutreturn: ({ args: [seqid] }) => {
       returned.seqid = Math.max(returned.seqid, Number(seqid))
+    },
+    pnfs_layout_process: ({ args: [seqid], result }) => {
+      if (result === true) believed.seqid = Math.max(believed.seqid, Number(seqid))
     },
   }
   const fibers: Record<string, Effect.Effect<unknown>> = {
     ...Object.fromEntries(Array.from({ length: gets }, (_, i) => [`get${i}`, layoutget(layout)] as const)),
     return: layoutreturn(layout),
   }
-  return { world: { layout, returned }, fibers, monitors: [monitor] }
+  return { world: { layout, returned, believed }, fibers, monitors: [monitor] }
 }
 
 const fresh: Property<ClientWorld> = {
@@ -43,7 +50,34 @@ const fresh: Property<ClientWorld> = {
   holds: ({ layout, returned }) => layout.segments.value.every((seqid) => seqid > returned.seqid),
 }
 
-const replies = scenariosOf("lease/client", world, [fresh])(
+const counted: Property<ClientWorld> = {
+  kind: "invariant",
+  id: "LAYOUT-OUTSTANDING",
+  statement: "No more replies come than were asked for.",
+  source: "fs/nfs/pnfs.c: pnfs_update_layout, plh_outstanding",
+  holds: ({ layout }) => layout.state.outstanding >= 0,
+}
+
+const distinct: Property<ClientWorld> = {
+  kind: "invariant",
+  id: "LAYOUT-SEQID-ONCE",
+  statement: "The server gives each number once.",
+  source: "fs/nfsd/nfs4layouts.c: nfsd4_insert_layout, nfs4_inc_and_copy_stateid under ls_lock",
+  premise: ({ layout }) => layout.segments.value.length > 1,
+  holds: ({ layout }) => new Set(layout.segments.value).size === layout.segments.value.length,
+}
+
+const kept: Property<ClientWorld> = {
+  kind: "atEnd",
+  id: "LAYOUT-NOT-LOST",
+  statement: "What a client has believed it holds, until it has returned it.",
+  source: "fs/nfs/pnfs.c: pnfs_mark_layout_stateid_return",
+  premise: ({ believed }) => believed.seqid > 0,
+  holds: ({ layout, believed, returned }) =>
+    believed.seqid <= returned.seqid || layout.segments.value.includes(believed.seqid),
+}
+
+const replies = scenariosOf("lease/client", world, [fresh, counted, distinct, kept])(
   "replies",
   "a client asks for layouts, the replies overtake each other, and it returns what it has",
   { gets: parameter("requests at once", 3, 4) },
@@ -64,6 +98,35 @@ const bugs: ReadonlyArray<SeededBug<ClientWorld>> = [
       }),
     }),
   },
+  {
+    id: "layoutget-not-counted",
+    title: "a request is not counted, and its reply is",
+    source: "fs/nfs/pnfs.c: pnfs_update_layout, by inference",
+    scenario: replies.id,
+    breaks: "LAYOUT-OUTSTANDING",
+    at: () => ({ nfs4_proc_layoutget: leaveOut() }),
+  },
+  {
+    id: "layout-seqid-twice",
+    title: "the server gives the same number to every layout",
+    source: "fs/nfsd/nfs4layouts.c: nfs4_inc_and_copy_stateid, by inference",
+    scenario: replies.id,
+    breaks: "LAYOUT-SEQID-ONCE",
+    at: () => ({ nfsd4_layoutget: changeBody(() => 1) }),
+  },
+  {
+    id: "layout-dropped-unreturned",
+    title: "the client forgets its layouts and returns nothing",
+    source: "fs/nfs/pnfs.c: pnfs_mark_layout_stateid_return, by inference",
+    scenario: replies.id,
+    breaks: "LAYOUT-NOT-LOST",
+    at: ({ layout }) => ({
+      pnfs_mark_layout_stateid_return: changeBody(() => {
+        layout.segments.value = []
+        return 0
+      }),
+    }),
+  },
 ]
 
 export const pnfsStateids = protocol({
@@ -71,4 +134,12 @@ export const pnfsStateids = protocol({
   title: "The numbers of layouts at a client of pNFS (fs/nfs/pnfs.c): replies that overtake each other",
   scenarios: [replies],
   bugs,
+  survivors: {
+    "leave-out pnfs_clear_layoutreturn_info":
+      "an old barrier keeps out only what is outdated, as the server never begins to count anew",
+    "swap nfs4_proc_layoutreturn | pnfs_clear_layoutreturn_info":
+      "the barrier is forgotten only when nothing is under way, and what is asked for later has a higher number than what is returned",
+    "split pnfs_clear_layoutreturn_info":
+      "a request that comes between the look at what is under way and the forgetting is answered with a higher number than what was returned",
+  },
 })

@@ -1,5 +1,5 @@
 /** Seeded bugs of leases on files. */
-import { changeBody, changeResult, moveBehind, type SeededBug } from "../../../checker/index.ts"
+import { changeBody, changeResult, leaveOut, moveBehind, type SeededBug } from "../../../checker/index.ts"
 import { release } from "../../../model/sync/spinlock.ts"
 import { opening, time } from "./scenarios.ts"
 import type { FcntlWorld } from "./world.ts"
@@ -79,5 +79,57 @@ export const fcntlBugs: ReadonlyArray<SeededBug<FcntlWorld>> = [
     bound: { openers: 1, leaseBreakTime: 5, end: 2 },
     breaks: "L-BREAK",
     at: () => ({ "__break_lease: restart": changeResult((result) => (result === "-EINTR" ? "wait" : result)) }),
+  },
+  {
+    id: "lease-not-listed",
+    title: "a lease is granted and not put on the list",
+    source: "fs/locks.c: generic_add_lease, by inference",
+    scenario: opening.id,
+    breaks: "LEASE-LISTED",
+    at: () => ({ locks_insert_lock_ctx: leaveOut() }),
+  },
+  {
+    id: "lease-given-up-stays",
+    title: "a lease that its holder gives up stays on the list",
+    source: "fs/locks.c: generic_delete_lease, by inference",
+    scenario: opening.id,
+    breaks: "LEASE-HELD",
+    at: () => ({ generic_delete_lease: changeBody(() => true) }),
+  },
+  {
+    id: "lease-holder-not-told",
+    title: "a lease is to be given up, and its holder hears nothing of it",
+    source: "fs/locks.c: lease_break_callback, by inference",
+    scenario: opening.id,
+    breaks: "LEASE-TOLD",
+    at: ({ signal }) => ({
+      __break_lease: changeBody((operation) => {
+        const result = operation.body()
+        signal.value = false
+        return result
+      }),
+    }),
+  },
+  {
+    id: "lease-waiter-not-woken",
+    title: "a lease goes, and those who wait for that are not woken",
+    source: "fs/locks.c: locks_delete_lock_ctx, by inference",
+    scenario: opening.id,
+    bound: { openers: 2, leaseBreakTime: 1, end: 2 },
+    breaks: "LEASE-BLOCKED",
+    at: ({ leases }) => ({
+      generic_delete_lease: changeBody(() => {
+        leases.leases.value = []
+        return true
+      }),
+    }),
+  },
+  {
+    id: "file-access-not-put",
+    title: "a file that is closed counts as open",
+    source: "include/linux/fs.h: put_file_access, by inference",
+    scenario: opening.id,
+    breaks: "LEASE-CLOSED",
+    at: () => ({ put_file_access: leaveOut() }),
   },
 ]

@@ -38,6 +38,48 @@ export const fcntlProperties: ReadonlyArray<Property<FcntlWorld>> = [
     premise: ({ told }) => told.unlock + told.downgrade > 0,
     holds: ({ told }) => told.unlock < 2 && told.downgrade < 2,
   },
+  {
+    kind: "invariant",
+    id: "LEASE-LISTED",
+    statement: "What its holder does to a lease is what the list of leases shows then.",
+    source: "fs/locks.c: generic_add_lease, generic_delete_lease, lease_modify",
+    premise: ({ leases, slips }) => leases.leases.value.length > 0 || slips.lost !== "",
+    holds: ({ slips }) => slips.lost === "",
+    explain: ({ slips }) => `The list does not show of the lease that ${slips.lost}.`,
+  },
+  {
+    kind: "invariant",
+    id: "LEASE-HELD",
+    statement: "There is no lease that its holder has given up or was refused.",
+    source: "fs/locks.c: generic_delete_lease",
+    premise: ({ leases }) => leases.leases.value.length > 0,
+    holds: ({ leases, held }) => held.value || leases.leases.value.length === 0,
+  },
+  {
+    kind: "invariant",
+    id: "LEASE-TOLD",
+    statement: "The holder of a lease that is to be given up, or to be one to read, has been told.",
+    source: "fs/locks.c: __break_lease, lm_break; lease_break_callback",
+    premise: ({ leases }) => leases.leases.value.some((lease) => lease.unlockPending || lease.downgradePending),
+    holds: ({ leases, signal }) =>
+      signal.value || leases.leases.value.every((lease) => !lease.unlockPending && !lease.downgradePending),
+  },
+  {
+    kind: "invariant",
+    id: "LEASE-BLOCKED",
+    statement: "Who is blocked waits for a lease that is there.",
+    source: "fs/locks.c: locks_insert_block, locks_wake_up_blocks",
+    premise: ({ leases }) => leases.blocked.value.length > 0,
+    holds: ({ leases }) =>
+      leases.blocked.value.every(({ owner }) => leases.leases.value.some((lease) => lease.owner === owner)),
+  },
+  {
+    kind: "atEnd",
+    id: "LEASE-CLOSED",
+    statement: "When everybody has closed the file, nobody counts as having it open.",
+    source: "include/linux/fs.h: put_file_access, i_readcount and i_writecount",
+    holds: ({ leases }) => leases.opens.readers.length + leases.opens.writers.length === 0,
+  },
   actionInvariant({
     id: "LEASE-TIME",
     statement: "Time alone takes a lease from nobody before it was asked to give it up.",

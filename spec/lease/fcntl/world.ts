@@ -33,6 +33,12 @@ export interface FcntlWorld {
   readonly opened: Struct<{ [fiber: string]: LeaseType | "" }>
   /** How often the holder has been told, since it has had its lease, to give it up or to be content to read; stops at 2. */
   readonly told: Struct<{ unlock: number; downgrade: number }>
+  /** Whether the holder has a signal. */
+  readonly signal: Cell<boolean>
+  /** What the holder did to its lease that the list then did not show. */
+  readonly slips: Struct<{ lost: string }>
+  /** Whether the holder has asked for a lease, and has not given it up or been refused it. */
+  readonly held: Cell<boolean>
   /** When an opener began to wait, and went on; -1 before. */
   readonly waiting: Struct<{ from: number; until: number }>
 }
@@ -67,6 +73,8 @@ export const fcntlWorld = (shape: Shape): Setup<FcntlWorld> => {
     Object.fromEntries(openers.map((name) => [name, ""])),
   )
   const waiting = struct("waiting", { from: -1, until: -1 })
+  const slips = struct("slips", { lost: "" })
+  const held = cell("held", false)
   const running = cell<ReadonlyArray<string>>("running", openers)
   const over = () => running.value.length === 0 || (shape.end > 0 && clock.state.jiffies === shape.end)
   const waitsForTime = () =>
@@ -80,16 +88,32 @@ export const fcntlWorld = (shape: Shape): Setup<FcntlWorld> => {
     ...(shape.end === 0 ? {} : { clock: ticking(clock, shape.exact ? waitsForTime : undefined) }),
   }
   return {
-    world: { leases, clock, leaseBreakTime: shape.leaseBreakTime, opened, told, waiting },
+    world: { leases, clock, leaseBreakTime: shape.leaseBreakTime, opened, told, signal, slips, held, waiting },
     fibers,
-    monitors: [monitor({ leases, clock, opened, told, waiting })],
+    monitors: [monitor({ leases, clock, opened, told, slips, held, waiting })],
   }
 }
 
-const monitor = ({ clock, opened, told, waiting }: Omit<FcntlWorld, "leaseBreakTime">): Monitor => ({
+type Watched = Omit<FcntlWorld, "leaseBreakTime" | "signal">
+
+const monitor = ({ leases, clock, opened, told, slips, held, waiting }: Watched): Monitor => ({
+  "generic_add_lease: smp_mb": ({ result }) => {
+    if (result === "0" && leases.leases.value.length === 0) slips.lost = "it was granted"
+    held.value = result === "0"
+  },
+  generic_delete_lease: () => {
+    if (leases.leases.value.length > 0) slips.lost = "it was given up"
+    held.value = false
+  },
+  lease_modify: () => {
+    if (leases.leases.value.some(({ type, downgradePending }) => type !== "read" || downgradePending)) {
+      slips.lost = "it became one to read"
+    }
+  },
   locks_insert_lock_ctx: () => {
     told.unlock = 0
     told.downgrade = 0
+    held.value = true
   },
   do_dentry_open: ({ fiber, args: [, type] }) => {
     opened[fiber] = type === "write" ? "write" : "read"

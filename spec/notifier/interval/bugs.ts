@@ -67,6 +67,14 @@ export const intervalBugs: ReadonlyArray<SeededBug<IntervalWorld>> = [
     }),
   },
   {
+    id: "fault-maps-nothing-accepted",
+    title: "the device's fault finds nothing changed, and maps nothing",
+    source: "Documentation/mm/hmm.rst, by inference",
+    ...inOneFault,
+    breaks: "MIRROR-MAPS",
+    at: () => ({ device_map: leaveOut() }),
+  },
+  {
     id: "read-retry-outside-lock",
     title: "the driver asks read_retry before it takes its lock",
     source: "mutant 2",

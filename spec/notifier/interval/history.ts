@@ -19,6 +19,9 @@ export type Life = {
   beganUnderLock: boolean
   /** Whether set_seq and read_retry were last executed with the driver's lock held. */
   lastUse: "none" | "locked" | "unlocked"
+  /** Whether the reader, its sample accepted, has mapped something; and whether it has ever let go of the lock without. */
+  mapped: boolean
+  missed: boolean
 }
 
 export interface History {
@@ -43,6 +46,8 @@ export const history = (
         disturbed: false,
         beganUnderLock: false,
         lastUse: "none",
+        mapped: false,
+        missed: false,
       }
       return [device.name, struct(`life.${device.name}`, life)]
     }),
@@ -69,10 +74,15 @@ export const history = (
   const monitor: Monitor = {
     mutex_unlock: ({ fiber }) => {
       const life = lives.get(fiber)
-      if (life !== undefined) {
-        life.reader = "idle"
-        life.disturbed = false
-      }
+      if (life === undefined) return
+      if (life.reader === "accepted" && !life.mapped) life.missed = true
+      life.mapped = false
+      life.reader = "idle"
+      life.disturbed = false
+    },
+    device_map: ({ fiber }) => {
+      const life = lives.get(fiber)
+      if (life !== undefined) life.mapped = true
     },
     mmu_interval_notifier_insert: ({ args }) => {
       const life = lives.get(nameIn(args))

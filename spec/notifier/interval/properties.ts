@@ -197,6 +197,14 @@ export const sequenceProperties: ReadonlyArray<Spec> = [
   },
   {
     kind: "invariant",
+    id: "MIRROR-MAPS",
+    statement: "A device fault that finds nothing changed maps what it found before it lets go of the driver's lock.",
+    source: "Documentation/mm/hmm.rst: Address space mirroring implementation and API",
+    premise: (world) => livesOf(world).some((life) => life.reader === "accepted" || life.missed),
+    holds: (world) => livesOf(world).every((life) => !life.missed),
+  },
+  {
+    kind: "invariant",
     id: "SEQ-REMOVE-NOT-FROM-CB",
     statement: "Nobody removes a subscription from inside a callback or while holding a lock that a callback takes.",
     source: "mm/mmu_notifier.c: mmu_interval_notifier_remove (kernel-doc)",

@@ -1,0 +1,203 @@
+/** `mutants`: every mutant of protocols, made from their steps, and whether some property kills it. */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Glob from "effect/Glob"
+import { elsewhere } from "../campaign/elsewhere.ts"
+import { MemoryGuard } from "../campaign/memory.ts"
+import type { SearchOptions } from "../explore/strategy.ts"
+import { explorationsEach, exploreHere, isOpen, MutationRun, verdictTexts } from "../mutation/campaign.ts"
+import type { Mutant, Rung } from "../mutation/learn.ts"
+import { operators } from "../mutation/operators/index.ts"
+import {
+  countMutants,
+  killRateOf,
+  type MutantReport,
+  type MutatedProtocol,
+  type MutationReport,
+} from "../report/mutation.ts"
+import { count, figure, indent, printable, seconds, wrap } from "../report/text.ts"
+import { tool } from "../report/tool.ts"
+import type { Protocol, Registry } from "../scenario/protocol.ts"
+import { badInput, type ExitStatus, exitStatus, Unexpected } from "./errors.ts"
+import { defaultSteps, worse } from "./explore.ts"
+import { makeOutput, Output } from "./output.ts"
+import { resolvePath } from "./place.ts"
+import { sourceOf } from "./programSource.ts"
+import { suggestion } from "./suggest.ts"
+import { isProgramFile, loadProgram } from "./userProgram.ts"
+
+/** The flags of `mutants`, parsed. */
+export interface MutantsFlags {
+  /** Protocols: ids, globs over ids, or files of programs of one's own. None is all of them. */
+  readonly targets: ReadonlyArray<string>
+  /** Only the mutants that this glob matches. */
+  readonly only: string | undefined
+  /** The most states of one exploration. */
+  readonly states: number
+  readonly workers: number
+  /** In bytes. */
+  readonly memory: number | undefined
+  readonly json: string | undefined
+}
+
+/** A protocol that was named, and the file that it is in if that is a program of one's own. */
+interface Selected {
+  readonly protocol: Protocol
+  readonly file: string | undefined
+}
+
+interface Progress {
+  readonly done: Array<MutatedProtocol>
+  current: { readonly run: MutationRun; readonly started: number } | undefined
+}
+
+/** Runs `mutants`. */
+export const mutantsCommand = Effect.fnUntraced(function* (registry: Registry, flags: MutantsFlags) {
+  const output = yield* makeOutput(flags.json)
+  const progress: Progress = { done: [], current: undefined }
+  const work = Effect.gen(function* () {
+    for (const selected of yield* selectedBy(registry, flags.targets)) yield* mutate(selected, flags, progress)
+  })
+  yield* work.pipe(
+    Effect.provideService(Output, output),
+    Effect.onInterrupt(() => Effect.ignore(interrupted(progress, flags, output))),
+  )
+  const { done } = progress
+  if (done.length > 1) yield* output.print(["", totalLine(done)])
+  yield* output.document(reportOf(done, flags))
+  const status = done.map(statusOf).reduce(worse, exitStatus.well)
+  if (status !== exitStatus.well) return yield* new Unexpected({ status })
+})
+
+const selectedBy = Effect.fnUntraced(function* (registry: Registry, targets: ReadonlyArray<string>) {
+  if (targets.length === 0) return registry.map((protocol): Selected => ({ protocol, file: undefined }))
+  const selected: Array<Selected> = []
+  for (const target of targets) {
+    if (isProgramFile(target)) {
+      const file = yield* resolvePath(target)
+      selected.push({ protocol: yield* loadProgram(file, target), file })
+      continue
+    }
+    const glob = Glob.make(target)
+    const chosen = registry.filter(({ id }) => id === target || Glob.match(glob, id))
+    if (chosen.length === 0) {
+      const ids = registry.map(({ id }) => id)
+      return yield* badInput(`there is no protocol ${printable(target)}${suggestion(target, ids)}`)
+    }
+    for (const protocol of chosen) {
+      if (!selected.some((other) => other.protocol === protocol)) selected.push({ protocol, file: undefined })
+    }
+  }
+  return selected
+})
+
+/** Judges the mutants of a protocol, and prints what became of them. */
+const mutate = Effect.fnUntraced(function* ({ protocol, file }: Selected, flags: MutantsFlags, progress: Progress) {
+  const output = yield* Output
+  const started = yield* Clock.currentTimeMillis
+  const run = new MutationRun(protocol)
+  progress.current = { run, started }
+  const memory = new MemoryGuard(flags.memory)
+  const status = output.status(() => statusLine(run))
+  const report = yield* run.carryOut(
+    { maxSteps: defaultSteps, maxStates: flags.states, lanes: flags.workers, only: flags.only },
+    (mutant, rung, options) => exploreMutant(mutant, rung, options, file, memory, status),
+    ({ id }) => output.status(() => `${protocol.id}: learning ${id}`),
+  )
+  const done = { ...report, seconds: ((yield* Clock.currentTimeMillis) - started) / 1000 }
+  progress.done.push(done)
+  progress.current = undefined
+  yield* output.print(protocolLines(done, output))
+})
+
+/** Explores a mutant in another thread, where that can have the program. */
+const exploreMutant = Effect.fnUntraced(function* (
+  mutant: Mutant,
+  rung: Rung,
+  options: SearchOptions,
+  file: string | undefined,
+  memory: MemoryGuard,
+  status: Effect.Effect<void>,
+) {
+  yield* status
+  const source = yield* sourceOf(rung.program, file, mutant.mutation)
+  if (source === undefined) return yield* exploreHere(mutant, rung, options)
+  return yield* Effect.scoped(elsewhere({ source, options, budget: {}, memory, onProgress: () => status })).pipe(
+    Effect.catchTag("WorkersFailed", ({ message }) =>
+      Effect.fail(badInput(`the worker threads cannot explore ${printable(rung.scenario.id)}: ${printable(message)}`)),
+    ),
+  )
+})
+
+/** Whether the spec owes an explanation. */
+const isUnexplained = (mutant: MutantReport): boolean => isOpen(mutant) && mutant.explanation === undefined
+
+const totalOf = (protocols: ReadonlyArray<MutatedProtocol>) => countMutants(protocols.flatMap(({ mutants }) => mutants))
+
+const reportOf = (protocols: ReadonlyArray<MutatedProtocol>, flags: MutantsFlags): MutationReport => {
+  const counts = totalOf(protocols)
+  return {
+    formatVersion: 1,
+    tool,
+    budget: { exploration: flags.states, mutant: flags.states * explorationsEach },
+    operators: Object.fromEntries(operators.map(({ name, sentence }) => [name, sentence])),
+    protocols,
+    counts,
+    killRate: killRateOf(counts),
+  }
+}
+
+const statusOf = ({ trouble, mutants }: MutatedProtocol): ExitStatus => {
+  const unexplained = mutants.filter(isUnexplained)
+  if (trouble.length > 0 || unexplained.some(({ verdict }) => verdict === "survived")) return exitStatus.broken
+  return unexplained.length > 0 ? exitStatus.inconclusive : exitStatus.well
+}
+
+const interrupted = Effect.fnUntraced(function* (
+  { done, current }: Progress,
+  flags: MutantsFlags,
+  output: Output["Service"],
+) {
+  const now = yield* Clock.currentTimeMillis
+  const reached = current === undefined ? [] : [{ ...current.run.report, seconds: (now - current.started) / 1000 }]
+  const all = [...done, ...reached]
+  const planned = current === undefined ? "" : ` in ${placeOf(current.run)}`
+  yield* output.print(["", `interrupted${planned}; ${totalLine(all)}`])
+  yield* output.document({ ...reportOf(all, flags), interrupted: true })
+})
+
+const placeOf = ({ protocol, planned }: MutationRun): string =>
+  `${printable(protocol.id)} (${planned === 0 ? "being learnt" : count(planned, "mutant")})`
+
+const statusLine = (run: MutationRun): string => {
+  const { mutants, counts } = run.report
+  return `${printable(run.protocol.id)}: ${figure(mutants.length)} of ${count(run.planned, "mutant")}, ${figure(counts.killed)} killed`
+}
+
+const totalLine = (protocols: ReadonlyArray<MutatedProtocol>): string => countsText(totalOf(protocols))
+
+const countsText = (counts: MutatedProtocol["counts"]): string => {
+  const texts = [
+    `${figure(counts.killed)} killed`,
+    `${figure(counts.equivalent)} equivalent`,
+    `${figure(counts.survived)} survived`,
+    ...(counts.inconclusive === 0 ? [] : [`${figure(counts.inconclusive)} inconclusive`]),
+    ...(counts.invalid === 0 ? [] : [`${figure(counts.invalid)} no program`]),
+    ...(counts.survived + counts.inconclusive === 0 ? [] : [`${figure(counts.explained)} explained`]),
+  ]
+  return `${count(counts.mutants, "mutant")}: ${texts.join(", ")}; ${(100 * killRateOf(counts)).toFixed(1)} % killed of those that can be`
+}
+
+const protocolLines = (report: MutatedProtocol, { paint, width }: Output["Service"]): ReadonlyArray<string> => {
+  const { protocol, counts, mutants, trouble } = report
+  const colour = statusOf(report) === exitStatus.well ? paint.good : paint.bad
+  const said = (texts: ReadonlyArray<string>) => texts.flatMap((text) => indent(wrap(text, width - 2), 2))
+  return [
+    `${paint.strong(protocol)}  ${colour(countsText(counts))}  ${seconds(report.seconds)}`,
+    ...said(mutants.filter(isUnexplained).map(openText)),
+    ...said(trouble.map((text) => printable(text, Number.POSITIVE_INFINITY))),
+  ]
+}
+
+const openText = ({ id, verdict, reason }: MutantReport): string =>
+  `${verdictTexts[verdict]}: ${printable(id)}${reason === undefined ? "" : `: ${printable(reason)}`}`

@@ -1,0 +1,29 @@
+import { changeBody } from "../../scenario/seededBug.ts"
+import { generic } from "../facts.ts"
+import { apply, foresee, type Operator, stepNamed } from "../mutation.ts"
+import { awaitedOf, changesMore } from "./wakeUps.ts"
+
+export const loseWakeUp: Operator = {
+  name: "lose-wake-up",
+  sentence: "A step does all but change what others wait for.",
+  mutations: (facts) =>
+    [...facts.steps].flatMap(([step, of]) => {
+      const cells = awaitedOf(facts, of)
+      // A step that returns nothing and does nothing else is left out: another operator's mutant.
+      return cells.length > 0 && (changesMore(of, cells) || !of.returnsNothing) ? [{ step, cells }] : []
+    }),
+  applies: ({ step }, { steps }) => steps.has(step),
+  rewrite: ({ step, cells = [] }, _, store) => {
+    const without = changeBody(({ body }) => {
+      const [result, writes] = foresee(store, body)
+      apply(
+        store,
+        writes.filter(([position]) => !cells.includes(generic(store.cells[position]?.name ?? ""))),
+      )
+      return result
+    })
+    return (operation, original) =>
+      stepNamed(operation, step) === undefined ? undefined : without(original, operation)
+  },
+  equivalent: () => undefined,
+}

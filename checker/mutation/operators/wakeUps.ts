@@ -1,0 +1,18 @@
+/**
+ * What steps have in common that wake others: they change what the guards of others were seen to wait for, and have not
+ * waited for it themselves, as who takes a lock does.
+ */
+import { changesOf, type Facts, generic, type StepFacts } from "../facts.ts"
+
+/** The cells that others wait for, of those that a step changes; generic names. */
+export const awaitedOf = ({ cells }: Facts, facts: StepFacts): ReadonlyArray<string> => {
+  const fibers = [...facts.footprints.keys()]
+  const isAwaited = (cell: string): boolean =>
+    [...(cells.get(cell)?.waiters ?? [])].some((waiter) => fibers.some((fiber) => fiber !== waiter))
+  const wakesBy = (cell: string): boolean => isAwaited(cell) && !facts.awaits.has(cell)
+  return [...new Set([...changesOf(facts)].filter(wakesBy).map(generic))].sort()
+}
+
+/** Whether a step changes something else too. */
+export const changesMore = (facts: StepFacts, awaited: ReadonlyArray<string>): boolean =>
+  [...changesOf(facts)].some((cell) => !awaited.includes(generic(cell)))
