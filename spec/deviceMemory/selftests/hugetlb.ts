@@ -62,8 +62,7 @@ export const hugetlbCases: ReadonlyArray<Selftest> = [
   },
 ]
 
-const world = (cpus?: ReadonlyArray<string>) =>
-  selftestWorld({ pages: 2 * hugePages, devicePages: hugePages, hugePages, hugetlb: true }, cpus)
+const world = () => selftestWorld({ pages: hugePages, devicePages: hugePages, hugePages, hugetlb: true })
 
 /** One at a time, by one fiber. */
 export const hugetlbOneAtATime = scenario({
