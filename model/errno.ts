@@ -2,7 +2,18 @@
 import * as Data from "effect/Data"
 
 /** An error number of a system call (include/uapi/asm-generic/errno-base.h). */
-export type ErrorNumber = "EAGAIN" | "EBUSY" | "EFAULT" | "EINVAL" | "EIO" | "ENOMEM" | "EOPNOTSUPP" | "EPERM"
+export type ErrorNumber =
+  | "EAGAIN"
+  | "EBUSY"
+  | "EEXIST"
+  | "EFAULT"
+  | "EINVAL"
+  | "EIO"
+  | "ENOENT"
+  | "ENOMEM"
+  | "EOPNOTSUPP"
+  | "EPERM"
+  | "ESRCH"
 
 /** A system call failed. */
 export class Errno extends Data.TaggedError("Errno")<{ readonly call: string; readonly errno: ErrorNumber }> {

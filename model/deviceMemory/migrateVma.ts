@@ -358,6 +358,7 @@ const insertPage = (mm: Mm, va: number, dst: Frame): boolean => {
   if (pte.value !== null && pte.value.kind !== "zero") return false
   if (!vmfAnonPrepare(mm, va, { write: true })) return false
   const vma = lockedVma(mm, va)
+  if (vma.uffdMissing) return false
   const folio = folioOf(folios, dst)
   memcgCharge(folios, folio, mm.name)
   addNewAnonRmap(folio, vma)

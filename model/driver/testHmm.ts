@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import { type Cell, cell, enterLoop, step } from "../../checker/program/index.ts"
 import { pgmapOf } from "../deviceMemory/pgmap.ts"
 import { type HmmPfn, hmmRangeFault } from "../hmm/rangeFault.ts"
+import { hmmRangeFaultUnlocked } from "../hmm/rangeFaultUnlockable.ts"
 import { mmgetNotZero, mmput } from "../mm/exit.ts"
 import { type Content, folioOf, isLive, zeroes } from "../mm/folio.ts"
 import { type Mm, mmapReadLock, mmapReadUnlock } from "../mm/mm.ts"
@@ -140,8 +141,12 @@ export const dmirrorFopsRelease = Effect.fnUntraced(function* ({ name, mm, mdevi
 /** How far faults are counted: whoever faults for ever comes back to where it was. */
 const mostCounted = 2
 
-/** `dmirror_read` */
-export const dmirrorRead = Effect.fnUntraced(function* (dmirror: Dmirror, { start, end }: Range) {
+/**
+ * `dmirror_read`
+ *
+ * @param unlocked whether its faults may drop `mmap_lock`
+ */
+export const dmirrorRead = Effect.fnUntraced(function* (dmirror: Dmirror, { start, end }: Range, unlocked = false) {
   const data: Array<Content> = []
   let faults = 0
   const head = yield* enterLoop("dmirror_read")
@@ -149,7 +154,7 @@ export const dmirrorRead = Effect.fnUntraced(function* (dmirror: Dmirror, { star
     yield* head(data, faults)
     data.push(...(yield* dmirrorDoRead(dmirror, { start: start + data.length, end })))
     if (start + data.length === end) return { ret: "0", cpages: data.length, faults, data } satisfies DmirrorCmd
-    const ret = yield* dmirrorFault(dmirror, { start: start + data.length, end }, false)
+    const ret = yield* dmirrorFault(dmirror, { start: start + data.length, end }, false, unlocked)
     if (ret !== "0") return { ret, cpages: data.length, faults, data: [] } satisfies DmirrorCmd
     faults = Math.min(faults + 1, mostCounted)
   }
@@ -217,29 +222,39 @@ export const dmirrorWrite = Effect.fnUntraced(function* (
 })
 
 /** `dmirror_fault`: 0 or an error. That it is done says nothing of what the mutex allows to see afterwards. */
-export const dmirrorFault = Effect.fnUntraced(function* (dmirror: Dmirror, range: Range, write: boolean) {
+export const dmirrorFault = Effect.fnUntraced(function* (
+  dmirror: Dmirror,
+  range: Range,
+  write: boolean,
+  unlocked = false,
+) {
   const { mm } = dmirror
   if (!(yield* mmgetNotZero(mm))) {
     // The driver returns 0 here, and is asked again.
     return yield* step("dmirror_fault: !mmget_not_zero", [dmirror.name], (): "0" | "-EFAULT" => "-EFAULT")
   }
-  const result = yield* dmirrorRangeFault(dmirror, range, write)
+  const result = yield* dmirrorRangeFault(dmirror, range, write, unlocked)
   yield* mmput(mm)
   return result
 })
 
 /** `dmirror_range_fault` and `dmirror_do_fault` */
-const dmirrorRangeFault = Effect.fnUntraced(function* (dmirror: Dmirror, range: Range, write: boolean) {
+const dmirrorRangeFault = Effect.fnUntraced(function* (
+  dmirror: Dmirror,
+  range: Range,
+  write: boolean,
+  unlocked: boolean,
+) {
   const { name, mm, mdevice, notifier, mutex: lock, pt } = dmirror
   const head = yield* enterLoop("dmirror_range_fault")
   for (;;) {
     yield* head()
-    const seq = yield* mmuIntervalReadBegin(mm.subscriptions, notifier)
-    yield* mmapReadLock(mm)
-    const pfns = yield* hmmRangeFault(mm, notifier, seq, range, write, mdevice.memory.owner)
-    yield* mmapReadUnlock(mm)
-    if (pfns === "-EBUSY") continue
-    if (pfns === "-EFAULT" || pfns === "-EPERM") return pfns
+    const found = yield* unlocked
+      ? hmmRangeFaultUnlocked(mm, notifier, range, write, mdevice.memory.owner)
+      : underMmapLock(dmirror, range, write)
+    if (found === "-EBUSY") continue
+    if (typeof found === "string") return found
+    const { seq, pfns } = found
     yield* mutexLock(lock)
     if (yield* mmuIntervalReadRetry(notifier, seq)) {
       yield* mutexUnlock(lock)
@@ -255,6 +270,16 @@ const dmirrorRangeFault = Effect.fnUntraced(function* (dmirror: Dmirror, range: 
     yield* mutexUnlock(lock)
     return "0" as const
   }
+})
+
+/** `hmm_range_fault`, with `mmap_lock` held throughout. */
+const underMmapLock = Effect.fnUntraced(function* (dmirror: Dmirror, range: Range, write: boolean) {
+  const { mm, mdevice, notifier } = dmirror
+  const seq = yield* mmuIntervalReadBegin(mm.subscriptions, notifier)
+  yield* mmapReadLock(mm)
+  const pfns = yield* hmmRangeFault(mm, notifier, seq, range, write, mdevice.memory.owner)
+  yield* mmapReadUnlock(mm)
+  return typeof pfns === "string" ? pfns : { seq, pfns }
 })
 
 /** What the device may store to is dirty: the process's page table will not tell. The driver does not say so. */

@@ -92,7 +92,8 @@ const forAreas = Effect.fnUntraced(function* (
   for (let start = range.start; start < range.end; ) {
     const next = yield* step("vma_lookup", [mm.name, start], () => {
       const vma = findVma(mm, start)
-      return vma === null || !allows(vma, false) ? null : Math.min(range.end, areaOf(mm, start).end)
+      // Areas of hugetlbfs are what migrate_vma_setup refuses.
+      return vma === null || !allows(vma, false) || vma.hugetlb ? null : Math.min(range.end, areaOf(mm, start).end)
     })
     if (next === null) return "-EINVAL" as const
     const moved = yield* move({ start, end: next })

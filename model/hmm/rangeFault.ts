@@ -14,6 +14,7 @@ import type { Pte } from "../mm/pte.ts"
 import { at, pagesOf, type Range } from "../mm/range.ts"
 import { allows } from "../mm/vma.ts"
 import { type IntervalSubscription, mmuIntervalCheckRetry } from "../notifier/interval.ts"
+import { walkHugetlbRange } from "./rangeFaultHugetlb.ts"
 
 /** A page as HMM tells it: the frame, `null` for the zero page, and HMM_PFN_WRITE. */
 export type HmmPfn = {
@@ -168,6 +169,7 @@ export const walk = Effect.fnUntraced(function* <Error extends string>(
     let stopped: Stopped | null = null
     let piece: ReadonlyArray<Found> = []
     for (const va of pagesOf(range).slice(found.length)) {
+      if (piece.length === 0) piece = yield* walkHugetlbRange(mm, va, range, wish)
       if (mm.system.thp && piece.length === 0) piece = yield* hmmVmaWalkPmd(mm, va, range, wish)
       const huge = piece[0]
       piece = piece.slice(1)

@@ -87,3 +87,35 @@ export const hmmRangeFaultUnlockedTimeout = Effect.fnUntraced(function* (
     return { seq, pfns: found.flatMap((pfn) => (typeof pfn === "string" ? [] : [pfn])) }
   }
 })
+
+/**
+ * The same without a limit of time, of faults that may wait for userfaultfd: what they waited for need not be there then.
+ *
+ * @param owner whose private pages are told as they are
+ */
+export const hmmRangeFaultUnlocked = Effect.fnUntraced(function* (
+  mm: Mm,
+  iv: IntervalSubscription,
+  range: Range,
+  write: boolean,
+  owner = "",
+) {
+  const head = yield* enterLoop("hmm_range_fault_unlocked_timeout")
+  for (;;) {
+    yield* head()
+    const seq = yield* mmuIntervalReadBegin(mm.subscriptions, iv)
+    yield* mmapReadLock(mm)
+    const found = yield* walk(mm, iv, seq, range, everyPage(write, owner), faultOrWait(mm))
+    if (found === "-EAGAIN") continue
+    yield* mmapReadUnlock(mm)
+    if (found === "-EBUSY") continue
+    if (typeof found === "string") return found
+    return { seq, pfns: found.flatMap((pfn) => (typeof pfn === "string" ? [] : [pfn])) }
+  }
+})
+
+/** Faults a page in; -EAGAIN where that has waited without `mmap_lock`, which is dropped. */
+const faultOrWait = (mm: Mm) => (va: number, write: boolean) =>
+  Effect.map(handleMmFault(mm, va, { write, allowRetry: true }), (result): "done" | "-EAGAIN" | "-EFAULT" =>
+    result === "done" ? "done" : result === "UNLOCKED" ? "-EAGAIN" : "-EFAULT",
+  )

@@ -89,7 +89,8 @@ const excPageFault = Effect.fnUntraced(function* (mm: Mm, va: number, write: boo
     return true
   })
   if (underVmaLock) {
-    const result = yield* handleMmFault(mm, va, { write, vmaLock: true })
+    const result = yield* handleMmFault(mm, va, { write, vmaLock: true, allowRetry: true })
+    if (result === "UNLOCKED") return
     yield* vmaEndRead(mm, va)
     if (result !== "RETRY") return yield* faultError(result, va)
   }
@@ -98,13 +99,14 @@ const excPageFault = Effect.fnUntraced(function* (mm: Mm, va: number, write: boo
     const vma = findVma(mm, va)
     return vma !== null && allows(vma, write)
   })
-  const result = allowed ? yield* handleMmFault(mm, va, { write }) : ("SIGSEGV" as const)
+  const result = allowed ? yield* handleMmFault(mm, va, { write, allowRetry: true }) : ("SIGSEGV" as const)
+  if (result === "UNLOCKED") return
   yield* mmapReadUnlock(mm)
   return yield* faultError(result, va)
 })
 
 /** `mm_fault_error` */
-const faultError = (result: FaultResult | "SIGSEGV", va: number): Effect.Effect<void, Signal> => {
+const faultError = (result: Exclude<FaultResult, "UNLOCKED"> | "SIGSEGV", va: number): Effect.Effect<void, Signal> => {
   // Under mmap_lock no fault ends with RETRY here.
   if (result === "done" || result === "RETRY") return Effect.void
   return Effect.fail(new Signal({ signal: result === "OOM" ? "SIGKILL" : result, va }))

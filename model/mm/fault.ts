@@ -10,6 +10,7 @@ import { underLock } from "../sync/spinlock.ts"
 import { doWpPage } from "./cow.ts"
 import { type Frame, folioAlloc, folioLockWait, folioOf, folioPut, isGoneOrUnlocked } from "./folio.ts"
 import { handlePmdFault } from "./hugeFault.ts"
+import { hugetlbFault, isVmHugetlbPage } from "./hugetlb.ts"
 import { findVma, hasTable, isHuge, type Mm, pageTableLock, tableOf } from "./mm.ts"
 import { canChangeWritable } from "./protect.ts"
 import {
@@ -26,6 +27,7 @@ import {
 import { at } from "./range.ts"
 import { addNewAnonRmap } from "./rmap.ts"
 import { doSwapPage } from "./swapIn.ts"
+import { handleUserfault } from "./userfaultfd.ts"
 import { mostAccess, type Vma } from "./vma.ts"
 import { areaOf, giveAnonVma } from "./vmaMerge.ts"
 
@@ -34,10 +36,12 @@ export interface FaultFlags {
   readonly write: boolean
   readonly unshare?: boolean
   readonly vmaLock?: boolean
+  /** FAULT_FLAG_ALLOW_RETRY: the fault may drop the lock to wait for userspace. */
+  readonly allowRetry?: boolean
 }
 
-/** `done` promises nothing about the entry: whoever faulted looks again. `RETRY`: it takes `mmap_lock`, not the VMA's. */
-export type FaultResult = "done" | "SIGBUS" | "OOM" | "RETRY"
+/** `done` promises nothing about the entry: whoever faulted looks again. `RETRY`: it takes `mmap_lock`, not the VMA's. `UNLOCKED`, where `allowRetry` is: it has waited, and the lock is dropped (VM_FAULT_RETRY). */
+export type FaultResult = "done" | "SIGBUS" | "OOM" | "RETRY" | "UNLOCKED"
 
 /** What `handle_pte_fault` finds, and what it therefore calls. */
 type Found =
@@ -56,6 +60,7 @@ type Found =
  * The entry is read without its lock; every path looks at it again under the lock before it changes it.
  */
 export const handleMmFault = Effect.fnUntraced(function* (mm: Mm, va: number, flags: FaultFlags) {
+  if (yield* isVmHugetlbPage(mm, va)) return yield* hugetlbFault(mm, va, flags)
   if (mm.system.thp) {
     const result = yield* handlePmdFault(mm, va, flags)
     if (result !== "FALLBACK") return result
@@ -149,12 +154,16 @@ const doAnonymousPage = Effect.fnUntraced(function* (mm: Mm, va: number, flags: 
   const { folios } = mm.system
   const fresh = flags.write ? yield* allocAnonFolio(mm, va, flags, "alloc_anon_folio") : null
   if (fresh === "OOM" || fresh === "RETRY") return fresh
-  return yield* underLock(pageTableLock(mm, va), "do_anonymous_page", [mm.name, va], (): FaultResult => {
+  const result = yield* underLock(pageTableLock(mm, va), "do_anonymous_page", [mm.name, va], () => {
     const pte = at(mm.pte, va)
     const vma = lockedVma(mm, va)
     if (pte.value !== null || mm.state.unstable || !hasTable(mm, va)) {
       if (fresh !== null) folioPut(folios, fresh)
       return mm.state.unstable ? "SIGBUS" : "done"
+    }
+    if (vma.uffdMissing) {
+      if (fresh !== null) folioPut(folios, fresh)
+      return "userfault"
     }
     if (fresh === null) pte.value = { kind: "zero", access: "read" }
     else {
@@ -164,6 +173,7 @@ const doAnonymousPage = Effect.fnUntraced(function* (mm: Mm, va: number, flags: 
     }
     return "done"
   })
+  return result === "userfault" ? yield* handleUserfault(mm, va, flags) : result
 })
 
 /**

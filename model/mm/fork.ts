@@ -65,12 +65,13 @@ export const dupMmap = Effect.fnUntraced(function* (parent: Mm, child: Mm) {
 const dupArea = (parent: Mm, child: Mm, area: Range): boolean => {
   const first = findVma(parent, area.start)
   if (first === null) return false
+  if (first.hugetlb) throw new RangeError("fork of an area of hugetlbfs is not modelled")
   const inherited = first.anonVmas.length > 0 && !first.wipeOnFork
   // anon_vma_fork: one of its own for each area, besides those of its forebears.
   const anonVmas = inherited ? [...first.anonVmas, anonVmaAlloc(child)] : []
   for (const va of pagesOf(area)) {
     const vma = findVma(parent, va)
-    if (vma !== null) at(child.vma, va).value = { ...vma, locked: false, anonVmas }
+    if (vma !== null) at(child.vma, va).value = { ...vma, locked: false, uffdMissing: false, anonVmas }
   }
   return inherited
 }

@@ -30,7 +30,7 @@ export const pmdKind = (mm: Mm, va: number): "none" | "table" | NonNullable<Pte>
 /** `thp_vma_allowable_order`: whether the area of a page is private anonymous memory and has room for a huge page there. */
 export const isHugeAllowed = (mm: Mm, va: number): boolean => {
   const vma = findVma(mm, va)
-  if (!mm.system.thp || vma === null || vma.file !== null || vma.shared) return false
+  if (!mm.system.thp || vma === null || vma.file !== null || vma.shared || vma.hugetlb) return false
   const area = areaOf(mm, va)
   const span = spanOf(mm, va)
   return area.start <= span.start && span.end <= area.end && span.end - span.start === mm.system.pagesPerTable

@@ -1,198 +1,195 @@
 /**
- * Huge pages of a file (mm/hugetlb.c) whose page table several processes share, as of Linux 5.16: there `i_mmap_rwsem`
- * also keeps the sharing as it is, which today's hugetlb VMA lock does. A process has one area, the whole file, and the
- * entry of the upper level (pud) that points to its page table.
+ * Private areas of hugetlbfs (mm/hugetlb.c): MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB. A page there is as large as a huge
+ * page and told likewise: all the entries of a page table together map a large folio. It is mapped, changed and unmapped
+ * whole, and neither split, nor swapped out, nor merged; it is on no LRU list, charged to no control group and no part of
+ * the RSS.
+ *
+ * Not told: the pool and its reservations, every page being a surplus page (`nr_overcommit_hugepages`); shared areas;
+ * fork and mremap, which are refused, and pins.
  */
-import {
-  type Arena,
-  arena,
-  assert,
-  type Cell,
-  cell,
-  type Slot,
-  type Struct,
-  struct,
-} from "../../checker/program/index.ts"
-import { type Mutex, mutex } from "../sync/mutex.ts"
-import { type RwSem, rwSem } from "../sync/rwsem.ts"
-import type { Content } from "./folio.ts"
-import { at, type Range } from "./range.ts"
+import * as Effect from "effect/Effect"
+import { assert, step } from "../../checker/program/index.ts"
+import { notifierRange } from "../notifier/events.ts"
+import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/invalidate.ts"
+import { type Mutex, mutexLock, mutexUnlock } from "../sync/mutex.ts"
+import { fairDownRead, fairDownWrite, fairUpRead, fairUpWrite } from "../sync/rwsemFair.ts"
+import { underLock } from "../sync/spinlock.ts"
+import { type FaultFlags, type FaultResult, lockedVma, vmfAnonPrepare } from "./fault.ts"
+import { folioOf, folioPut, pagesOfFolio } from "./folio.ts"
+import { type Gather, gatherEntry, owesFlush, tlbEndVma } from "./gather.ts"
+import { clearHuge, setHuge } from "./hugeMemory.ts"
+import { folioAllocHugeUncharged } from "./largeFolio.ts"
+import { findVma, type HugetlbLocks, hasTable, isHuge, type Mm, pageTableLock, spanOf } from "./mm.ts"
+import { mappedPage, type Present, present } from "./pte.ts"
+import { at, pagesOf, type Range } from "./range.ts"
+import { addNewAnonRmap, removeRmap } from "./rmap.ts"
+import { dropTranslations } from "./tlb.ts"
+import { mostAccess } from "./vma.ts"
 
-/** Which life of a page or a page table is meant. */
-export type Life = { readonly slot: number; readonly generation: number }
+/** `is_vm_hugetlb_page`, of the area of a page, which the caller's lock keeps; no step where there is no hugetlbfs. */
+export const isVmHugetlbPage = (mm: Mm, va: number): Effect.Effect<boolean> =>
+  mm.hugetlb === null
+    ? Effect.succeed(false)
+    : step("is_vm_hugetlb_page", [mm.name, va], () => at(mm.vma, va).value?.hugetlb === true)
 
-/** An entry of the page table: the page that it maps, or that is being migrated. */
-export type HugePte = { readonly page: Life; readonly migration: boolean } | null
+/** Whether a range begins and ends where huge pages do. */
+export const isWhole = (mm: Mm, { start, end }: Range): boolean =>
+  start % mm.system.pagesPerTable === 0 && end % mm.system.pagesPerTable === 0
 
-/** A huge page. Whether it is mapped once or by way of a table that many share, its map count is the same. */
-export type HugePage = Slot<{ refcount: number; mapcount: number; lock: string; content: Content }>
-
-/** A page table that processes share: how many do, and its entries. */
-export interface PmdTable {
-  readonly slot: Slot<{ sharers: number }>
-  readonly pte: ReadonlyArray<Cell<HugePte>>
-}
-
-/** What a CPU has cached of a process: where its page table is, and translations. */
-export interface HugeTlb {
-  readonly walk: Cell<Life | null>
-  readonly entries: ReadonlyArray<Cell<Life | null>>
-}
-
-/** A process that maps the file. */
-export interface HugeMm {
-  readonly name: string
-  readonly mmapLock: RwSem
-  /** Whether its area is there, and whether others may share its page table (VM_MAYSHARE). */
-  readonly vma: Struct<{ mapped: boolean; mayShare: boolean }>
-  readonly pud: Cell<Life | null>
-  readonly tlbs: ReadonlyMap<string, HugeTlb>
-  /** What a device that mirrors the process maps, and the range that is announced to it. */
-  readonly mirror: ReadonlyArray<Cell<Life | null>>
-  readonly window: Cell<Range | null>
-}
-
-/** A file of huge pages, and who maps it. */
-export interface HugeFile {
-  readonly pages: number
-  readonly cache: ReadonlyArray<Cell<Life | null>>
-  readonly iMmapRwsem: RwSem
-  /** `hugetlb_fault_mutex_table`, of each page. */
-  readonly faultMutex: ReadonlyArray<Mutex>
-  readonly mms: ReadonlyMap<string, HugeMm>
-  readonly hugePages: Arena<{ refcount: number; mapcount: number; lock: string; content: Content }>
-  readonly tables: Arena<{ sharers: number }>
-  readonly ptes: ReadonlyArray<PmdTable["pte"]>
-}
-
-const positions = (count: number) => Array.from({ length: count }, (_, i) => i)
-
-/** Makes a file of `pages` pages, which all its processes map by one page table, and one page that is free. */
-export const hugeFile = (
-  pages: number,
-  processes: { readonly [name: string]: ReadonlyArray<string> },
-  content: Content,
-): HugeFile => {
-  const none = () => null
-  const hugePages = arena("hpage", pages + 1, { refcount: 0, mapcount: 0, lock: "", content })
-  const tables = arena("pmd", 1 + Object.keys(processes).length, { sharers: 0 })
-  const ptes = tables.slots.map(({ index }) =>
-    positions(pages).map((va) => cell<HugePte>(`pmd${index}.pte${va}`, none())),
-  )
-  const mms = new Map(
-    Object.entries(processes).map(([name, cpus]): [string, HugeMm] => [
-      name,
-      {
-        name,
-        mmapLock: rwSem(`${name}.mmap_lock`, "mmap_lock"),
-        vma: struct(`${name}.vma`, { mapped: true, mayShare: true }),
-        pud: cell<Life | null>(`${name}.pud`, null),
-        tlbs: new Map(
-          cpus.map((cpu) => [
-            cpu,
-            {
-              walk: cell<Life | null>(`${name}.${cpu}.walk`, null),
-              entries: positions(pages).map((va) => cell<Life | null>(`${name}.${cpu}.tlb${va}`, null)),
-            },
-          ]),
+/** `hugetlb_vm_op_split`: whether areas of hugetlbfs may be cut where a range begins and where it ends. */
+export const hugetlbVmOpSplit = (mm: Mm, { start, end }: Range): Effect.Effect<boolean> =>
+  mm.hugetlb === null
+    ? Effect.succeed(true)
+    : step("hugetlb_vm_op_split", [mm.name, start, end], () =>
+        [start, end].every(
+          (cut) => cut % mm.system.pagesPerTable === 0 || cut >= mm.pages || findVma(mm, cut)?.hugetlb !== true,
         ),
-        mirror: positions(pages).map((va) => cell<Life | null>(`${name}.mirror${va}`, null)),
-        window: cell<Range | null>(`${name}.window`, null),
-      },
-    ]),
-  )
-  const file: HugeFile = {
-    pages,
-    cache: positions(pages).map((va) => cell<Life | null>(`cache${va}`, null)),
-    iMmapRwsem: rwSem("i_mmap_rwsem"),
-    faultMutex: positions(pages).map((va) => mutex(`hugetlb_fault_mutex${va}`, "hugetlb_fault_mutex")),
-    mms,
-    hugePages,
-    tables,
-    ptes,
-  }
-  const table = allocTable(file)
-  for (const { pud } of mms.values()) pud.value = table
-  tableAt(file, table).slot.sharers = mms.size
-  for (const va of positions(pages)) {
-    const page = allocHugePage(file)
-    at(file.cache, va).value = page
-    mapPage(file, tableAt(file, table), va, page)
-  }
-  return file
+      )
+
+const locksOf = (mm: Mm): HugetlbLocks => {
+  if (mm.hugetlb === null) throw new RangeError(`${mm.name} has no hugetlbfs`)
+  return mm.hugetlb
 }
 
-const lifeOf = ({ index, generation }: { readonly index: number; readonly generation: number }): Life => ({
-  slot: index,
-  generation,
+const faultMutexOf = (mm: Mm, va: number): Mutex => {
+  const mutex = locksOf(mm).faultMutexes[spanOf(mm, va).start / mm.system.pagesPerTable]
+  if (mutex === undefined) throw new RangeError(`page ${va} is beyond the address space`)
+  return mutex
+}
+
+/** `hugetlb_vma_lock_read`: nobody zaps or protects the area meanwhile. Whose doing it is is told with the step. */
+export const hugetlbVmaLockRead = (mm: Mm, by: string): Effect.Effect<void> =>
+  fairDownRead(locksOf(mm).vmaLock, `${by}: hugetlb_vma_lock_read`, [mm.name])
+/** `hugetlb_vma_unlock_read` */
+export const hugetlbVmaUnlockRead = (mm: Mm, by: string): Effect.Effect<void> =>
+  fairUpRead(locksOf(mm).vmaLock, `${by}: hugetlb_vma_unlock_read`, [mm.name])
+const hugetlbVmaLockWrite = (mm: Mm): Effect.Effect<void> =>
+  fairDownWrite(locksOf(mm).vmaLock, "hugetlb_vma_lock_write", [mm.name])
+const hugetlbVmaUnlockWrite = (mm: Mm): Effect.Effect<void> =>
+  fairUpWrite(locksOf(mm).vmaLock, "hugetlb_vma_unlock_write", [mm.name])
+
+/** `hugetlb_fault`: the huge page is mapped whole, or may be stored to from then on. */
+export const hugetlbFault = Effect.fnUntraced(function* (mm: Mm, va: number, flags: FaultFlags) {
+  yield* mutexLock(faultMutexOf(mm, va))
+  yield* hugetlbVmaLockRead(mm, "hugetlb_fault")
+  const found = yield* step("hugetlb_fault: huge_ptep_get", [mm.name, va], () => {
+    if (!isHuge(mm, va)) return "hugetlb_no_page"
+    const pte = at(mm.pte, va).value
+    return flags.write && pte?.kind === "present" && pte.access !== "write" ? "hugetlb_wp" : "nothing"
+  })
+  let result: FaultResult = "done"
+  if (found === "hugetlb_no_page") result = yield* hugetlbNoPage(mm, spanOf(mm, va), flags)
+  if (found === "hugetlb_wp") yield* hugetlbWp(mm, spanOf(mm, va))
+  yield* hugetlbVmaUnlockRead(mm, "hugetlb_fault")
+  yield* mutexUnlock(faultMutexOf(mm, va))
+  return result
 })
 
-/** Whether both are the same life. */
-export const sameLife = (a: Life | null, b: Life | null): boolean =>
-  a === b || (a?.slot === b?.slot && a?.generation === b?.generation)
+/** `hugetlb_no_page`, for a store with the `hugetlb_wp` behind it: a fresh huge page, be it for a load; SIGBUS where there is none. */
+const hugetlbNoPage = Effect.fnUntraced(function* (mm: Mm, range: Range, flags: FaultFlags) {
+  const { folios } = mm.system
+  const fresh = yield* step("alloc_hugetlb_folio", [mm.name, range.start], () =>
+    vmfAnonPrepare(mm, range.start, flags) ? (folioAllocHugeUncharged(folios) ?? "SIGBUS") : "RETRY",
+  )
+  if (fresh === "SIGBUS" || fresh === "RETRY") return fresh
+  return yield* underLock(
+    pageTableLock(mm, range.start),
+    "hugetlb_no_page",
+    [mm.name, range.start],
+    (): FaultResult => {
+      if (!hasTable(mm, range.start)) {
+        const pages = pagesOfFolio(folios, fresh)
+        setHuge(mm, range, (va, position) => {
+          const page = pages[position] ?? fresh
+          const folio = folioOf(folios, page)
+          addNewAnonRmap(folio, lockedVma(mm, va))
+          folio.lru = false
+          folio.refcount++
+          return present(page, flags.write ? "write" : mostAccess(lockedVma(mm, va)) === "none" ? "none" : "read", {
+            dirty: flags.write,
+          })
+        })
+      }
+      folioPut(folios, fresh)
+      return "done"
+    },
+  )
+})
 
-/** Whether that life of a page or table is not over. */
-export const isLive = (
-  { slots }: { readonly slots: ReadonlyArray<{ readonly live: boolean; readonly generation: number }> },
-  { slot, generation }: Life,
-): boolean => slots[slot]?.live === true && slots[slot]?.generation === generation
+/** `hugetlb_wp`: the page is this mapping's alone, as there is no fork: it is reused. */
+const hugetlbWp = (mm: Mm, range: Range): Effect.Effect<void> =>
+  underLock(pageTableLock(mm, range.start), "hugetlb_wp", [mm.name, range.start], () =>
+    setEntries(mm, range, (pte) => ({ ...pte, access: "write", dirty: true, young: true })),
+  )
 
-/** The memory of a page, whoever has it by now. */
-export const hugePageAt = ({ hugePages }: HugeFile, { slot }: Life): HugePage => {
-  const page = hugePages.slots[slot]
-  if (page === undefined) throw new RangeError(`there is no page ${slot}`)
-  return page
-}
-
-/** The memory of a page table, whoever has it by now. */
-export const tableAt = ({ tables, ptes }: HugeFile, { slot }: Life): PmdTable => {
-  const [table, pte] = [tables.slots[slot], ptes[slot]]
-  if (table === undefined || pte === undefined) throw new RangeError(`there is no page table ${slot}`)
-  return { slot: table, pte }
-}
-
-/** A process by its name. */
-export const hugeMm = ({ mms }: HugeFile, name: string): HugeMm => {
-  const mm = mms.get(name)
-  if (mm === undefined) throw new RangeError(`there is no process ${name}`)
-  return mm
-}
-
-/** A page of the pool, with one reference; the pool has what the model needs at once. Within a step. */
-export const allocHugePage = ({ hugePages }: HugeFile): Life => {
-  const page = hugePages.allocate()
-  assert(page !== undefined, "the pool of huge pages is empty")
-  page.refcount = 1
-  return lifeOf(page)
-}
-
-/** `put_page`: the last reference gives the page back to the pool. Within a step. */
-export const putHugePage = (file: HugeFile, life: Life): void => {
-  const page = hugePageAt(file, life)
-  page.refcount--
-  if (page.refcount === 0) file.hugePages.free(page)
-}
-
-/** A page table for one process. Within a step. */
-export const allocTable = (file: HugeFile): Life => {
-  const slot = file.tables.allocate()
-  assert(slot !== undefined, "there are as many page tables as processes")
-  slot.sharers = 1
-  return lifeOf(slot)
-}
-
-/** Within a step. */
-export const mapPage = (file: HugeFile, table: PmdTable, va: number, page: Life): void => {
-  at(table.pte, va).value = { page, migration: false }
-  const huge = hugePageAt(file, page)
-  huge.mapcount++
-  huge.refcount++
-}
-
-/** The CPUs that run a process drop what they have of its pages, and of its page table. Within a step. */
-export const dropHugeTranslations = (mm: HugeMm): void => {
-  for (const { walk, entries } of mm.tlbs.values()) {
-    walk.value = null
-    for (const entry of entries) entry.value = null
+/** Changes the entry, if there is one; returns whether there is. Within a step, under the page table's lock. */
+const setEntries = (mm: Mm, range: Range, change: (pte: Present) => Present): boolean => {
+  if (!isHuge(mm, range.start)) return false
+  for (const va of pagesOf(range)) {
+    const cell = at(mm.pte, va)
+    assert(cell.value?.kind === "present", `page ${va} of ${mm.name} is a piece of a page of hugetlbfs and not mapped`)
+    cell.value = change(cell.value)
   }
+  return true
+}
+
+/** `hugetlb_change_protection`, of whole pages, `mmap_lock` held for write: no entry may be stored through before the next fault. */
+export const hugetlbChangeProtection = Effect.fnUntraced(function* (mm: Mm, area: Range) {
+  const window = notifierRange("PROTECTION_VMA", "hugetlb_change_protection", area)
+  yield* mmuNotifierInvalidateRangeStart(mm.subscriptions, window)
+  yield* hugetlbVmaLockWrite(mm)
+  for (const span of spansIn(mm, area)) {
+    yield* underLock(
+      pageTableLock(mm, span.start),
+      "hugetlb_change_protection",
+      [mm.name, span.start, span.end],
+      () => {
+        const access = mostAccess(lockedVma(mm, span.start)) === "none" ? "none" : "read"
+        setEntries(mm, span, (pte) => ({ ...pte, access }))
+      },
+    )
+  }
+  yield* step("flush_hugetlb_tlb_range", [mm.name, area.start, area.end], () => dropTranslations(mm, area))
+  yield* hugetlbVmaUnlockWrite(mm)
+  yield* mmuNotifierInvalidateRangeEnd(mm.subscriptions, window)
+})
+
+const spansIn = (mm: Mm, range: Range): ReadonlyArray<Range> =>
+  pagesOf(range)
+    .map((va) => spanOf(mm, va))
+    .filter((span, position, spans) => span.start !== spans[position - 1]?.start)
+
+/** `__unmap_hugepage_range` between `hugetlb_zap_begin` and `hugetlb_zap_end`, of whole pages, inside the caller's window. */
+export const unmapHugepageRange = Effect.fnUntraced(function* (gather: Gather, range: Range) {
+  const { mm } = gather
+  yield* hugetlbVmaLockWrite(mm)
+  for (const span of spansIn(mm, range)) {
+    const zapped = yield* underLock(
+      pageTableLock(mm, span.start),
+      "__unmap_hugepage_range",
+      [mm.name, span.start, span.end],
+      () => zapEntry(mm, span),
+    )
+    for (const [position, page] of zapped.entries()) {
+      gatherEntry(gather, span.start + position)
+      gather.pages.push(page)
+    }
+  }
+  yield* hugetlbVmaUnlockWrite(mm)
+  yield* tlbEndVma(gather)
+})
+
+/** `huge_ptep_get_and_clear`, `hugetlb_remove_rmap`; returns the pages that it mapped. Within a step, under the page table's lock. */
+const zapEntry = (mm: Mm, span: Range) => {
+  if (!isHuge(mm, span.start)) return []
+  owesFlush(mm)
+  const pages = pagesOf(span).flatMap((va) => {
+    const cell = at(mm.pte, va)
+    const page = mappedPage(cell.value)
+    cell.value = null
+    return page === null ? [] : [page]
+  })
+  for (const page of pages) removeRmap(folioOf(mm.system.folios, page))
+  clearHuge(mm, span.start)
+  return pages
 }

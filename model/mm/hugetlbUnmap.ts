@@ -17,7 +17,7 @@ import {
   putHugePage,
   sameLife,
   tableAt,
-} from "./hugetlb.ts"
+} from "./hugetlbPmdSharing.ts"
 import { at, pagesOf, type Range } from "./range.ts"
 
 const faultMutexOf = ({ faultMutex }: HugeFile, va: number): Mutex => {

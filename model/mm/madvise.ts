@@ -8,6 +8,7 @@ import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "
 import { underFlushedLock } from "./batchedFlush.ts"
 import { folioOf } from "./folio.ts"
 import { gatherEntry, owesFlush, tlbFinishMmu, tlbGather } from "./gather.ts"
+import { hugetlbVmOpSplit } from "./hugetlb.ts"
 import { findVma, type Mm, mmapReadLock, mmapReadUnlock } from "./mm.ts"
 import { at, isWithin, pagesOf, type Range } from "./range.ts"
 import { pageoutPage } from "./reclaim.ts"
@@ -31,6 +32,10 @@ export const madvise = Effect.fnUntraced(function* (mm: Mm, range: Range, advice
   const inside = { start: range.start, end: Math.min(range.end, mm.pages) }
   if (!isWithin(mm.pages, inside)) return yield* new Errno({ call: "madvise", errno: "ENOMEM" })
   yield* mmapReadLock(mm)
+  if (!(yield* hugetlbVmOpSplit(mm, range))) {
+    yield* mmapReadUnlock(mm)
+    return yield* new Errno({ call: "madvise", errno: "EINVAL" })
+  }
   const { areas, holes } = yield* step(advice, [mm.name, range.start, range.end], () => {
     const found = areasIn((va) => findVma(mm, va), inside)
     const isWhole = inside.end === range.end && pagesOf(inside).every((va) => findVma(mm, va) !== null)
@@ -49,6 +54,7 @@ export const madvise = Effect.fnUntraced(function* (mm: Mm, range: Range, advice
 const fits = (mm: Mm, va: number, advice: Advice): boolean => {
   const vma = findVma(mm, va)
   if (vma === null) return true
+  if (vma.hugetlb) return advice === "MADV_DONTNEED"
   if (advice === "MADV_FREE") return vma.file === null && !vma.shared
   return !vma.locked
 }

@@ -2,13 +2,16 @@
 import type * as Effect from "effect/Effect"
 import { type Cell, cell, guardedStep, type Struct, self, step, struct } from "../../checker/program/index.ts"
 import { type NotifierSubscriptions, notifierSubscriptions } from "../notifier/interval.ts"
+import { type Mutex, mutex } from "../sync/mutex.ts"
 import { downgradeWrite, downRead, downWrite, type RwSem, rwSem, tryDownRead, upRead } from "../sync/rwsem.ts"
+import { type FairRwSem, fairRwSem } from "../sync/rwsemFair.ts"
 import { type SpinLock, spinLock } from "../sync/spinlock.ts"
 import type { Pte } from "./pte.ts"
 import { at, pagesOf, type Range } from "./range.ts"
 import type { MmContext } from "./switch.ts"
 import type { System } from "./system.ts"
 import { type SecondaryTlb, type Tlb, tlb } from "./tlb.ts"
+import type { Userfaultfd } from "./userfaultfd.ts"
 import type { Vma } from "./vma.ts"
 
 /** A page table: the entry of the upper level that points to it, its lives, its lock. */
@@ -27,6 +30,14 @@ export interface PageTable {
   readonly lock: SpinLock
 }
 
+/** What faults and others in an area of hugetlbfs go by, besides the page tables' locks. */
+export interface HugetlbLocks {
+  /** `hugetlb_vma_lock_read`, `hugetlb_vma_lock_write`: `resv_map->rw_sema`, of a private area. */
+  readonly vmaLock: FairRwSem
+  /** `hugetlb_fault_mutex_table`, by huge page: no two of them share one here. */
+  readonly faultMutexes: ReadonlyArray<Mutex>
+}
+
 /** An address space of `pages` pages, addressed by their number `va`. */
 export interface Mm {
   readonly name: string
@@ -43,6 +54,8 @@ export interface Mm {
    * split (`pmd_trans_huge`, or a huge entry that is not present). None where there are no huge pages.
    */
   readonly huge: ReadonlyArray<Cell<boolean>>
+  /** The locks of its area of hugetlbfs, of which it has one at most; `null` where the system has no hugetlbfs. */
+  readonly hugetlb: HugetlbLocks | null
   readonly state: Struct<{
     /** `mm_users`: whether anybody runs in it. */
     users: number
@@ -71,6 +84,8 @@ export interface Mm {
   readonly secondaryTlbs: Map<string, SecondaryTlb>
   /** Which CPUs have it loaded, where they come and go; without it, all of them, always. */
   context: MmContext | null
+  /** Who is told of what is missing in its registered areas; one at most. */
+  userfaultfd: Userfaultfd | null
   readonly subscriptions: NotifierSubscriptions
 }
 
@@ -101,6 +116,12 @@ export const addressSpace = (
     tables,
     pte: all.map((va) => cell<Pte>(`${name}.pte${va}`, null)),
     huge: of.thp ? tables.map((_, i) => cell(`${name}.pmd${i}`, false)) : [],
+    hugetlb: of.hugetlb
+      ? {
+          vmaLock: fairRwSem(`${name}.hugetlb_vma_lock`, "hugetlb_vma_lock"),
+          faultMutexes: tables.map((_, i) => mutex(`${name}.hugetlb_fault_mutex${i}`, "hugetlb_fault_mutex")),
+        }
+      : null,
     state: struct(name, {
       users,
       unstable: false,
@@ -116,6 +137,7 @@ export const addressSpace = (
     tlbs: new Map(cpus.map((cpu) => [cpu, tlb(`${name}.${cpu}`, all)])),
     secondaryTlbs: new Map(),
     context: null,
+    userfaultfd: null,
     subscriptions: notifierSubscriptions(name),
   }
   of.mms.set(name, mm)

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import { step } from "../../checker/program/index.ts"
 import { Errno } from "../errno.ts"
 import type { Inode } from "../file/inode.ts"
+import { isWhole } from "./hugetlb.ts"
 import { type Mm, mmapWriteLock, mmapWriteUnlock, writeLockVmas } from "./mm.ts"
 import { doMunmap } from "./mremap.ts"
 import { at, isWithin, pagesOf, type Range } from "./range.ts"
@@ -13,6 +14,8 @@ import { vmaMerge } from "./vmaMerge.ts"
 export interface Mapping {
   readonly prot: Protection
   readonly shared: boolean
+  /** MAP_HUGETLB, of private anonymous memory where there is hugetlbfs: the range is of whole huge pages. */
+  readonly hugetlb?: true
   readonly file?: { readonly inode: Inode; readonly pgoff: number }
 }
 
@@ -21,12 +24,16 @@ export interface Mapping {
  *
  * @throws Errno EINVAL for a range without pages or a place in the file that is none, ENOMEM for one beyond the address space
  */
-export const mmap = Effect.fnUntraced(function* (mm: Mm, range: Range, { prot, shared, file }: Mapping) {
+export const mmap = Effect.fnUntraced(function* (mm: Mm, range: Range, { prot, shared, file, hugetlb }: Mapping) {
   if (range.start >= range.end) return yield* new Errno({ call: "mmap", errno: "EINVAL" })
   if (file !== undefined && !(Number.isInteger(file.pgoff) && file.pgoff >= 0)) {
     return yield* new Errno({ call: "mmap", errno: "EINVAL" })
   }
   if (!isWithin(mm.pages, range)) return yield* new Errno({ call: "mmap", errno: "ENOMEM" })
+  const inHugetlbfs = hugetlb === true
+  if (inHugetlbfs && (mm.hugetlb === null || !isWhole(mm, range)))
+    return yield* new Errno({ call: "mmap", errno: "EINVAL" })
+  if (inHugetlbfs && (shared || file !== undefined)) throw new TypeError("shared hugetlb memory is not modelled")
   if (shared && file === undefined) throw new TypeError("shared anonymous memory needs a shmem file")
   yield* mmapWriteLock(mm)
   yield* doMunmap(mm, range)
@@ -34,7 +41,8 @@ export const mmap = Effect.fnUntraced(function* (mm: Mm, range: Range, { prot, s
     for (const [position, va] of pagesOf(range).entries()) {
       const pgoff = file === undefined ? va : file.pgoff + position
       const accounted = prot === "rw" && !shared
-      at(mm.vma, va).value = { ...anonymous, prot, shared, file: file?.inode.name ?? null, pgoff, accounted }
+      const name = file?.inode.name ?? null
+      at(mm.vma, va).value = { ...anonymous, prot, shared, file: name, pgoff, accounted, hugetlb: inHugetlbfs }
     }
     writeLockVmas(mm, range)
     vmaMerge(mm, range)

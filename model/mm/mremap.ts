@@ -158,10 +158,11 @@ const moveVma = Effect.fnUntraced(function* (mm: Mm, old: Range, target: Range, 
     () => {
       const first = findVma(mm, old.start)
       if (first === null) return false
+      if (first.hugetlb) throw new RangeError("mremap of an area of hugetlbfs is not modelled")
       // An area of which nothing was ever stored is told by where it is.
       const pgoff = first.file === null && first.anonVmas.length === 0 ? target.start : first.pgoff
       for (const [position, va] of pagesOf(target).entries()) {
-        at(mm.vma, va).value = { ...first, pgoff: pgoff + position }
+        at(mm.vma, va).value = { ...first, uffdMissing: false, pgoff: pgoff + position }
       }
       writeLockVmas(mm, target)
       vmaMerge(mm, target)

@@ -10,6 +10,7 @@ import { underFlushedLock } from "./batchedFlush.ts"
 import { folioOf, maybePinned } from "./folio.ts"
 import { type Gather, gatherEntry, owesFlush, tlbEndVma, tlbFinishMmu, tlbGather } from "./gather.ts"
 import { hugePmdOf, splitHugePmd } from "./hugeSplit.ts"
+import { hugetlbChangeProtection, hugetlbVmOpSplit, isVmHugetlbPage } from "./hugetlb.ts"
 import {
   changeVmas,
   findVma,
@@ -34,13 +35,18 @@ import { vmaMerge } from "./vmaMerge.ts"
  * nothing in areas that have that protection. All areas share one gather: what was taken from one of them may last in
  * the TLBs until the last one is done.
  *
- * @throws Errno ENOMEM where the range has pages that are not mapped, or lie beyond the address space
+ * @throws Errno ENOMEM where the range has pages that are not mapped, or lie beyond the address space; EINVAL where it ends
+ *   inside a page of hugetlbfs
  */
 export const mprotect = Effect.fnUntraced(function* (mm: Mm, range: Range, prot: Protection) {
   if (range.start === range.end) return
   const inside = { start: range.start, end: Math.min(range.end, mm.pages) }
   if (!isWithin(mm.pages, inside)) return yield* new Errno({ call: "mprotect", errno: "ENOMEM" })
   yield* mmapWriteLock(mm)
+  if (!(yield* hugetlbVmOpSplit(mm, range))) {
+    yield* mmapWriteUnlock(mm)
+    return yield* new Errno({ call: "mprotect", errno: "EINVAL" })
+  }
   const areas = yield* step("mprotect_fixup", [mm.name, range.start, range.end, prot], () => {
     const hole = pagesOf(inside).find((va) => findVma(mm, va) === null) ?? inside.end
     const found = areasIn((va) => findVma(mm, va), { start: range.start, end: hole })
@@ -55,7 +61,8 @@ export const mprotect = Effect.fnUntraced(function* (mm: Mm, range: Range, prot:
       changeVmas(mm, area, (vma) => ({ ...vma, prot, accounted: accountedAs(vma, prot) }))
       vmaMerge(mm, area)
     })
-    yield* changeProtection(gather, area, "change_protection", (va) => mostAccess(vmaOf(mm, va)))
+    if (yield* isVmHugetlbPage(mm, area.start)) yield* hugetlbChangeProtection(mm, area)
+    else yield* changeProtection(gather, area, "change_protection", (va) => mostAccess(vmaOf(mm, va)))
   }
   if (areas.length > 0) yield* tlbFinishMmu(gather, { start: range.start, end: reached })
   yield* mmapWriteUnlock(mm)

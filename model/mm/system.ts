@@ -27,6 +27,8 @@ export interface System {
   readonly looksAtPmds: boolean
   /** Whether private anonymous memory gets huge pages, each of them as many pages as a page table covers (`transparent_hugepage=always`). */
   readonly thp: boolean
+  /** Whether there is hugetlbfs; its pages are as large as huge pages of `thp`, which it needs. */
+  readonly hugetlb: boolean
   /** How many pages a load from a file may map at once (`fault_around_bytes`); 1 is none but its own. */
   readonly faultAround: number
 }
@@ -42,6 +44,7 @@ export interface SystemSize {
   readonly mergesVmas?: boolean
   readonly looksAtPmds?: boolean
   readonly thp?: boolean
+  readonly hugetlb?: boolean
   readonly faultAround?: number
   /** How many lives of a frame are told apart, where fibers go on for ever; all, if nothing is said. */
   readonly lives?: number | undefined
@@ -74,5 +77,6 @@ export const system = (size: SystemSize): System => ({
   mergesVmas: size.mergesVmas ?? true,
   looksAtPmds: size.looksAtPmds ?? false,
   thp: size.thp ?? false,
+  hugetlb: size.thp === true && size.hugetlb === true,
   faultAround: size.faultAround ?? 1,
 })

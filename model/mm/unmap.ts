@@ -18,6 +18,7 @@ import {
   tlbGather,
 } from "./gather.ts"
 import { zapPmd } from "./hugeMemory.ts"
+import { hugetlbVmOpSplit, isVmHugetlbPage, unmapHugepageRange } from "./hugetlb.ts"
 import {
   canStartWrite,
   changeVmas,
@@ -51,6 +52,7 @@ export interface ZapDetails {
  */
 export const unmapPageRange = Effect.fnUntraced(function* (gather: Gather, range: Range, details: ZapDetails = {}) {
   const { mm } = gather
+  if (yield* isVmHugetlbPage(mm, range.start)) return yield* unmapHugepageRange(gather, range)
   let next = range.start
   for (const va of pagesOf(range)) {
     if (mm.system.thp && va === next) next = yield* zapPmd(gather, va, range, details)
@@ -154,6 +156,10 @@ export const zapPageRange = Effect.fnUntraced(function* (mm: Mm, window: Notifie
 export const munmap = Effect.fnUntraced(function* (mm: Mm, range: Range) {
   if (!isWithin(mm.pages, range)) return yield* new Errno({ call: "munmap", errno: "EINVAL" })
   yield* mmapWriteLock(mm)
+  if (!(yield* hugetlbVmOpSplit(mm, range))) {
+    yield* mmapWriteUnlock(mm)
+    return yield* new Errno({ call: "munmap", errno: "EINVAL" })
+  }
   yield* doVmiMunmapUnlock(mm, range)
 })
 

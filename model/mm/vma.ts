@@ -28,6 +28,10 @@ export type Vma = {
   readonly locked: boolean
   /** VM_ACCOUNT: private memory that may be stored to, or once might, is accounted for; what is not merges with none such. */
   readonly accounted: boolean
+  /** VM_HUGETLB: MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB; hugetlb.ts has what becomes of it. */
+  readonly hugetlb: boolean
+  /** VM_UFFD_MISSING: what is missing is for userspace to fill in (userfaultfd.ts). */
+  readonly uffdMissing: boolean
   /** Taken out of the address space by munmap: no fault finds it, reverse mapping still does. */
   readonly detached: boolean
 }
@@ -42,6 +46,8 @@ export const anonymous: Vma = {
   wipeOnFork: false,
   locked: false,
   accounted: true,
+  hugetlb: false,
+  uffdMissing: false,
   detached: false,
 }
 
@@ -63,6 +69,8 @@ export const continues = (vma: Vma, next: Vma): boolean =>
   vma.wipeOnFork === next.wipeOnFork &&
   vma.locked === next.locked &&
   vma.accounted === next.accounted &&
+  vma.hugetlb === next.hugetlb &&
+  vma.uffdMissing === next.uffdMissing &&
   vma.detached === next.detached
 
 /** Whether two neighbouring pages belong to one area. */

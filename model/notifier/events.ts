@@ -40,7 +40,7 @@ export type DeviceCaller =
   | "remove_device_exclusive_entry"
 
 /** Those that only an address space with huge pages has. */
-export type HugeCaller = "do_huge_zero_wp_pmd"
+export type HugeCaller = "do_huge_zero_wp_pmd" | "hugetlb_change_protection"
 
 /** `struct mmu_notifier_range`: what is invalidated, why, by which function, and whether the callbacks may sleep. */
 export interface NotifierRange extends Range {

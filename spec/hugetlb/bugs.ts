@@ -1,7 +1,7 @@
 /** Seeded bugs of huge pages. */
 import * as Effect from "effect/Effect"
 import { changeBody, leaveOut, type Plain, type SeededBug, step } from "../../checker/index.ts"
-import { hugeMm } from "../../model/mm/hugetlb.ts"
+import { hugeMm } from "../../model/mm/hugetlbPmdSharing.ts"
 import { at } from "../../model/mm/range.ts"
 import { zoo } from "../bugZoo.ts"
 import { migrate, migrateAndTake, unmap } from "./scenarios.ts"

@@ -1,6 +1,6 @@
 /** The invariants of huge pages whose page table is shared. */
 import type { Property } from "../../checker/index.ts"
-import { type HugeMm, hugePageAt, isLive, type Life, sameLife } from "../../model/mm/hugetlb.ts"
+import { type HugeMm, hugePageAt, isLive, type Life, sameLife } from "../../model/mm/hugetlbPmdSharing.ts"
 import { mappedPage } from "../../model/mm/hugetlbUnmap.ts"
 import { at } from "../../model/mm/range.ts"
 import type { HugetlbWorld } from "./world.ts"

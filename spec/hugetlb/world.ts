@@ -1,7 +1,7 @@
 /** Two processes that share the page table of a file of huge pages, and what can happen to it. */
 import * as Effect from "effect/Effect"
 import { choose, type Monitor, type Setup, type Struct, struct } from "../../checker/index.ts"
-import { type HugeFile, type HugeMm, type HugeTlb, hugeFile, hugeMm } from "../../model/mm/hugetlb.ts"
+import { type HugeFile, type HugeMm, type HugeTlb, hugeFile, hugeMm } from "../../model/mm/hugetlbPmdSharing.ts"
 import {
   hugeMunmap,
   hugeStore,

@@ -1,5 +1,6 @@
 /** The kernel's HMM self tests: which are run, and that they come to what is expected. */
 import { describe, expect, it } from "vitest"
+import { hugetlbCases } from "../../spec/deviceMemory/selftests/hugetlb.ts"
 import { selftests } from "../../spec/deviceMemory/selftests/index.ts"
 import { notModelled } from "../../spec/deviceMemory/selftests/notModelled.ts"
 import { lastNumber, selftestCases } from "../../spec/deviceMemory/selftests/scenarios.ts"
@@ -8,14 +9,10 @@ import { holds, scenariosIn } from "./support.ts"
 
 const scenarioOf = scenariosIn([selftests])
 
-const allCases = [...selftestCases, ...thpCases]
+const allCases = [...selftestCases, ...thpCases, ...hugetlbCases]
 
-/** The tests of hmm-tests.c of which nothing is run. */
-const skipped = new Map([
-  [9, "anon_write_hugetlbfs"],
-  [19, "anon_teardown"],
-  [38, "userfaultfd_read"],
-])
+/** The tests of hmm-tests.c that are scenarios of their own, or not run. */
+const skipped = new Map([[19, "anon_teardown"]])
 
 describe("the kernel's HMM self tests", () => {
   it("are all run or said not to be", () => {

@@ -82,7 +82,7 @@ export const concurrentProperties: ReadonlyArray<Property<ConcurrentWorld>> = [
 ]
 
 /** A command that comes to one of these. */
-const comesTo = (
+export const comesTo = (
   { world }: Bench,
   name: string,
   run: Effect.Effect<DmirrorCmd>,

@@ -3,8 +3,11 @@ import { selftestBugs } from "./bugs.ts"
 import { doubleMap, teardown } from "./concurrent.ts"
 import { hugeBugs } from "./hugeBugs.ts"
 import { hugeScenarios } from "./hugeConcurrent.ts"
+import { hugetlbOneAtATime, writeAgainstZap } from "./hugetlb.ts"
+import { hugetlbBugs, userfaultfdBugs } from "./lastBugs.ts"
 import { notModelled } from "./notModelled.ts"
 import { hugeOneAtATime, oneAtATime } from "./scenarios.ts"
+import { readAgainstUnmap } from "./userfaultfd.ts"
 
 export const selftests = protocol({
   id: "device/selftests",
@@ -15,6 +18,15 @@ export const selftests = protocol({
     notModelled: [...notModelled.map(({ id, what, why }) => `${id}: ${what}, for ${why}.`)],
   },
   steps: ["ASSERT_EQ"],
-  scenarios: [oneAtATime, hugeOneAtATime, teardown, doubleMap, ...hugeScenarios],
-  bugs: [...selftestBugs, ...hugeBugs],
+  scenarios: [
+    oneAtATime,
+    hugeOneAtATime,
+    teardown,
+    doubleMap,
+    ...hugeScenarios,
+    hugetlbOneAtATime,
+    writeAgainstZap,
+    readAgainstUnmap,
+  ],
+  bugs: [...selftestBugs, ...hugeBugs, ...hugetlbBugs, ...userfaultfdBugs],
 })

@@ -1,14 +1,9 @@
 /** What of the kernel's list is not run, or not as it is there, and why. */
 export const notModelled: ReadonlyArray<{ readonly id: string; readonly what: string; readonly why: string }> = [
   {
-    id: "anon_write_hugetlbfs",
-    what: "all of it",
-    why: "there is no hugetlbfs",
-  },
-  {
-    id: "compound",
-    what: "that the pages are of hugetlbfs",
-    why: "there is no hugetlbfs: a transparent huge page takes their place, of which the same is expected",
+    id: "anon_write_hugetlbfs, compound",
+    what: "the skipping where the pool has no page, and coherent memory",
+    why: "every page is a surplus page; of the device's memory nothing is used, as migrate_vma_setup refuses hugetlbfs. compound is run of transparent huge pages, too",
   },
   {
     id: "anon_write_huge, anon_write_child, migrate_anon_huge_*, migrate_partial_unmap_fault, migrate_remap_fault, benchmark_thp_migration",
@@ -32,8 +27,8 @@ export const notModelled: ReadonlyArray<{ readonly id: string; readonly what: st
   },
   {
     id: "userfaultfd_read",
-    what: "all of it",
-    why: "there is no userfaultfd; the range fault that may drop mmap_lock is hmm/range-fault",
+    what: "the handler's poll, and the pipe that tells it to end",
+    why: "it ends when the file is closed; the limit of time of the unlocked fault is hmm/range-fault's",
   },
   {
     id: "open_close",

@@ -7,12 +7,17 @@ import { readAndWrite } from "./readAndWrite.ts"
 import type { Selftest } from "./selftest.ts"
 import { special } from "./special.ts"
 import { hugePages, thpCases } from "./thp.ts"
+import { userfaultfdCases } from "./userfaultfdCases.ts"
 import { oneOf, selftestWorld } from "./world.ts"
 
 /** All that are run, in the order of the kernel's file. */
-export const selftestCases: ReadonlyArray<Selftest> = [...readAndWrite, ...migration, ...special, ...huge].sort(
-  (a, b) => a.number - b.number,
-)
+export const selftestCases: ReadonlyArray<Selftest> = [
+  ...readAndWrite,
+  ...migration,
+  ...special,
+  ...huge,
+  ...userfaultfdCases,
+].sort((a, b) => a.number - b.number)
 
 /** How many tests the kernel's file has, as far as is known. */
 export const lastNumber = 38

@@ -92,9 +92,9 @@ export const thpCases: ReadonlyArray<Selftest> = [
   },
   {
     number: 22,
-    id: "compound",
+    id: "compound-thp",
     fixture: "hmm",
-    does: "a huge page with data (of hugetlbfs there); SNAPSHOT; it becomes read-only; SNAPSHOT",
+    does: "a huge page with data (hugetlb.ts has that of hugetlbfs); SNAPSHOT; it becomes read-only; SNAPSHOT",
     expects: "WRITE|PMD for every page; READ|PMD",
     script: [
       mmap(thp, "private"),

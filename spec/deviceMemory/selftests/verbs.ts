@@ -75,10 +75,14 @@ const outcomeOf = <A>(call: Effect.Effect<A, Errno | Signal>): Effect.Effect<str
     onFailure: (error) => (error._tag === "Errno" ? `-${error.errno}` : error.signal),
   })
 
+/** A system call that is to come to that. */
+const comesTo =
+  (name: string, expected: string, call: (bench: Bench) => Effect.Effect<unknown, Errno | Signal>): Verb =>
+  (bench) => [Effect.flatMap(outcomeOf(call(bench)), (got) => expect(bench.world, name, got, expected))]
+
 /** A system call that is to succeed. */
-const succeeds =
-  (name: string, call: (bench: Bench) => Effect.Effect<unknown, Errno | Signal>): Verb =>
-  (bench) => [Effect.flatMap(outcomeOf(call(bench)), (got) => expect(bench.world, name, got, "0"))]
+export const succeeds = (name: string, call: (bench: Bench) => Effect.Effect<unknown, Errno | Signal>): Verb =>
+  comesTo(name, "0", call)
 
 /** Of which memory a buffer is: private or shared, of the file, of the device's own file, or of none. */
 export type Backing = "private" | "shared" | "file" | "private file"
@@ -106,7 +110,12 @@ export const mmapDevice = (va: number): Verb =>
     }),
   )
 
-export const munmap = (range: Range): Verb => succeeds("munmap", ({ world }) => doMunmap(world.parent, range))
+/** MAP_HUGETLB */
+export const mmapHugetlb = (range: Range): Verb =>
+  succeeds("mmap", ({ world }) => doMmap(world.parent, range, { prot: "rw", shared: false, hugetlb: true }))
+
+export const munmap = (range: Range, expected = "0"): Verb =>
+  comesTo("munmap", expected, ({ world }) => doMunmap(world.parent, range))
 export const mprotect = (range: Range, prot: Protection): Verb =>
   succeeds("mprotect", ({ world }) => doMprotect(world.parent, range, prot))
 export const madvise = (range: Range, advice: Advice): Verb =>
@@ -175,7 +184,8 @@ export const expectedInWords = (name: string, range: Range, expected: Said): str
   return `${name} of ${cpages} pages${told}${data === undefined ? "" : `: ${pagesOf(range).map(data).join(" ")}`}`
 }
 
-const command =
+/** A command of the driver that is to say that. */
+export const command =
   (name: string, range: Range, expected: Said, run: (bench: Bench) => Effect.Effect<DmirrorCmd>): Verb =>
   (bench) => [
     Effect.flatMap(run(bench), (cmd) =>

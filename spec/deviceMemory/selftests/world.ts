@@ -11,6 +11,7 @@ import { addressSpace, type Mm } from "../../../model/mm/mm.ts"
 import type { Range } from "../../../model/mm/range.ts"
 import { type System, system } from "../../../model/mm/system.ts"
 import { munmap } from "../../../model/mm/unmap.ts"
+import { type Userfaultfd, userfaultfd } from "../../../model/mm/userfaultfd.ts"
 import type { Selftest } from "./selftest.ts"
 
 /** Who does something: the process that the test is, and the child that it forks. */
@@ -24,6 +25,8 @@ export interface SelftestWorld {
   readonly system: System
   readonly parent: Mm
   readonly child: Mm
+  /** The parent's, where there are no huge pages. */
+  readonly userfaultfd: Userfaultfd | null
   readonly devices: ReadonlyArray<DmirrorDevice>
   /** The devices' files that are opened, by name. */
   readonly dmirrors: Map<string, Dmirror>
@@ -56,6 +59,8 @@ interface Size {
   readonly pages: number
   readonly devicePages: number
   readonly hugePages?: number
+  /** Whether there is hugetlbfs, where there are huge pages. */
+  readonly hugetlb?: boolean
   /** How many lives of a frame are told apart, if not all. */
   readonly lives?: number
 }
@@ -73,7 +78,7 @@ const perVariant = 2
 
 /** Makes the machine, nothing mapped. */
 export const selftestWorld = (size: Size = plain, cpus: ReadonlyArray<string> = ["cpu0"]): SelftestWorld => {
-  const { pages: mmPages, devicePages, hugePages, lives } = size
+  const { pages: mmPages, devicePages, hugePages, hugetlb = false, lives } = size
   const memories = variants.flatMap((type, position) =>
     Array.from({ length: perVariant }, (_, i) => {
       const name = `hmm_dmirror${position * perVariant + i}`
@@ -85,15 +90,18 @@ export const selftestWorld = (size: Size = plain, cpus: ReadonlyArray<string> = 
     devices: memories,
     pagesPerTable: hugePages ?? 4,
     thp: hugePages !== undefined,
+    hugetlb,
     lives,
     cgroups: ["parent", "child", "file", "shmem", "hmm_dmirror"],
   })
   const contents = Array.from({ length: mmPages }, (_, index) => `i${index}`)
   // What vm_insert_page maps of the device's file belongs to no page cache.
   inode(of, "hmm_dmirror", { size: mmPages })
+  const parent = addressSpace(of, "parent", mmPages, cpus)
   return {
     system: of,
-    parent: addressSpace(of, "parent", mmPages, cpus),
+    parent,
+    userfaultfd: of.thp ? null : userfaultfd(parent),
     child: addressSpace(of, "child", mmPages, ["child0"], 0),
     devices: driverPgmaps(of.folios).map((memory) => dmirrorDevice(of, memory)),
     dmirrors: new Map(),

@@ -1,0 +1,45 @@
+/** Seeded bugs of hugetlbfs and userfaultfd. */
+import { changeResult, leaveOut, moveBehind, type SeededBug } from "../../../checker/index.ts"
+import { hugetlbOneAtATime, writeAgainstZap } from "./hugetlb.ts"
+import { readAgainstUnmap } from "./userfaultfd.ts"
+import type { SelftestWorld } from "./world.ts"
+
+export const hugetlbBugs: ReadonlyArray<SeededBug<SelftestWorld>> = [
+  {
+    id: "hugetlb-hole-faults-under-lock",
+    title:
+      "as published: where there is no entry the walk faults with the area's lock held for reading; the fault asks for it once more, behind a zap that waits for it",
+    source:
+      "mm/pagewalk.c: walk_hugetlb_range, which calls pte_hole under the lock; mm/hmm.c: hmm_vma_walk_hole, unlike hmm_vma_walk_hugetlb_entry, does not drop it; read from the source, where 2026's hmm_record_fault (a posted patch) faults outside of the walk",
+    scenario: writeAgainstZap.id,
+    breaks: "deadlock",
+    at: () => moveBehind("hmm_vma_walk_hole: hugetlb_vma_unlock_read", "hugetlb_fault: hugetlb_vma_unlock_read"),
+  },
+  {
+    id: "hugetlb-cut-inside",
+    title: "an area of hugetlbfs may be cut inside a page: munmap of half of it succeeds",
+    source: "commit 31383c6865a5 (hugetlb_vm_op_split)",
+    scenario: hugetlbOneAtATime.id,
+    breaks: "SELFTEST-OUTCOME",
+    at: () => ({ hugetlb_vm_op_split: changeResult(() => true) }),
+  },
+]
+
+export const userfaultfdBugs: ReadonlyArray<SeededBug<SelftestWorld>> = [
+  {
+    id: "userfaultfd-queued-behind-look",
+    title: "a fault looks whether it has to wait before it is on the queue: the wake-up in between is lost",
+    source: "fs/userfaultfd.c: handle_userfault, by inference",
+    scenario: readAgainstUnmap.id,
+    breaks: "deadlock",
+    at: () => moveBehind("handle_userfault: __add_wait_queue", "READ_ONCE(ctx->released)"),
+  },
+  {
+    id: "userfaultfd-unmapped-not-woken",
+    title: "a handler that finds the page unmapped (-ENOENT) does not wake who waits for it",
+    source: "ioctl_userfaultfd(2): UFFDIO_COPY, UFFDIO_WAKE, by inference",
+    scenario: readAgainstUnmap.id,
+    breaks: "deadlock",
+    at: () => ({ "UFFDIO_WAKE: wake_userfault": leaveOut() }),
+  },
+]
