@@ -33,9 +33,14 @@ export const save = Effect.fnUntraced(function* (directory: string, counterexamp
   return file
 })
 
-/** Writes a file so that nobody ever sees half of it. */
+/** Writes a file so that nobody ever sees half of it. A device or a pipe is written to, and not replaced by a file. */
 export const writeWhole = Effect.fnUntraced(function* (file: string, text: string) {
   const files = yield* FileSystem.FileSystem
+  const kind = yield* files.stat(file).pipe(
+    Effect.map(({ type }) => type),
+    Effect.orElseSucceed(() => "File" as const),
+  )
+  if (kind !== "File") return yield* files.writeFileString(file, text)
   const temporary = `${file}.${process.pid}.tmp`
   yield* files.writeFileString(temporary, text).pipe(
     Effect.andThen(files.rename(temporary, file)),

@@ -14,7 +14,7 @@ const long = process.env.SHOOTDOWN_LONG === "1"
 const manyStates = 60_000
 
 /** More schedules than these are run in the long tests only, and with the fibers in one order only. */
-const fewSchedules = 6_000
+const fewSchedules = 3_000
 const enumerable = 1_000_000
 const mostSchedules = long ? enumerable : fewSchedules
 const longest = 900_000
@@ -63,7 +63,7 @@ for (const { title, programs } of families) {
 }
 
 /** More schedules than these are run within a bound in the long tests only; by dfs not at all. */
-const mostBounded = long ? Number.POSITIVE_INFINITY : 50_000
+const mostBounded = long ? Number.POSITIVE_INFINITY : 10_000
 const mostByDfs = 2_000
 
 describe.each(boundedPrograms)("numbers of schedules within a bound: $name", ({ name, threads, ...published }) => {

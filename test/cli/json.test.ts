@@ -1,5 +1,7 @@
 /** The documents of `--json`, against their exported schemas. */
-import { readFileSync } from "node:fs"
+import { execFileSync } from "node:child_process"
+import { readFileSync, statSync } from "node:fs"
+import { readFile } from "node:fs/promises"
 import { join } from "node:path"
 import * as Schema from "effect/Schema"
 import { describe, expect, it } from "vitest"
@@ -73,4 +75,16 @@ describe.concurrent("--json", () => {
     expect(ran.stderr).toBe("")
     expect(ran.status).toBe(0)
   })
+})
+
+it("goes into a device or a pipe, which is not replaced by a file", async () => {
+  const pipe = join(put.directory, "pipe")
+  execFileSync("mkfifo", [pipe])
+  const [ran, text] = await Promise.all([
+    shootdownAlone(["explore", put("into-pipe.ts", programs.lockedUpdate), "--json", pipe]),
+    readFile(pipe, "utf8"),
+  ])
+  expect(ran.status).toBe(0)
+  expect(Schema.decodeUnknownSync(Report)(JSON.parse(text)).scenarios).toHaveLength(1)
+  expect(statSync(pipe).isFIFO()).toBe(true)
 })

@@ -157,6 +157,9 @@ describe("the core", () => {
       // collect_longterm_unpinnable_folios, gup_fast: what may be pinned for good
       "gup.ts": 2,
       "gupFast.ts": 1,
+      // What becomes of a large folio's huge entry, and of what it is split into
+      "hugeMemory.ts": 2,
+      "largeFolio.ts": 1,
       // madvise_free_pte_range, madvise_cold_or_pageout_pte_range
       "madvise.ts": 2,
       // remove_migration_pte: which entry leads there
