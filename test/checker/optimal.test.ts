@@ -16,7 +16,7 @@ import { programOf, run, survey } from "./support.ts"
 const long = process.env.SHOOTDOWN_LONG !== undefined
 
 /** More executions than these are counted in the long tests only; `npm run check -- bench` counts them too. */
-const fewExecutions = 1_100
+const fewExecutions = 400
 const longest = 1_800_000
 
 /** The same threads in another order. */
@@ -152,7 +152,7 @@ describe("fibers that act on others", () => {
 })
 
 describe("random programs with guards over several cells", () => {
-  const wanted = long ? 20_000 : 250
+  const wanted = long ? 20_000 : 120
   /** Programs of more schedules than this are passed over, so that enumerating them ends quickly. */
   const schedules = 400
 

@@ -14,7 +14,7 @@ import { type Found, run, survey, unconfirmed } from "./support.ts"
 
 /** `SHOOTDOWN_LONG=1 npx vitest run test/checker/randomPrograms.test.ts` compares many more programs. */
 const long = process.env.SHOOTDOWN_LONG !== undefined
-const wanted = long ? 20_000 : 100
+const wanted = long ? 20_000 : 60
 
 /** Programs of more schedules than this are passed over, so that enumerating them ends quickly. */
 const schedules = 200

@@ -22,7 +22,7 @@ const install = () => {
 const vitest = (args: ReadonlyArray<string>, env: Readonly<Record<string, string>> = {}) =>
   new Promise<{ readonly status: number | null; readonly output: string }>((done, failed) => {
     const script = join(repository, "node_modules/vitest/vitest.mjs")
-    const { FORCE_COLOR: _colour, VITEST: _vitest, VITEST_MODE: _mode, ...environment } = process.env
+    const { CI: _ci, FORCE_COLOR: _colour, VITEST: _vitest, VITEST_MODE: _mode, ...environment } = process.env
     const child = spawn(process.execPath, [script, "run", "--no-file-parallelism", ...args], {
       cwd: directory,
       env: { ...environment, NO_COLOR: "1", ...env },
