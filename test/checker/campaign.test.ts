@@ -201,7 +201,7 @@ describe("another thread alone", () => {
     }
     await fc.assert(fc.asyncProperty(randomProgram, compare), {
       seed: 20_26,
-      numRuns: process.env.SHOOTDOWN_LONG === undefined ? 25 : 60,
+      numRuns: 60,
     })
     expect(seen.holding).toBeGreaterThan(6)
     expect(seen.broken).toBeGreaterThan(6)
