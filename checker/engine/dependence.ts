@@ -7,6 +7,8 @@
  * - the properties: an invariant sees states between steps, so a step that writes a cell that it has ever read writes the
  *   property. Two such steps are then never taken to commute, whatever else they touch. What is promised is one more
  *   place, for all promises together;
+ * - what fibers are about to do, where properties ask for that (`upcoming.ts`): who writes a cell that was looked at for
+ *   it writes the place, and whose fiber comes to a guard reads it;
  * - the fibers: who forks or interrupts one, and the step with which it ends, write it, and who joins it reads it. Where
  *   a program interrupts, each step of a fiber reads its own.
  *
@@ -80,6 +82,7 @@ export class Footprints {
   private readonly promised = new Set<StoredCell>()
   private readonly firstProperty: number
   private readonly promisesPlace: number
+  private readonly upcomingPlace: number
   /** Whether some fiber interrupts another. */
   private interrupts = false
   /** Counts what has become known of what properties read, beyond what the tracker counts. */
@@ -90,6 +93,7 @@ export class Footprints {
     const { fibers, properties, store } = engine.instance
     this.firstProperty = store.cells.length
     this.promisesPlace = this.firstProperty + properties.length
+    this.upcomingPlace = this.promisesPlace + 1
     this.hasPromises = properties.some(({ kind }) => kind === "leadsTo")
     for (const { name } of fibers) this.ids.set(name, this.ids.size)
     this.current = this.version
@@ -97,7 +101,8 @@ export class Footprints {
 
   /** Grows whenever footprints that were given out may lack something. */
   get version(): number {
-    return this.grown + this.engine.tracker.followed + this.engine.operations.guardsGrown
+    const { operations, tracker, upcoming } = this.engine
+    return this.grown + tracker.followed + operations.guardsGrown + (upcoming?.watched.size ?? 0)
   }
 
   /** Forgets footprints that may lack something. */
@@ -151,6 +156,8 @@ export class Footprints {
       this.grown++
     }
     const reads = this.interrupts ? [own] : []
+    // Both it and the other fiber may come to a guard then.
+    if (this.engine.upcoming !== undefined) reads.push(this.upcomingPlace)
     return operation.kind === "join"
       ? footprintOf([...reads, place], [], this.current)
       : footprintOf(reads, [place], this.current)
@@ -177,12 +184,14 @@ export class Footprints {
   }
 
   private compute(node: Node, { cells, next, reads }: Outcome): Footprint {
+    const { upcoming } = this.engine
     const writes = new Set<number>()
     for (const cell of cells) {
       writes.add(cell.position)
       for (const property of cell.invariants) writes.add(this.firstProperty + property)
       for (const property of cell.actionInvariants) writes.add(this.firstProperty + property)
       if (this.promised.has(cell)) writes.add(this.promisesPlace)
+      if (upcoming?.watched.has(cell)) writes.add(this.upcomingPlace)
     }
     const own = this.placeOf(node.fiber.name)
     if (next?.ended === true) {
@@ -191,6 +200,7 @@ export class Footprints {
     }
     const read = reads.map(({ position }) => position)
     if (this.interrupts) read.push(own)
+    if (upcoming !== undefined && next?.guard !== undefined) read.push(this.upcomingPlace)
     return footprintOf(
       read.filter((place) => !writes.has(place)),
       [...writes],
@@ -199,6 +209,6 @@ export class Footprints {
   }
 
   private placeOf(fiber: string): number {
-    return this.promisesPlace + 1 + this.idOf(fiber)
+    return this.upcomingPlace + 1 + this.idOf(fiber)
   }
 }

@@ -21,8 +21,13 @@ export interface Intent {
 export class Intents {
   private readonly system: System & Others
   private readonly known = new WeakMap<object, ReadTree<Intent>>()
-  constructor(system: System & Others) {
+  /** The cells that guards have read. */
+  private readonly watched: Set<StoredCell>
+
+  /** @param watched gets the cells that guards read */
+  constructor(system: System & Others, watched = new Set<StoredCell>()) {
     this.system = system
+    this.watched = watched
   }
 
   /** What the fiber's next step does; `undefined` where it is at no step. */
@@ -61,6 +66,7 @@ export class Intents {
     const guard = accessesOf(system, () => {
       isPossible = guardHolds(instance, run, step)
     })
+    for (const { cell } of guard) this.watched.add(cell)
     const locks = this.locksOf(fiber, step, guard)
     const all = isPossible ? accessesOf(system, () => tryOut(instance, run, step, 0, [], system)) : guard
     return {

@@ -64,7 +64,8 @@ export class Memoised implements System, Others {
   private readonly twins: Twins | undefined
   /** Where states are expanded. */
   private lookahead: Lookahead | undefined
-  private readonly upcoming: Upcoming | undefined
+  /** Where properties ask what fibers are about to do. */
+  readonly upcoming: Upcoming | undefined
   private readonly canPerformNow = (node: Node): boolean => this.canPerform(node)
   private begun = false
   /** For which number of `Whereabouts.changes` the fingerprint was computed last. */

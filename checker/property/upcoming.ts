@@ -31,7 +31,7 @@ import { ReadTree } from "../engine/readTree.ts"
 import { type Others, parkedAt, readingAs, type System } from "../engine/system.ts"
 import { heldBy, type Lock } from "../program/lock.ts"
 import { labelOf } from "../program/operation.ts"
-import type { CellAccess } from "../program/store.ts"
+import type { CellAccess, StoredCell } from "../program/store.ts"
 import type { BoundProperty } from "./property.ts"
 import { together, type Violation } from "./violation.ts"
 
@@ -51,6 +51,11 @@ interface Nesting {
 
 /** See above. */
 export class Upcoming {
+  /**
+   * The cells that have been read for saying whether a fiber that is parked at a guard waits for data, or takes a lock
+   * against the order. Like those that an invariant has read, they are to be seen in every order.
+   */
+  readonly watched = new Set<StoredCell>()
   private readonly system: System & Others
   private readonly intents: Intents
   /** What is asked for, by its position among the properties; and what is known of nestings. */
@@ -62,7 +67,7 @@ export class Upcoming {
 
   constructor(system: System & Others) {
     this.system = system
-    this.intents = new Intents(system)
+    this.intents = new Intents(system, this.watched)
     this.asked = system.instance.properties.flatMap((property, position) =>
       isAsked(property) ? [{ property, position, nestings: new WeakMap() }] : [],
     )
@@ -139,6 +144,7 @@ export class Upcoming {
       store.stopRecording()
     }
     tree?.learn(reads, nesting)
+    for (const cell of reads) this.watched.add(cell)
     return nesting
   }
 

@@ -4,7 +4,17 @@
  */
 import * as Effect from "effect/Effect"
 import fc from "fast-check"
-import { type Cell, cell, guardedStep, type ScenarioEntry, step } from "../../checker/index.ts"
+import {
+  actionInvariant,
+  type Cell,
+  cell,
+  dataCell,
+  dataRaces,
+  guardedStep,
+  type Property,
+  type ScenarioEntry,
+  step,
+} from "../../checker/index.ts"
 import { entryOf } from "./support.ts"
 
 const cells = 3
@@ -31,10 +41,55 @@ export const guardedProgram: fc.Arbitrary<GuardedProgram> = fc.array(
   { minLength: 2, maxLength: 4 },
 )
 
-/** What each fiber has seen is in a cell of its own, so that final states tell apart whatever a fiber can tell apart. */
-export const interpretGuarded = (fibers: GuardedProgram): ScenarioEntry =>
-  entryOf(() => {
-    const shared = Array.from({ length: cells }, (_, n) => cell(`c${n}`, 0))
+interface World {
+  readonly c0: Cell<number>
+  readonly c1: Cell<number>
+  readonly c2: Cell<number>
+}
+
+/** Properties of every kind that sees states between steps; which cells they read depends on what cells hold. */
+const properties: ReadonlyArray<Property<World>> = [
+  {
+    kind: "invariant",
+    id: "apart",
+    statement: "The first two cells are not both 1, or where the first is 2 the last is not 1.",
+    source: "test",
+    holds: ({ c0, c1, c2 }) => (c0.value === 2 ? c2.value !== 1 : c0.value !== 1 || c1.value !== 1),
+    explain: () => "they are",
+  },
+  actionInvariant<World, ReadonlyArray<number>>({
+    id: "grows",
+    statement: "The first cell never shrinks while the second is kept.",
+    source: "test",
+    observe: ({ c0, c1 }) => [c0.value, c1.value],
+    premise: (before, after) => before[1] === after[1],
+    holds: (before, after) => (after[0] ?? 0) >= (before[0] ?? 0),
+    explain: () => "it did",
+  }),
+  {
+    kind: "leadsTo",
+    id: "answered",
+    statement: "The second cell being 2 leads to the first being 1, or the last where that is 0.",
+    source: "test",
+    from: ({ c1 }) => c1.value === 2,
+    to: ({ c0, c2 }) => (c0.value === 0 ? c2.value === 1 : c0.value === 1),
+  },
+]
+
+const askedOf = { nothing: [], properties, races: [dataRaces("test")] }
+
+/**
+ * What each fiber has seen is in a cell of its own, so that final states tell apart whatever a fiber can tell apart.
+ *
+ * @param asked what is asked of the program: nothing, the properties above, or whether the last cell is raced for
+ */
+export const interpretGuarded = (
+  fibers: GuardedProgram,
+  asked: "nothing" | "properties" | "races" = "nothing",
+): ScenarioEntry =>
+  entryOf<World>(() => {
+    const [c0, c1, c2] = [cell("c0", 0), cell("c1", 0), asked === "races" ? dataCell("c2", 0) : cell("c2", 0)]
+    const shared = [c0, c1, c2]
     const at = (position: number): Cell<number> => {
       const found = shared[position]
       if (found === undefined) throw new Error(`there is no cell c${position}`)
@@ -61,5 +116,5 @@ export const interpretGuarded = (fibers: GuardedProgram): ScenarioEntry =>
       const steps = instructions.map((each, position) => perform(each, `f${number}.${position}`, seen))
       return [`f${number}`, Effect.all(steps, { discard: true })] as const
     })
-    return { world: undefined, fibers: Object.fromEntries(named) }
-  })
+    return { world: { c0, c1, c2 }, fibers: Object.fromEntries(named) }
+  }, askedOf[asked])
