@@ -17,27 +17,31 @@ import { parameter, scenariosOf } from "../../define.ts"
 /** What the properties and seeded bugs see. */
 interface ContextWorld {
   readonly inode: LockedInode
-  /** Whether anybody has used a context, and one that is none (any more). */
-  readonly used: Struct<{ any: boolean; bad: boolean }>
+  /** Whether anybody has used a context, and one that is none (any more); who was granted a lease. */
+  readonly used: Struct<{ any: boolean; bad: boolean; granted: ReadonlyArray<string> }>
 }
 
 const world = ({ holders, openers }: { readonly holders: number; readonly openers: number }): Setup<ContextWorld> => {
   const names = (kind: string, count: number) => Array.from({ length: count }, (_, i) => `${kind}${i}`)
   const inode = lockedInode(names("holder", holders))
-  const used = struct("used", { any: false, bad: false })
-  const use: Monitor[string] = ({ result }) => {
+  const nobody: ReadonlyArray<string> = []
+  const used = struct("used", { any: false, bad: false, granted: nobody })
+  const use = (is: unknown) => {
     used.any = true
-    if (result !== "context") used.bad = true
+    if (is !== "context") used.bad = true
+  }
+  const monitor: Monitor = {
+    locks_insert_lock_ctx: ({ fiber, result }) => {
+      use(result)
+      used.granted = [...used.granted, fiber].sort()
+    },
+    list_empty_careful: ({ result }) => use(result),
   }
   const fibers: Record<string, Effect.Effect<unknown>> = {
     ...Object.fromEntries(names("holder", holders).map((name) => [name, addLease(inode)] as const)),
     ...Object.fromEntries(names("opener", openers).map((name) => [name, lookForLeases(inode)] as const)),
   }
-  return {
-    world: { inode, used },
-    fibers,
-    monitors: [{ locks_insert_lock_ctx: use, list_empty_careful: use }],
-  }
+  return { world: { inode, used }, fibers, monitors: [monitor] }
 }
 
 const initialised: Property<ContextWorld> = {
@@ -52,14 +56,26 @@ const initialised: Property<ContextWorld> = {
 const onlyOne: Property<ContextWorld> = {
   kind: "invariant",
   id: "FLCTX-ONE",
-  statement: "Leases are on the list that the inode leads to: who opens the file finds all of them.",
-  source: "fs/locks.c: locks_get_lock_context, cmpxchg",
-  premise: ({ used }) => used.any,
-  holds: ({ inode }) =>
-    [...inode.contexts].every(([maker, { state }]) => state.leases.length === 0 || inode.flctx.value === maker),
+  statement: "Leases that were granted are on the list that the inode leads to: who opens the file finds all of them.",
+  source: "fs/locks.c: locks_get_lock_context, cmpxchg; generic_add_lease",
+  premise: ({ used }) => used.granted.length > 0,
+  holds: ({ inode, used }) => {
+    const { value: maker } = inode.flctx
+    return used.granted.every((owner) => maker !== null && contextOf(inode, maker).leases.includes(owner))
+  },
 }
 
-const first = scenariosOf("lease/context", world, [initialised, onlyOne])(
+const givenBack: Property<ContextWorld> = {
+  kind: "atEnd",
+  id: "FLCTX-GIVEN-BACK",
+  statement: "A context that was made, and is not the inode's, is given back.",
+  source: "fs/locks.c: locks_get_lock_context, kmem_cache_free",
+  premise: ({ inode }) => [...inode.contexts.values()].every(({ state }) => state.is !== "junk"),
+  holds: ({ inode }) =>
+    [...inode.contexts].every(([maker, { state }]) => state.is !== "context" || inode.flctx.value === maker),
+}
+
+const first = scenariosOf("lease/context", world, [initialised, onlyOne, givenBack])(
   "first",
   "processes ask for the first lease on an inode at once, while others open it",
   { holders: parameter("processes that ask for a lease", 2, 3), openers: parameter("processes that open it", 1, 2, 0) },
@@ -116,4 +132,9 @@ export const lockContexts = protocol({
   },
   scenarios: [first],
   bugs,
+  survivors: {
+    "swap kmem_cache_free | locks_insert_lock_ctx":
+      "who comes second is alone in knowing the context that it has made, and gives it back as well later",
+    "split list_empty_careful": "the context that the inode leads to is not given back before the inode itself",
+  },
 })

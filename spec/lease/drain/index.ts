@@ -1,5 +1,17 @@
-import type * as Effect from "effect/Effect"
-import { changeBody, moveBehind, type Property, protocol, type SeededBug, type Setup } from "../../../checker/index.ts"
+import * as Effect from "effect/Effect"
+import {
+  changeBody,
+  changeResult,
+  type Monitor,
+  moveBehind,
+  type Property,
+  protocol,
+  type SeededBug,
+  type Setup,
+  type Struct,
+  step,
+  struct,
+} from "../../../checker/index.ts"
 import {
   type DrainedLayout,
   drainedLayout,
@@ -12,6 +24,8 @@ import { parameter, scenariosOf } from "../../define.ts"
 /** What the properties and seeded bugs see. */
 interface DrainWorld {
   readonly layout: DrainedLayout
+  /** Whether an access has failed and been dealt with; whether a client must wait, and has done so. */
+  readonly record: Struct<{ failed: boolean; waits: boolean; waited: boolean }>
 }
 
 interface Shape {
@@ -21,14 +35,30 @@ interface Shape {
 
 const world = ({ gets, failures }: Shape): Setup<DrainWorld> => {
   const layout = drainedLayout(gets)
+  const record = struct("record", { failed: false, waits: false, waited: false })
+  const monitor: Monitor = {
+    "access: -ESTALE": () => {
+      record.failed = true
+    },
+    pnfs_update_layout: ({ result }) => {
+      record.waits = result === true
+    },
+    "wait_on_bit: prepare_to_wait": ({ result }) => {
+      record.waited = record.waits && result === true
+    },
+  }
+  const fails = Effect.andThen(
+    markInvalid(layout),
+    step("access: -ESTALE", [], () => undefined),
+  )
   const each = (kind: string, count: number, does: Effect.Effect<void>) =>
     Object.fromEntries(Array.from({ length: count }, (_, i) => [`${kind}${i}`, does] as const))
   const fibers: Record<string, Effect.Effect<unknown>> = {
     ...each("get", gets, layoutgetEnd(layout)),
-    ...each("stale", failures, markInvalid(layout)),
+    ...each("stale", failures, fails),
     update: updateLayout(layout),
   }
-  return { world: { layout }, fibers }
+  return { world: { layout, record }, fibers, monitors: [monitor] }
 }
 
 const ends: Property<DrainWorld> = {
@@ -40,7 +70,26 @@ const ends: Property<DrainWorld> = {
   to: (_, { ended }) => ended("update"),
 }
 
-const draining = scenariosOf("lease/drain", world, [ends])(
+const asked: Property<DrainWorld> = {
+  kind: "invariant",
+  id: "DRAIN-ASKED",
+  statement: "When an access has failed, and replies are under way, the layout is invalid and waits for them.",
+  source: "fs/nfs/pnfs.c: pnfs_mark_layout_stateid_invalid",
+  premise: ({ layout, record }) => record.failed && layout.state.outstanding > 0,
+  holds: ({ layout, record }) =>
+    !record.failed || layout.state.outstanding === 0 || (layout.state.invalid && layout.state.drain),
+}
+
+const over: Property<DrainWorld> = {
+  kind: "invariant",
+  id: "DRAIN-OVER",
+  statement: "Who has waited for replies goes on when none is under way any more.",
+  source: "fs/nfs/pnfs.c: pnfs_update_layout, nfs_layoutget_end",
+  premise: ({ record }) => record.waited,
+  holds: ({ layout, record }) => !record.waited || layout.state.outstanding === 0,
+}
+
+const draining = scenariosOf("lease/drain", world, [ends, asked, over])(
   "wait",
   "a client waits for the replies to its requests for layouts, while accesses fail that say that its layout is invalid",
   {
@@ -51,6 +100,15 @@ const draining = scenariosOf("lease/drain", world, [ends])(
 )
 
 const bugs: ReadonlyArray<SeededBug<DrainWorld>> = [
+  {
+    id: "layout-drain-ends-with-any-reply",
+    title: "any reply ends the wait, not the last one",
+    source: "fs/nfs/pnfs.c: nfs_layoutget_end, atomic_dec_and_test",
+    scenario: draining.id,
+    bound: { gets: 2, failures: 1 },
+    breaks: "DRAIN-ASKED",
+    at: () => ({ atomic_dec_and_test: changeResult(() => true) }),
+  },
   {
     id: "layout-drain-wakes-too-early",
     title: "the look for those who wait overtakes the store that says that they need not",
@@ -75,6 +133,8 @@ const bugs: ReadonlyArray<SeededBug<DrainWorld>> = [
   },
 ]
 
+const unasked = "who goes on without being woken looks at the bit again, and waits again if it is set"
+
 export const layoutDrain = protocol({
   id: "lease/drain",
   title: "Waiting for the replies to requests for layouts (fs/nfs/pnfs.c: NFS_LAYOUT_DRAIN)",
@@ -88,4 +148,13 @@ export const layoutDrain = protocol({
   },
   scenarios: [draining],
   bugs,
+  survivors: {
+    "leave-out access: -ESTALE": "the step is one for the properties: the failure has been dealt with",
+    "leave-out wait_on_bit: schedule": unasked,
+    "open-guard wait_on_bit: schedule": unasked,
+    "split test_and_clear_bit":
+      "no reply is under way any more when the bit is looked at, and without one nobody begins to wait, whatever the bit says",
+    "split pnfs_update_layout":
+      "what it writes is the record of what it has found: that the client waits it decides by what it has read",
+  },
 })

@@ -91,6 +91,14 @@ const properties: ReadonlyArray<Property<SetleaseWorld>> = [
     holds: (all) => !hasLease(all) || all.process.file === "regular",
   },
   {
+    kind: "invariant",
+    id: "LEASE-GRANTED",
+    statement: "Who was told that he has a lease has it until he closes the file, unless somebody breaks it.",
+    source: "fs/locks.c: generic_add_lease, locks_remove_file; fcntl(2), F_SETLEASE",
+    premise: ({ process }) => process.got === "0" && process.open,
+    holds: (all) => all.process.got !== "0" || !all.process.open || hasLease(all),
+  },
+  {
     kind: "atEnd",
     id: "LEASE-CLOSED",
     statement: "Who has closed the file has no lease on it, whatever he has mapped.",
@@ -148,4 +156,8 @@ export const setlease = protocol({
   },
   scenarios: [asking],
   bugs,
+  survivors: {
+    "swap openat | vfs_setlease":
+      "openat tells the properties what was chosen: who asks, and of what file, is known before it",
+  },
 })
