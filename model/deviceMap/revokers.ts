@@ -31,7 +31,7 @@ const removeBlock = Effect.fnUntraced(function* (file: MappedFile, reason: strin
     for (const { state } of file.processes) state.pte = "none"
   })
   yield* deviceUnmap(file, reason)
-  yield* step("truncate_inode_pages", [file.name], () => {
+  yield* step("truncate_inode_pages", [file.name, reason], () => {
     file.state.cached = null
     file.state.dirty = false
   })

@@ -11,7 +11,7 @@ import {
 } from "../../checker/index.ts"
 import { block, windowOf } from "../../model/deviceMap/blockDevice.ts"
 import { deviceOf } from "../../model/deviceMap/mappedFile.ts"
-import { revoked, twoDevices, withCpu } from "./scenarios.ts"
+import { cpuRevoked, revoked, twoDevices, withCpu } from "./scenarios.ts"
 import type { DeviceMapWorld } from "./world.ts"
 
 const proposal = "LKML 2019-04-26, Direct block mapping through fs for device"
@@ -21,6 +21,8 @@ const oneRevoker = { scenario: revoked.id, bound: { accesses: 1, revocations: 1,
 const anotherFile = { scenario: revoked.id, bound: { accesses: 1, revocations: 1, others: 1, windows: 1 } }
 const pair = { scenario: twoDevices.id, bound: { devices: 2, accesses: 1, revocations: 0, windows: 1 } }
 const oneCpu = { scenario: withCpu.id, bound: { accesses: 1, cpus: 1, revocations: 0 } }
+
+const threadAlone = { scenario: cpuRevoked.id, bound: { accesses: 0, cpus: 1, revocations: 1 } }
 
 /** Those who revoke for one of these reasons do not. */
 const unrevoked = (...reasons: ReadonlyArray<string>): Replacements => ({
@@ -140,6 +142,22 @@ export const deviceMapBugs: ReadonlyArray<SeededBug<DeviceMapWorld>> = [
     ...oneCpu,
     breaks: "DEVMAP-RO",
     at: () => unrevoked("page_mkwrite"),
+  },
+  {
+    id: "device-map-truncation-leaves-threads",
+    title: "what devices map goes, and a thread goes on with a page that the page cache has given up",
+    source: `${proposal}; mm/truncate.c: truncate_pagecache, unmap_mapping_range`,
+    ...threadAlone,
+    breaks: "DEVMAP-CPU-UNMAPPED",
+    at: () => ({ unmap_mapping_range: leaveOut() }),
+  },
+  {
+    id: "device-map-truncation-keeps-size",
+    title: "the pages go and the size stays, so that the next fault finds a page behind the end",
+    source: "mm/truncate.c: truncate_setsize, i_size_write",
+    ...threadAlone,
+    breaks: "DEVMAP-TRUNCATED",
+    at: () => ({ i_size_write: leaveOut() }),
   },
   {
     id: "device-map-cache-not-written",

@@ -12,8 +12,11 @@ const reached = ({ file }: DeviceMapWorld): ReadonlyArray<DeviceEntry & { readon
     [state.entry, state.dma].flatMap((entry) => (entry === null ? [] : [{ ...entry, device: name }])),
   )
 
-/** Whether munmap has done its work. Within a property. */
-const isUnmapped = ({ state, mmapLock }: Process): boolean => !state.vma && mmapLock.state.writer === ""
+/** Whether nothing is reached by the address in the process any more, by threads or a device. Within a property. */
+const isClosed = ({ file }: DeviceMapWorld, { name, state }: Process): boolean =>
+  !state.vma &&
+  state.pte === "none" &&
+  file.devices.every((one) => one.process.name !== name || (one.state.entry === null && one.state.dma === null))
 
 const mappers = (world: DeviceMapWorld): number => new Set(reached(world).map((one) => one.device)).size
 const cpuStores = ({ file }: DeviceMapWorld): boolean => file.processes.some(({ state }) => state.pte === "write")
@@ -73,11 +76,28 @@ export const deviceMapProperties: ReadonlyArray<Property<DeviceMapWorld>> = [
   {
     kind: "invariant",
     id: "DEVMAP-ADDRESS",
-    statement: "When a process has unmapped the address, its device reaches nothing by it.",
+    statement: "When a process has unmapped the address, neither its threads nor its device reach anything by it.",
     source: `${proposal}: it works on virtual addresses`,
-    premise: ({ file }) => file.processes.some(isUnmapped),
-    holds: ({ file }) =>
-      file.devices.every(({ process, state }) => !isUnmapped(process) || (state.entry === null && state.dma === null)),
+    premise: ({ record }) => record.unmapped.length > 0,
+    holds: (world) =>
+      world.file.processes.every((one) => !world.record.unmapped.includes(one.name) || isClosed(world, one)),
+  },
+  {
+    kind: "invariant",
+    id: "DEVMAP-TRUNCATED",
+    statement:
+      "Behind the end of a file that was truncated nothing is loaded or stored, by the block or the page cache.",
+    source: "mmap(2): SIGBUS; mm/truncate.c: truncate_setsize; mm/filemap.c: filemap_fault",
+    premise: ({ record }) => record.truncated,
+    holds: ({ record }) => !record.beyond,
+  },
+  {
+    kind: "invariant",
+    id: "DEVMAP-CPU-UNMAPPED",
+    statement: "No process maps a page that the page cache has given up.",
+    source: "mm/truncate.c: truncate_inode_folio, invalidate_inode_pages2_range",
+    premise: ({ file }) => file.processes.some(({ state }) => state.pte !== "none"),
+    holds: ({ file }) => file.state.cached !== null || file.processes.every(({ state }) => state.pte === "none"),
   },
   {
     kind: "invariant",
@@ -118,6 +138,30 @@ export const deviceMapProperties: ReadonlyArray<Property<DeviceMapWorld>> = [
     source: `${proposal}: avoid wasting main memory if a file is only accessed by devices`,
     premise: ({ record }) => record.byBlock && !record.faulted,
     holds: ({ record, file }) => record.faulted || file.state.cached === null,
+  },
+  {
+    kind: "invariant",
+    id: "DEVMAP-GRANTED",
+    statement: "A device that was granted a mapping has it until somebody revokes it.",
+    source: `${proposal}: device_map returns what the device may use until device_unmap`,
+    premise: ({ record }) => record.granted.length > 0,
+    holds: ({ record }) => !record.lost,
+  },
+  {
+    kind: "atEnd",
+    id: "DEVMAP-BAR-MOVED",
+    statement: "A window that the block device has moved can be given out again.",
+    source: `${proposal}; the block device manages its PCIE BAR`,
+    premise: ({ record }) => record.moved,
+    holds: ({ bdev }) => bdev.windows.every(({ moving }) => !moving),
+  },
+  {
+    kind: "leadsTo",
+    id: "L-ACCESS",
+    statement: "An access of a thread ends, although a device wants the same page.",
+    source: `${proposal}: falling back to the page cache is always acceptable`,
+    from: ({ threads }) => threads.length > 0,
+    to: ({ threads }, { ended }) => threads.every(ended),
   },
   {
     kind: "leadsTo",

@@ -10,6 +10,9 @@ export type DeviceMapRecord = {
   stale: boolean
   /** An access was denied although the page is there. */
   denied: boolean
+  /** Whether the file has been truncated to nothing, and whether the page was loaded or stored to behind that. */
+  truncated: boolean
+  beyond: boolean
   /** Whether accesses went by the page cache, and by the block. */
   byCache: boolean
   byBlock: boolean
@@ -20,6 +23,13 @@ export type DeviceMapRecord = {
   /** Whether any has been done; whether one returned although the device could go on. */
   revoked: boolean
   unfinished: boolean
+  /** Devices with a mapping that was granted and that nobody has revoked; whether one of them could not use it. */
+  granted: ReadonlyArray<string>
+  lost: boolean
+  /** Whether the block device has wanted another block behind a window. */
+  moved: boolean
+  /** Processes that have unmapped the address. */
+  unmapped: ReadonlyArray<string>
 }
 
 export const deviceMapRecord = (last: Content): Struct<DeviceMapRecord> => {
@@ -27,22 +37,32 @@ export const deviceMapRecord = (last: Content): Struct<DeviceMapRecord> => {
     last,
     stale: false,
     denied: false,
+    truncated: false,
+    beyond: false,
     byCache: false,
     byBlock: false,
     faulted: false,
     revoking: [],
     revoked: false,
     unfinished: false,
+    granted: [],
+    lost: false,
+    moved: false,
+    unmapped: [],
   }
   return struct("record", begin)
 }
 
 export const deviceMapMonitor = (record: Struct<DeviceMapRecord>, file: MappedFile): Monitor => {
   const loaded = (content: unknown) => {
-    if (typeof content === "string" && content !== record.last) record.stale = true
+    if (typeof content !== "string") return
+    if (content !== record.last) record.stale = true
+    if (record.truncated) record.beyond = true
   }
   const stored = (content: unknown) => {
-    if (typeof content === "string") record.last = content
+    if (typeof content !== "string") return
+    record.last = content
+    if (record.truncated) record.beyond = true
   }
   return {
     dma_read: ({ result }) => loaded(result),
@@ -54,13 +74,31 @@ export const deviceMapMonitor = (record: Struct<DeviceMapRecord>, file: MappedFi
     filemap_get_folio: () => {
       record.faulted = true
     },
-    truncate_inode_pages: () => stored(zeroes),
+    truncate_inode_pages: ({ args }) => {
+      record.last = zeroes
+      if (args[1] === "ftruncate") record.truncated = true
+    },
+    mmap_write_unlock: ({ args }) => {
+      record.unmapped = [...record.unmapped, String(args[0])].sort()
+    },
     "device_unmap: invalidate": ({ fiber, result }) => {
-      if (Array.isArray(result) && result.length > 0) record.revoking = [...record.revoking, fiber].sort()
+      if (!Array.isArray(result) || result.length === 0) return
+      record.revoking = [...record.revoking, fiber].sort()
+      record.granted = record.granted.filter((name) => !result.includes(name))
+    },
+    blkdev_expose: ({ fiber, result }) => {
+      if (result !== null) record.granted = [...record.granted, fiber].sort()
+    },
+    device_install: ({ fiber, result }) => {
+      if (result !== true && record.granted.includes(fiber)) record.lost = true
+    },
+    "blkdev_move_window: begin": () => {
+      record.moved = true
     },
     device_drain: ({ args }) => {
-      const { state } = deviceOf(file, String(args[0]))
+      const { name, state } = deviceOf(file, String(args[0]))
       record.revoked = true
+      record.granted = record.granted.filter((other) => other !== name)
       if (state.entry !== null || state.dma !== null) record.unfinished = true
     },
     "device_unmap: done": ({ fiber }) => {

@@ -33,6 +33,18 @@ export const withCpu = define(
   (bound) => ({ ...bound, devices: 1, coherent: 0 }),
 )
 
+/** Nothing of it is new with the callbacks; what they take back, they take back beside it. */
+export const cpuRevoked = define(
+  "cpu-revoked",
+  "a thread uses the page by the page cache while the kernel takes back the block or the address",
+  {
+    accesses: parameter("how often its device loads or stores", 0, 2, 0),
+    cpus: cpus(1),
+    revocations: revocations(1),
+  },
+  (bound) => ({ ...bound, devices: 1, coherent: 0, revokers: ["ftruncate", "fallocate", "writeback", "munmap"] }),
+)
+
 export const coherent = define(
   "coherent",
   "two devices store to a block that both map, on a fabric with coherence",
@@ -48,4 +60,4 @@ export const deviceFile = define(
   (bound) => ({ ...bound, coherent: 1, name: "/dev/npu0", revokers: ["BAR"] }),
 )
 
-export const deviceMapScenarios = [twoDevices, revoked, withCpu, coherent, deviceFile]
+export const deviceMapScenarios = [twoDevices, revoked, withCpu, cpuRevoked, coherent, deviceFile]

@@ -26,6 +26,8 @@ export interface DeviceMapWorld {
   readonly bdev: BlockDevice
   readonly file: MappedFile
   readonly record: Struct<DeviceMapRecord>
+  /** The fibers that are threads of processes. */
+  readonly threads: ReadonlyArray<string>
 }
 
 /** Who revokes. */
@@ -67,21 +69,19 @@ export const deviceMapWorld = (shape: Shape): Setup<DeviceMapWorld> => {
   })
   block(bdev, 0).content = "file"
   const record = deviceMapRecord("file")
+  const runners = processes.slice(0, shape.cpus ?? 0)
   const fibers = {
     ...each(
       devices,
       (each) => each.name,
       (each) => works(file, each, shape.accesses),
     ),
-    ...each(
-      processes.slice(0, shape.cpus ?? 0),
-      (each) => `cpu.${each.name}`,
-      (each) => runs(file, each),
-    ),
+    ...each(runners, thread, (each) => runs(file, each)),
     ...each(names("kernel", shape.revocations ?? 0), itself, () => revokes(file, shape.revokers ?? allRevokers)),
     ...each(names("other", shape.others ?? 0), itself, () => otherFile(bdev)),
   }
-  return { world: { bdev, file, record }, fibers, monitors: [deviceMapMonitor(record, file)] }
+  const threads = runners.map(thread)
+  return { world: { bdev, file, record, threads }, fibers, monitors: [deviceMapMonitor(record, file)] }
 }
 
 const works = Effect.fnUntraced(function* (file: MappedFile, device: Device, accesses: number) {
@@ -124,6 +124,7 @@ export const isForeignStore = ({ bdev }: DeviceMapWorld): boolean =>
 /** Whether another file has a block. Within a property. */
 export const hasOther = ({ bdev }: DeviceMapWorld): boolean => bdev.blocks.some(({ owner }) => owner === other)
 
+const thread = ({ name }: Process): string => `cpu.${name}`
 const itself = (name: string): string => name
 
 const each = <A>(
