@@ -26,6 +26,7 @@ import {
   silent,
   sizes,
   twoKinds,
+  twoThreads,
 } from "./scenarios.ts"
 import type { LayoutWorld } from "./world.ts"
 
@@ -323,6 +324,32 @@ export const layoutBugs: ReadonlyArray<SeededBug<LayoutWorld>> = [
     bound: { failures: 1 },
     breaks: "LEASE-FORCED-FENCED",
     at: () => ({ "nfsd4_scsi_fence_client: pr_preempt": changeResult(() => true) }),
+  },
+  {
+    id: "layout-used-while-returned",
+    title: "one thread of the client returns the layout, and does not say so to another that begins an access with it",
+    source: "fs/nfs/pnfs.c: _pnfs_return_layout, NFS_LAYOUT_RETURN; pnfs_find_lseg",
+    scenario: twoThreads.id,
+    breaks: "LEASE-REMAP",
+    at: (world) => ({
+      _pnfs_return_layout: changeBody(({ args }) => (clientOf(world, args[0])?.segments.value.length ?? 0) > 0),
+    }),
+  },
+  {
+    id: "layoutget-leaks-stateid",
+    title: "a LAYOUTGET that is not given a lease keeps its reference to the stateid",
+    source: "fs/nfsd/nfs4proc.c: nfsd4_layoutget, nfs4_put_stid",
+    scenario: race.id,
+    breaks: "LOCK-RELEASED",
+    at: () => ({ "nfsd4_layoutget: nfs4_put_stid": leaveOut() }),
+  },
+  {
+    id: "commit-forgets-size",
+    title: "a commit finds the size of the client valid, and the file stays as small as it was",
+    source: "fs/xfs/xfs_pnfs.c: xfs_fs_commit_blocks, i_size_write",
+    scenario: sizes.id,
+    breaks: "LEASE-GROWN",
+    at: () => ({ "xfs_fs_commit_blocks: xfs_trans_commit": leaveOut() }),
   },
   {
     id: "layout-given-of-realtime-file",

@@ -66,6 +66,18 @@ export const layoutProperties: ReadonlyArray<Property<LayoutWorld>> = [
   ),
   {
     kind: "invariant",
+    id: "LEASE-DEVICE",
+    statement: "When a client has been given a layout it knows the device of which that speaks, or one of later.",
+    source: "fs/nfs/blocklayout/blocklayout.c: bl_find_get_deviceid; fs/nfs/pnfs_dev.c: nfs4_find_get_deviceid",
+    premise: ({ clients }) => clients.some(({ segments }) => segments.value.length > 0),
+    holds: ({ clients }) =>
+      clients.every(
+        ({ state, segments }) =>
+          state.getting !== "" || segments.value.every(({ generation }) => generation <= state.device),
+      ),
+  },
+  {
+    kind: "invariant",
     id: "LEASE-NO-STALE-BLOCK",
     statement:
       "A block that a client may access is the file's and nobody else's: it was not freed, moved or shared, unless the client is kept from the device.",
@@ -121,6 +133,13 @@ export const layoutProperties: ReadonlyArray<Property<LayoutWorld>> = [
     "withPins",
   ),
   never(
+    "LEASE-PROCEED-DONE",
+    "When the server drops the lock it has done what layouts were broken for: what was cut off has no pages and no blocks, a clone has them all, what was written is there.",
+    "fs/xfs/xfs_iops.c: xfs_setattr_size; fs/xfs/xfs_bmap_util.c: xfs_free_file_space; fs/xfs/xfs_reflink.c",
+    "done",
+    "undone",
+  ),
+  never(
     "LEASE-COMMIT-HELD",
     "What a client has written is committed only while it has a lease: not after its layout has been taken from it.",
     "seed 002; fs/nfsd/nfs4proc.c: nfsd4_layoutcommit",
@@ -140,6 +159,13 @@ export const layoutProperties: ReadonlyArray<Property<LayoutWorld>> = [
     "fs/xfs/xfs_pnfs.c: xfs_pnfs_validate_isize",
     "sizes",
     "beyond",
+  ),
+  never(
+    "LEASE-GROWN",
+    "The file has grown to where a client has committed that it reaches, if that was found valid.",
+    "fs/xfs/xfs_pnfs.c: xfs_fs_commit_blocks, i_size_write",
+    "valid",
+    "ungrown",
   ),
   never(
     "LEASE-EXTENT-CLEAN",
@@ -172,12 +198,13 @@ export const layoutProperties: ReadonlyArray<Property<LayoutWorld>> = [
   {
     kind: "atEnd",
     id: "LOCK-RELEASED",
-    statement: "An operation that has ended holds no lock.",
+    statement: "An operation that has ended holds no lock, and no reference to a client's stateid.",
     source: "commit 2bd3fa793aaa: xfs: fix a missing unlock on error in xfs_fs_map_blocks",
     holds: ({ file, server, clients }) =>
       file.iolock.state.writer === "" &&
       server.leases.lock.state.holder === "" &&
       [...server.stateids.values()].every(({ mutex }) => mutex.state.holder === "") &&
+      [...server.stateids.values()].every(({ state }) => state.refs === 0) &&
       clients.every(({ state }) => state.getting === "" && state.inflight === 0),
   },
 ]
@@ -216,12 +243,12 @@ export const exactly: Property<LayoutWorld> = {
   source: "fs/locks.c: __break_lease, past_time; NFSD: Enforce timeout on layout recall, linux-nfs 2026",
   premise: isSilent,
   holds: (world) => {
-    const { ticks, record } = world
+    const { ticks } = world
     const { failures = 0 } = ticks
     // Pauses of one tick, two, four and so on.
     const time = ticks.leaseBreak + 1 + (failures + 1) * ticks.fence + 2 ** failures - 1
     // A run may end before that time has passed.
-    return !isSilent(world) || waited(world) === (record.waiting.interrupted ? Math.min(time, ticks.end) : time)
+    return !isSilent(world) || waited(world) === Math.min(time, ticks.end)
   },
   explain: (world) => `It has waited ${waited(world)} ticks.`,
 }

@@ -32,6 +32,12 @@ export type Seen = {
   uncovered: number
   sizes: number
   beyond: number
+  /** Local operations that came to their end uninterrupted, and those that did not do what they were for. */
+  done: number
+  undone: number
+  /** Sizes that clients were right about, and those that the file did not have when the commit was through. */
+  valid: number
+  ungrown: number
   /** Layouts that were returned, and those of clients that had not committed what they had written. */
   returns: number
   uncommitted: number
@@ -41,6 +47,8 @@ export interface LayoutRecord {
   readonly seen: Struct<Seen>
   /** What the thread of the server has looked for, and not found, since it last took the IOLOCK. */
   readonly looked: Struct<{ dax: boolean; leases: boolean }>
+  /** What is the case by what was called, whatever the file says: references by pins, and the size of a valid commit. */
+  readonly called: Struct<{ pins: number; size: number }>
   /** When the first break began to wait and when that thread went on, in ticks; -1 before. */
   readonly waiting: Struct<{ from: number; until: number; interrupted: boolean }>
   /** Where clients may write by the server as well: what was written last, and whether anybody did that, or could not write at all. */
@@ -80,6 +88,10 @@ const nothing: Seen = {
   uncovered: 0,
   sizes: 0,
   beyond: 0,
+  done: 0,
+  undone: 0,
+  valid: 0,
+  ungrown: 0,
   returns: 0,
   uncommitted: 0,
 }
@@ -92,14 +104,28 @@ const proceeds = [
   "iomap_file_buffered_write",
 ]
 
+/** Whether a thread has done with the file what it took the lock for, by the step with which it drops that. */
+const outcomes = (file: XfsInode, other: XfsInode): { readonly [name: string]: (fiber: string) => boolean } => {
+  const isGone = (index: number) => at(file.extents, index).value === null && at(file.cache, index).value === null
+  return {
+    "xfs_vn_setattr_size: xfs_iunlock": () => file.state.size === 0 && file.extents.every((_, index) => isGone(index)),
+    "xfs_file_fallocate: xfs_iunlock": () => isGone(0),
+    "xfs_file_remap_range: xfs_iunlock": () =>
+      file.extents.every(({ value }, index) => value?.block === at(other.extents, index).value?.block),
+    "xfs_file_buffered_write: xfs_iunlock": (fiber) => at(file.cache, 0).value?.content === fiber,
+  }
+}
+
 /** Keeps a record of all that. */
 export const layoutRecord = ({
   file,
+  other,
   server,
   clients,
   clock,
 }: {
   readonly file: XfsInode
+  readonly other: XfsInode
   readonly server: Export
   readonly clients: ReadonlyArray<PnfsClient>
   readonly clock: Clock
@@ -107,6 +133,7 @@ export const layoutRecord = ({
   const seen = struct("seen", nothing)
   const looked = struct("looked", { dax: false, leases: false })
   const waiting = struct("waiting", { from: -1, until: -1, interrupted: false })
+  const called = struct("called", { pins: 0, size: 0 })
   const written: Struct<Written> = struct("written", { last: zeroes, byServer: false, denied: false })
   const count = (...what: ReadonlyArray<keyof Seen>) => {
     for (const each of what) seen[each] = 1
@@ -149,10 +176,26 @@ export const layoutRecord = ({
           count("proceeded")
           if (hasLayouts()) count("withLayouts")
           if (!looked.leases || (unmaps(name) && file.dax && !looked.dax)) count("unchecked")
-          if (unmaps(name) && file.state.pins > 0) count("withPins")
+          if (unmaps(name) && called.pins > 0) count("withPins")
         },
       ]),
     ),
+    ...Object.fromEntries(
+      Object.entries(outcomes(file, other)).map(([name, isDone]): readonly [string, Monitor[string]] => [
+        name,
+        ({ fiber }) => {
+          if (waiting.interrupted) return
+          count("done")
+          if (!isDone(fiber)) count("undone")
+        },
+      ]),
+    ),
+    pin_user_pages: ({ result }) => {
+      if (result === true) called.pins++
+    },
+    unpin_user_page: () => {
+      called.pins--
+    },
     "xfs_break_leased_layouts: xfs_iunlock": dropped,
     "xfs_wait_dax_page: xfs_iunlock": dropped,
     "break_lease: list_empty_careful": ({ fiber }) => {
@@ -169,6 +212,15 @@ export const layoutRecord = ({
       count("sizes")
       if (!isWritten(file, Number(size))) count("beyond")
     },
+    xfs_pnfs_validate_isize: ({ args: [, size], result }) => {
+      if (result === true) called.size = Number(size)
+    },
+    "xfs_fs_commit_blocks: out_drop_iolock": () => {
+      if (called.size === 0) return
+      count("valid")
+      if (file.state.size < called.size) count("ungrown")
+      called.size = 0
+    },
     nfsd4_return_file_layouts: ({ args: [name], result }) => {
       if (result !== true) return
       count("returns")
@@ -183,5 +235,5 @@ export const layoutRecord = ({
       if (woken === "interrupted") waiting.interrupted = true
     },
   }
-  return { record: { seen, looked, waiting, written }, monitor }
+  return { record: { seen, looked, called, waiting, written }, monitor }
 }

@@ -3,6 +3,7 @@ import { choose, step } from "../../../checker/index.ts"
 import {
   blReadPagelist,
   blWritePagelist,
+  type PnfsClient,
   pnfsLayoutcommit,
   pnfsReturnLayout,
   pnfsUpdateLayout,
@@ -173,6 +174,20 @@ const throughServer: ClientProgram = (client) =>
     else yield* xfsSetattrSize(client.file, 0)
   })
 
+/** Two threads of one client: nothing new begins with what the other gives back. */
+export const twoThreads = define(
+  "two-threads",
+  "a thread of a client writes while another returns the layout; the file is truncated",
+  {},
+  () => ({
+    clients: [asks],
+    local: { cpu0: truncates, "client0.1": (_file, _other, clients) => Effect.all(clients.map(writesOnce)) },
+  }),
+  [breakEnds],
+)
+
+const writesOnce = (client: PnfsClient) => blWritePagelist(client, 0, client.name)
+
 /** Layouts, and references to memory: two kinds of things to be broken. */
 export const twoKinds = define(
   "two-kinds",
@@ -289,6 +304,7 @@ export const layoutScenarios = [
   unbounded,
   segments,
   ownWrite,
+  twoThreads,
   twoKinds,
   mapped,
   generations,

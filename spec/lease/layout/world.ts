@@ -42,8 +42,12 @@ export interface Ticks {
 /** What a client's thread does. */
 export type ClientProgram = (client: PnfsClient, mayFail: boolean) => Effect.Effect<unknown, unknown>
 
-/** What a thread of the server does with the files. */
-export type LocalProgram = (file: XfsInode, other: XfsInode) => Effect.Effect<unknown, unknown>
+/** What a thread of the server does with the files, or one more thread of a client. */
+export type LocalProgram = (
+  file: XfsInode,
+  other: XfsInode,
+  clients: ReadonlyArray<PnfsClient>,
+) => Effect.Effect<unknown, unknown>
 
 export interface Shape {
   /** Blocks of the file, of which so many are written at the beginning. */
@@ -91,7 +95,7 @@ export const layoutWorld = (shape: Shape): Setup<LayoutWorld> => {
     running.value.every((fiber) => asleep(fiber) && blocked(fiber)) &&
     names.every((name) => server.stateids.get(name)?.state.fenceWork !== true || asleep(`fence-${name}`))
 
-  const { record, monitor } = layoutRecord({ file, server, clients, clock })
+  const { record, monitor } = layoutRecord({ file, other, server, clients, clock })
   const mayFail = shape.mayFail === true
   const fibers: Record<string, Effect.Effect<unknown, unknown>> = {
     ...Object.fromEntries(
@@ -101,7 +105,7 @@ export const layoutWorld = (shape: Shape): Setup<LayoutWorld> => {
       }),
     ),
     ...Object.fromEntries(
-      Object.entries(shape.local).map(([name, does]) => [name, ending(running, does(file, other))] as const),
+      Object.entries(shape.local).map(([name, does]) => [name, ending(running, does(file, other, clients))] as const),
     ),
     ...Object.fromEntries(
       clients

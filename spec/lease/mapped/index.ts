@@ -16,5 +16,6 @@ export const mappedLayouts = protocol({
     ],
   },
   scenarios: mappedScenarios,
+  steps: ["xfs_*", "truncate_setsize", "truncate_pagecache_range", "filemap_invalidate_*lock", "invalidate_*"],
   bugs: mappedBugs,
 })

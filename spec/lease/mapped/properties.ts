@@ -58,13 +58,20 @@ export const mappedProperties: ReadonlyArray<Property<MappedWorld>> = [
   {
     kind: "invariant",
     id: "TRUNC-NO-MAP",
-    statement: "When a file has been truncated nothing beyond its end is mapped or cached.",
-    source: "mm/truncate.c: truncate_pagecache",
-    premise: ({ record, file }) => record.cut && file.state.size === 0,
-    holds: (world) =>
-      !world.record.cut ||
-      world.file.state.size > 0 ||
-      (at(world.mm.pte, 0).value === null && at(world.mapping.inode.cache, 0).value === null),
+    statement: "When a file has been truncated it has its new size, and nothing beyond that is mapped or cached.",
+    source: "mm/truncate.c: truncate_setsize, truncate_pagecache",
+    premise: ({ record }) => record.truncated,
+    holds: ({ record, file, mm, mapping }) =>
+      !record.truncated ||
+      (file.state.size === 0 && at(mm.pte, 0).value === null && at(mapping.inode.cache, 0).value === null),
+  },
+  {
+    kind: "invariant",
+    id: "TRUNC-NO-BLOCKS",
+    statement: "When truncation or the punching of a hole is done, the file has no blocks there.",
+    source: "fs/xfs/xfs_inode.c: xfs_itruncate_extents; fs/xfs/xfs_bmap_util.c: xfs_free_file_space",
+    premise: ({ record }) => record.cut,
+    holds: ({ record }) => !record.kept,
   },
 ]
 

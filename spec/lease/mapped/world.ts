@@ -88,7 +88,7 @@ export const mappedWorld = (shape: Shape): Setup<MappedWorld> => {
     ...Object.fromEntries(Array.from({ length: shape.writebacks ?? 0 }, (_, i) => [`flusher${i}`, flush] as const)),
   }
   const world = { file, mapping, other, server, client, mm, record }
-  return { world, fibers, monitors: [mappedMonitor(record)] }
+  return { world, fibers, monitors: [mappedMonitor(record, file)] }
 }
 
 /** A thread loads from the page or, if it may, stores to it. */
