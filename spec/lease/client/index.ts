@@ -146,9 +146,5 @@ export const pnfsStateids = protocol({
   survivors: {
     "leave-out pnfs_clear_layoutreturn_info":
       "an old barrier keeps out only what is outdated, as the server never begins to count anew",
-    "swap nfs4_proc_layoutreturn | pnfs_clear_layoutreturn_info":
-      "the barrier is forgotten only when nothing is under way, and what is asked for later has a higher number than what is returned",
-    "split pnfs_clear_layoutreturn_info":
-      "a request that comes between the look at what is under way and the forgetting is answered with a higher number than what was returned",
   },
 })

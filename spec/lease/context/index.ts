@@ -132,9 +132,4 @@ export const lockContexts = protocol({
   },
   scenarios: [first],
   bugs,
-  survivors: {
-    "swap kmem_cache_free | locks_insert_lock_ctx":
-      "who comes second is alone in knowing the context that it has made, and gives it back as well later",
-    "split list_empty_careful": "the context that the inode leads to is not given back before the inode itself",
-  },
 })

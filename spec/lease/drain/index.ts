@@ -154,7 +154,5 @@ export const layoutDrain = protocol({
     "open-guard wait_on_bit: schedule": unasked,
     "split test_and_clear_bit":
       "no reply is under way any more when the bit is looked at, and without one nobody begins to wait, whatever the bit says",
-    "split pnfs_update_layout":
-      "what it writes is the record of what it has found: that the client waits it decides by what it has read",
   },
 })

@@ -7,15 +7,8 @@ const late = "a holder that never answers is overdue, and time then does what it
 /** Why mutants of leases survive. */
 export const fcntlSurvivors: Survivors = {
   "leave-out do_dentry_open": "the step is one for the properties: who has come so far has the file open",
-  "leave-out lease_modify": late,
   "lose-wake-up lease_modify": late,
   "swap put_file_access | exit": "the second step is the end of the model's process, which holds nothing",
-  "split tick": "that time passes is atomic in nothing that looks at it: a tick that is late is a tick",
-  "split generic_add_lease: check_conflicting_open":
-    "one process asks for leases, and who has the file open is looked at once more behind the insertion",
-  "split locks_insert_lock_ctx": locked,
   "split generic_add_lease: smp_mb": locked,
-  "split __break_lease: wait_event_interruptible_timeout":
-    "who is woken looks under flc_lock at what there is, whatever it was that woke it",
   "open-guard sigwaitinfo": "a holder may give up its lease unasked",
 }

@@ -156,8 +156,4 @@ export const setlease = protocol({
   },
   scenarios: [asking],
   bugs,
-  survivors: {
-    "swap openat | vfs_setlease":
-      "openat tells the properties what was chosen: who asks, and of what file, is known before it",
-  },
 })
