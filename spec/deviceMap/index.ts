@@ -1,6 +1,7 @@
 import { protocol } from "../../checker/index.ts"
 import { deviceMapBugs } from "./bugs.ts"
 import { deviceMapScenarios } from "./scenarios.ts"
+import { deviceMapSurvivors } from "./survivors.ts"
 
 export const deviceMap = protocol({
   id: "device-map",
@@ -17,4 +18,5 @@ export const deviceMap = protocol({
   },
   scenarios: deviceMapScenarios,
   bugs: deviceMapBugs,
+  survivors: deviceMapSurvivors,
 })

@@ -156,6 +156,15 @@ export const deviceMapProperties: ReadonlyArray<Property<DeviceMapWorld>> = [
     holds: ({ bdev }) => bdev.windows.every(({ moving }) => !moving),
   },
   {
+    kind: "atEnd",
+    id: "LOCK-RELEASED",
+    statement: "When all is done nobody holds a lock.",
+    source: "Documentation/locking/mutex-design.rst: a task may not exit with a mutex held",
+    holds: ({ bdev, file }) =>
+      [bdev, file, ...file.devices].every(({ lock }) => lock.state.holder === "") &&
+      file.processes.every(({ mmapLock: { state } }) => state.writer === "" && state.readers.length === 0),
+  },
+  {
     kind: "leadsTo",
     id: "L-ACCESS",
     statement: "An access of a thread ends, although a device wants the same page.",

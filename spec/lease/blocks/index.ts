@@ -235,23 +235,11 @@ export const blocks = protocol({
   scenarios: [faults, truncation, direct],
   bugs,
   survivors: {
-    "swap xfs_trans_commit | dax_insert_pfn_mkwrite":
-      "what keeps truncation away from the entry is the invalidate lock, which is held for both",
     "swap filemap_invalidate_lock | i_size_write":
       "faults look at the size under the lock, and what one that has it already maps is unmapped behind it",
-    "swap i_size_write | unmap_mapping_range": "both are done under the invalidate lock, without which nobody faults",
-    "swap xfs_itruncate_extents | filemap_invalidate_unlock":
-      "a fault that comes between finds itself behind the end of the file and looks at no block",
-    "swap filemap_invalidate_unlock | xfs_bmapi_write": "the block is another file's, with locks of its own",
     "swap xfs_ilock_for_iomap | xfs_bmapi_read: imap":
       "IOLOCK keeps out whoever could make the block shared, and a block that is shared is looked at again under ILOCK",
-    "swap xfs_direct_write_iomap_begin: xfs_iunlock | submit_bio":
-      "a write that is under way with ILOCK held is no less the only one",
-    "split xfs_bmapi_write":
-      "ILOCK keeps others from the file; that two files allocate at once, under the AGF's lock, no scenario has",
     "split dax_insert_pfn_mkwrite":
       "truncation is kept out by the invalidate lock, and another fault can only have inserted the same block",
-    "split xfs_reflink_trim_around_shared": "ILOCK is held, and no other file changes its extents",
-    "split xfs_reflink_end_cow": "ILOCK is held, and no other file changes its extents",
   },
 })

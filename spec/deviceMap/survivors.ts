@@ -1,0 +1,20 @@
+import type { Survivors } from "../../checker/index.ts"
+
+const revoking =
+  "an entry is installed only while the mapping is granted, in the step that looks, and no mapping that is being revoked is; two who revoke the same one at once take it away twice"
+
+/** Why mutants of device mappings survive. */
+export const deviceMapSurvivors: Survivors = {
+  "leave-out device_access: done": "the step is one for the properties: by which way the access was made",
+  "leave-out other: write": "another file that is not written to holds the zeroes that it got with its block",
+  "swap mutex_lock | i_size_write":
+    "who has the lock meanwhile, and has seen the old size, loses what it maps and caches once truncation has the lock",
+  "split device_unmap: invalidate":
+    "what others map in between is kept out by what the caller holds: the file's lock, mmap_lock, the mark on the window; what is installed in between is taken away behind it",
+  "drop-lock mutex_lock(gpu#.lock) by gpu#": revoking,
+  "drop-lock mutex_lock(gpu#.lock) by cpu.mm#": revoking,
+  "drop-lock mutex_lock(/dev/npu#.lock) by gpu#":
+    "on a fabric with coherence devices may map at once, windows are given out under the block device's lock, and the driver takes no block away",
+  "open-guard blkdev_move_window: program":
+    "who holds the block device's lock meanwhile is given no window that is marked as moving",
+}
