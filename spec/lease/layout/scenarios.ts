@@ -222,6 +222,26 @@ export const mapped = define(
   }),
 )
 
+/** What is cut off was in the page cache. */
+export const cached = define(
+  "cached",
+  "the server writes to the file by the page cache, and truncates it or punches a hole into it, while a client asks for its block",
+  {},
+  () => ({
+    clients: [asks],
+    local: {
+      cpu0: (file) =>
+        Effect.gen(function* () {
+          yield* xfsFileBufferedWrite(file, 0, "cpu0")
+          const call = yield* choose("call", ["ftruncate", "fallocate(FALLOC_FL_PUNCH_HOLE)"])
+          if (call === "ftruncate") yield* xfsSetattrSize(file, 0)
+          else yield* xfsPunchHole(file, { start: 0, end: 1 })
+        }),
+    },
+  }),
+  [breakEnds],
+)
+
 /** A device that is laid out anew. */
 export const generations = define(
   "generations",
@@ -303,6 +323,7 @@ export const layoutScenarios = [
   twoThreads,
   twoKinds,
   mapped,
+  cached,
   generations,
   sizes,
   rejects,
