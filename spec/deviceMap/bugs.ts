@@ -215,6 +215,43 @@ export const deviceMapBugs: ReadonlyArray<SeededBug<DeviceMapWorld>> = [
     }),
   },
   {
+    id: "device-map-not-recorded",
+    title: "the file system grants a mapping and does not remember it: the device may not use what it was given",
+    source: `${proposal}; kernel-protocols section 16, step 4 of device_map`,
+    ...oneRevoker,
+    breaks: "DEVMAP-GRANTED",
+    at: () => ({ device_map: leaveOut() }),
+  },
+  {
+    id: "device-map-window-stays-marked",
+    title: "the window shows the other block, and stays marked: nobody is given it any more",
+    source: `${proposal}: block devices that manage their PCIE BAR`,
+    ...oneRevoker,
+    breaks: "DEVMAP-BAR-MOVED",
+    at: ({ bdev }) => ({
+      "blkdev_move_window: program": changeBody(({ args }) => {
+        windowOf(bdev, Number(args[1])).block = Number(args[2])
+      }),
+    }),
+  },
+  {
+    id: "device-map-fault-leaks-lock",
+    title: "a device's fault returns with mmap_lock held",
+    source: proposal,
+    ...oneRevoker,
+    bound: { ...oneRevoker.bound, revocations: 0 },
+    breaks: "LOCK-RELEASED",
+    at: () => ({ mmap_read_unlock: leaveOut() }),
+  },
+  {
+    id: "device-map-thread-faults-for-ever",
+    title: "a thread's fault finds the page in the page cache and does not map it",
+    source: "mm/memory.c: finish_fault",
+    ...threadAlone,
+    breaks: "L-ACCESS",
+    at: () => ({ finish_fault: leaveOut() }),
+  },
+  {
     id: "device-unmap-asks-holder",
     title: "as a lease does: the holder is asked to let go, and waited for; the device has nothing more to do",
     source: `${proposal}: no need to rely on the application to do the right thing`,

@@ -1,6 +1,7 @@
 import type * as Effect from "effect/Effect"
 import {
   changeBody,
+  leaveOut,
   type Monitor,
   moveBehind,
   type Property,
@@ -103,6 +104,14 @@ const bugs: ReadonlyArray<SeededBug<ContextWorld>> = [
         return null
       }),
     }),
+  },
+  {
+    id: "lock-context-of-loser-leaked",
+    title: "who comes second uses the context that is there, and forgets the one that it has made",
+    source: "fs/locks.c: locks_get_lock_context, kmem_cache_free",
+    scenario: first.id,
+    breaks: "FLCTX-GIVEN-BACK",
+    at: () => ({ kmem_cache_free: leaveOut() }),
   },
   {
     id: "lock-context-of-winner-freed",

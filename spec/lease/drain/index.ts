@@ -110,6 +110,15 @@ const bugs: ReadonlyArray<SeededBug<DrainWorld>> = [
     at: () => ({ atomic_dec_and_test: changeResult(() => true) }),
   },
   {
+    id: "layout-drain-wait-given-up",
+    title: "what the wait returns, which a signal may have ended, is not looked at",
+    source: "fs/nfs/pnfs.c: pnfs_update_layout, wait_on_bit with TASK_KILLABLE",
+    scenario: draining.id,
+    bound: { gets: 1, failures: 1 },
+    breaks: "DRAIN-OVER",
+    at: () => ({ "wait_on_bit: prepare_to_wait": changeBody(() => true) }),
+  },
+  {
     id: "layout-drain-wakes-too-early",
     title: "the look for those who wait overtakes the store that says that they need not",
     source: "commit c01776287414: NFSv4/pNFS: Fix a race to wake on NFS_LAYOUT_DRAIN",

@@ -14,6 +14,7 @@ import { locksDeleteLock } from "../../../model/lease/lease.ts"
 import { keep } from "../../../model/sync/spinlock.ts"
 import { zoo } from "../../bugZoo.ts"
 import {
+  cached,
   fallingBack,
   generations,
   mapped,
@@ -281,6 +282,22 @@ export const layoutBugs: ReadonlyArray<SeededBug<LayoutWorld>> = [
         return segment
       }),
     }),
+  },
+  {
+    id: "layout-device-lookup-lost",
+    title: "a client that is given a layout of a device that it does not know does not keep what it is told of that",
+    source: "fs/nfs/blocklayout/blocklayout.c: bl_find_get_deviceid",
+    scenario: generations.id,
+    breaks: "LEASE-DEVICE",
+    at: () => ({ bl_find_get_deviceid: leaveOut() }),
+  },
+  {
+    id: "punched-hole-leaves-page-cache",
+    title: "a hole is punched, and the page cache goes on to have what was there",
+    source: "fs/xfs/xfs_bmap_util.c: xfs_free_file_space, truncate_pagecache_range",
+    scenario: cached.id,
+    breaks: "LEASE-PROCEED-DONE",
+    at: () => ({ truncate_pagecache_range: leaveOut() }),
   },
   {
     id: "layout-page-cache-kept",

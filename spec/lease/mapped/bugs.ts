@@ -56,6 +56,23 @@ export const mappedBugs: ReadonlyArray<SeededBug<MappedWorld>> = [
     }),
   },
   {
+    id: "mapped-truncate-keeps-blocks",
+    title: "truncation unmaps the file and drops its pages, and leaves it its blocks",
+    source: "fs/xfs/xfs_iops.c: xfs_setattr_size, xfs_itruncate_extents",
+    scenario: cut.id,
+    breaks: "TRUNC-NO-BLOCKS",
+    at: () => ({ xfs_itruncate_extents: leaveOut() }),
+  },
+  {
+    id: "mapped-punch-beside-faults",
+    title: "a fault reads the block into the page cache again before the hole is punched",
+    source:
+      "fs/xfs/xfs_file.c: xfs_file_fallocate, XFS_MMAPLOCK_EXCL; Documentation/filesystems/locking.rst: invalidate_lock",
+    scenario: cut.id,
+    breaks: "HOLE-ZERO",
+    at: ofServer({ filemap_invalidate_lock: leaveOut(), filemap_invalidate_unlock: leaveOut() }),
+  },
+  {
     id: "mapped-truncate-waits-under-lock",
     title: "truncation waits for a client with the lock that the client's commit wants",
     source: "fs/xfs/xfs_pnfs.c: xfs_break_leased_layouts, xfs_iunlock around the wait",

@@ -16,6 +16,15 @@ export const mappedLayouts = protocol({
     ],
   },
   scenarios: mappedScenarios,
-  steps: ["xfs_*", "truncate_setsize", "truncate_pagecache_range", "filemap_invalidate_*lock", "invalidate_*"],
+  steps: [
+    "truncate_setsize",
+    "truncate_pagecache_range",
+    "filemap_invalidate_lock",
+    "filemap_invalidate_unlock",
+    "xfs_itruncate_extents",
+    "xfs_unmap_extent",
+    "xfs_fs_map_blocks: recheck",
+    "invalidate_*",
+  ],
   bugs: mappedBugs,
 })

@@ -2,7 +2,7 @@
 import type { Property } from "../../../checker/index.ts"
 import { contentInFile } from "../../../model/file/inode.ts"
 import { contentOnDisk } from "../../../model/lease/xfsFile.ts"
-import { folioOf } from "../../../model/mm/folio.ts"
+import { folioOf, zeroes } from "../../../model/mm/folio.ts"
 import { isWritable } from "../../../model/mm/pte.ts"
 import { at } from "../../../model/mm/range.ts"
 import type { MappedWorld } from "./world.ts"
@@ -72,6 +72,15 @@ export const mappedProperties: ReadonlyArray<Property<MappedWorld>> = [
     source: "fs/xfs/xfs_inode.c: xfs_itruncate_extents; fs/xfs/xfs_bmap_util.c: xfs_free_file_space",
     premise: ({ record }) => record.cut,
     holds: ({ record }) => !record.kept,
+  },
+  {
+    kind: "invariant",
+    id: "HOLE-ZERO",
+    statement: "Where a hole has been punched the file holds zeroes: no page was read before the block went.",
+    source: "Documentation/filesystems/locking.rst: invalidate_lock; fs/xfs/xfs_file.c: XFS_MMAPLOCK_EXCL",
+    premise: ({ record }) => record.punched,
+    holds: (world) => !world.record.punched || inFile(world) === zeroes,
+    explain: (world) => `It holds ${inFile(world)}.`,
   },
 ]
 

@@ -11,12 +11,21 @@ export type MappedRecord = {
   written: boolean
   /** Whether the file has been truncated, or has got a hole, and whether the call left a block behind. */
   truncated: boolean
+  punched: boolean
   cut: boolean
   kept: boolean
 }
 
 export const mappedRecord = (): Struct<MappedRecord> =>
-  struct("record", { last: "file", stored: false, written: false, truncated: false, cut: false, kept: false })
+  struct("record", {
+    last: "file",
+    stored: false,
+    written: false,
+    truncated: false,
+    punched: false,
+    cut: false,
+    kept: false,
+  })
 
 export const mappedMonitor = (record: Struct<MappedRecord>, { extents }: XfsInode): Monitor => {
   const done = () => {
@@ -41,6 +50,9 @@ export const mappedMonitor = (record: Struct<MappedRecord>, { extents }: XfsInod
       done()
       record.truncated = true
     },
-    "xfs_file_fallocate: xfs_iunlock": done,
+    "xfs_file_fallocate: xfs_iunlock": () => {
+      done()
+      record.punched = true
+    },
   }
 }

@@ -133,6 +133,14 @@ const bugs: ReadonlyArray<SeededBug<SetleaseWorld>> = [
     at: () => ({ "generic_setlease: S_ISREG": leaveOut(true) }),
   },
   {
+    id: "lease-granted-not-listed",
+    title: "the process is told that it has a lease, which is on no list: whoever opens the file finds none",
+    source: "fs/locks.c: generic_add_lease, locks_insert_lock_ctx",
+    scenario: asking.id,
+    breaks: "LEASE-GRANTED",
+    at: () => ({ locks_insert_lock_ctx: leaveOut() }),
+  },
+  {
     id: "lease-kept-by-closed-file",
     title: "the lease of a process that has closed the file stays, and nobody can be told to give it up",
     source: "fs/locks.c: locks_remove_file",
