@@ -12,7 +12,8 @@ import { assert, step } from "../../checker/program/index.ts"
 import { notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/invalidate.ts"
 import { type Mutex, mutexLock, mutexUnlock } from "../sync/mutex.ts"
-import { fairDownRead, fairDownWrite, fairUpRead, fairUpWrite } from "../sync/rwsemFair.ts"
+import { upWrite } from "../sync/rwsem.ts"
+import { fairDownRead, fairDownWrite, fairUpRead } from "../sync/rwsemFair.ts"
 import { underLock } from "../sync/spinlock.ts"
 import { type FaultFlags, type FaultResult, lockedVma, vmfAnonPrepare } from "./fault.ts"
 import { folioOf, folioPut, pagesOfFolio } from "./folio.ts"
@@ -66,7 +67,7 @@ export const hugetlbVmaUnlockRead = (mm: Mm, by: string): Effect.Effect<void> =>
 const hugetlbVmaLockWrite = (mm: Mm): Effect.Effect<void> =>
   fairDownWrite(locksOf(mm).vmaLock, "hugetlb_vma_lock_write", [mm.name])
 const hugetlbVmaUnlockWrite = (mm: Mm): Effect.Effect<void> =>
-  fairUpWrite(locksOf(mm).vmaLock, "hugetlb_vma_unlock_write", [mm.name])
+  upWrite(locksOf(mm).vmaLock, "hugetlb_vma_unlock_write", [mm.name])
 
 /** `hugetlb_fault`: the huge page is mapped whole, or may be stored to from then on. */
 export const hugetlbFault = Effect.fnUntraced(function* (mm: Mm, va: number, flags: FaultFlags) {
