@@ -86,7 +86,7 @@ const gpuMap = (gpu: Gpu, va: number, entry: GpuPte): Effect.Effect<void> =>
  * @param mapsWrite whether it is mapped for writing where the process's entry allows that, asked for or not
  * @returns false when the process has nothing there for that, or is gone
  */
-export const gpuFault = Effect.fnUntraced(function* (gpu: Gpu, va: number, write: boolean, mapsWrite = true) {
+const gpuFault = Effect.fnUntraced(function* (gpu: Gpu, va: number, write: boolean, mapsWrite = true) {
   const { mm, iv, lock, memory } = gpu
   const range = { start: va, end: va + 1 }
   const head = yield* enterLoop("gpu_fault")

@@ -161,7 +161,7 @@ export const dmirrorRead = Effect.fnUntraced(function* (dmirror: Dmirror, { star
 })
 
 /** `dmirror_do_read`, under the mutex: what the pages hold, as far as the device maps them. */
-export const dmirrorDoRead = Effect.fnUntraced(function* ({ name, mm, mutex: lock, pt }: Dmirror, range: Range) {
+const dmirrorDoRead = Effect.fnUntraced(function* ({ name, mm, mutex: lock, pt }: Dmirror, range: Range) {
   const data: Array<Content> = []
   yield* mutexLock(lock)
   for (const va of pagesOf(range)) {

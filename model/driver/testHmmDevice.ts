@@ -47,7 +47,7 @@ export const failsNow = ({ state }: DmirrorDevice): boolean => {
 }
 
 /** A page of system memory, locked, with what is in the device's page; `null` when there is none. */
-export const allocAndCopy = ({ folios }: System, src: Frame, by: string): Effect.Effect<Frame | null> =>
+const allocAndCopy = ({ folios }: System, src: Frame, by: string): Effect.Effect<Frame | null> =>
   step(by, [src.pfn], () => {
     const dst = folioAllocUncharged(folios)
     if (dst === null) return null

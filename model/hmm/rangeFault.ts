@@ -100,8 +100,7 @@ export const hmmRangeFault = Effect.fnUntraced(function* (
   owner = "",
 ) {
   const found = yield* walk(mm, iv, seq, range, everyPage(write, owner), faultIn(mm))
-  // Of a page that was asked for there is nothing else to say.
-  return typeof found === "string" ? found : found.flatMap((pfn) => (typeof pfn === "string" ? [] : [pfn]))
+  return typeof found === "string" ? found : askedFor(found)
 })
 
 /**
@@ -133,6 +132,10 @@ export const hmmRangeSnapshot = Effect.fnUntraced(function* (
   // Where nothing is asked for, nothing else goes wrong.
   return typeof found === "string" ? ("-EBUSY" as const) : found
 })
+
+/** What is said of pages that all were asked for: of such there is nothing else to say. */
+export const askedFor = (found: ReadonlyArray<HmmOutput>): ReadonlyArray<HmmPfn> =>
+  found.flatMap((pfn) => (typeof pfn === "string" ? [] : [pfn]))
 
 /** Every page of a range is wanted, in one way. */
 export const everyPage = (write: boolean, owner = ""): HmmWish => ({

@@ -90,7 +90,7 @@ const stateidIn = (stateids: ReadonlyMap<string, LayoutStateid>, client: string)
 }
 
 /** What nfsd has of a client. */
-export const stateidOf = ({ stateids }: Export, client: string): LayoutStateid => stateidIn(stateids, client)
+const stateidOf = ({ stateids }: Export, client: string): LayoutStateid => stateidIn(stateids, client)
 
 /** `nfsd4_layouts_lm_ops` */
 const layoutManager = (stateids: ReadonlyMap<string, LayoutStateid>, design: Design): LeaseManager => {

@@ -59,7 +59,7 @@ export const addToSwapCache = (slot: Slot<SwapSlot>, folio: Folio): void => {
 }
 
 /** `delete_from_swap_cache`: the folio leaves the cache and its reference goes. Within a step. */
-export const deleteFromSwapCache = (area: SwapArea, all: Folios, frame: Frame): void => {
+const deleteFromSwapCache = (area: SwapArea, all: Folios, frame: Frame): void => {
   leaveSwapCache(area, folioOf(all, frame))
   folioPut(all, frame)
 }
