@@ -5,9 +5,10 @@ import * as Schema from "effect/Schema"
 import { describe, expect, it } from "vitest"
 import { Report, type ScenarioReport } from "../../checker/index.ts"
 import * as programs from "./programs.ts"
-import { type Ran, scratch, shootdown, shootdownAlone } from "./run.ts"
+import { type Ran, scratch, shootdown, shootdownAlone, shootdownInTurn } from "./run.ts"
 
 const put = scratch()
+const inTurn = shootdownInTurn()
 const file = put("grid.ts", programs.grid)
 const other = put("other.ts", programs.lostUpdate)
 const at = (name: string) => join(put.directory, name)
@@ -62,12 +63,6 @@ describe("workers", () => {
     const args = ["explore", "notifier/interval/overlapping", "--json", "-", "--checkpoint", at("registry"), ...bound]
     const ran = await shootdown([...args, "--workers", "2"])
     expect(reportOf(ran)).toMatchObject({ outcome: "holds", states: 39_730, transitions: 99_902, workers: 2 })
-  })
-
-  it("are for strategy states", async () => {
-    const ran = await shootdownAlone(["explore", file, "--strategy", "dfs", "--workers", "2"])
-    expect(ran.stderr).toContain("--workers is for states, not for dfs")
-    expect(ran.status).toBe(2)
   })
 })
 
@@ -158,7 +153,7 @@ describe("a checkpoint", () => {
   }
 
   const refused = async (args: ReadonlyArray<string>, why: RegExp) => {
-    const ran = await shootdownAlone(["explore", ...args])
+    const ran = await inTurn(["explore", ...args])
     expect(ran.stderr).toMatch(why)
     expect(ran.stderr.trim().split("\n")).toHaveLength(1)
     expect(ran.stdout).toBe("")

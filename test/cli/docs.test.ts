@@ -7,9 +7,10 @@ import { chromium as browsers } from "playwright-core"
 import { beforeAll, describe, expect, it } from "vitest"
 import { Report } from "../../checker/index.ts"
 import { chromium } from "./browser.ts"
-import { repository, scratch, shootdown, shootdownAlone } from "./run.ts"
+import { repository, scratch, shootdown, shootdownInTurn } from "./run.ts"
 
 const put = scratch()
+const inTurn = shootdownInTurn()
 const directory = join(put.directory, "pages")
 const document = join(put.directory, "report.json")
 const pages = ["lease/client", "lease/blocks", "comparison/read-faults", "guide/new-protocol"]
@@ -128,7 +129,7 @@ describe("the handbook", () => {
 
   it("goes into no directory that has something else", async () => {
     const mine = put("mine/notes.txt", "mine")
-    const ran = await shootdownAlone(["docs", "--out", dirname(mine)])
+    const ran = await inTurn(["docs", "--out", dirname(mine)])
     expect(ran.status).toBe(2)
     expect(ran.stderr).toMatch(
       /^shootdown: --out .* cannot take a handbook: it has files that are no handbook's: notes\.txt; name another directory\n$/,
@@ -146,7 +147,7 @@ describe("the handbook", () => {
   ])(
     "says in one sentence what is wrong with a document: %s",
     async (_, text, sentence) => {
-      const ran = await shootdownAlone(["docs", "--from", put("bad.json", text), "--out", join(put.directory, "never")])
+      const ran = await inTurn(["docs", "--from", put("bad.json", text), "--out", join(put.directory, "never")])
       expect(ran.status).toBe(2)
       expect(ran.stderr).toMatch(/^shootdown: [^\n]*\n$/)
       expect(ran.stderr).toContain(`bad.json ${sentence}`)
@@ -204,7 +205,7 @@ describe("the guide to a new protocol", () => {
     for (const [position, { kind, text }] of said.entries()) {
       if (kind !== "sh") continue
       const [, args = ""] = /^npm run check -- (.*)$/.exec(text) ?? []
-      const ran = await shootdownAlone(args.split(" ").map((arg) => (arg === "grabber.ts" ? file : arg)))
+      const ran = await inTurn(args.split(" ").map((arg) => (arg === "grabber.ts" ? file : arg)))
       expect(ran.stderr).toBe("")
       expect(timeless(ran.stdout)).toBe(timeless(said[position + 1]?.text ?? ""))
       expect(ran.status).toBe(args.includes("--mutant") ? 1 : 0)

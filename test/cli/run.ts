@@ -3,6 +3,7 @@ import { spawn } from "node:child_process"
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join, resolve } from "node:path"
+import { createInterface } from "node:readline"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import { afterAll } from "vitest"
 
@@ -74,6 +75,28 @@ export const shootdown = (args: ReadonlyArray<string>, options: Options = {}): P
  */
 export const shootdownAlone = (args: ReadonlyArray<string>, options: Options = {}): Promise<Ran> =>
   shootdown(args, { script: join(repository, "test/cli/noScenarios.ts"), ...options })
+
+/**
+ * Runs it over programs of the user's own many times in one process, one after the other, for what does not depend on
+ * having a process of its own: to start one takes a second. A program's file is loaded once, as it is the first time.
+ */
+export const shootdownInTurn = (): ((args: ReadonlyArray<string>) => Promise<Ran>) => {
+  const script = join(repository, "test/cli/inTurn.ts")
+  const child = spawn(process.execPath, ["--import", loader, script], {
+    cwd: repository,
+    env: environment,
+    stdio: ["pipe", "pipe", "inherit"],
+  })
+  afterAll(() => void child.kill())
+  const replies = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  return async (args) => {
+    child.stdin.write(`${JSON.stringify(args)}\n`)
+    // Replies come in the order of the lines, and iterators hand them out in the order in which they were asked for.
+    const { value, done } = await replies.next()
+    if (done === true) throw new Error(`the process ended with ${child.exitCode ?? child.signalCode}`)
+    return JSON.parse(value)
+  }
+}
 
 /** Runs it the way the README says. */
 export const npmRunCheck = (args: ReadonlyArray<string>, options: Options = {}): Promise<Ran> =>
