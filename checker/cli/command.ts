@@ -149,7 +149,7 @@ ${operators.flatMap(({ name, sentence }) => wrap(`${name}: ${sentence}`, 110).ma
 const mutantVerdicts = `
   What becomes of a mutant
     killed        a property broke
-    equivalent    it does what the protocol does, for a reason that is evident from the protocol's own states
+    equivalent    it does what the protocol does: the states of the protocol show it, or those of both prove it
     no program    it breaks a rule that programs obey (it computes without an end, say): neither killed nor alive
     survived      every scenario that takes its step was explored, and no property broke. The protocol's spec must say
                   in its \`survivors\` why that is right
@@ -414,6 +414,11 @@ export const commandLine = (registry: Registry, benchmarks: ReadonlyArray<Benchm
         Flag.withDescription("Take the figures from this document of --json, and check nothing"),
         Flag.optional,
       ),
+      mutants: Flag.String("mutants").pipe(
+        Flag.withMetavar("FILE"),
+        Flag.withDescription("Say what became of mutants too, by this document of mutants --json"),
+        Flag.optional,
+      ),
       out: Flag.String("out").pipe(
         Flag.withMetavar("DIR"),
         Flag.withDescription("Where the pages go: a directory with nothing else in it (default handbook)"),
@@ -423,12 +428,13 @@ export const commandLine = (registry: Registry, benchmarks: ReadonlyArray<Benchm
       workers,
       memory,
     },
-    ({ targets, from, out, json, workers, memory }) =>
+    ({ targets, from, mutants, out, json, workers, memory }) =>
       docsCommand(registry, handbook, {
         targets,
         out,
         workers,
         from: Option.getOrUndefined(from),
+        mutants: Option.getOrUndefined(mutants),
         json: Option.getOrUndefined(json),
         memory: Option.getOrUndefined(memory),
       }),
@@ -440,6 +446,10 @@ export const commandLine = (registry: Registry, benchmarks: ReadonlyArray<Benchm
     Command.withExamples([
       { command: "npm run check -- docs", description: "checks everything, then writes handbook/" },
       { command: "npm run check -- docs --from report.json", description: "after npm run check -- --json report.json" },
+      {
+        command: "npm run check -- docs --mutants mutants.json",
+        description: "after npm run check -- mutants --json mutants.json",
+      },
       { command: "npm run check -- docs 'notifier/*' --out pages" },
     ]),
   )
