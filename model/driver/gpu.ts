@@ -209,7 +209,10 @@ export type GpuAccess =
   | { readonly kind: "store"; readonly content: Content }
   | { readonly kind: "atomic"; readonly content: Content }
 
-/** How many faults an access may take before it is given up (`nouveau_svm_fault_cancel`): a CPU and a GPU that both want a page could take it from each other for ever. */
+/**
+ * How many faults an access may take before it is given up (`nouveau_svm_fault_cancel`): a CPU and a GPU that both want
+ * a page could take it from each other for ever.
+ */
 const mostFaults = 2
 
 /**

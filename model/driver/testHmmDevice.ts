@@ -21,7 +21,10 @@ import type { System } from "../mm/system.ts"
 export interface DmirrorDevice {
   readonly memory: DevPagemap
   readonly state: Struct<{
-    /** HMM_DMIRROR_FLAG_FAIL_ALLOC: the next allocation of a huge page fails. (The driver has it in its file, which its pages know.) */
+    /**
+     * HMM_DMIRROR_FLAG_FAIL_ALLOC: the next allocation of a huge page fails. (The driver has it in its file, which its
+     * pages know.)
+     */
     failAlloc: boolean
   }>
 }

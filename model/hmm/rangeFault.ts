@@ -78,7 +78,10 @@ export interface HmmWish {
 /** Why there is no answer: the range is being invalidated; a page cannot be had; one cannot be had for writing. */
 export type HmmError = "-EBUSY" | "-EFAULT" | "-EPERM"
 
-/** What the walk finds in an entry: what to say of it, a migration that is to be waited for, or that a fault is needed, which. */
+/**
+ * What the walk finds in an entry: what to say of it, a migration that is to be waited for, or that a fault is needed,
+ * which.
+ */
 export type Found = HmmOutput | { readonly migrating: Frame } | "fault" | "write fault" | "-EFAULT"
 
 /** Where the walk does not go on: at a migration that is to be waited for, or at a page that is to be faulted in. */
@@ -203,7 +206,10 @@ export const walk = Effect.fnUntraced(function* <Error extends string>(
   }
 })
 
-/** `hmm_vma_walk_pmd`: a huge entry, read in one go: all that is to be said of its pages in the range; of small ones nothing. */
+/**
+ * `hmm_vma_walk_pmd`: a huge entry, read in one go: all that is to be said of its pages in the range; of small ones
+ * nothing.
+ */
 const hmmVmaWalkPmd = (mm: Mm, va: number, range: Range, wish: HmmWish): Effect.Effect<ReadonlyArray<Found>> =>
   step("hmm_vma_walk_pmd", [va], () =>
     isHuge(mm, va)

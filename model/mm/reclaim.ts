@@ -52,8 +52,8 @@ export const reclaimPage = Effect.fnUntraced(function* (mm: Mm, va: number) {
 })
 
 /**
- * The same at the process's own wish (MADV_PAGEOUT: `reclaim_pages`, behind the page table's lock), whether or not it was used of late; but not a page
- * that somebody else maps too.
+ * The same at the process's own wish (MADV_PAGEOUT: `reclaim_pages`, behind the page table's lock), whether or not it
+ * was used of late; but not a page that somebody else maps too.
  */
 export const pageoutPage = Effect.fnUntraced(function* (mm: Mm, va: number) {
   const frame = yield* underFlushedLock(mm, va, "madvise_cold_or_pageout_pte_range", [mm.name, va], () => {
