@@ -68,6 +68,12 @@ const makeHandbook = Effect.fnUntraced(function* (registry: Registry, source: Ha
   if (missing !== undefined && flags.targets.length > 0) {
     return yield* badInput(`${printable(flags.from ?? "the run")} has nothing of ${missing.id}`)
   }
+  if (
+    mutation !== undefined &&
+    !mutation.protocols.some(({ protocol }) => reported.some(({ id }) => id === protocol))
+  ) {
+    return yield* badInput(`${printable(flags.mutants ?? "")} is of none of the protocols that have a page`)
+  }
   const sources = { files: yield* sourceFiles(source.sources), model: source.sources?.model ?? "" }
   const protocols = yield* Effect.forEach(reported, (protocol) => subjectOf(protocol, report, mutation, sources))
   const comparisons = yield* Effect.forEach(selected.comparisons, (comparison) =>

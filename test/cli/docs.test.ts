@@ -137,6 +137,9 @@ describe("the handbook", () => {
     expect(readFileSync(join(out, "index.md"), "utf8")).toMatch(
       /lease\/client.* \d+ of \d+ \|\n.*lease\/blocks.* not made \|/,
     )
+    const others = await small("docs", "lease/blocks", "--from", document, "--mutants", mutants, "--out", out)
+    expect([others.status, others.stdout]).toEqual([2, ""])
+    expect(others.stderr).toMatch(/mutants\.json is of none of the protocols that have a page\n$/)
     const wrong = await small("docs", "lease/*", "--mutants", document, "--out", out)
     expect(wrong.status).toBe(2)
     expect(wrong.stderr).toMatch(/report\.json is not a document of mutants --json: [^\n]*\n$/)
