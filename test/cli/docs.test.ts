@@ -15,9 +15,8 @@ const directory = join(put.directory, "pages")
 const document = join(put.directory, "report.json")
 const pages = ["lease/client", "lease/blocks", "comparison/read-faults", "guide/new-protocol"]
 
-/** The same command line with few protocols, which takes less time to start. */
-const small = (...args: ReadonlyArray<string>) =>
-  shootdown(args, { script: join(repository, "test/cli/smallHandbook.ts") })
+/** The same command line with few protocols. */
+const small = shootdownInTurn(join(repository, "test/cli/smallHandbook.ts"))
 
 const read = (name: string): string => readFileSync(join(directory, name), "utf8")
 const figure = (value: number): string => value.toLocaleString("en-US")
@@ -114,7 +113,7 @@ describe("the handbook", () => {
 
   it("is the same, byte for byte, from the document of that run", async () => {
     const again = join(put.directory, "again")
-    expect((await small("docs", ...pages, "--from", document, "--out", again)).status).toBe(0)
+    expect((await small(["docs", ...pages, "--from", document, "--out", again])).status).toBe(0)
     for (const name of readdirSync(directory)) {
       expect(readFileSync(join(again, name), "utf8"), name).toBe(read(name))
     }
@@ -122,8 +121,8 @@ describe("the handbook", () => {
 
   it("says what became of mutants, by the document of their run", async () => {
     const [mutants, out] = [join(put.directory, "mutants.json"), join(put.directory, "mutants")]
-    await small("mutants", "lease/client", "--json", mutants)
-    const ran = await small("docs", "lease/*", "--from", document, "--mutants", mutants, "--out", out)
+    await small(["mutants", "lease/client", "--json", mutants])
+    const ran = await small(["docs", "lease/*", "--from", document, "--mutants", mutants, "--out", out])
     expect([ran.status, ran.stderr]).toEqual([0, ""])
     const [{ counts, mutants: made } = expect.fail()] = Schema.decodeUnknownSync(MutationReport)(
       JSON.parse(readFileSync(mutants, "utf8")),
@@ -137,17 +136,17 @@ describe("the handbook", () => {
     expect(readFileSync(join(out, "index.md"), "utf8")).toMatch(
       /lease\/client.* \d+ of \d+ \|\n.*lease\/blocks.* not made \|/,
     )
-    const others = await small("docs", "lease/blocks", "--from", document, "--mutants", mutants, "--out", out)
+    const others = await small(["docs", "lease/blocks", "--from", document, "--mutants", mutants, "--out", out])
     expect([others.status, others.stdout]).toEqual([2, ""])
     expect(others.stderr).toMatch(/mutants\.json is of none of the protocols that have a page\n$/)
-    const wrong = await small("docs", "lease/*", "--mutants", document, "--out", out)
+    const wrong = await small(["docs", "lease/*", "--mutants", document, "--out", out])
     expect(wrong.status).toBe(2)
     expect(wrong.stderr).toMatch(/report\.json is not a document of mutants --json: [^\n]*\n$/)
   }, 30_000)
 
   it("replaces an earlier one, and leaves none of its pages behind", async () => {
     const out = join(put.directory, "again")
-    expect((await small("docs", "guide/new-protocol", "--out", out)).status).toBe(0)
+    expect((await small(["docs", "guide/new-protocol", "--out", out])).status).toBe(0)
     const expected = ["guide-new-protocol.html", "guide-new-protocol.md", "handbook.json", "index.html", "index.md"]
     expect(readdirSync(out).sort()).toEqual([...expected, "style.css"])
   }, 30_000)

@@ -69,20 +69,23 @@ const collect = (command: string, args: ReadonlyArray<string>, options: Options)
 export const shootdown = (args: ReadonlyArray<string>, options: Options = {}): Promise<Ran> =>
   collect(process.execPath, ["--import", loader, options.script ?? join(repository, "spec/check.ts"), ...args], options)
 
+const noScenarios = join(repository, "test/cli/noScenarios.ts")
+
 /**
  * Runs it over programs of the user's own, which it does in the same way without the repository's scenarios: that takes
  * a third of the time less.
  */
 export const shootdownAlone = (args: ReadonlyArray<string>, options: Options = {}): Promise<Ran> =>
-  shootdown(args, { script: join(repository, "test/cli/noScenarios.ts"), ...options })
+  shootdown(args, { script: noScenarios, ...options })
 
 /**
- * Runs it over programs of the user's own many times in one process, one after the other, for what does not depend on
- * having a process of its own: to start one takes a second. A program's file is loaded once, as it is the first time.
+ * Runs it many times in one process, one after the other, for what does not depend on having a process of its own: to
+ * start one takes a second. A program's file is loaded once, as it is the first time.
+ *
+ * @param script one that begins as inTurn.ts says; by default without the repository's scenarios
  */
-export const shootdownInTurn = (): ((args: ReadonlyArray<string>) => Promise<Ran>) => {
-  const script = join(repository, "test/cli/inTurn.ts")
-  const child = spawn(process.execPath, ["--import", loader, script], {
+export const shootdownInTurn = (script = noScenarios): ((args: ReadonlyArray<string>) => Promise<Ran>) => {
+  const child = spawn(process.execPath, ["--import", loader, script, "--in-turn"], {
     cwd: repository,
     env: environment,
     stdio: ["pipe", "pipe", "inherit"],
