@@ -91,6 +91,7 @@ export const shootdownInTurn = (script = noScenarios): ((args: ReadonlyArray<str
     stdio: ["pipe", "pipe", "inherit"],
   })
   afterAll(() => void child.kill())
+  child.stdin.on("error", () => undefined) // that it has ended is told by its replies
   const replies = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   return async (args) => {
     child.stdin.write(`${JSON.stringify(args)}\n`)
