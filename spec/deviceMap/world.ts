@@ -18,7 +18,7 @@ import {
   shrinkDevice,
   truncateMapped,
 } from "../../model/deviceMap/revokers.ts"
-import { names } from "../define.ts"
+import { fibersNamed, names } from "../define.ts"
 import { type DeviceMapRecord, deviceMapMonitor, deviceMapRecord } from "./record.ts"
 
 /** What the properties and seeded bugs of device mappings see. */
@@ -71,14 +71,10 @@ export const deviceMapWorld = (shape: Shape): Setup<DeviceMapWorld> => {
   const record = deviceMapRecord("file")
   const runners = processes.slice(0, shape.cpus ?? 0)
   const fibers = {
-    ...each(
-      devices,
-      (each) => each.name,
-      (each) => works(file, each, shape.accesses),
-    ),
-    ...each(runners, thread, (each) => runs(file, each)),
-    ...each(names("kernel", shape.revocations ?? 0), itself, () => revokes(file, shape.revokers ?? allRevokers)),
-    ...each(names("other", shape.others ?? 0), itself, () => otherFile(bdev)),
+    ...Object.fromEntries(devices.map((device) => [device.name, works(file, device, shape.accesses)])),
+    ...Object.fromEntries(runners.map((process) => [thread(process), runs(file, process)])),
+    ...fibersNamed("kernel", shape.revocations ?? 0, () => revokes(file, shape.revokers ?? allRevokers)),
+    ...fibersNamed("other", shape.others ?? 0, () => otherFile(bdev)),
   }
   const threads = runners.map(thread)
   return { world: { bdev, file, record, threads }, fibers, monitors: [deviceMapMonitor(record, file)] }
@@ -125,10 +121,3 @@ export const isForeignStore = ({ bdev }: DeviceMapWorld): boolean =>
 export const hasOther = ({ bdev }: DeviceMapWorld): boolean => bdev.blocks.some(({ owner }) => owner === other)
 
 const thread = ({ name }: Process): string => `cpu.${name}`
-const itself = (name: string): string => name
-
-const each = <A>(
-  of: ReadonlyArray<A>,
-  called: (one: A) => string,
-  run: (one: A) => Effect.Effect<unknown, unknown>,
-): Record<string, Effect.Effect<unknown, unknown>> => Object.fromEntries(of.map((one) => [called(one), run(one)]))

@@ -19,7 +19,7 @@ import {
   markInvalid,
   updateLayout,
 } from "../../../model/driver/pnfsDrain.ts"
-import { parameter, scenariosOf } from "../../define.ts"
+import { fibersNamed, parameter, scenariosOf } from "../../define.ts"
 
 /** What the properties and seeded bugs see. */
 interface DrainWorld {
@@ -51,11 +51,9 @@ const world = ({ gets, failures }: Shape): Setup<DrainWorld> => {
     markInvalid(layout),
     step("access: -ESTALE", [], () => undefined),
   )
-  const each = (kind: string, count: number, does: Effect.Effect<void>) =>
-    Object.fromEntries(Array.from({ length: count }, (_, i) => [`${kind}${i}`, does] as const))
-  const fibers: Record<string, Effect.Effect<unknown>> = {
-    ...each("get", gets, layoutgetEnd(layout)),
-    ...each("stale", failures, fails),
+  const fibers = {
+    ...fibersNamed("get", gets, () => layoutgetEnd(layout)),
+    ...fibersNamed("stale", failures, () => fails),
     update: updateLayout(layout),
   }
   return { world: { layout, record }, fibers, monitors: [monitor] }
