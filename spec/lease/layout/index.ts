@@ -2,6 +2,7 @@ import { protocol } from "../../../checker/index.ts"
 import { layoutBugs } from "./bugs.ts"
 import { layoutsAsPublished } from "./published.ts"
 import { layoutScenarios } from "./scenarios.ts"
+import { layoutSurvivors } from "./survivors.ts"
 
 export const layouts = protocol({
   id: "lease/layout",
@@ -19,4 +20,5 @@ export const layouts = protocol({
   },
   scenarios: layoutScenarios,
   bugs: [...layoutBugs, ...layoutsAsPublished],
+  survivors: layoutSurvivors,
 })

@@ -1,6 +1,7 @@
 import { protocol } from "../../../checker/index.ts"
 import { mappedBugs } from "./bugs.ts"
 import { mappedScenarios } from "./scenarios.ts"
+import { mappedSurvivors } from "./survivors.ts"
 
 export const mappedLayouts = protocol({
   id: "lease/mapped",
@@ -27,4 +28,5 @@ export const mappedLayouts = protocol({
     "invalidate_*",
   ],
   bugs: mappedBugs,
+  survivors: mappedSurvivors,
 })

@@ -1,0 +1,66 @@
+import type { Survivors } from "../../../checker/index.ts"
+
+const actor = "the step is what somebody does to the file or the device, against which the protocol holds if it is done"
+const end =
+  "exit is the end of the model's thread, by which callback threads know that nothing will be recalled any more"
+const meeting =
+  "of one client's requests no more than a commit and a return meet at the server, and each looks at the stateid in one step"
+const listed =
+  "the list of leases changes in one step, and a lease that is inserted meanwhile is found by the look behind the wait, the IOLOCK held"
+const later = "a reference that is put a step later keeps the lease that much longer, and who breaks it waits for that"
+const busy = "who does not sleep takes the lock, finds the page still pinned, and begins again"
+const unpinned = "a pin is given back without the lock, which is dropped for the sake of others"
+const recorded = "what the step does beside that is the record that properties are asked of"
+const alone = "the IOLOCK is held for writing, and no client has a layout any more"
+
+/** Why mutants of layouts survive. */
+export const layoutSurvivors: Survivors = {
+  "leave-out xfs_bmapi_write": actor,
+  "leave-out mmap_store": actor,
+  "leave-out munmap": actor,
+  "leave-out xfs_growfs_data": actor,
+  "leave-out xfs_force_shutdown": actor,
+  "leave-out xfs_wait_dax_page: schedule": busy,
+  "swap mutex_lock | nfsd4_return_file_layouts": meeting,
+  "swap mutex_lock | nfsd4_layoutcommit: nfsd4_preprocess_layout_stateid": meeting,
+  "swap mutex_unlock | pnfs_layout_process":
+    "the client was given nothing: that ls_mutex is held a step longer keeps others waiting, and no more",
+  "swap nfsd4_layoutget: nfs4_put_stid | mutex_unlock": later,
+  "swap nfs4_put_stid | pnfs_layout_process": later,
+  "swap nfs4_put_stid | pnfs_layoutreturn_done": later,
+  "swap nfs4_put_stid | exit": later,
+  "swap bl_end_io | _pnfs_return_layout": "both come before accesses that are under way are waited for",
+  "swap bl_end_io | pnfs_layoutcommit_inode":
+    "a write that ends behind the commit is committed with the next one, at the latest when the layout is returned",
+  "swap xfs_fs_commit_blocks: xfs_ilock | xfs_iomap_write_unwritten":
+    "a commit is made under a lease, and who changes blocks under the IOLOCK waits for that first",
+  "swap xfs_bmapi_write | exit": end,
+  "swap xfs_growfs_data | exit": end,
+  "swap xfs_force_shutdown | exit": end,
+  "swap unpin_user_page | exit": end,
+  "swap truncate_pagecache_range | xfs_unmap_extent": alone,
+  "swap xfs_file_fallocate: xfs_iunlock | xfs_bmapi_write":
+    "the block is free by then, and the other file has locks of its own",
+  "swap xfs_wait_dax_page: xfs_iunlock | xfs_wait_dax_page: schedule": unpinned,
+  "swap xfs_wait_dax_page: schedule | xfs_wait_dax_page: xfs_ilock": unpinned,
+  "swap munmap | xfs_file_buffered_read": "what a process reads behind munmap it may as well read before",
+  "split mutex_lock": meeting,
+  "split nfsd4_layoutget: nfs4_put_stid": "a client that asks for a layout has no other request under way",
+  "split truncate_pagecache_range": alone,
+  "split xfs_unmap_extent": alone,
+  "split xfs_reflink_remap_blocks": alone,
+  "split xfs_file_fallocate: xfs_iunlock": recorded,
+  "split xfs_file_remap_range: xfs_iunlock": recorded,
+  "split nfsd4_layout_fence_worker: nfsd4_close_layout":
+    "flc_lock is held; that another client is granted a lease beside one that is silent is too large for a scenario with time",
+  "split dax_layout_busy_page": recorded,
+  "split unpin_user_page": "one process has pinned the page; references of several are the core's (protocol mm)",
+  "drop-lock mutex_lock(client#.ls_mutex) by client#-cb": meeting,
+  "open-guard mutex_lock": meeting,
+  "open-guard nfs4_put_stid": listed,
+  "open-guard __break_lease: restart": listed,
+  "open-guard xfs_wait_dax_page: schedule": busy,
+  "wake-early xfs_file_remap_range: xfs_iunlock": recorded,
+  "wake-early pin_user_pages": recorded,
+  "wake-early xfs_wait_dax_page: xfs_iunlock": recorded,
+}
