@@ -52,7 +52,7 @@ export const layoutSurvivors: Survivors = {
   "split xfs_file_fallocate: xfs_iunlock": recorded,
   "split xfs_file_remap_range: xfs_iunlock": recorded,
   "split nfsd4_layout_fence_worker: nfsd4_close_layout":
-    "flc_lock is held; that another client is granted a lease beside one that is silent is too large for a scenario with time",
+    "no lease is granted while another is pending, so that none is lost; one that is given back meanwhile goes when it is overdue",
   "split dax_layout_busy_page": recorded,
   "split unpin_user_page": "one process has pinned the page; references of several are the core's (protocol mm)",
   "drop-lock mutex_lock(client#.ls_mutex) by client#-cb": meeting,
