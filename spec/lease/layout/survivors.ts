@@ -26,7 +26,6 @@ export const layoutSurvivors: Survivors = {
   "swap mutex_unlock | pnfs_layout_process":
     "the client was given nothing: that ls_mutex is held a step longer keeps others waiting, and no more",
   "swap nfsd4_layoutget: nfs4_put_stid | mutex_unlock": later,
-  "swap nfs4_put_stid | pnfs_layout_process": later,
   "swap nfs4_put_stid | pnfs_layoutreturn_done": later,
   "swap nfs4_put_stid | exit": later,
   "swap bl_end_io | _pnfs_return_layout": "both come before accesses that are under way are waited for",
@@ -38,7 +37,6 @@ export const layoutSurvivors: Survivors = {
   "swap xfs_growfs_data | exit": end,
   "swap xfs_force_shutdown | exit": end,
   "swap unpin_user_page | exit": end,
-  "swap truncate_pagecache_range | xfs_unmap_extent": alone,
   "swap xfs_file_fallocate: xfs_iunlock | xfs_bmapi_write":
     "the block is free by then, and the other file has locks of its own",
   "swap xfs_wait_dax_page: xfs_iunlock | xfs_wait_dax_page: schedule": unpinned,
@@ -46,16 +44,16 @@ export const layoutSurvivors: Survivors = {
   "swap munmap | xfs_file_buffered_read": "what a process reads behind munmap it may as well read before",
   "split mutex_lock": meeting,
   "split nfsd4_layoutget: nfs4_put_stid": "a client that asks for a layout has no other request under way",
-  "split truncate_pagecache_range": alone,
-  "split xfs_unmap_extent": alone,
   "split xfs_reflink_remap_blocks": alone,
-  "split xfs_file_fallocate: xfs_iunlock": recorded,
   "split xfs_file_remap_range: xfs_iunlock": recorded,
   "split nfsd4_layout_fence_worker: nfsd4_close_layout":
     "no lease is granted while another is pending, so that none is lost; one that is given back meanwhile goes when it is overdue",
   "split dax_layout_busy_page": recorded,
   "split unpin_user_page": "one process has pinned the page; references of several are the core's (protocol mm)",
   "drop-lock mutex_lock(client#.ls_mutex) by client#-cb": meeting,
+  "drop-lock mutex_lock(client#.ls_mutex) by client#.#": meeting,
+  "drop-lock xfs_fs_map_blocks: xfs_ilock(file) by client#.#":
+    "where a client has two threads the server does nothing with the file itself; that a client's only thread takes the lock is noticed",
   "open-guard mutex_lock": meeting,
   "open-guard nfs4_put_stid": listed,
   "open-guard __break_lease: restart": listed,
