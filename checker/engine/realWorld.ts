@@ -1,6 +1,9 @@
 /**
  * Keeps real time, real randomness and timers out of programs under check: while program code runs, the globals that
  * reach them blame the running fiber instead, or make the setup fail. Code that is not a program's gets the real ones.
+ *
+ * Promises are made by syntax as well as by functions, so it is Node that tells of them. What waits for one would never
+ * go on here, for no execution lasts until it is kept: so it is not enough to see who waits at the end.
  */
 import childProcess from "node:child_process"
 import nodeCrypto from "node:crypto"
@@ -13,8 +16,9 @@ import net from "node:net"
 import os from "node:os"
 import timers from "node:timers"
 import timersPromises from "node:timers/promises"
+import { promiseHooks } from "node:v8"
 import workerThreads from "node:worker_threads"
-import { breakRule, runtime } from "../program/runtime.ts"
+import { blamePromise, breakRule, runtime } from "../program/runtime.ts"
 
 /** Whether the code that is running is a program's: a fiber's, a property's, or a scenario's setup. */
 const ofProgram = (): boolean => runtime.actor !== undefined || runtime.setup !== undefined
@@ -105,6 +109,7 @@ const guards: ReadonlyArray<Guard> = [
     key,
     value: forbidNew(key, globalThis[key]),
   })),
+  ...forbidIn("AbortSignal", AbortSignal, ["timeout"]),
   ...forbidIn("Atomics", Atomics, ["wait", "notify"]),
   ...forbidIn("process.hrtime", process.hrtime, ["bigint"]),
   ...forbidIn("process.memoryUsage", process.memoryUsage, ["rss"]),
@@ -131,6 +136,11 @@ const guards: ReadonlyArray<Guard> = [
     "randomFill",
     "generateKeySync",
     "generateKeyPairSync",
+    "generateKey",
+    "generateKeyPair",
+    "pbkdf2",
+    "scrypt",
+    "hkdf",
   ]),
   { holder: fs, key: "readFileSync", value: forbid("fs.readFileSync()", fs.readFileSync, differs, isSourceMap) },
   ...forbidIn("fs", fs, [
@@ -150,6 +160,15 @@ const guards: ReadonlyArray<Guard> = [
     "readFile",
     "writeFile",
     "appendFile",
+    "readdir",
+    "stat",
+    "access",
+    "mkdir",
+    "rm",
+    "unlink",
+    "rename",
+    "copyFile",
+    "mkdtemp",
     "open",
     "createReadStream",
     "createWriteStream",
@@ -190,12 +209,15 @@ const guards: ReadonlyArray<Guard> = [
 /** Whether the guards are up. */
 let up = false
 
-const putUp = (): void => {
+/** @returns what takes the guard against promises down again */
+const putUp = (): (() => void) => {
   for (const { holder, key, value } of guards) {
     Object.defineProperty(holder, key, { value, configurable: true, writable: true, enumerable: false })
   }
   syncBuiltinESMExports()
+  const stop = promiseHooks.onInit(blamePromise)
   up = true
+  return () => stop()
 }
 
 /**
@@ -210,7 +232,7 @@ export const keepOutRealWorld = (): void => {
 export const withoutRealWorld = <A>(run: () => A): A => {
   if (up) return run()
   const before = guards.map(({ holder, key }) => Object.getOwnPropertyDescriptor(holder, key))
-  putUp()
+  const allowPromises = putUp()
   try {
     return run()
   } finally {
@@ -220,6 +242,7 @@ export const withoutRealWorld = <A>(run: () => A): A => {
       else Object.defineProperty(holder, key, descriptor)
     })
     syncBuiltinESMExports()
+    allowPromises()
     up = false
   }
 }

@@ -210,9 +210,11 @@ const rewriteOf = <World>(bug: SeededBug<World>, world: World, fiber: string): R
 export const settingUp = <A>(store: Store, setup: () => A): A => {
   const before = runtime.setup
   runtime.setup = store
+  runtime.setupBlamed = undefined
   store.access = Access.write
   try {
-    return setup()
+    const made = setup()
+    return runtime.setupBlamed === undefined ? made : breakRule(runtime.setupBlamed)
   } finally {
     store.access = Access.none
     store.forget()

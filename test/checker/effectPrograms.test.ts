@@ -271,7 +271,31 @@ describe("the real world", () => {
     expect(await broken(Effect.forkChild(Effect.sync(() => Math.random())).pipe(Effect.flatMap(Fiber.join)))).toMatch(
       /^fiber main\/1, after start: Math.random\(\)/,
     )
-    expect(await broken(Effect.promise(() => Promise.resolve(1)))).toMatch(
+  })
+
+  const promise = Effect.promise(() => Promise.resolve(1))
+  it.each<[string, Effect.Effect<unknown, unknown>]>([
+    ["is waited for", promise],
+    ["loses a race against time", Effect.raceFirst(promise, Effect.sleep(1))],
+    ["is given up", Effect.timeoutOption(promise, 1)],
+    ["is waited for by a fiber that nobody waits for", Effect.andThen(Effect.forkChild(promise), Effect.yieldNow)],
+    ["nobody waits for", Effect.sync(() => void Promise.resolve().then(() => 1))],
+    ["an asynchronous function makes", Effect.sync(() => void (async () => 1)())],
+    ["another runtime makes", Effect.sync(() => void Effect.runPromise(Effect.void))],
+  ])("is reported where a promise %s", async (_, effect) => {
+    expect(await broken(effect)).toMatch(
+      /^fiber main(\/1)?, after start: a promise is kept by the real world, in its own time; give the program a service/,
+    )
+  })
+
+  it("is told by what a promise is made for, where that is known", async () => {
+    const timer = Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 1)))
+    expect(await broken(timer)).toMatch(/^fiber main, after start: setTimeout is the real world's/)
+  })
+
+  it("is reported where something waits that is like a promise", async () => {
+    const never = new Proxy(Object.create(null), { get: () => () => undefined })
+    expect(await broken(Effect.promise(() => never))).toMatch(
       /^fiber main waits in Effect.promise: a promise is kept by the real world/,
     )
   })
