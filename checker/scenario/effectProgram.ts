@@ -36,9 +36,10 @@ export interface EffectProgramDefinition<A, E, P extends Parameters> {
    */
   readonly time?: "passes" | "stands"
   /**
-   * When a fiber goes on that was woken or interrupted. `at once`: inside the turn of whoever woke it, as Effect 4.1
-   * does, so no schedule is taken that today's runtime would not take. `later`: at any time after that turn, and others
-   * may come first. `either` (default): the one and the other, each throughout an execution.
+   * When a fiber goes on that was woken or interrupted, or that `Effect.all`, a race or their like starts. `at once`:
+   * inside the turn of whoever did that, as Effect 4.1 does, so no schedule is taken that its runtime, whatever it runs
+   * first, would not take. `later`: at any time after that turn, and others may come first. `either` (default): the one
+   * and the other, each throughout an execution.
    */
   readonly woken?: Woken | "either"
   /**

@@ -37,6 +37,7 @@ const vitest = (args: ReadonlyArray<string>, env: Readonly<Record<string, string
 const tests = `
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Ref from "effect/Ref"
 import { cell, effectProgram, scenario, step } from "shootdown"
 import { it } from "shootdown/vitest"
@@ -47,6 +48,16 @@ const counting = (id, increment) => effectProgram({
   program: () => Effect.gen(function* () {
     const counter = yield* Ref.make(0)
     yield* Effect.all([increment(counter), increment(counter)], { concurrency: "unbounded" })
+    return yield* Ref.get(counter)
+  }),
+  check: (exit) => { expect(exit).toEqual(Exit.succeed(2)) },
+})
+const forking = effectProgram({
+  id: "few",
+  program: () => Effect.gen(function* () {
+    const counter = yield* Ref.make(0)
+    const fibers = yield* Effect.forEach([1, 2], () => Effect.forkChild(careless(counter)))
+    yield* Effect.forEach(fibers, Fiber.join)
     return yield* Ref.get(counter)
   }),
   check: (exit) => { expect(exit).toEqual(Exit.succeed(2)) },
@@ -75,7 +86,7 @@ const steps = (at) => scenario({
 it.check("careless", counting("careless", careless))
 it.check("mending", counting("mending", process.env.MENDED ? atomic : careless))
 it.check("atomic", counting("atomic", atomic))
-it.check("bounded", counting("few", careless), { preemptions: 0 })
+it.check("bounded", forking, { preemptions: 0 })
 it.check("sample", counting("sample", atomic), { strategy: "random", executions: 20 })
 it.check("too little time", counting("slow", atomic), { strategy: "random", time: 1 })
 it.check("steps", steps(0), { directory: "elsewhere" })
@@ -113,19 +124,17 @@ it("explores, saves what breaks, and replays it the next time", async () => {
   const first = await vitest([])
   expect(first.status).toBe(1)
   expect(first.output).toContain("9 failed | 5 passed | 2 skipped (16)")
-  expect(failureOf(first.output, "careless")).toContain(`CheckFailed: careless: check is violated, after 5 executions
+  expect(failureOf(first.output, "careless")).toContain(`CheckFailed: careless: check is violated, after 1 execution
 
-  main                 main/1             main/2
-  ----                 ------             ------
+  main                 main/1            main/2
+  ----                 ------            ------
   woken = at once
   start -> Effect.all
-                       start -> yieldNow
-                                          start -> yieldNow
-                                          yieldNow -> done
                        yieldNow -> done
+                                         yieldNow -> done
 `)
   expect(failureOf(first.output, "careless")).toMatch(
-    /6 steps with 1 preemption, as few as possible\n {2}saved as counterexamples\/careless--check.json\n.*checks.test.ts:\d+/,
+    /4 steps with 0 preemptions, as few as possible\n {2}saved as counterexamples\/careless--check.json\n.*checks.test.ts:\d+/,
   )
   expect(first.output).toContain("few: holds in every schedule of at most 0 preemptions")
   expect(first.output).toContain(
@@ -149,7 +158,7 @@ it("explores, saves what breaks, and replays it the next time", async () => {
     /CheckFailed: careless: check is violated as before\n.*It was saved before, as counterexamples\/careless--check.json/s,
   )
   expect(failureOf(second.output, "careless")).not.toContain("executions")
-  expect(second.output).toContain("counterexamples/mending--check.json is stale: step 5 was main/2 at yieldNow")
+  expect(second.output).toContain("counterexamples/mending--check.json is stale: step 3 was main/1 at yieldNow")
   expect(second.output).toContain("1 failed | 1 passed")
   expect(file()).toBe(before)
 })
