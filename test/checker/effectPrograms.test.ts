@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
+import * as Option from "effect/Option"
 import * as PubSub from "effect/PubSub"
 import * as Queue from "effect/Queue"
 import * as Random from "effect/Random"
@@ -212,6 +213,32 @@ describe("how a program ends", () => {
     expect(objecting?.message).toBe("The program succeeded with 1. Error: it should be 2")
     expect((await checked(async () => true))?.message).toContain("must not be asynchronous")
     expect(await checked(() => undefined)).toBe(undefined)
+  })
+
+  it("is written the same every time, in a line", async () => {
+    class Box {
+      readonly content: unknown
+      constructor(content: unknown) {
+        this.content = content
+      }
+    }
+    const ending = Effect.gen(function* () {
+      const fiber = yield* Effect.forkChild(Effect.never)
+      yield* Fiber.interrupt(fiber)
+      const interrupted = yield* Fiber.await(fiber)
+      const failed = yield* Effect.exit(Effect.fail(new Error("boom")))
+      const all = [Option.some(fiber), new Map([[1, interrupted]]), new Set([failed]), new Box(new Error("lid"))]
+      return { all, again: all, deep: [[[[Exit.succeed({ fiber })]]]] }
+    })
+    const all =
+      "[ { _id: 'Option', _tag: 'Some', value: 'a fiber' }, Map(1) { 1 => [was interrupted] }, Set(1) { [failed with Error: boom] }, Box { content: [Error: lid] } ]"
+    const { message } = (await verdict(of(() => ending, { check: () => false }))) ?? {}
+    expect(message).toBe(
+      `The program succeeded with { all: ${all}, again: ${all}, deep: [ [ [ [ [succeeded with { fiber: 'a fiber' }] ] ] ] ] }. The check returned false.`,
+    )
+    const { message: failure } = (await verdict(of(() => Effect.flatMap(Effect.exit(ending), Effect.fail)))) ?? {}
+    expect(failure).not.toMatch(/fiberId|at /)
+    expect(failure).toMatch(/^main failed with "\[succeeded with \{ all: /)
   })
 
   it("fibers that go on when the main fiber has ended are left", async () => {
