@@ -32,7 +32,7 @@ export interface EffectProgramDefinition<A, E, P extends Parameters> {
   /**
    * When a sleeping fiber may go on. `passes` (default): always, in the order of the times at which sleepers wake, for
    * computing takes time and a timeout may come before any result. `stands`: only when nobody else can go on, as if
-   * computing took no time.
+   * computing took no time. In both, of two sleeps that begin with no wake-up between them the shorter one ends first.
    */
   readonly time?: "passes" | "stands"
   /**

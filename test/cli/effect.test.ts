@@ -76,6 +76,9 @@ it("holds in every schedule, and refuses strategies that need steps", async () =
   const { status, scenario } = await explore(file, "--set", "fibers=2", "--strategy", "dfs")
   expect(status).toBe(0)
   expect(scenario).toMatchObject({ outcome: "holds", executions: 8, exercised: { check: 8 }, missedStateOdds: 0 })
+  const unchanged = await shootdown(["mutants", file])
+  expect(unchanged.status).toBe(2)
+  expect(unchanged.stderr).toMatch(/mutants are made by changing steps, and effect\/increments is an Effect/)
   const refused = await shootdown(["explore", file, "--strategy", "states"])
   expect(refused.status).toBe(2)
   expect(refused.stderr).toMatch(
