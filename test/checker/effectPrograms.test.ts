@@ -339,6 +339,23 @@ describe("the real world", () => {
     expect(violation).toMatchObject({ property: "rules", message: expect.stringContaining("finds another state") })
   })
 
+  it.each(["bounded", "dfs", "random", "pct"])("is looked for by %s in what remains in the end", async (strategy) => {
+    // It takes its turns the same way ever after: only what it ends with tells the first execution from the others.
+    const cache = new Set<string>()
+    const look = Effect.sync(() => {
+      const isKnown = cache.has("page")
+      cache.add("page")
+      return isKnown
+    })
+    const caching = of(() => Effect.all([look, look], { concurrency: "unbounded" }), { check: () => true })
+    const { outcome, violation } = await run(caching.entry.program(), strategy, { executions: 50 })
+    expect(outcome).toBe("violated")
+    expect(violation).toMatchObject({
+      property: "rules",
+      message: expect.stringContaining("something outlives an execution"),
+    })
+  })
+
   it("is kept out where a program brings a tracer of its own", async () => {
     const tracer = Tracer.make({ span: (options) => new Tracer.NativeSpan(options) })
     const { entry } = of(() =>
