@@ -206,17 +206,24 @@ const guards: ReadonlyArray<Guard> = [
   ...forbidIn("os", os, ["freemem", "loadavg", "uptime"]),
 ]
 
-/** Whether the guards are up. */
-let up = false
+/** What each guard has put in the place of its global; nothing while the guards are down. */
+let inPlace: ReadonlyArray<unknown> = []
 
-/** @returns what takes the guard against promises down again */
-const putUp = (): (() => void) => {
-  for (const { holder, key, value } of guards) {
+/** Whether the guards are up, and nobody has put anything else in their place, such as the timers of a test. */
+const areUp = (): boolean =>
+  inPlace.length > 0 && guards.every(({ holder, key }, position) => Reflect.get(holder, key) === inPlace[position])
+
+const putUp = (): void => {
+  inPlace = guards.map(({ holder, key, value }) => {
     Object.defineProperty(holder, key, { value, configurable: true, writable: true, enumerable: false })
-  }
+    return value
+  })
   syncBuiltinESMExports()
+}
+
+/** Lets nobody make promises. @returns what takes that back */
+const keepOutPromises = (): (() => void) => {
   const stop = promiseHooks.onInit(blamePromise)
-  up = true
   return () => stop()
 }
 
@@ -225,14 +232,18 @@ const putUp = (): (() => void) => {
  * object while it is, gets the guarded one.
  */
 export const keepOutRealWorld = (): void => {
-  if (!up) putUp()
+  if (inPlace.length > 0) return
+  putUp()
+  keepOutPromises()
 }
 
 /** Runs a stretch of exploration, all of it synchronous, with the guards up. */
 export const withoutRealWorld = <A>(run: () => A): A => {
-  if (up) return run()
+  if (areUp()) return run()
   const before = guards.map(({ holder, key }) => Object.getOwnPropertyDescriptor(holder, key))
-  const allowPromises = putUp()
+  const inPlaceBefore = inPlace
+  const allowPromises = inPlace.length > 0 ? undefined : keepOutPromises()
+  putUp()
   try {
     return run()
   } finally {
@@ -242,7 +253,7 @@ export const withoutRealWorld = <A>(run: () => A): A => {
       else Object.defineProperty(holder, key, descriptor)
     })
     syncBuiltinESMExports()
-    allowPromises()
-    up = false
+    allowPromises?.()
+    inPlace = inPlaceBefore
   }
 }

@@ -3,12 +3,16 @@ import { dirname, resolve } from "node:path"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Effect from "effect/Effect"
 import { it as vitestIt } from "vitest"
+import { keepOutRealWorld } from "../engine/realWorld.ts"
 import { strategies } from "../explore/strategies.ts"
 import type { SearchOptions, Strategy } from "../explore/strategy.ts"
 import { EffectProgram } from "../scenario/effectProgram.ts"
 import { protocolOf, type ScenarioEntry } from "../scenario/protocol.ts"
 import type { Bound, Scenario } from "../scenario/scenario.ts"
 import { check as carryOut, type Verdict } from "./checking.ts"
+
+// A program that is loaded after this and keeps a function of the real world, a clock say, has the guarded one.
+keepOutRealWorld()
 
 /** How a program is to be explored inside a test. All of it has defaults. */
 export interface CheckOptions {
