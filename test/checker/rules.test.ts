@@ -292,6 +292,11 @@ const cases: ReadonlyArray<Case> = [
   { name: "a random number of Node's", fiber: () => step("roll", () => randomInt(6)), parts: ["crypto.randomInt()"] },
   { name: "a file, by a promise", fiber: () => Effect.promise(() => readFile("/")), parts: ["fs.promises.readFile()"] },
   { name: "a file, by a callback", fiber: () => step("look", () => fs.open("/", () => 0)), parts: ["fs.open()"] },
+  {
+    name: "a file's state, by a callback",
+    fiber: () => step("look", () => fs.lstat("/", () => 0)),
+    parts: ["fs.lstat()"],
+  },
   { name: "another process", fiber: () => step("run", () => execSync("true")), parts: ["child_process.execSync()"] },
   { name: "a connection", fiber: () => step("call", () => void net.connect(1)), parts: ["net.connect()"] },
   { name: "a request", fiber: () => step("call", () => void http.get("http://[::1]")), parts: ["http.get()"] },
