@@ -2,6 +2,7 @@ import { protocol } from "../../../checker/index.ts"
 import { odpBugs } from "./bugs.ts"
 import {
   deregister,
+  deregisterChild,
   deregisterImplicit,
   implicit,
   implicitQueues,
@@ -35,6 +36,15 @@ export const odp = protocol({
     "cache_ent*",
     "rdma_*",
   ],
-  scenarios: [overlapping, swappedIn, deregister, keyCache, implicit, implicitQueues, deregisterImplicit],
+  scenarios: [
+    overlapping,
+    swappedIn,
+    deregister,
+    keyCache,
+    implicit,
+    implicitQueues,
+    deregisterImplicit,
+    deregisterChild,
+  ],
   bugs: odpBugs,
 })
