@@ -14,7 +14,7 @@ export interface Stores {
 /**
  * Makes the record.
  *
- * @param stepName the step in which a device stores: it returns `true` when it has
+ * @param stepName the step in which a device stores: it returns `false` when it has not
  * @param allows whether the device maps for writing what the step stores to
  */
 export const recordStores = (stepName: string, allows: (taken: Taken) => boolean): Stores => {
@@ -23,7 +23,7 @@ export const recordStores = (stepName: string, allows: (taken: Taken) => boolean
     late,
     monitor: {
       [stepName]: (taken) => {
-        if (taken.result === true && !allows(taken)) late.value = `${taken.fiber} stores to page ${taken.args[1]}`
+        if (taken.result !== false && !allows(taken)) late.value = `${taken.fiber} stores to page ${taken.args[1]}`
       },
     },
   }

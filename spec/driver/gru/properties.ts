@@ -59,7 +59,7 @@ export const gruProperties: ReadonlyArray<Property<GruWorld>> = [
     id: "GRU-RANGE-ACTIVE",
     statement: "ms_range_active is the number of the invalidations between their start and their end.",
     source: "drivers/misc/sgi-gru/grutlbpurge.c: gru_invalidate_range_start, ..._end",
-    premise: (world) => underWay(world) > 0,
+    premise: (world) => world.gms.state.rangeActive !== 0 || underWay(world) > 0,
     holds: (world) => world.gms.state.rangeActive === underWay(world),
     explain: (world) => `ms_range_active is ${world.gms.state.rangeActive}, and ${underWay(world)} are under way.`,
   },

@@ -5,6 +5,7 @@ import {
   changeGuard,
   changeResult,
   leaveOut,
+  moveBehind,
   type Plain,
   type SeededBug,
   step,
@@ -375,6 +376,93 @@ export const kvmBugs: ReadonlyArray<SeededBug<KvmWorld>> = [
           original,
         ),
       "kvm_gpc_deactivate: list_del": leaveOut(),
+    }),
+  },
+  {
+    id: "kvm-tears-down-without-lock",
+    title: "an old page table is torn down without mmu_lock, by which a fault that still uses it would be over",
+    source: "arch/x86/kvm/mmu/tdp_mmu.c: kvm_tdp_mmu_zap_invalidated_roots, lockdep_assert_held_write",
+    scenario: zapAll.id,
+    bound: smallest,
+    breaks: "LOCKDEP-HELD",
+    at: () => ({ tdp_mmu_zap_root: changeGuard() }),
+  },
+  {
+    id: "kvm-tears-down-before-invalid",
+    title: "a page table is torn down while it is in use still, and faults fill it again",
+    source: "arch/x86/kvm/mmu/mmu.c: kvm_mmu_zap_all_fast, which marks the root invalid first",
+    scenario: zapAll.id,
+    bound: smallest,
+    breaks: "KVM-ZAP-ALL",
+    at: () => moveBehind("kvm_mmu_zap_all_fast", "tdp_mmu_zap_root"),
+  },
+  {
+    id: "kvm-generation-before-slots",
+    title: "the new generation is given out before the new memslots are in use",
+    source: "virt/kvm/kvm_main.c: kvm_swap_active_memslots; commit 361209e054a2",
+    scenario: memslots.id,
+    bound: { invalidations: 1 },
+    breaks: "KVM-MEMSLOT-GENERATION",
+    at: ({ kvm: { memslots } }) => ({
+      kvm_swap_active_memslots: changeBody(({ body }) => {
+        body()
+        memslots.value = { ...memslots.value, updating: false, generation: memslots.value.generation + 1 }
+      }),
+      kvm_arch_memslots_updated: changeBody(() => {
+        memslots.value = { ...memslots.value, updating: true }
+      }),
+    }),
+  },
+  {
+    id: "kvm-closed-not-atomic",
+    title:
+      "the files that are open are counted by a read and a write, and neither of two that are closed at once is the last",
+    source: "virt/kvm/kvm_main.c: kvm_put_kvm, refcount_dec_and_test",
+    scenario: exit.id,
+    breaks: "KVM-LAST-CLOSE",
+    at: ({ kvm: { state } }) => ({
+      kvm_put_kvm: (_, { name, args }) =>
+        Effect.flatMap(
+          step(`${name}: refcount_read`, args, () => state.users),
+          (users) =>
+            step(name, args, () => {
+              state.users = users - 1
+              return users === 1
+            }),
+        ),
+    }),
+  },
+  {
+    id: "kvm-fault-installs-nothing",
+    title: "a fault that has found its page to be current returns without an entry, and comes again for ever",
+    source: "arch/powerpc/kvm/book3s_64_mmu_hv.c: kvmppc_book3s_hv_page_fault",
+    scenario: lockless.id,
+    bound: smallest,
+    breaks: "MIRROR-CURRENT-MAPPED",
+    at: () => ({ kvmppc_add_revmap_chain: leaveOut() }),
+  },
+  {
+    id: "gpc-left-on-list",
+    title: "a cache of a translation that is given up stays on the list that the notifier walks",
+    source: "virt/kvm/pfncache.c: kvm_gpc_deactivate, list_del",
+    scenario: pfnCache.id,
+    breaks: "KVM-GPC-ACTIVE-LISTED",
+    at: () => ({ "kvm_gpc_deactivate: list_del": leaveOut() }),
+  },
+  {
+    id: "gpc-writes-behind-check",
+    title: "an event is written to a page after the lock was given up under which the cache was found to be valid",
+    source: "virt/kvm/pfncache.c, kvm_gpc_check, under gpc->lock",
+    scenario: pfnCache.id,
+    breaks: "MIRROR-STORE-DRAINED",
+    at: ({ gpc }) => ({
+      kvm_xen_set_evtchn: (original) =>
+        Effect.andThen(
+          step("read_unlock", () => {
+            if (gpc !== undefined) release(gpc.lock)
+          }),
+          original,
+        ),
     }),
   },
 ]

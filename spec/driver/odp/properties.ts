@@ -111,7 +111,7 @@ export const implicitProperties: ReadonlyArray<Property<OdpWorld>> = [
     id: "ODP-FREE-ONCE",
     statement: "Each child of an implicit region is destroyed once.",
     source: "commit d3d930411ce3: RDMA/mlx5: Fix implicit ODP use after free",
-    premise: ({ mrs }) => mrs.some(({ state }) => state.life > 0 && !state.live),
+    premise: ({ mrs, record }) => record.slip.value !== "" || mrs.some(({ state }) => state.life > 0 && !state.live),
     holds: ({ record }) => record.slip.value === "",
     explain: ({ record }) => `${record.slip.value}.`,
   },

@@ -50,7 +50,7 @@ export const odpProperties2014: ReadonlyArray<Property<OdpWorld2014>> = [
     id: "ODP-COUNT-NONNEG",
     statement: "No umem sees the end of an invalidation whose start it has not counted.",
     source: "drivers/infiniband/core/umem_odp.c, 2014: ib_umem_notifier_end_account",
-    premise: ({ umems }) => umems.some(({ state }) => state.count !== 0),
+    premise: ({ context, umems }) => context.state.notifierCount !== 0 || umems.some(({ state }) => state.count !== 0),
     holds: ({ context, umems }) => context.state.notifierCount >= 0 && umems.every(({ state }) => state.count >= 0),
   },
   {
