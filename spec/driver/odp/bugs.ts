@@ -285,4 +285,13 @@ export const odpBugs: ReadonlyArray<SeededBug<OdpWorld>> = [
     breaks: "L-RETRY",
     at: inFibers("nic", () => ({ mlx5r_umr_update_xlt: leaveOut() })),
   },
+  {
+    id: "odp-releases-without-lock",
+    title: "a umem is given up without umem_mutex, while a callback unmaps the same pages",
+    source:
+      "drivers/infiniband/core/umem_odp.c: ib_umem_odp_release, ib_umem_odp_unmap_dma_pages, which asserts the lock",
+    ...inDeregister,
+    breaks: "LOCKDEP-HELD",
+    at: inFibers("ibv_dereg_mr", () => ({ ib_umem_odp_release: changeGuard() })),
+  },
 ]
