@@ -54,7 +54,6 @@ export const entriesChange: { readonly [stepName: string]: Change } = Object.fro
   [
     "zap_pte_range",
     "try_to_unmap_one: ptep_clear_flush",
-    "try_to_unmap_one: ptep_get_and_clear",
     "ptep_modify_prot_start",
     "copy_present_ptes: ptep_set_wrprotect",
   ].map((name) => [name, opens()] as const),

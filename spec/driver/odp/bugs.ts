@@ -17,7 +17,7 @@ import { mmput } from "../../../model/mm/exit.ts"
 import { folioOf } from "../../../model/mm/folio.ts"
 import { at } from "../../../model/mm/range.ts"
 import { zoo } from "../../bugZoo.ts"
-import { deregister, implicit, keyCache, overlapping, swappedIn } from "./scenarios.ts"
+import { deregister, implicit, implicitQueues, keyCache, overlapping, swappedIn } from "./scenarios.ts"
 import type { OdpWorld } from "./world.ts"
 
 const inOverlapping = { scenario: overlapping.id, bound: { pages: 1, nics: 1, invalidations: 1 } }
@@ -293,5 +293,14 @@ export const odpBugs: ReadonlyArray<SeededBug<OdpWorld>> = [
     ...inDeregister,
     breaks: "LOCKDEP-HELD",
     at: inFibers("ibv_dereg_mr", () => ({ ib_umem_odp_release: changeGuard() })),
+  },
+  {
+    id: "odp-fault-keeps-mm",
+    title: "a fault that has its page does not give the address space back, which is never torn down",
+    source: "drivers/infiniband/core/umem_odp.c: ib_umem_odp_map_dma_and_lock, out_put_mm",
+    scenario: implicitQueues.id,
+    bound: { nics: 1 },
+    breaks: "MIRROR-NO-MM-REF",
+    at: () => ({ mmput_async: leaveOut(false) }),
   },
 ]

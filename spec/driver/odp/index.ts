@@ -10,6 +10,7 @@ import {
   overlapping,
   swappedIn,
 } from "./scenarios.ts"
+import { odpSurvivors } from "./survivors.ts"
 
 export const odp = protocol({
   id: "driver/odp",
@@ -47,4 +48,5 @@ export const odp = protocol({
     deregisterChild,
   ],
   bugs: odpBugs,
+  survivors: odpSurvivors,
 })

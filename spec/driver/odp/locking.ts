@@ -1,11 +1,11 @@
-/** Which steps of on-demand paging need which lock: `umem_mutex` of a region or, for its table, of the implicit one. */
+/** Which steps of on-demand paging need which lock: `umem_mutex` of a region or, for its table, of the implicit one, and `rb_lock` of the cache of keys. */
 import type { Taken } from "../../../checker/index.ts"
 import type { ImplicitMr } from "../../../model/driver/mlx5Implicit.ts"
-import type { OdpMr } from "../../../model/driver/mlx5Odp.ts"
+import type { Mlx5Dev, OdpMr } from "../../../model/driver/mlx5Odp.ts"
 import { type Locking, recordLocking } from "../locksHeld.ts"
 
 /** Makes the record. */
-export const lockingOf = (mrs: ReadonlyArray<OdpMr>, imr: ImplicitMr | undefined): Locking => {
+export const lockingOf = (mrs: ReadonlyArray<OdpMr>, imr: ImplicitMr | undefined, dev: Mlx5Dev): Locking => {
   const mutexes = new Map(mrs.map(({ name, umem }) => [name, umem.mutex]))
   if (imr !== undefined) mutexes.set(imr.name, imr.mutex)
   const holderOf = ({ args }: Taken) => mutexes.get(String(args[0]))?.state.holder
@@ -18,5 +18,6 @@ export const lockingOf = (mrs: ReadonlyArray<OdpMr>, imr: ImplicitMr | undefined
     mlx5r_umr_update_xlt: (taken) => (taken.args[1] === "lead on" ? isFree(taken) : isHeld(taken)),
     mlx5_umr_revoke_mr_with_lock: isFree,
     ib_umem_odp_release: isFree,
+    cache_ent_find_and_store: () => dev.cacheLock.state.holder === "",
   })
 }

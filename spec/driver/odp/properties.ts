@@ -72,7 +72,7 @@ export const odpProperties: ReadonlyArray<Property<OdpWorld>> = [
       ),
   },
   locksHeld(
-    "What is mapped for DMA, and a region's table, change under umem_mutex.",
+    "What is mapped for DMA, and a region's table, change under umem_mutex, and the cache of keys under its own lock.",
     "drivers/infiniband/core/umem_odp.c: ib_umem_odp_unmap_dma_pages, which asserts it; drivers/infiniband/hw/mlx5/odp.c",
     ({ mrs }) => mrs.some(({ umem }) => umem.mutex.state.holder !== ""),
   ),
@@ -101,6 +101,18 @@ export const odpPromises: ReadonlyArray<Property<OdpWorld>> = [
     statement: "With finitely many invalidations, every access of the device comes to the end of its page faults.",
     source: "drivers/infiniband/core/umem_odp.c: ib_umem_odp_map_dma_and_lock",
     to: ({ nics }, { ended }) => nics.every(ended),
+  },
+]
+
+/** Where only one thread of the process is there at the end, which waits. */
+export const oneThreadProperties: ReadonlyArray<Property<OdpWorld>> = [
+  {
+    kind: "atEnd",
+    id: "MIRROR-NO-MM-REF",
+    statement: "When everything has ended, the process's own threads are all the users that its memory has.",
+    source: "drivers/infiniband/core/umem_odp.c: ib_umem_odp_map_dma_and_lock, mmget_not_zero and mmput_async",
+    holds: ({ mm }) => mm.state.users === 1,
+    explain: ({ mm }) => `mm_users is ${mm.state.users}, and there is one thread.`,
   },
 ]
 

@@ -1,7 +1,13 @@
 import { deregImplicitMr } from "../../../model/driver/mlx5Implicit.ts"
 import { cacheCreateEnt, mlx5IbDeregMr } from "../../../model/driver/mlx5Odp.ts"
 import { parameter, scenariosOf } from "../../define.ts"
-import { deregistrationProperties, implicitProperties, odpPromises, odpProperties } from "./properties.ts"
+import {
+  deregistrationProperties,
+  implicitProperties,
+  odpPromises,
+  odpProperties,
+  oneThreadProperties,
+} from "./properties.ts"
 import { odpWorld } from "./world.ts"
 
 const define = scenariosOf("driver/odp", odpWorld, odpProperties)
@@ -61,7 +67,7 @@ export const keyCache = define(
     others: ({ dev, mrs: [mr] }) =>
       mr === undefined ? {} : { ibv_dereg_mr: mlx5IbDeregMr(dev, mr), ibv_reg_mr: cacheCreateEnt(dev, 0) },
   }),
-  [...deregistrationProperties, ...odpPromises],
+  [...deregistrationProperties, ...oneThreadProperties, ...odpPromises],
 )
 
 /** Children that come and go. */
@@ -89,7 +95,7 @@ export const implicitQueues = define(
   "queues of the device fault at once where an implicit region has no child yet",
   { nics: nics(2) },
   (bound) => ({ ...bound, pages: 1, cpus: 0, implicit: true }),
-  [...implicitProperties, ...deregistrationProperties],
+  [...implicitProperties, ...deregistrationProperties, ...oneThreadProperties],
 )
 
 /** The end of an implicit region, and of its children with it. */

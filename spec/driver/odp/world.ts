@@ -84,7 +84,7 @@ export const odpWorld = (shape: Shape): Setup<OdpWorld> => {
   }
   const { windows, monitor } = recordWindows([...Object.keys(fibers), mmputWorker], intervalSteps)
   const record = recordOdp(mrs)
-  const locking = lockingOf(mrs, imr)
+  const locking = lockingOf(mrs, imr, dev)
   return {
     world: { mm, dev, imr, mrs, nics, windows, record, locking },
     fibers,
