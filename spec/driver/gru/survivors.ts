@@ -7,6 +7,8 @@ export const gruSurvivors: Survivors = {
   "leave-out gru_user_dropin: schedule": spins,
   "open-guard gru_user_dropin: schedule": spins,
   "lose-wake-up gru_user_dropin: prepare_to_wait": spins,
+  "swap tgh_invalidate | try_to_unmap_one: ptep_get_and_clear":
+    "reclaim defers its own flush only where the process runs on two CPUs, which is beyond the budget: until that flush the page is nobody else's, and the GRU's TLB is flushed before it",
   "split tgh_invalidate":
     "a fault that is read between the halves finds the invalidation counted; one elsewhere that is made void with it comes again",
   "split gru_load": "a load changes the GRU's own fault handle only, which no driver has before that",

@@ -10,6 +10,8 @@ export const kvmSurvivors: Survivors = {
   "swap kvm_mmu_notifier_invalidate_range_end | kvm_mmu_notifier_invalidate_range_start": held,
   "swap drop_rmap_locks | kvm_handle_hva_range":
     "the memslots are the same all along, for the invalidation is counted until behind both",
+  "swap kvm_flush_remote_tlbs | try_to_unmap_one: ptep_get_and_clear":
+    "reclaim defers its own flush only where the process runs on two CPUs, which is beyond the budget: until that flush the page is nobody else's, and the guests' TLBs are flushed before it",
   "split kvm_mmu_faultin_pfn: mmu_seq":
     "what comes in a step of its own is the record that the properties keep of the sequence",
   "wake-early kvm_flush_remote_tlbs":
