@@ -11,5 +11,4 @@ export const gruSurvivors: Survivors = {
     "reclaim defers its own flush only where the process runs on two CPUs, which is beyond the budget: until that flush the page is nobody else's, and the GRU's TLB is flushed before it",
   "split tgh_invalidate":
     "a fault that is read between the halves finds the invalidation counted; one elsewhere that is made void with it comes again",
-  "split gru_load": "a load changes the GRU's own fault handle only, which no driver has before that",
 }
