@@ -14,19 +14,9 @@ import { mmuInvalidateRetryGfn } from "../../../model/driver/kvm.ts"
 import { at } from "../../../model/mm/range.ts"
 import { release } from "../../../model/sync/spinlock.ts"
 import { zoo } from "../../bugZoo.ts"
+import { pfnCacheBugs } from "./pfnCacheBugs.ts"
 import type { KvmRecord } from "./record.ts"
-import {
-  aging,
-  calls,
-  exit,
-  lockless,
-  memslots,
-  memslotsMove,
-  overlapping,
-  pfnCache,
-  retries,
-  zapAll,
-} from "./scenarios.ts"
+import { aging, calls, exit, lockless, memslots, memslotsMove, overlapping, retries, zapAll } from "./scenarios.ts"
 import type { KvmWorld } from "./world.ts"
 
 const smallest = { pages: 1, vcpus: 1, invalidations: 1 }
@@ -41,6 +31,7 @@ const narrow = (bits: number, value: number): number => {
 }
 
 export const kvmBugs: ReadonlyArray<SeededBug<KvmWorld>> = [
+  ...pfnCacheBugs,
   {
     id: "kvm-end-seq-before-count",
     title: "the end lowers the count first and bumps the sequence second, and a fault looks in between",
@@ -101,27 +92,6 @@ export const kvmBugs: ReadonlyArray<SeededBug<KvmWorld>> = [
         const [start, end] = operation.args
         Object.assign(kvm.state, { rangeStart: start, rangeEnd: end })
       }),
-    }),
-  },
-  {
-    id: "gpc-refresh-while-inactive",
-    title: "a cache of a translation is refreshed after it was taken off the list that the notifier walks",
-    source: "commit ecbcf030b456: KVM: Reject attempts to consume or refresh inactive gfn_to_pfn_cache; CVE-2022-49882",
-    references: zoo(46),
-    scenario: pfnCache.id,
-    breaks: "MIRROR-NO-UAF",
-    at: () => ({ __kvm_gpc_refresh: changeResult((found) => (found === "-EINVAL" ? "invalid" : found)) }),
-  },
-  {
-    id: "gpc-refresh-window",
-    title: "a refresh takes the page that it has looked up although an invalidation came in between",
-    source: "commit 58cd407ca4c6: KVM: Fix multiple races in gfn=>pfn cache refresh",
-    references: zoo(47),
-    scenario: pfnCache.id,
-    breaks: "MIRROR-NO-UAF",
-    at: () => ({
-      "mmu_notifier_retry_cache: mn_active_invalidate_count": leaveOut(false),
-      "mmu_notifier_retry_cache: mmu_invalidate_seq": leaveOut(false),
     }),
   },
   {
@@ -362,23 +332,6 @@ export const kvmBugs: ReadonlyArray<SeededBug<KvmWorld>> = [
           },
   },
   {
-    id: "gpc-off-list-first",
-    title: "a cache of a translation is taken off the list before it is made invalid",
-    source: "virt/kvm/pfncache.c: kvm_gpc_deactivate",
-    scenario: pfnCache.id,
-    breaks: "KVM-GPC-VALID-LISTED",
-    at: ({ kvm, gpc }) => ({
-      "kvm_gpc_deactivate: active": (original) =>
-        Effect.andThen(
-          step("list_del", [gpc?.name ?? ""], () => {
-            kvm.gpcList.value = []
-          }),
-          original,
-        ),
-      "kvm_gpc_deactivate: list_del": leaveOut(),
-    }),
-  },
-  {
     id: "kvm-tears-down-without-lock",
     title: "an old page table is torn down without mmu_lock, by which a fault that still uses it would be over",
     source: "arch/x86/kvm/mmu/tdp_mmu.c: kvm_tdp_mmu_zap_invalidated_roots, lockdep_assert_held_write",
@@ -440,29 +393,5 @@ export const kvmBugs: ReadonlyArray<SeededBug<KvmWorld>> = [
     bound: smallest,
     breaks: "MIRROR-CURRENT-MAPPED",
     at: () => ({ kvmppc_add_revmap_chain: leaveOut() }),
-  },
-  {
-    id: "gpc-left-on-list",
-    title: "a cache of a translation that is given up stays on the list that the notifier walks",
-    source: "virt/kvm/pfncache.c: kvm_gpc_deactivate, list_del",
-    scenario: pfnCache.id,
-    breaks: "KVM-GPC-ACTIVE-LISTED",
-    at: () => ({ "kvm_gpc_deactivate: list_del": leaveOut() }),
-  },
-  {
-    id: "gpc-writes-behind-check",
-    title: "an event is written to a page after the lock was given up under which the cache was found to be valid",
-    source: "virt/kvm/pfncache.c, kvm_gpc_check, under gpc->lock",
-    scenario: pfnCache.id,
-    breaks: "MIRROR-STORE-DRAINED",
-    at: ({ gpc }) => ({
-      kvm_xen_set_evtchn: (original) =>
-        Effect.andThen(
-          step("read_unlock", () => {
-            if (gpc !== undefined) release(gpc.lock)
-          }),
-          original,
-        ),
-    }),
   },
 ]
