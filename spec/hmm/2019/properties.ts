@@ -1,5 +1,6 @@
 /** The invariants of the HMM of 2019, as executable specs. */
 import type { Property } from "../../../checker/index.ts"
+import type { Hmm } from "../../../model/hmm/mirror2019.ts"
 import { fateOf, isLive } from "../../../model/mm/folio.ts"
 import { at } from "../../../model/mm/range.ts"
 import { isInside } from "../../../model/sync/gracePeriod.ts"
@@ -40,6 +41,8 @@ const callbacksOfFreed = (world: Hmm2019World) =>
   walksOf(world).filter(({ current }) =>
     world.hmm.structs.some(({ name, state }) => name === current && state.life === "freed"),
   )
+
+const isReferred = ({ state }: Hmm): boolean => state.life === "allocated" && state.kref > 0
 
 /** What the devices map. */
 const mirrorProperties: ReadonlyArray<Spec> = [
@@ -176,6 +179,39 @@ const lifeProperties: ReadonlyArray<Spec> = [
     source: "mm/hmm.c of Linux 5.3: hmm_free, hmm_get_or_create",
     premise: ({ hmm }) => hmm.structs.some(({ state }) => state.life === "freed"),
     holds: ({ hmm }) => hmm.structs.every(({ name, state }) => state.life !== "freed" || hmm.pointer.hmm !== name),
+  },
+  {
+    kind: "invariant",
+    id: "HMM-ONE",
+    statement:
+      "An address space has one struct hmm at a time that anybody refers to: who registers a mirror joins that.",
+    source:
+      "8a9320b7ec5d: mm/hmm: Simplify hmm_get_or_create and make it reliable: under the write side of the mmap_sem",
+    premise: ({ hmm }) => hmm.structs.some(isReferred),
+    holds: ({ hmm }) => hmm.structs.filter(isReferred).length <= 1,
+    explain: ({ hmm }) =>
+      `All of ${hmm.structs
+        .filter(isReferred)
+        .map(({ name }) => name)
+        .join(", ")} are in use.`,
+  },
+  {
+    kind: "atEnd",
+    id: "HMM-FREED",
+    statement:
+      "When everything has ended, what nobody refers to any more has been freed: each struct hmm, with what it held of the address space, and each mirror that was unregistered.",
+    source: "mm/hmm.c of Linux 5.3: hmm_free_rcu: mmdrop, kfree; hmm_mirror_unregister",
+    holds: ({ mm, hmm, devices, record }) => {
+      const kept = hmm.structs.filter(({ state }) => state.life === "allocated")
+      // A reference of its own, and one of its notifier.
+      const held = (mm.state.users > 0 ? 1 : 0) + 2 * kept.length
+      const isListed = (name: string) => kept.some(({ state }) => state.mirrors.includes(name))
+      return (
+        kept.every(isReferred) &&
+        mm.state.count === held &&
+        devices.every(({ name, mirror }) => mirror.state.hmm === "" || isListed(name) || record.lives.get(name)?.freed)
+      )
+    },
   },
   {
     kind: "invariant",
