@@ -241,6 +241,15 @@ export const liveBugs: ReadonlyArray<SeededBug<LiveWorld>> = [
           },
   },
   {
+    id: "unbind-does-not-wait",
+    title: "a driver takes its memory away when it has been through its pages, whether or not they are all back",
+    source: "mm/memremap.c: memunmap_pages, wait_for_completion(&pgmap->done); by inference",
+    scenario: unbind.id,
+    bound: { cpus: 1, migrations: 0 },
+    breaks: "DEV-GONE-UNUSED",
+    at: () => ({ "memunmap_pages: wait_for_completion": changeGuard() }),
+  },
+  {
     id: "driver-close-leaves-device-pages",
     title: "a device is closed and what its driver has for the process freed, with pages still in its memory",
     source: "commit 744dd97752ef (lib: test_hmm: evict device pages on file close to avoid use-after-free)",
