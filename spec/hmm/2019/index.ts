@@ -2,6 +2,7 @@ import { protocol } from "../../../checker/index.ts"
 import { hmm2019Bugs } from "./bugs.ts"
 import { dmaMap, dmaMapBugs } from "./dmaMap.ts"
 import { hmm2019Scenarios } from "./scenarios.ts"
+import { hmm2019Survivors } from "./survivors.ts"
 
 export const hmm2019 = protocol({
   id: "hmm/2019",
@@ -40,4 +41,5 @@ export const hmm2019 = protocol({
   ],
   scenarios: [...hmm2019Scenarios, dmaMap],
   bugs: [...hmm2019Bugs, ...dmaMapBugs],
+  survivors: hmm2019Survivors,
 })
