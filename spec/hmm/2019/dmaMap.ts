@@ -6,20 +6,23 @@ import {
   changeBody,
   leaveOut,
   type Monitor,
+  moveBehind,
   type Property,
   type Scenario,
   type SeededBug,
   scenario,
+  struct,
 } from "../../../checker/index.ts"
 import { type HmmDmaMirror, hmmDmaMirror, hmmDmaMirrorFault } from "../../../model/driver/hmmDmaMirror.ts"
 import type { HmmMirrorDevice } from "../../../model/driver/hmmMirror.ts"
 import { setPageDirty } from "../../../model/hmm/dmaMap2019.ts"
 import { iommu } from "../../../model/hmm/iommu.ts"
+import { type Frame, folioOf } from "../../../model/mm/folio.ts"
 import { at, pagesOf } from "../../../model/mm/range.ts"
 import { madviseDontneed2019, reclaim2019 } from "../../../model/notifier/mmuNotifier2019.ts"
 import { names } from "../../define.ts"
 import { hmm2019Properties } from "./properties.ts"
-import { type DmaResults, type Hmm2019World, hmm2019World, type Parts } from "./world.ts"
+import { type DmaResults, type Dropped, type Hmm2019World, hmm2019World, type Parts } from "./world.ts"
 
 const isDma = (device: HmmMirrorDevice): device is HmmDmaMirror => "dma" in device
 const dmaDevices = ({ devices }: Parts): ReadonlyArray<HmmDmaMirror> => devices.filter(isDma)
@@ -35,12 +38,24 @@ const watchResults = (parts: Parts): DmaResults => {
     const last = dmaResults.get(fiber)
     if (last !== undefined) last.value = said
   }
+  const none: ReadonlyArray<Frame> = []
+  const dropped: Dropped = struct("dropped", { pages: none, clean: false })
   const monitor: Monitor = {
+    device_unmap: ({ args, result }) => {
+      const device = dmaDevices(parts).find(({ name }) => name === args[0])
+      const pages = result as ReadonlyArray<number> // what the step returns
+      dropped.pages = pages.flatMap((va) => (device && at(device.dma.pfns, va).value) ?? [])
+    },
+    mutex_unlock: () => {
+      const { folios } = parts.mm
+      if (dropped.pages.some((page) => !folioOf(folios, page).dirty)) dropped.clean = true
+      dropped.pages = none
+    },
     hmm_range_dma_map: ({ fiber, result }) => note(fiber, typeof result === "number" ? result : "error"),
     hmm_range_fault: ({ fiber }) => note(fiber, null),
     hmm_range_valid: ({ fiber }) => note(fiber, null),
   }
-  return { dmaResults, monitors: [monitor] }
+  return { dmaResults, dropped, monitors: [monitor] }
 }
 
 const resultOf = ({ dmaResults }: Hmm2019World, { name }: HmmDmaMirror) => dmaResults.get(name)?.value ?? null
@@ -83,6 +98,15 @@ const dmaMapProperties: ReadonlyArray<Property<Hmm2019World>> = [
         const result = resultOf(world, device)
         return typeof result !== "number" || result === mapped(device)
       }),
+  },
+  {
+    kind: "invariant",
+    id: "DMA-DIRTY",
+    statement:
+      "A page that the callback has taken from the device, which may have stored there, is dirty when the driver's lock is given up.",
+    source: "mm/hmm.c of Linux 5.3: hmm_range_dma_unmap, set_page_dirty",
+    premise: ({ dropped }) => dropped !== null && (dropped.pages.length > 0 || dropped.clean),
+    holds: ({ dropped }) => dropped?.clean !== true,
   },
   {
     kind: "atEnd",
@@ -210,6 +234,15 @@ export const dmaMapBugs: ReadonlyArray<SeededBug<Hmm2019World>> = [
               ),
           }
     },
+  },
+  {
+    id: "hmm-2019-dma-forgets-dirty",
+    title:
+      "a page is unmapped before it is marked, which then finds none: what the device has stored is not written back",
+    source: "mm/hmm.c of Linux 5.3: hmm_range_dma_unmap: set_page_dirty before dma_unmap_page; by inference",
+    ...inDmaMap,
+    breaks: "DMA-DIRTY",
+    at: () => moveBehind("set_page_dirty", "dma_unmap_page"),
   },
   {
     id: "hmm-2019-dma-unmapped-only",

@@ -184,16 +184,17 @@ const lifeProperties: ReadonlyArray<Spec> = [
     kind: "invariant",
     id: "HMM-ONE",
     statement:
-      "An address space has one struct hmm at a time that anybody refers to: who registers a mirror joins that.",
+      "An address space has one struct hmm at a time that anybody refers to, and points to it: who registers a mirror joins that.",
     source:
       "8a9320b7ec5d: mm/hmm: Simplify hmm_get_or_create and make it reliable: under the write side of the mmap_sem",
     premise: ({ hmm }) => hmm.structs.some(isReferred),
-    holds: ({ hmm }) => hmm.structs.filter(isReferred).length <= 1,
-    explain: ({ hmm }) =>
-      `All of ${hmm.structs
-        .filter(isReferred)
-        .map(({ name }) => name)
-        .join(", ")} are in use.`,
+    holds: ({ hmm }) =>
+      hmm.structs.filter(isReferred).length <= 1 &&
+      hmm.structs.every(({ name, state }) => state.mirrors.length === 0 || hmm.pointer.hmm === name),
+    explain: ({ hmm }) => {
+      const used = hmm.structs.filter(isReferred).map(({ name }) => name)
+      return `${used.join(", ")}: in use; the address space points to ${hmm.pointer.hmm || "none"}.`
+    },
   },
   {
     kind: "atEnd",

@@ -1,7 +1,8 @@
 import type * as Effect from "effect/Effect"
-import type { Monitor, Setup } from "../../../checker/index.ts"
+import type { Monitor, Setup, Struct } from "../../../checker/index.ts"
 import { type HmmMirrorDevice, hmmMirrorDevice } from "../../../model/driver/hmmMirror.ts"
 import { type HmmOfMm, haveRegistered, hmmOfMm } from "../../../model/hmm/mirror2019.ts"
+import type { Frame } from "../../../model/mm/folio.ts"
 import type { Range } from "../../../model/mm/range.ts"
 import { type NotifiedMm, notifiedMm } from "../../../model/notifier/notifiedMm.ts"
 import { srcuDomain } from "../../../model/sync/srcu.ts"
@@ -20,10 +21,15 @@ export interface Hmm2019World extends Parts {
   readonly record: Hmm2019Record
   /** What hmm_range_dma_map has said to a device, until that asks whether the range is valid or goes in again. */
   readonly dmaResults: ReadonlyMap<string, { readonly value: "error" | number | null }>
+  readonly dropped: Dropped | null
 }
+
+/** The pages that a callback takes from devices, until it gives up the driver's lock, and whether one was clean then. */
+export type Dropped = Struct<{ pages: ReadonlyArray<Frame>; clean: boolean }>
 
 export interface DmaResults {
   readonly dmaResults: Hmm2019World["dmaResults"]
+  readonly dropped: Dropped
   readonly monitors: ReadonlyArray<Monitor>
 }
 
@@ -59,7 +65,14 @@ export const hmm2019World = (shape: Shape): Setup<Hmm2019World> => {
   const made = record({ mm, hmm, devices }, all)
   const results = shape.dmaResults?.({ mm, hmm, devices })
   return {
-    world: { mm, hmm, devices, record: made, dmaResults: results?.dmaResults ?? new Map() },
+    world: {
+      mm,
+      hmm,
+      devices,
+      record: made,
+      dmaResults: results?.dmaResults ?? new Map(),
+      dropped: results?.dropped ?? null,
+    },
     fibers: shape.fibers({ mm, hmm, devices }),
     monitors: [made.monitor, ...(results?.monitors ?? [])],
   }
