@@ -11,6 +11,7 @@ import { gpuBugs } from "./gpu/bugs.ts"
 import { gpuScenarios } from "./gpu/scenarios.ts"
 import { devicePairs } from "./pairs.ts"
 import { deviceRaces } from "./races.ts"
+import { deviceMemorySurvivors } from "./survivors.ts"
 
 export const deviceMemory = protocol({
   id: "device",
@@ -44,4 +45,5 @@ export const deviceMemory = protocol({
   ],
   scenarios: [...devicePairs, ...deviceRaces, ...gpuScenarios, ...coherentPairs, ...seed003, acceptance],
   bugs: [...migrationBugs, ...pageBugs, ...exclusiveBugs, ...unannounced, ...gpuBugs, ...coherentBugs],
+  survivors: deviceMemorySurvivors,
 })
