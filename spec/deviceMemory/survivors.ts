@@ -2,8 +2,6 @@ import type { Survivors } from "../../checker/index.ts"
 
 /** Why mutants of the steps of device memory survive. */
 export const deviceMemorySurvivors: Survivors = {
-  "leave-out restore_exclusive_pte":
-    "who wants the page back then faults for ever, and the sequence grows with every fault: that a thread gets it back is a promise, which protocol device/live asks for (L-EXCL-CPU)",
   "open-guard softleaf_entry_wait_on_locked":
     "who does not wait faults again, and until the page is unlocked finds it locked: whether that comes to an end protocol device/live asks (L-FAULT-PRIV)",
   "open-guard do_swap_page: trylock_page":

@@ -50,6 +50,14 @@ const atomicFaultAsPublished = Effect.fnUntraced(function* (
 
 export const exclusiveBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
   {
+    id: "exclusive-entry-not-taken-back",
+    title: "a fault tells the device to let go of the page and leaves the entry as it is, and comes again for ever",
+    source: "mm/memory.c: remove_device_exclusive_entry, its look at the entry under the lock; by inference",
+    scenario: exclusiveProtected.id,
+    breaks: "EXCL-TAKEN-BACK",
+    at: () => ({ restore_exclusive_pte: changeBody(() => undefined) }),
+  },
+  {
     id: "exclusive-without-read-retry",
     title: "a driver programs its device without a question whether the page still is its own",
     source: "mutant 27; lib/test_hmm.c: dmirror_atomic_map, by reading",

@@ -99,6 +99,14 @@ export const exclusiveProperties: ReadonlyArray<Spec> = [
   },
   {
     kind: "invariant",
+    id: "EXCL-TAKEN-BACK",
+    statement: "Who faults on a page that a device has for itself unlocks it when the device has it no more.",
+    source: "mm/memory.c: remove_device_exclusive_entry",
+    premise: (world) => anyExclusive(world) || world.migrations.broken.leavesExclusive,
+    holds: ({ migrations }) => !migrations.broken.leavesExclusive,
+  },
+  {
+    kind: "invariant",
     id: "EXCL-RECHECK",
     statement:
       "A device gets for itself only what is mapped at the address when its entry is changed, the process's alone.",
