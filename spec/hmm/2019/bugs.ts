@@ -330,6 +330,14 @@ export const hmm2019Bugs: ReadonlyArray<SeededBug<Hmm2019World>> = [
     at: (_, fiber) => (fiber === "exit" ? { device_unmap: leaveOut() } : {}),
   },
   {
+    id: "hmm-2019-callback-unlocked",
+    title: "the driver's callback drops what the device maps without the driver's lock",
+    source: "Documentation/vm/hmm.rst of Linux 5.3: driver->update",
+    ...inFault,
+    breaks: "HMM-LOCKED",
+    at: (_, fiber) => (fiber.startsWith("cpu") ? { mutex_lock: leaveOut(), mutex_unlock: leaveOut() } : {}),
+  },
+  {
     id: "hmm-2019-registers-beside",
     title: "mirrors register without mmap_lock: of two each finds no struct hmm, and makes one",
     source:

@@ -232,6 +232,15 @@ const lifeProperties: ReadonlyArray<Spec> = [
   },
   {
     kind: "invariant",
+    id: "HMM-LOCKED",
+    statement:
+      "A device's page table is changed by who holds its driver's lock, and the list of mirrors by who holds mirrors_sem for writing.",
+    source: "Documentation/vm/hmm.rst of Linux 5.3: driver->update; mm/hmm.c of Linux 5.3: hmm_mirror_unregister",
+    premise: (world) => world.record.slips.unlocked || mappings(world).length > 0 || world.hmm.structs.some(isReferred),
+    holds: ({ record }) => !record.slips.unlocked,
+  },
+  {
+    kind: "invariant",
     id: "HMM-RELEASE-NO-RANGES",
     statement: "While a range is registered the process does not exit.",
     source: "mm/hmm.c of Linux 5.3: hmm_release, WARN_ON(!list_empty_careful(&hmm->ranges))",

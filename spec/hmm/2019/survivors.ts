@@ -1,8 +1,6 @@
 import type { Survivors } from "../../../checker/index.ts"
 
 const spins = "wait_event looks at its condition again and again: who does not sleep spins until it is met"
-const noted =
-  "the invalidation is noted before the driver's lock is wanted: who has that at the same time finds its range invalid, and a callback only unmaps"
 const neighbours =
   "who calls two mirrors has the locks of both for a moment, in the order of the list, and nobody else has two"
 const readers =
@@ -13,15 +11,8 @@ export const hmm2019Survivors: Survivors = {
   "leave-out hmm_range_wait_until_valid: schedule": spins,
   "open-guard hmm_range_wait_until_valid: schedule": spins,
   "lose-wake-up hmm_range_wait_until_valid: prepare_to_wait": spins,
-  "drop-lock mutex_lock(gpu#.update) by exit":
-    "a range keeps the process from exiting, so that nobody faults while it does: who has the lock then drops what the device maps, too",
-  "split mutex_lock": noted,
-  "split mutex_trylock": noted,
-  "lose-wake-up mutex_trylock": noted,
   "swap mutex_unlock | mutex_lock": neighbours,
   "swap mutex_unlock | mutex_trylock": neighbours,
-  "swap down_write(mirrors_sem) | list_del(mirror)":
-    "who walks the list has it as it was, and the semaphore is still waited for before the mirror is freed",
   "swap srcu_read_unlock | anon_vma_unlock_read":
     "the section ends a step later, for which only a grace period waits, and that a little longer",
   "swap notifiers_decrement | hmm_put":
