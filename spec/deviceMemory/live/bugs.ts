@@ -144,6 +144,14 @@ export const liveBugs: ReadonlyArray<SeededBug<LiveWorld>> = [
     }),
   },
   {
+    id: "drain-does-not-wait",
+    title: "a migration has work items queued that put pages on their lists, and goes on before they have run",
+    source: "mm/swap.c: __lru_add_drain_all, flush_work; by inference",
+    scenario: drain.id,
+    breaks: "LRU-DRAINED",
+    at: () => ({ "lru_add_drain_all: flush_work": leaveOut() }),
+  },
+  {
     id: "private-fault-waits-with-reference",
     title: "who waits for the lock of a private page holds a reference meanwhile, and no migration ever succeeds",
     source: "mutant 53; mm/filemap.c: softleaf_entry_wait_on_locked",

@@ -14,6 +14,19 @@ export const privateFaults: ReadonlyArray<Spec> = [
   },
 ]
 
+export const drained: ReadonlyArray<Spec> = [
+  ...privateFaults,
+  {
+    kind: "invariant",
+    id: "LRU-DRAINED",
+    statement: "When lru_add_drain_all has returned, no page that was in a CPU's batch is on no LRU list.",
+    source: "mm/swap.c: lru_add_drain_all; mm/migrate_device.c: migrate_device_unmap",
+    premise: ({ system, record }) =>
+      record.undrained || system.lruBatches.some(({ state }) => state.pages.length === 0),
+    holds: ({ record }) => !record.undrained,
+  },
+]
+
 /** A promise that all fibers whose end is promised come to it. */
 const allEnd = (id: string, statement: string, source: string): ReadonlyArray<Spec> => [
   { kind: "leadsTo", id, statement, source, to: ({ finite }, { ended }) => finite.every(ended) },
