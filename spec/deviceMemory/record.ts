@@ -55,6 +55,8 @@ export type Broken = {
   leavesExclusive: boolean
   /** What becomes a device's alone is mapped there, and the process's alone. */
   takesOther: boolean
+  /** A GPU's faults are handled one at a time. */
+  handlesTwo: boolean
   /** Atomic accesses begin while the page is locked. */
   programsUnlocked: boolean
 }
@@ -84,6 +86,7 @@ export const recordMigrations = (world: MmWorld, fibers: ReadonlyArray<string>):
     restoresWrite: false,
     leavesExclusive: false,
     takesOther: false,
+    handlesTwo: false,
     programsUnlocked: false,
   })
   const note = (rule: keyof Broken, isBroken: boolean) => {
@@ -219,6 +222,11 @@ export const recordMigrations = (world: MmWorld, fibers: ReadonlyArray<string>):
       const folio = folioOf(folios, held.page)
       note("takesOther", !folio.anonExclusive || mappingsOf(world, folio) + 1 !== folio.mapcount)
     },
+    nouveau_svm_fault: ({ fiber, args }) =>
+      note(
+        "handlesTwo",
+        gpus.some(({ name, faults }) => name === args[0] && faults.state.holder !== fiber),
+      ),
     gpu_map: ({ fiber, args }) => {
       const entry = gpus.find(({ name }) => name === args[0])?.pageTable[Number(args[1])]?.value
       if (!entry?.atomic || entry.page === null) return

@@ -6,10 +6,6 @@ export const deviceMemorySurvivors: Survivors = {
     "who does not wait faults again, and until the page is unlocked finds it locked: whether that comes to an end protocol device/live asks (L-FAULT-PRIV)",
   "open-guard do_swap_page: trylock_page":
     "who has the page table's lock from one step to the next has taken the entry away, so that it is not the one that was read and the fault comes again, or has mmap_lock for itself, as mremap",
-  "drop-lock mutex_lock(card#.faults) by gpu#":
-    "one fault at a time saves the GPU's driver work: what two that are handled at once map each has asked the sequence for, under the lock of the GPU's page table",
-  "swap mutex_lock | nouveau_svm_fault":
-    "what is looked at without the lock is a hint, which saves a fault that was handled already: it is handled once more",
   "swap mmu_interval_set_seq | gpu_unmap":
     "the driver's lock is held, under which the sequence is asked before anything is mapped",
   "swap folio_lock | migrate_device_unmap: folio_isolate_lru":

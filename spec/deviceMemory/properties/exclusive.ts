@@ -116,6 +116,14 @@ export const exclusiveProperties: ReadonlyArray<Spec> = [
   },
   {
     kind: "invariant",
+    id: "GPU-ONE-FAULT",
+    statement: "The faults of a GPU are handled one at a time: its fault buffer has one reader.",
+    source: "drivers/gpu/drm/nouveau/nouveau_svm.c: nouveau_svm_fault, the work item of its buffer",
+    premise: (world) => world.migrations.broken.handlesTwo || world.gpus.some(({ faults }) => !isFree(faults)),
+    holds: ({ migrations }) => !migrations.broken.handlesTwo,
+  },
+  {
+    kind: "invariant",
     id: "EXCL-LOCKED-PROGRAM",
     statement:
       "A device is told that it has a page for itself while the page is locked: nobody takes it back before it had its turn.",
