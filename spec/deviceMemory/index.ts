@@ -11,6 +11,7 @@ import { gpuBugs } from "./gpu/bugs.ts"
 import { gpuScenarios } from "./gpu/scenarios.ts"
 import { devicePairs } from "./pairs.ts"
 import { deviceRaces } from "./races.ts"
+import { deviceMemorySurvivors } from "./survivors.ts"
 
 export const deviceMemory = protocol({
   id: "device",
@@ -25,6 +26,24 @@ export const deviceMemory = protocol({
       "Memory is sequentially consistent: a barrier that is missing does not show.",
     ],
   },
+  steps: [
+    "migrate_vma_*",
+    "migrate_device_*",
+    "folio_migrate_mapping",
+    "folio_copy",
+    "copy_page",
+    "zone_device_*",
+    "do_swap_page: trylock_page",
+    "do_swap_page: unlock_page, put_page",
+    "softleaf_entry_wait_on_locked",
+    "folio_unlock, folio_put*",
+    "*_device_exclusive*",
+    "restore_exclusive_pte",
+    "gpu_*",
+    "nouveau_*",
+    "mutex_lock(card#*",
+  ],
   scenarios: [...devicePairs, ...deviceRaces, ...gpuScenarios, ...coherentPairs, ...seed003, acceptance],
   bugs: [...migrationBugs, ...pageBugs, ...exclusiveBugs, ...unannounced, ...gpuBugs, ...coherentBugs],
+  survivors: deviceMemorySurvivors,
 })

@@ -23,11 +23,12 @@ export type Source = {
 /** A page that takes another's place, or an empty one; `used` when it does. */
 export type Target = { readonly page: Frame; readonly of: Frame | null; readonly used: boolean }
 
-/** What a fiber migrates, and the private page whose fault it handles. */
+/** What a fiber migrates, the private page whose fault it handles, and the exclusive one that it takes back. */
 export type Migrating = {
   readonly sources: ReadonlyArray<Source>
   readonly targets: ReadonlyArray<Target>
   readonly fault: Frame | null
+  readonly takesBack: { readonly mm: string; readonly va: number; readonly page: Frame } | null
 }
 
 /** Rules of single steps; true once one was broken. */
@@ -50,8 +51,12 @@ export type Broken = {
   restoresFirst: boolean
   /** It may then be stored to if its area may. */
   restoresWrite: boolean
+  /** Who takes it back has it, and not the device, when it unlocks it. */
+  leavesExclusive: boolean
   /** What becomes a device's alone is mapped there, and the process's alone. */
   takesOther: boolean
+  /** A GPU's faults are handled one at a time. */
+  handlesTwo: boolean
   /** Atomic accesses begin while the page is locked. */
   programsUnlocked: boolean
 }
@@ -63,7 +68,7 @@ export interface Migrations {
   readonly monitor: Monitor
 }
 
-const nothing: Migrating = { sources: [], targets: [], fault: null }
+const nothing: Migrating = { sources: [], targets: [], fault: null, takesBack: null }
 
 /** Makes the record, for fibers that may migrate. */
 export const recordMigrations = (world: MmWorld, fibers: ReadonlyArray<string>): Migrations => {
@@ -79,7 +84,9 @@ export const recordMigrations = (world: MmWorld, fibers: ReadonlyArray<string>):
     allocatesDevices: false,
     restoresFirst: false,
     restoresWrite: false,
+    leavesExclusive: false,
     takesOther: false,
+    handlesTwo: false,
     programsUnlocked: false,
   })
   const note = (rule: keyof Broken, isBroken: boolean) => {
@@ -194,6 +201,18 @@ export const recordMigrations = (world: MmWorld, fibers: ReadonlyArray<string>):
     },
     alloc_page_vma: allocated,
     alloc_anon_folio: allocated,
+    "remove_device_exclusive_entry: folio_try_get": (taken) => {
+      const { mm, va, pte } = pteAt(taken)
+      if (taken.result === null || pte?.kind !== "exclusive") return
+      change(taken.fiber, (one) => ({ ...one, takesBack: { mm: mm.name, va, page: pte.page } }))
+    },
+    "folio_unlock, folio_put": ({ fiber, args }) => {
+      const back = byFiber.get(fiber)?.value.takesBack ?? null
+      if (back === null || back.page.pfn !== args[0]) return
+      const pte = at(mmOf(system, back.mm).pte, back.va).value
+      note("leavesExclusive", pte?.kind === "exclusive" && pte.page.pfn === back.page.pfn)
+      change(fiber, (one) => ({ ...one, takesBack: null }))
+    },
     restore_exclusive_pte: restored,
     copy_pte_range: restored,
     "make_device_exclusive: ptep_clear_flush": (taken) => {
@@ -203,6 +222,11 @@ export const recordMigrations = (world: MmWorld, fibers: ReadonlyArray<string>):
       const folio = folioOf(folios, held.page)
       note("takesOther", !folio.anonExclusive || mappingsOf(world, folio) + 1 !== folio.mapcount)
     },
+    nouveau_svm_fault: ({ fiber, args }) =>
+      note(
+        "handlesTwo",
+        gpus.some(({ name, faults }) => name === args[0] && faults.state.holder !== fiber),
+      ),
     gpu_map: ({ fiber, args }) => {
       const entry = gpus.find(({ name }) => name === args[0])?.pageTable[Number(args[1])]?.value
       if (!entry?.atomic || entry.page === null) return

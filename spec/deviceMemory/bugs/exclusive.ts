@@ -3,7 +3,7 @@
  * mutants in the reference.
  */
 import * as Effect from "effect/Effect"
-import { changeBody, changeResult, type SeededBug, step } from "../../../checker/index.ts"
+import { changeBody, changeResult, type Replacement, type SeededBug, step } from "../../../checker/index.ts"
 import { makeDeviceExclusive, unlockAndPut } from "../../../model/deviceMemory/deviceExclusive.ts"
 import { pgmapOf } from "../../../model/deviceMemory/pgmap.ts"
 import type { Gpu } from "../../../model/driver/gpu.ts"
@@ -49,6 +49,26 @@ const atomicFaultAsPublished = Effect.fnUntraced(function* (
 })
 
 export const exclusiveBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
+  {
+    id: "gpu-faults-handled-together",
+    title: "a GPU's fault is handled by whoever hears of it, whether or not another is being handled",
+    source: "drivers/gpu/drm/nouveau/nouveau_svm.c: nouveau_svm_fault; by inference",
+    scenario: loneAtomic.id,
+    breaks: "GPU-ONE-FAULT",
+    at: ({ gpus }) => {
+      const ofFaults = new Set(gpus.map(({ faults }) => faults.name))
+      const leave: Replacement = (original, { args }) => (ofFaults.has(String(args[0])) ? Effect.void : original)
+      return { mutex_lock: leave, mutex_unlock: leave }
+    },
+  },
+  {
+    id: "exclusive-entry-not-taken-back",
+    title: "a fault tells the device to let go of the page and leaves the entry as it is, and comes again for ever",
+    source: "mm/memory.c: remove_device_exclusive_entry, its look at the entry under the lock; by inference",
+    scenario: exclusiveProtected.id,
+    breaks: "EXCL-TAKEN-BACK",
+    at: () => ({ restore_exclusive_pte: changeBody(() => undefined) }),
+  },
   {
     id: "exclusive-without-read-retry",
     title: "a driver programs its device without a question whether the page still is its own",

@@ -144,6 +144,14 @@ export const liveBugs: ReadonlyArray<SeededBug<LiveWorld>> = [
     }),
   },
   {
+    id: "drain-does-not-wait",
+    title: "a migration has work items queued that put pages on their lists, and goes on before they have run",
+    source: "mm/swap.c: __lru_add_drain_all, flush_work; by inference",
+    scenario: drain.id,
+    breaks: "LRU-DRAINED",
+    at: () => ({ "lru_add_drain_all: flush_work": leaveOut() }),
+  },
+  {
     id: "private-fault-waits-with-reference",
     title: "who waits for the lock of a private page holds a reference meanwhile, and no migration ever succeeds",
     source: "mutant 53; mm/filemap.c: softleaf_entry_wait_on_locked",
@@ -239,6 +247,15 @@ export const liveBugs: ReadonlyArray<SeededBug<LiveWorld>> = [
         : {
             "memunmap_pages: wait_for_completion": (original) => Effect.andThen(evictUntilEmpty(world), original),
           },
+  },
+  {
+    id: "unbind-does-not-wait",
+    title: "a driver takes its memory away when it has been through its pages, whether or not they are all back",
+    source: "mm/memremap.c: memunmap_pages, wait_for_completion(&pgmap->done); by inference",
+    scenario: unbind.id,
+    bound: { cpus: 1, migrations: 0 },
+    breaks: "DEV-GONE-UNUSED",
+    at: () => ({ "memunmap_pages: wait_for_completion": changeGuard() }),
   },
   {
     id: "driver-close-leaves-device-pages",

@@ -3,6 +3,7 @@ import { liveBugs } from "./bugs.ts"
 import { close, exclusive, longterm, pinned, unbind, unbindPinned, waiters } from "./migrations.ts"
 import { takeFromEachOther } from "./pingPong.ts"
 import { drain, faults } from "./scenarios.ts"
+import { liveSurvivors } from "./survivors.ts"
 
 export const deviceLive = protocol({
   id: "device/live",
@@ -19,4 +20,5 @@ export const deviceLive = protocol({
   steps: ["memunmap_pages*", "dmirror_fops_release*", "devmem_chunk*", "page->zone_device_data", "lru_add_drain*"],
   scenarios: [faults, drain, waiters, pinned, longterm, unbind, unbindPinned, close, exclusive, takeFromEachOther],
   bugs: liveBugs,
+  survivors: liveSurvivors,
 })

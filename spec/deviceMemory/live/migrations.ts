@@ -10,7 +10,15 @@ import { at } from "../../../model/mm/range.ts"
 import { type Mutex, mutex, mutexLock, mutexUnlock } from "../../../model/sync/mutex.ts"
 import { names, parameter } from "../../define.ts"
 import { type MmWorld, page, prepare } from "../../mm/world.ts"
-import { evictions, exclusiveAccess, longtermPins, migrationWaits, pinnedMigrations, providers } from "./properties.ts"
+import {
+  evictions,
+  exclusiveAccess,
+  longtermPins,
+  migrationWaits,
+  pinnedMigrations,
+  providers,
+  unbindings,
+} from "./properties.ts"
 import { define, stores } from "./scenarios.ts"
 import { firstGpu, type LiveRecord, unmapFromGpus } from "./world.ts"
 
@@ -117,7 +125,7 @@ export const unbind = define(
       },
     }
   },
-  evictions,
+  unbindings,
 )
 
 const other = 1
@@ -141,7 +149,7 @@ export const unbindPinned = define(
       rmmod: gpuUnbind(world.system, firstGpu(world).memory, mutex("migrate_mutex")),
     }),
   }),
-  evictions,
+  unbindings,
 )
 
 /** What a driver has for a process goes when that closes the device; what is in its memory must not need it any more. */

@@ -14,6 +14,19 @@ export const privateFaults: ReadonlyArray<Spec> = [
   },
 ]
 
+export const drained: ReadonlyArray<Spec> = [
+  ...privateFaults,
+  {
+    kind: "invariant",
+    id: "LRU-DRAINED",
+    statement: "When lru_add_drain_all has returned, no page that was in a CPU's batch is on no LRU list.",
+    source: "mm/swap.c: lru_add_drain_all; mm/migrate_device.c: migrate_device_unmap",
+    premise: ({ system, record }) =>
+      record.undrained || system.lruBatches.some(({ state }) => state.pages.length === 0),
+    holds: ({ record }) => !record.undrained,
+  },
+]
+
 /** A promise that all fibers whose end is promised come to it. */
 const allEnd = (id: string, statement: string, source: string): ReadonlyArray<Spec> => [
   { kind: "leadsTo", id, statement, source, to: ({ finite }, { ended }) => finite.every(ended) },
@@ -37,11 +50,36 @@ export const longtermPins = allEnd(
   "mm/gup.c: __gup_longterm_locked, check_and_migrate_movable_pages",
 )
 
-export const evictions = allEnd(
-  "L-EVICT",
-  "As those who refer to a device's pages let go of them, a driver gets its memory back and can be unbound.",
-  "mm/migrate_device.c: migrate_device_range; mm/memremap.c: memunmap_pages",
-)
+export const evictions: ReadonlyArray<Spec> = [
+  {
+    kind: "leadsTo",
+    id: "L-EVICT",
+    statement:
+      "As those who refer to a device's pages let go of them, a driver gets its memory back: it can be unbound, its memory being taken away, or closed, what it had being freed.",
+    source: "mm/migrate_device.c: migrate_device_range; mm/memremap.c: memunmap_pages",
+    to: ({ finite, gpus, provider }, { ended }) =>
+      finite.every(ended) &&
+      gpus.every(({ memory: { state } }) => !state.dying || state.gone) &&
+      provider?.state.freed !== false,
+  },
+]
+
+export const unbindings: ReadonlyArray<Spec> = [
+  ...evictions,
+  {
+    kind: "invariant",
+    id: "DEV-GONE-UNUSED",
+    statement: "A device's memory is taken away when no page of it is given out any more.",
+    source: "mm/memremap.c: memunmap_pages, wait_for_completion(&pgmap->done)",
+    premise: ({ gpus }) => gpus.some(({ memory }) => memory.state.gone),
+    holds: ({ gpus }) => gpus.every(({ memory: { state } }) => !state.gone || state.refs === 0),
+    explain: ({ gpus }) =>
+      gpus
+        .filter(({ memory: { state } }) => state.gone && state.refs > 0)
+        .map(({ memory: { name, state } }) => `${name} is gone, with ${state.refs} of its pages given out.`)
+        .join(" "),
+  },
+]
 
 export const exclusiveAccess: ReadonlyArray<Spec> = [
   {

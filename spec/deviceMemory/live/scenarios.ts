@@ -8,7 +8,7 @@ import type { IntervalSubscription } from "../../../model/notifier/interval.ts"
 import { names, parameter, scenariosOf } from "../../define.ts"
 import { type MmWorld, page, prepare } from "../../mm/world.ts"
 import { batchOf, shareWithChild, withoutPreemption } from "./layOut.ts"
-import { privateFaults } from "./properties.ts"
+import { drained, privateFaults } from "./properties.ts"
 import { firstGpu, liveWorld, unmapFromGpus } from "./world.ts"
 
 export const define = scenariosOf("device/live", liveWorld, [])
@@ -77,9 +77,14 @@ export const drain = define(
         gpu1: gpuMigrateToDevice(peer, { start: inBatch, end: shared + 1 }, ["system", "private"]),
       }
     },
-    monitor: ({ system }) => withoutPreemption(system.lruBatches, "hmm0"),
+    monitor: ({ system: { lruBatches } }, record) => ({
+      ...withoutPreemption(lruBatches, "hmm0"),
+      "migrate_device_unmap: folio_isolate_lru": ({ fiber }) => {
+        if (fiber === "gpu1" && lruBatches.some(({ state }) => state.pages.length > 0)) record.undrained = true
+      },
+    }),
   }),
-  privateFaults,
+  drained,
 )
 
 /** The page that is on its way to the LRU, and the one in device memory. */

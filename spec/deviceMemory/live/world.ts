@@ -18,10 +18,12 @@ export interface LiveWorld extends MmWorld {
   readonly provider: Provider | null
 }
 
-/** What has become of a page that a GPU wants for itself. */
+/** What has become of a page that a GPU wants for itself, and of a drain. */
 export type LiveRecord = Struct<{
   /** It has it, is programmed, or somebody has taken it back before that. */
   exclusive: "not yet" | "made" | "programmed" | "lost"
+  /** Whether a migration that has had the batches of pages for the LRU drained has gone on with pages in one. */
+  undrained: boolean
 }>
 
 type Fibers = { readonly [name: string]: Effect.Effect<unknown, unknown> }
@@ -54,7 +56,7 @@ export const liveWorld = (shape: Shape): Setup<LiveWorld> => {
   const provider = shape.provider?.(world) ?? null
   const fibers = shape.fibers(world, provider)
   const finite = Object.keys(fibers).filter((name) => shape.endless?.includes(name) !== true)
-  const record: LiveRecord = struct("live", { exclusive: "not yet" })
+  const record: LiveRecord = struct("live", { exclusive: "not yet", undrained: false })
   return {
     world: { ...world, finite, record, provider },
     fibers,

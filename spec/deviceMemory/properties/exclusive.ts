@@ -99,12 +99,28 @@ export const exclusiveProperties: ReadonlyArray<Spec> = [
   },
   {
     kind: "invariant",
+    id: "EXCL-TAKEN-BACK",
+    statement: "Who faults on a page that a device has for itself unlocks it when the device has it no more.",
+    source: "mm/memory.c: remove_device_exclusive_entry",
+    premise: (world) => anyExclusive(world) || world.migrations.broken.leavesExclusive,
+    holds: ({ migrations }) => !migrations.broken.leavesExclusive,
+  },
+  {
+    kind: "invariant",
     id: "EXCL-RECHECK",
     statement:
       "A device gets for itself only what is mapped at the address when its entry is changed, the process's alone.",
     source: "mm/rmap.c: make_device_exclusive (page_vma_mapped_walk)",
     premise: (world) => anyExclusive(world) || world.migrations.broken.takesOther,
     holds: ({ migrations }) => !migrations.broken.takesOther,
+  },
+  {
+    kind: "invariant",
+    id: "GPU-ONE-FAULT",
+    statement: "The faults of a GPU are handled one at a time: its fault buffer has one reader.",
+    source: "drivers/gpu/drm/nouveau/nouveau_svm.c: nouveau_svm_fault, the work item of its buffer",
+    premise: (world) => world.migrations.broken.handlesTwo || world.gpus.some(({ faults }) => !isFree(faults)),
+    holds: ({ migrations }) => !migrations.broken.handlesTwo,
   },
   {
     kind: "invariant",

@@ -7,6 +7,7 @@ import { hugetlbOneAtATime, writeAgainstZap } from "./hugetlb.ts"
 import { hugetlbBugs, userfaultfdBugs } from "./lastBugs.ts"
 import { notModelled } from "./notModelled.ts"
 import { hugeOneAtATime, oneAtATime } from "./scenarios.ts"
+import { selftestSurvivors } from "./survivors.ts"
 import { readAgainstUnmap } from "./userfaultfd.ts"
 
 export const selftests = protocol({
@@ -29,4 +30,5 @@ export const selftests = protocol({
     readAgainstUnmap,
   ],
   bugs: [...selftestBugs, ...hugeBugs, ...hugetlbBugs, ...userfaultfdBugs],
+  survivors: selftestSurvivors,
 })

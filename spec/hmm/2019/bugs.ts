@@ -20,9 +20,10 @@ import type { HmmMirrorDevice } from "../../../model/driver/hmmMirror.ts"
 import { rangesOf } from "../../../model/hmm/mirror2019.ts"
 import { notifierRange } from "../../../model/notifier/events.ts"
 import { mutexLock } from "../../../model/sync/mutex.ts"
+import { downRead, upRead } from "../../../model/sync/rwsem.ts"
 import { synchronizeSrcu } from "../../../model/sync/srcu.ts"
 import { zoo } from "../../bugZoo.ts"
-import { droppedLock, exit, fault, nonBlockable, unregister } from "./scenarios.ts"
+import { droppedLock, exit, fault, nonBlockable, register, succession, unregister } from "./scenarios.ts"
 import type { Hmm2019World } from "./world.ts"
 
 /** Replacements for the fiber that is a device's own. */
@@ -327,6 +328,51 @@ export const hmm2019Bugs: ReadonlyArray<SeededBug<Hmm2019World>> = [
     ...inExit,
     breaks: "NOTIFIER-RELEASE-BEFORE-FREE",
     at: (_, fiber) => (fiber === "exit" ? { device_unmap: leaveOut() } : {}),
+  },
+  {
+    id: "hmm-2019-callback-unlocked",
+    title: "the driver's callback drops what the device maps without the driver's lock",
+    source: "Documentation/vm/hmm.rst of Linux 5.3: driver->update",
+    ...inFault,
+    breaks: "HMM-LOCKED",
+    at: (_, fiber) => (fiber.startsWith("cpu") ? { mutex_lock: leaveOut(), mutex_unlock: leaveOut() } : {}),
+  },
+  {
+    id: "hmm-2019-registers-beside",
+    title: "mirrors register without mmap_lock: of two each finds no struct hmm, and makes one",
+    source:
+      "8a9320b7ec5d, mm/hmm: Simplify hmm_get_or_create and make it reliable: with mmap_sem held for writing nobody races with a second hmm_get_or_create",
+    scenario: succession.id,
+    bound: { pages: 1 },
+    breaks: "HMM-ONE",
+    at: inDevice(() => ({ mmap_write_lock: leaveOut(), mmap_write_unlock: leaveOut() })),
+  },
+  {
+    id: "hmm-2019-registers-under-read-lock",
+    title:
+      "a mirror registers with mmap_lock held for reading, and hears of the end of a madvise that it did not hear begin",
+    source: "mm/mmu_notifier.c: __mmu_notifier_register, mm_take_all_locks: BUG_ON(down_read_trylock(&mm->mmap_sem))",
+    scenario: register.id,
+    bound: { pages: 1, devices: 1, cpus: 1 },
+    breaks: "HMM-COUNT",
+    at: inDevice((_, { mm }) => ({
+      mmap_write_lock: () => downRead(mm.mmapLock, "mmap_read_lock: registers", [mm.name]),
+      mmap_write_unlock: () => upRead(mm.mmapLock, "mmap_read_unlock: registers", [mm.name]),
+    })),
+  },
+  {
+    id: "hmm-2019-keeps-mm",
+    title: "a struct hmm is freed and its reference to the address space is not dropped",
+    source: "mm/hmm.c of Linux 5.3: hmm_free_rcu: mmdrop",
+    scenario: unregister.id,
+    bound: { pages: 1, devices: 1, cpus: 0 },
+    breaks: "HMM-FREED",
+    at: ({ mm }) => ({
+      hmm_free_rcu: changeBody(({ body }) => {
+        body()
+        mm.state.count++
+      }),
+    }),
   },
   {
     id: "hmm-2019-early-mmdrop",

@@ -6,20 +6,23 @@ import {
   changeBody,
   leaveOut,
   type Monitor,
+  moveBehind,
   type Property,
   type Scenario,
   type SeededBug,
   scenario,
+  struct,
 } from "../../../checker/index.ts"
 import { type HmmDmaMirror, hmmDmaMirror, hmmDmaMirrorFault } from "../../../model/driver/hmmDmaMirror.ts"
 import type { HmmMirrorDevice } from "../../../model/driver/hmmMirror.ts"
 import { setPageDirty } from "../../../model/hmm/dmaMap2019.ts"
 import { iommu } from "../../../model/hmm/iommu.ts"
+import { type Frame, folioOf } from "../../../model/mm/folio.ts"
 import { at, pagesOf } from "../../../model/mm/range.ts"
 import { madviseDontneed2019, reclaim2019 } from "../../../model/notifier/mmuNotifier2019.ts"
 import { names } from "../../define.ts"
 import { hmm2019Properties } from "./properties.ts"
-import { type Failures, type Hmm2019World, hmm2019World, type Parts } from "./world.ts"
+import { type DmaResults, type Dropped, type Hmm2019World, hmm2019World, type Parts } from "./world.ts"
 
 const isDma = (device: HmmMirrorDevice): device is HmmDmaMirror => "dma" in device
 const dmaDevices = ({ devices }: Parts): ReadonlyArray<HmmDmaMirror> => devices.filter(isDma)
@@ -27,18 +30,35 @@ const dmaDevices = ({ devices }: Parts): ReadonlyArray<HmmDmaMirror> => devices.
 /** How many pages are mapped for a device. */
 const mapped = ({ dma }: HmmDmaMirror): number => dma.iommu.table.filter(({ value }) => value !== null).length
 
-const watchResults = (parts: Parts): Failures => {
-  const failed = new Map(dmaDevices(parts).map(({ name }) => [name, cell(`${name}.failed`, false)]))
-  const note = (fiber: string, error: boolean) => {
-    const last = failed.get(fiber)
-    if (last !== undefined) last.value = error
+const watchResults = (parts: Parts): DmaResults => {
+  const dmaResults = new Map(
+    dmaDevices(parts).map(({ name }) => [name, cell<"error" | number | null>(`${name}.result`, null)]),
+  )
+  const note = (fiber: string, said: "error" | number | null) => {
+    const last = dmaResults.get(fiber)
+    if (last !== undefined) last.value = said
   }
+  const none: ReadonlyArray<Frame> = []
+  const dropped: Dropped = struct("dropped", { pages: none, clean: false })
   const monitor: Monitor = {
-    hmm_range_dma_map: ({ fiber, result }) => note(fiber, typeof result === "string"),
-    hmm_range_fault: ({ fiber }) => note(fiber, false),
+    device_unmap: ({ args, result }) => {
+      const device = dmaDevices(parts).find(({ name }) => name === args[0])
+      const pages = result as ReadonlyArray<number> // what the step returns
+      dropped.pages = pages.flatMap((va) => (device && at(device.dma.pfns, va).value) ?? [])
+    },
+    mutex_unlock: () => {
+      const { folios } = parts.mm
+      if (dropped.pages.some((page) => !folioOf(folios, page).dirty)) dropped.clean = true
+      dropped.pages = none
+    },
+    hmm_range_dma_map: ({ fiber, result }) => note(fiber, typeof result === "number" ? result : "error"),
+    hmm_range_fault: ({ fiber }) => note(fiber, null),
+    hmm_range_valid: ({ fiber }) => note(fiber, null),
   }
-  return { failed, monitors: [monitor] }
+  return { dmaResults, dropped, monitors: [monitor] }
 }
+
+const resultOf = ({ dmaResults }: Hmm2019World, { name }: HmmDmaMirror) => dmaResults.get(name)?.value ?? null
 
 /** The pages that a device goes by, and which its IOMMU does not have where it is said. */
 const untranslated = ({ pageTable, dma }: HmmDmaMirror): ReadonlyArray<number> =>
@@ -55,9 +75,8 @@ const dmaMapProperties: ReadonlyArray<Property<Hmm2019World>> = [
     id: "DMA-UNWIND",
     statement: "When hmm_range_dma_map has returned an error, nothing of the range is mapped for DMA.",
     source: "mm/hmm.c of Linux 5.3: hmm_range_dma_map; mm/hmm: add helpers to dma map, LKML 2019",
-    premise: ({ failed }) => [...failed.values()].some(({ value }) => value),
-    holds: (world) =>
-      dmaDevices(world).every((device) => world.failed.get(device.name)?.value !== true || mapped(device) === 0),
+    premise: ({ dmaResults }) => [...dmaResults.values()].some(({ value }) => value === "error"),
+    holds: (world) => dmaDevices(world).every((device) => resultOf(world, device) !== "error" || mapped(device) === 0),
   },
   {
     kind: "invariant",
@@ -67,6 +86,27 @@ const dmaMapProperties: ReadonlyArray<Property<Hmm2019World>> = [
     premise: (world) => dmaDevices(world).some(({ pageTable }) => pageTable.some(({ value }) => value !== null)),
     holds: (world) =>
       dmaDevices(world).every((device) => device.update.state.holder !== "" || untranslated(device).length === 0),
+  },
+  {
+    kind: "invariant",
+    id: "DMA-COUNT",
+    statement: "When hmm_range_dma_map has returned how many pages it has mapped for DMA, so many are.",
+    source: "mm/hmm.c of Linux 5.3: hmm_range_dma_map",
+    premise: ({ dmaResults }) => [...dmaResults.values()].some(({ value }) => typeof value === "number"),
+    holds: (world) =>
+      dmaDevices(world).every((device) => {
+        const result = resultOf(world, device)
+        return typeof result !== "number" || result === mapped(device)
+      }),
+  },
+  {
+    kind: "invariant",
+    id: "DMA-DIRTY",
+    statement:
+      "A page that the callback has taken from the device, which may have stored there, is dirty when the driver's lock is given up.",
+    source: "mm/hmm.c of Linux 5.3: hmm_range_dma_unmap, set_page_dirty",
+    premise: ({ dropped }) => dropped !== null && (dropped.pages.length > 0 || dropped.clean),
+    holds: ({ dropped }) => dropped?.clean !== true,
   },
   {
     kind: "atEnd",
@@ -98,7 +138,7 @@ export const dmaMap: Scenario<Hmm2019World> = scenario({
       others: names("cpu", cpus),
       device: (of, name) =>
         hmmDmaMirror(of, name, { start: 0, end: pages }, iommu(of.mm.folios, `${name}.iommu`, pages), true),
-      failures: watchResults,
+      dmaResults: watchResults,
       fibers: (parts) => ({
         ...Object.fromEntries(
           calls.slice(0, cpus).map((call, cpu) => {
@@ -126,6 +166,17 @@ export const dmaMapBugs: ReadonlyArray<SeededBug<Hmm2019World>> = [
     breaks: "DMA-2019-VALID",
     at: ({ hmm }) => ({
       hmm_range_valid: changeBody(({ args }) => hmm.ranges.get(String(args[0]))?.state.valid === true),
+    }),
+  },
+  {
+    id: "hmm-2019-dma-maps-half",
+    title: "hmm_range_dma_map says that all pages are mapped, and the last one is not",
+    source: "mm/hmm.c of Linux 5.3: hmm_range_dma_map, its count; by inference",
+    scenario: dmaMap.id,
+    bound: { pages: 1, cpus: 0 },
+    breaks: "DMA-COUNT",
+    at: ({ mm }) => ({
+      dma_map_page: (original, { args }) => (args[1] === mm.pages - 1 ? Effect.void : original),
     }),
   },
   {
@@ -183,6 +234,15 @@ export const dmaMapBugs: ReadonlyArray<SeededBug<Hmm2019World>> = [
               ),
           }
     },
+  },
+  {
+    id: "hmm-2019-dma-forgets-dirty",
+    title:
+      "a page is unmapped before it is marked, which then finds none: what the device has stored is not written back",
+    source: "mm/hmm.c of Linux 5.3: hmm_range_dma_unmap: set_page_dirty before dma_unmap_page; by inference",
+    ...inDmaMap,
+    breaks: "DMA-DIRTY",
+    at: () => moveBehind("set_page_dirty", "dma_unmap_page"),
   },
   {
     id: "hmm-2019-dma-unmapped-only",

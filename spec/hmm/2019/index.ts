@@ -2,6 +2,7 @@ import { protocol } from "../../../checker/index.ts"
 import { hmm2019Bugs } from "./bugs.ts"
 import { dmaMap, dmaMapBugs } from "./dmaMap.ts"
 import { hmm2019Scenarios } from "./scenarios.ts"
+import { hmm2019Survivors } from "./survivors.ts"
 
 export const hmm2019 = protocol({
   id: "hmm/2019",
@@ -16,6 +17,29 @@ export const hmm2019 = protocol({
       "Memory is sequentially consistent: a barrier that is missing does not show.",
     ],
   },
+  steps: [
+    "hmm_*",
+    "kref_*",
+    "kmalloc*",
+    "kfree*",
+    "mirror->hmm",
+    "range->hmm",
+    "*mirrors_sem*",
+    "list_del*",
+    "notifiers_decrement",
+    "sync_cpu_device_pagetables*",
+    "handle_mm_fault",
+    "device_*",
+    "dma_*",
+    "set_page_dirty",
+    "mutex_*",
+    "mmap_*",
+    "i_mmap_*",
+    "anon_vma_*",
+    "zap_pte_range",
+    "mmu_notifier_unregister_no_release",
+  ],
   scenarios: [...hmm2019Scenarios, dmaMap],
   bugs: [...hmm2019Bugs, ...dmaMapBugs],
+  survivors: hmm2019Survivors,
 })

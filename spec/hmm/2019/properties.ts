@@ -1,5 +1,6 @@
 /** The invariants of the HMM of 2019, as executable specs. */
 import type { Property } from "../../../checker/index.ts"
+import type { Hmm } from "../../../model/hmm/mirror2019.ts"
 import { fateOf, isLive } from "../../../model/mm/folio.ts"
 import { at } from "../../../model/mm/range.ts"
 import { isInside } from "../../../model/sync/gracePeriod.ts"
@@ -40,6 +41,8 @@ const callbacksOfFreed = (world: Hmm2019World) =>
   walksOf(world).filter(({ current }) =>
     world.hmm.structs.some(({ name, state }) => name === current && state.life === "freed"),
   )
+
+const isReferred = ({ state }: Hmm): boolean => state.life === "allocated" && state.kref > 0
 
 /** What the devices map. */
 const mirrorProperties: ReadonlyArray<Spec> = [
@@ -179,6 +182,40 @@ const lifeProperties: ReadonlyArray<Spec> = [
   },
   {
     kind: "invariant",
+    id: "HMM-ONE",
+    statement:
+      "An address space has one struct hmm at a time that anybody refers to, and points to it: who registers a mirror joins that.",
+    source:
+      "8a9320b7ec5d: mm/hmm: Simplify hmm_get_or_create and make it reliable: under the write side of the mmap_sem",
+    premise: ({ hmm }) => hmm.structs.some(isReferred),
+    holds: ({ hmm }) =>
+      hmm.structs.filter(isReferred).length <= 1 &&
+      hmm.structs.every(({ name, state }) => state.mirrors.length === 0 || hmm.pointer.hmm === name),
+    explain: ({ hmm }) => {
+      const used = hmm.structs.filter(isReferred).map(({ name }) => name)
+      return `${used.join(", ")}: in use; the address space points to ${hmm.pointer.hmm || "none"}.`
+    },
+  },
+  {
+    kind: "atEnd",
+    id: "HMM-FREED",
+    statement:
+      "When everything has ended, what nobody refers to any more has been freed: each struct hmm, with what it held of the address space, and each mirror that was unregistered.",
+    source: "mm/hmm.c of Linux 5.3: hmm_free_rcu: mmdrop, kfree; hmm_mirror_unregister",
+    holds: ({ mm, hmm, devices, record }) => {
+      const kept = hmm.structs.filter(({ state }) => state.life === "allocated")
+      // A reference of its own, and one of its notifier.
+      const held = (mm.state.users > 0 ? 1 : 0) + 2 * kept.length
+      const isListed = (name: string) => kept.some(({ state }) => state.mirrors.includes(name))
+      return (
+        kept.every(isReferred) &&
+        mm.state.count === held &&
+        devices.every(({ name, mirror }) => mirror.state.hmm === "" || isListed(name) || record.lives.get(name)?.freed)
+      )
+    },
+  },
+  {
+    kind: "invariant",
     id: "NOTIFIER-MMCOUNT",
     statement: "The address space outlives every struct hmm of it.",
     source: "mm/hmm.c of Linux 5.3: hmm_get_or_create: mmgrab, hmm_free_rcu: mmdrop",
@@ -192,6 +229,15 @@ const lifeProperties: ReadonlyArray<Spec> = [
     source: "mm/hmm.c of Linux 5.3: hmm_mirror_unregister, mirrors_sem",
     premise: (world) => livesOf(world).some(({ freed }) => freed),
     holds: ({ record }) => !record.slips.usedFreedMirror,
+  },
+  {
+    kind: "invariant",
+    id: "HMM-LOCKED",
+    statement:
+      "A device's page table is changed by who holds its driver's lock, and the list of mirrors by who holds mirrors_sem for writing.",
+    source: "Documentation/vm/hmm.rst of Linux 5.3: driver->update; mm/hmm.c of Linux 5.3: hmm_mirror_unregister",
+    premise: (world) => world.record.slips.unlocked || mappings(world).length > 0 || world.hmm.structs.some(isReferred),
+    holds: ({ record }) => !record.slips.unlocked,
   },
   {
     kind: "invariant",

@@ -40,6 +40,8 @@ export type Slips = {
   usedFreedMirror: boolean
   freedTwice: boolean
   releasedWithRanges: boolean
+  /** What a lock is for was changed without it. */
+  unlocked: boolean
 }
 
 export interface Hmm2019Record {
@@ -70,10 +72,11 @@ const none: Slips = {
   usedFreedMirror: false,
   freedTwice: false,
   releasedWithRanges: false,
+  unlocked: false,
 }
 
 /** Makes the record. */
-export const record = ({ devices }: Parts, fibers: ReadonlyArray<string>): Hmm2019Record => {
+export const record = ({ hmm, devices }: Parts, fibers: ReadonlyArray<string>): Hmm2019Record => {
   const walks = new Map(fibers.map((name) => [name, struct(`walk.${name}`, idle)]))
   const lives = new Map(
     devices.map(({ name }) => [name, struct(`life.${name}`, { looked: false, stale: false, freed: false })]),
@@ -105,12 +108,20 @@ export const record = ({ devices }: Parts, fibers: ReadonlyArray<string>): Hmm20
       if (change < 0) leaves(walk)
     })
   /** A step that touches the driver's state of a device, which is the first argument or has that with `.update` behind. */
-  const touches = (more: (walk: Struct<Walk>, device: string) => void = () => undefined) =>
+  const touches = (more: (walk: Struct<Walk>, device: string, fiber: string) => void = () => undefined) =>
     walking((walk, [first], _result, fiber) => {
       const device = String(first).replace(/\.update$/, "")
       if (device !== fiber && lives.get(device)?.freed === true) slips.usedFreedMirror = true
-      more(walk, device)
+      more(walk, device, fiber)
     })
+
+  const changesTable = (fiber: string, device: Plain | undefined) => {
+    if (devices.some(({ name, update }) => name === device && update.state.holder !== fiber)) slips.unlocked = true
+  }
+  const changesList = watching((fiber, [struct]) => {
+    if (hmm.structs.some(({ name, mirrorsSem }) => name === struct && mirrorsSem.state.writer !== fiber))
+      slips.unlocked = true
+  })
 
   const monitor: Monitor = {
     hlist_for_each_entry_srcu: walking((walk, [callback], result) => {
@@ -140,10 +151,14 @@ export const record = ({ devices }: Parts, fibers: ReadonlyArray<string>): Hmm20
     mutex_lock: touches(),
     mutex_trylock: touches(),
     mutex_unlock: touches(),
-    device_unmap: touches((walk, device) => {
+    hmm_mirror_register: changesList,
+    "list_del(mirror)": changesList,
+    device_unmap: touches((walk, device, fiber) => {
+      changesTable(fiber, device)
       if (walk.told !== "") walk.synced = [...walk.synced, device].sort()
     }),
-    device_map: watching((_fiber, [device, va]) => {
+    device_map: watching((fiber, [device, va]) => {
+      changesTable(fiber, device)
       const page = { start: Number(va), end: Number(va) + 1 }
       const inside = [...walks.values()].some((walk) => walk.synced.includes(String(device)) && overlaps(walk, page))
       if (inside) slips.installed = true

@@ -6,13 +6,14 @@ import {
   hmmMirrorDetach,
   hmmMirrorFault,
 } from "../../../model/driver/hmmMirror.ts"
+import type { Range } from "../../../model/mm/range.ts"
 import {
   madviseDontneed2019,
   oomReapTask2019,
   reclaim2019,
   truncate2019,
 } from "../../../model/notifier/mmuNotifier2019.ts"
-import { mmput } from "../../../model/notifier/notifiedMm.ts"
+import { mmput, type NotifiedMm } from "../../../model/notifier/notifiedMm.ts"
 import { names, parameter, scenariosOf } from "../../define.ts"
 import { faultsEnd, hmm2019Properties } from "./properties.ts"
 import { hmm2019World, type Parts, type Shape } from "./world.ts"
@@ -104,16 +105,38 @@ export const unregister = define(
   registeredThat(faultsAndCloses),
 )
 
+/** Who registers takes all the locks under which somebody may be between a start and an end. */
+const ways: { readonly [way: string]: (mm: NotifiedMm, pages: Range) => Effect.Effect<unknown> } = {
+  truncate: truncate2019,
+  madvise: madviseDontneed2019,
+  reclaim: reclaim2019,
+  "OOM reaper": (mm) => oomReapTask2019(mm, 1),
+}
+
+const anyWay = Effect.fnUntraced(function* (mm: NotifiedMm, cpu: number) {
+  const start = cpu % mm.pages
+  yield* ways[yield* choose("by", Object.keys(ways))]?.(mm, { start, end: start + 1 }) ?? Effect.void
+})
+
 /** The first mirror makes the struct. */
 export const register = define(
   "register",
-  "devices register, map a page or not, and unregister, while pages are being taken away",
-  { pages, devices: devices(1), cpus: cpus(1) },
+  "devices register, map a page or not, and unregister, while pages are being taken away under one lock or another",
+  {
+    pages,
+    devices: devices(1),
+    cpus: parameter("processors that take a page away, each in any way", 1, 3, 0),
+  },
   (bound) => ({
     ...bound,
     registered: 0,
     others: names("cpu", bound.cpus),
-    fibers: (parts) => ({ ...invalidators(parts, bound.cpus), ...byName(parts, comesAndGoes) }),
+    fibers: (parts) => ({
+      ...Object.fromEntries(
+        names("cpu", bound.cpus).map((cpu, position) => [cpu, anyWay(parts.mm, position)] as const),
+      ),
+      ...byName(parts, comesAndGoes),
+    }),
   }),
 )
 

@@ -1,7 +1,8 @@
 import type * as Effect from "effect/Effect"
-import type { Monitor, Setup } from "../../../checker/index.ts"
+import type { Monitor, Setup, Struct } from "../../../checker/index.ts"
 import { type HmmMirrorDevice, hmmMirrorDevice } from "../../../model/driver/hmmMirror.ts"
 import { type HmmOfMm, haveRegistered, hmmOfMm } from "../../../model/hmm/mirror2019.ts"
+import type { Frame } from "../../../model/mm/folio.ts"
 import type { Range } from "../../../model/mm/range.ts"
 import { type NotifiedMm, notifiedMm } from "../../../model/notifier/notifiedMm.ts"
 import { srcuDomain } from "../../../model/sync/srcu.ts"
@@ -18,12 +19,17 @@ export interface Parts {
 /** What the properties and seeded bugs of the HMM of 2019 see. */
 export interface Hmm2019World extends Parts {
   readonly record: Hmm2019Record
-  /** The devices that have come out of hmm_range_dma_map with an error, and not gone in again. */
-  readonly failed: ReadonlyMap<string, { readonly value: boolean }>
+  /** What hmm_range_dma_map has said to a device, until that asks whether the range is valid or goes in again. */
+  readonly dmaResults: ReadonlyMap<string, { readonly value: "error" | number | null }>
+  readonly dropped: Dropped | null
 }
 
-export interface Failures {
-  readonly failed: Hmm2019World["failed"]
+/** The pages that a callback takes from devices, until it gives up the driver's lock, and whether one was clean then. */
+export type Dropped = Struct<{ pages: ReadonlyArray<Frame>; clean: boolean }>
+
+export interface DmaResults {
+  readonly dmaResults: Hmm2019World["dmaResults"]
+  readonly dropped: Dropped
   readonly monitors: ReadonlyArray<Monitor>
 }
 
@@ -35,7 +41,7 @@ export interface Shape {
   /** What kind of device it is: by default one with a page table of its own. */
   readonly device?: (hmm: HmmOfMm, name: string, mirrored: Range) => HmmMirrorDevice
   /** What is recorded of hmm_range_dma_map, where it is called. */
-  readonly failures?: (parts: Parts) => Failures
+  readonly dmaResults?: (parts: Parts) => DmaResults
   /** How many of them have registered before anything else happens. */
   readonly registered: number
   /** The names of the other fibers. */
@@ -57,10 +63,17 @@ export const hmm2019World = (shape: Shape): Setup<Hmm2019World> => {
     devices.slice(0, shape.registered).map(({ mirror }) => mirror),
   )
   const made = record({ mm, hmm, devices }, all)
-  const failures = shape.failures?.({ mm, hmm, devices })
+  const results = shape.dmaResults?.({ mm, hmm, devices })
   return {
-    world: { mm, hmm, devices, record: made, failed: failures?.failed ?? new Map() },
+    world: {
+      mm,
+      hmm,
+      devices,
+      record: made,
+      dmaResults: results?.dmaResults ?? new Map(),
+      dropped: results?.dropped ?? null,
+    },
     fibers: shape.fibers({ mm, hmm, devices }),
-    monitors: [made.monitor, ...(failures?.monitors ?? [])],
+    monitors: [made.monitor, ...(results?.monitors ?? [])],
   }
 }

@@ -132,6 +132,24 @@ export const requestsBugs: ReadonlyArray<SeededBug<RequestsWorld>> = [
     })),
   },
   {
+    id: "pfn-array-leaks-on-error",
+    title: "the array is freed where pages were mapped, and not where there were none to be had",
+    source: "drivers/gpu/drm/amd/amdgpu/amdgpu_hmm.c: amdgpu_hmm_range_get_pages, out_free_pfns; by inference",
+    ...inWindow,
+    breaks: "HMM-PFNS-FREED",
+    at: inDevice(() => {
+      let mapped = false
+      return {
+        device_map: (original) =>
+          Effect.suspend(() => {
+            mapped = true
+            return original
+          }),
+        "kvfree(hmm_pfns)": (original) => Effect.suspend(() => (mapped ? original : Effect.void)),
+      }
+    }),
+  },
+  {
     id: "range-fault-ignores-mask",
     title: "the requests in the array count whatever the mask says",
     source: "mm/hmm.c: hmm_pte_need_fault, pfn_flags_mask",

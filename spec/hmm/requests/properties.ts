@@ -99,6 +99,13 @@ export const requestsProperties: ReadonlyArray<Spec> = [
   },
   {
     kind: "atEnd",
+    id: "HMM-PFNS-FREED",
+    statement: "When everything has ended, who has had an array for HMM to fill has freed it, whatever HMM has said.",
+    source: "drivers/gpu/drm/amd/amdgpu/amdgpu_hmm.c: amdgpu_hmm_range_get_pages, kvfree(pfns)",
+    holds: ({ record }) => record.state.wanted.length === 0,
+  },
+  {
+    kind: "atEnd",
     id: "HMM-LOCK-END",
     statement: "When everything has ended, nobody holds mmap_lock.",
     source: "Documentation/mm/hmm.rst; mm/hmm: add hmm_range_fault_unlocked_timeout(), 2026",

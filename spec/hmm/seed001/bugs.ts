@@ -108,6 +108,29 @@ export const jobBugs: ReadonlyArray<SeededBug<JobWorld>> = [
     })),
   },
   {
+    id: "seed001-store-under-way",
+    title: "the callback does not wait for the stores that have found the entry already, and one of them comes late",
+    source: "include/linux/mmu_notifier.h: invalidate_range_start; by inference",
+    ...inCell("migrate", "mirror"),
+    breaks: "SEED001-STORE-ARRIVES",
+    at: inJob(({ mm, device }) => ({
+      device_store: (original, { name, args }) =>
+        Effect.flatMap(
+          step("device_store: translation", args, () =>
+            device === undefined ? null : at(device.pageTable, Number(args[1])).value,
+          ),
+          (entry) => {
+            const page = entry?.write === true ? entry.page : null
+            if (page === null) return original
+            return step(name, args, () => {
+              if (isLive(mm.system.folios, page)) folioOf(mm.system.folios, page).content = String(args[2])
+              return true
+            })
+          },
+        ),
+    })),
+  },
+  {
     id: "seed001-gets-not-pins",
     title:
       "a driver without a notifier takes a reference where it should pin: reclaim unmaps what the device stores to",

@@ -30,6 +30,16 @@ export const mirrorCosts = (event: Event): ReadonlyArray<Spec> => [
     premise: ({ record: { cost } }) => cost.taken > 0,
     holds: ({ record: { cost } }) => cost.got <= cost.taken + 1,
   },
+  {
+    kind: "invariant",
+    id: "SEED001-STORE-ARRIVES",
+    statement:
+      "What a mirroring device stores the process finds at its address: the callback returns when no access by the old entry is under way.",
+    source: "Documentation/mm/hmm.rst; include/linux/mmu_notifier.h: invalidate_range_start",
+    premise: ({ record }) => record.state.mapped || record.state.stray !== "",
+    holds: ({ record }) => record.state.stray === "",
+    explain: ({ record }) => record.state.stray,
+  },
   ...(event === "fork" ? [forkShares] : [mirrorYields(event)]),
 ]
 

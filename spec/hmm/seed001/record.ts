@@ -1,6 +1,9 @@
 /** What a job of a device costs, and what it costs others: counted from outside, in the same instant as the steps. */
 import { cell, type Monitor, type Struct, struct, type Taken } from "../../../checker/index.ts"
-import type { Frame } from "../../../model/mm/folio.ts"
+import { type Frame, folioOf } from "../../../model/mm/folio.ts"
+import type { Mm } from "../../../model/mm/mm.ts"
+import { mappedPage } from "../../../model/mm/pte.ts"
+import { at } from "../../../model/mm/range.ts"
 
 /** The bill. */
 export type Cost = {
@@ -31,12 +34,13 @@ export interface CostRecord {
     refused: string
     lost: string
     shared: string
+    stray: string
   }>
   readonly monitor: Monitor
 }
 
-/** Makes the record of the fiber that is the device's job. */
-export const recordCost = (job: string): CostRecord => {
+/** Makes the record of the fiber that is the device's job, in an address space. */
+export const recordCost = (job: string, mm: Mm): CostRecord => {
   const cost: CostRecord["cost"] = struct("cost", {
     got: 0,
     taken: 0,
@@ -55,6 +59,7 @@ export const recordCost = (job: string): CostRecord => {
     refused: "",
     lost: "",
     shared: "",
+    stray: "",
   })
   const inJob = (record: (taken: Taken) => void) => (taken: Taken) => {
     if (taken.fiber === job) record(taken)
@@ -89,6 +94,12 @@ export const recordCost = (job: string): CostRecord => {
     device_map: inJob(() => {
       cost.got++
       state.mapped = true
+    }),
+    device_store: inJob(({ args, result }) => {
+      if (result !== true) return
+      const page = mappedPage(at(mm.pte, Number(args[1])).value)
+      const found = page === null ? "" : folioOf(mm.system.folios, page).content
+      if (found !== args[2]) state.stray = `The device has stored "${args[2]}", and the process finds "${found}" there.`
     }),
     device_unmap: () => {
       if (!state.mapped) return

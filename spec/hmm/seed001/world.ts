@@ -44,7 +44,7 @@ export const jobWorld = (style: Style, event: Event, stores: number): Setup<JobW
     [events[event]]: happens(process, event),
   }
   const { windows, monitor } = recordWindows(Object.keys(fibers), intervalSteps)
-  const record = recordCost(jobName)
+  const record = recordCost(jobName, mm)
   return { world: { mm, child, device, windows, record }, fibers, monitors: [monitor, record.monitor] }
 }
 
