@@ -97,4 +97,34 @@ export const hugetlbBugs: ReadonlyArray<SeededBug<HugetlbWorld>> = [
     breaks: "HUGETLB-SHARERS",
     at: () => ({ __unmap_hugepage_range_final: leaveOut() }),
   },
+  {
+    id: "hugetlb-migration-keeps-old-page",
+    title: "migration does not put the reference by which it kept the page that it moved",
+    source: "mm/migrate.c: unmap_and_move_huge_page, putback_active_hugepage",
+    scenario: migrate.id,
+    breaks: "HUGETLB-NO-LEAK",
+    at: () => ({ put_page: leaveOut() }),
+  },
+  {
+    id: "hugetlb-mapped-by-cleared-entry",
+    title: "migration clears the entry of a page, which stays counted as mapped",
+    source: "mm/rmap.c: try_to_migrate_one, page_remove_rmap",
+    scenario: migrateAndTake.id,
+    breaks: "HUGETLB-MAPCOUNT",
+    at: ({ file }) => ({
+      "try_to_migrate_one: huge_ptep_clear_flush": changeBody(({ body }) => {
+        const counts = file.hugePages.slots.map(({ mapcount }) => mapcount)
+        body()
+        for (const [index, page] of file.hugePages.slots.entries()) page.mapcount = counts[index] ?? 0
+      }),
+    }),
+  },
+  {
+    id: "hugetlb-announcement-does-not-end",
+    title: "who unmaps a shared page table does not say when it is done: devices map nothing there any more",
+    source: "Documentation/mm/mmu_notifier.rst; mm/hugetlb.c: __unmap_hugepage_range",
+    scenario: unmap.id,
+    breaks: "HUGETLB-ANNOUNCED-ENDS",
+    at: () => ({ mmu_notifier_invalidate_range_end: leaveOut() }),
+  },
 ]
