@@ -80,4 +80,13 @@ export const collapseBugs: ReadonlyArray<SeededBug<MmWorld>> = [
       },
     }),
   },
+  {
+    id: "collapse-gives-up-without-populating",
+    title: "khugepaged, which cannot have all pages, leaves the upper level without the page table that it took away",
+    source: "mm/khugepaged.c: collapse_huge_page (pmd_populate when isolating fails)",
+    scenario: "mm/pairs/pin-fast-read+collapse",
+    bound: alone,
+    breaks: "PT-NO-LEAK",
+    at: () => ({ "collapse_huge_page: pmd_populate": leaveOut() }),
+  },
 ]

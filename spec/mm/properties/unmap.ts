@@ -205,6 +205,15 @@ export const unmapProperties: ReadonlyArray<Spec> = [
     premise: ({ slips }) => slips.reaperWaitsNot !== "untested",
     holds: ({ slips }) => slips.reaperWaitsNot !== "broken",
   },
+  {
+    kind: "atEnd",
+    id: "OOM-SKIP",
+    statement:
+      "When the OOM reaper has done with an address space, or that has ended, the OOM killer waits for it no longer.",
+    source: "mm/oom_kill.c: oom_reap_task (Hide this mm from OOM killer); mm/mmap.c: exit_mmap",
+    premise: ({ parent: { state } }) => state.unstable || state.users === 0,
+    holds: ({ parent: { state } }) => state.oomSkip || !(state.unstable || state.users === 0),
+  },
 ]
 
 /** The end of an address space, as its subscribers hear of it. */
