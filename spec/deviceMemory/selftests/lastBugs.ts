@@ -52,14 +52,6 @@ export const userfaultfdBugs: ReadonlyArray<SeededBug<SelftestWorld>> = [
     at: () => ({ "UFFDIO_WAKE: wake_userfault": leaveOut() }),
   },
   {
-    id: "userfaultfd-sleeper-not-told",
-    title: "a fault that meets a missing page is on no queue: the handler never hears of it, and it is taken for ever",
-    source: "fs/userfaultfd.c: handle_userfault, by inference",
-    scenario: readAgainstUnmap.id,
-    breaks: "UFFD-FAULT-RESOLVES",
-    at: () => ({ "handle_userfault: __add_wait_queue": leaveOut() }),
-  },
-  {
     id: "userfaultfd-registers-nothing",
     title: "UFFDIO_REGISTER does not mark the area: what is missing there is filled with zeroes",
     source: "fs/userfaultfd.c: userfaultfd_set_vm_flags, by inference",

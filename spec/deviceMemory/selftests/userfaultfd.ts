@@ -1,10 +1,10 @@
 /** userfaultfd under every schedule: whoever waits for a page is woken, whatever becomes of it. */
 import * as Effect from "effect/Effect"
-import { choose, type Property, scenario } from "../../../checker/index.ts"
+import { choose, scenario } from "../../../checker/index.ts"
 import { dmirrorRead } from "../../../model/driver/testHmm.ts"
 import { munmap } from "../../../model/mm/unmap.ts"
 import { userfaultfdRelease } from "../../../model/mm/userfaultfd.ts"
-import { type ConcurrentWorld, comesTo, concurrently, concurrentProperties } from "./concurrent.ts"
+import { comesTo, concurrently, concurrentProperties } from "./concurrent.ts"
 import { ctxOf, filled, handler, register } from "./userfaultfdCases.ts"
 import { mmap, pages, zero } from "./verbs.ts"
 import { type Bench, selftestWorld } from "./world.ts"
@@ -28,15 +28,6 @@ const unmapsOrCloses = (bench: Bench) =>
     what === "munmap" ? Effect.ignore(munmap(bench.world.parent, one)) : userfaultfdRelease(ctxOf(bench)),
   )
 
-/** Nothing else would show that a fault is taken again and again, and nobody hears of it. */
-const resolves: Property<ConcurrentWorld> = {
-  kind: "leadsTo",
-  id: "UFFD-FAULT-RESOLVES",
-  statement: "Who has met a page that is missing gets on when that was filled in, unmapped, or is nobody's to fill in.",
-  source: "fs/userfaultfd.c: handle_userfault, userfaultfd_ctx_read, userfaultfd_release",
-  to: (_, { ended }) => ended("reader"),
-}
-
 /** A page that the device waits for is filled in, while it is unmapped or nobody is to fill in anything any more. */
 export const readAgainstUnmap = scenario({
   id: "device/selftests/userfaultfd_read+munmap",
@@ -53,5 +44,5 @@ export const readAgainstUnmap = scenario({
       selftestWorld({ pages: 1, devicePages: 1 }),
       ["private"],
     ),
-  properties: [...concurrentProperties, resolves],
+  properties: concurrentProperties,
 })
