@@ -37,8 +37,8 @@ const met = (of: StepFacts, facts: Facts): ReadonlySet<string> => {
 }
 
 /**
- * Of many, those in which what is mutated meets a step of another fiber at a cell where it has not met it in those
- * before; all, where they are few.
+ * Of many, those that have something new: a step that those before do not take, or a cell at which what is mutated meets
+ * a step of another fiber that it has not met there before. All, where they are few.
  *
  * @param rungs the smaller before the larger
  */
@@ -50,7 +50,7 @@ export const thoseWithNews = <R extends { readonly facts: Facts }>(
   const seen = new Set<string>()
   return rungs.filter(({ facts }) => {
     const size = seen.size
-    for (const meeting of meetings(mutation, facts)) seen.add(meeting)
+    for (const news of [...facts.steps.keys(), ...meetings(mutation, facts)]) seen.add(news)
     return seen.size > size
   })
 }

@@ -28,8 +28,6 @@ export type Slips = Struct<{
   reaperWaitsNot: Kept
   /** Migration entries become present ones again: whether one has. */
   migrationEnds: Kept
-  /** Pins are given back: whether one was. */
-  pinsEnd: Kept
   /** mremap moves entries: whether it has moved one. */
   moves: Kept
   /** The subscribers have heard of the end of the address space before it is unmapped. */
@@ -48,7 +46,6 @@ export const noSlips = (): Slips =>
     movesToEmpty: "untested",
     reaperWaitsNot: "untested",
     migrationEnds: "untested",
-    pinsEnd: "untested",
     moves: "untested",
     releasedFirst: "untested",
   })
@@ -89,7 +86,6 @@ export const watchSlips = (system: System, mirrored: Mm, slips: Slips): Monitor 
   },
   move_ptes: () => note(slips, "moves", true),
   remove_migration_pte: () => note(slips, "migrationEnds", true),
-  unpin_user_page: () => note(slips, "pinsEnd", true),
   mn_itree_inv_end: ({ args }) => {
     if (args[3] === "RELEASE") note(slips, "releasedFirst", true)
   },

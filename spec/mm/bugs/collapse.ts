@@ -89,4 +89,13 @@ export const collapseBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     breaks: "PT-NO-LEAK",
     at: () => ({ "collapse_huge_page: pmd_populate": leaveOut() }),
   },
+  {
+    id: "collapse-without-anon-vma-lock",
+    title: "khugepaged does not keep reverse mapping out: the end of a migration does not find the page table",
+    source: "mm/khugepaged.c: collapse_huge_page (anon_vma_lock_write); mm/rmap.c: Lock ordering in mm",
+    scenario: "mm/pairs/migrate+collapse",
+    bound: alone,
+    breaks: "MIG-RESTORE",
+    at: () => ({ anon_vma_lock_write: leaveOut(), anon_vma_unlock_write: leaveOut() }),
+  },
 ]
