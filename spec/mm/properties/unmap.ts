@@ -84,6 +84,14 @@ export const unmapProperties: ReadonlyArray<Spec> = [
   },
   {
     kind: "invariant",
+    id: "UNMAP-AREAS-GONE",
+    statement: "munmap, and the end of an address space, leave no area in their range.",
+    source: "mm/vma.c: vms_gather_munmap_vmas, vms_complete_munmap_vmas; mm/mmap.c: exit_mmap",
+    premise: ({ slips }) => slips.unmapsAreas !== "untested",
+    holds: ({ slips }) => slips.unmapsAreas !== "broken",
+  },
+  {
+    kind: "invariant",
     id: "PROT-LAZY-WINDOW",
     statement: "mprotect announces nothing where no page table is.",
     source: "mm/mprotect.c: change_pmd_range",
