@@ -98,7 +98,10 @@ const allocTarget = ({ folios }: System, src: Frame, zone: Zone): Effect.Effect<
 /** `folio_expected_ref_count`, of an unmapped folio that is isolated. */
 const expectedRefs = (folio: Folio): number => (isCached(folio) ? 2 : 1)
 
-/** `__folio_migrate_mapping` and `folio_migrate_flags`: the caches, the charge and the flags are the new folio's. Within a step. */
+/**
+ * `__folio_migrate_mapping` and `folio_migrate_flags`: the caches, the charge and the flags are the new folio's. Within
+ * a step.
+ */
 export const moveMapping = (system: System, source: Folio, target: Folio): void => {
   target.mapping = source.mapping
   target.offset = source.offset
