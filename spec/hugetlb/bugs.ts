@@ -1,6 +1,6 @@
 /** Seeded bugs of huge pages. */
 import * as Effect from "effect/Effect"
-import { changeBody, leaveOut, type Plain, type SeededBug, step } from "../../checker/index.ts"
+import { changeBody, leaveOut, moveBehind, type Plain, type SeededBug, step } from "../../checker/index.ts"
 import { hugeMm } from "../../model/mm/hugetlbPmdSharing.ts"
 import { at } from "../../model/mm/range.ts"
 import { zoo } from "../bugZoo.ts"
@@ -126,5 +126,13 @@ export const hugetlbBugs: ReadonlyArray<SeededBug<HugetlbWorld>> = [
     scenario: unmap.id,
     breaks: "HUGETLB-ANNOUNCED-ENDS",
     at: () => ({ mmu_notifier_invalidate_range_end: leaveOut() }),
+  },
+  {
+    id: "hugetlb-fault-looks-before-lock",
+    title: "a fault looks for the area before it has mmap_lock, and maps what munmap has given up meanwhile",
+    source: "mm/hugetlb.c: hugetlb_fault; mm/mmap.c: munmap",
+    scenario: unmap.id,
+    breaks: "HUGETLB-NO-AREA-NO-TABLE",
+    at: (_, fiber) => (fiber === "cpu0" ? moveBehind("mmap_read_lock", "find_vma") : {}),
   },
 ]

@@ -58,6 +58,14 @@ export const hugetlbProperties: ReadonlyArray<Spec> = [
   },
   {
     kind: "invariant",
+    id: "HUGETLB-NO-AREA-NO-TABLE",
+    statement: "A process that has unmapped the file has no page table of it.",
+    source: "mm/memory.c: free_pgtables; mm/hugetlb.c: hugetlb_fault, under mmap_lock",
+    premise: (world) => all(world).some(({ vma }) => !vma.mapped),
+    holds: (world) => all(world).every(({ vma, pud }) => vma.mapped || pud.value === null),
+  },
+  {
+    kind: "invariant",
     id: "HUGETLB-CACHE-UNMAPPED",
     statement: "What a process maps of the file is what its page cache has.",
     source: "fs/hugetlbfs/inode.c: remove_inode_hugepages; commit 4aae8d1c051e",
