@@ -7,6 +7,7 @@ import { hugetlbOneAtATime, writeAgainstZap } from "./hugetlb.ts"
 import { hugetlbBugs, userfaultfdBugs } from "./lastBugs.ts"
 import { notModelled } from "./notModelled.ts"
 import { hugeOneAtATime, oneAtATime } from "./scenarios.ts"
+import { selftestSurvivors } from "./survivors.ts"
 import { readAgainstUnmap } from "./userfaultfd.ts"
 
 export const selftests = protocol({
@@ -29,5 +30,6 @@ export const selftests = protocol({
     writeAgainstZap,
     readAgainstUnmap,
   ],
+  survivors: selftestSurvivors,
   bugs: [...selftestBugs, ...hugeBugs, ...hugetlbBugs, ...userfaultfdBugs],
 })
