@@ -4,6 +4,8 @@ const nothingStored = "that a device, or a debugger, stores nothing to what it h
 const overwritten = "a store of the model is to the whole page: what was copied under it is seen by nobody"
 const asked =
   "nobody here looks whether it did what it was called for: what calls come to is compared with a kernel (test/fidelity)"
+const waited =
+  "khugepaged has mmap_lock for read, and exit_mmap takes it for write before it takes areas and page tables away"
 const hardware = "what the hardware may do of its own accord it need not do"
 
 /** Why mutants of the core's steps survive. */
@@ -15,13 +17,14 @@ export const mmSurvivors: Survivors = {
   "leave-out vma_set_page_prot": asked,
   "leave-out ext4_ext_remove_space": asked,
   "leave-out exit_mm": "what the CPU keeps of the address space is flushed before a page of it is freed",
-  "leave-out khugepaged_exit":
-    "khugepaged has mmap_lock for read, and exit_mmap takes it for write before it takes areas and page tables away",
+  "leave-out khugepaged_exit": waited,
   "leave-out arm_smmu_mm_release":
     "what a device has cached of the upper levels is not modelled: one that still is bound finds page tables unlinked, and every flush reaches it",
   "leave-out enter_lazy_tlb":
     "a CPU that does not say that it is lazy is interrupted for flushes that it could do without",
   "leave-out hardware walk: pmd": hardware,
+  "drop-lock mmap_read_lock(child) by child#": "nobody but the child itself takes its mmap_lock for write",
+  "lose-wake-up collapse_pte_mapped_thp": waited,
   "lose-wake-up pageout: folio_trylock":
     "whoever locks a folio has a reference, and of a folio that somebody refers to the references cannot be frozen",
   "lose-wake-up folio_referenced":
