@@ -24,6 +24,8 @@ export const mmSurvivors: Survivors = {
     "a CPU that does not say that it is lazy is interrupted for flushes that it could do without",
   "leave-out hardware walk: pmd": hardware,
   "drop-lock mmap_read_lock(child) by child#": "nobody but the child itself takes its mmap_lock for write",
+  "drop-lock filemap_invalidate_lock(file) by ftruncate#":
+    "the size is changed first, and a page is added to the cache within it only: the lock is for holes, of which the size tells nothing",
   "lose-wake-up collapse_pte_mapped_thp": waited,
   "lose-wake-up pageout: folio_trylock":
     "whoever locks a folio has a reference, and of a folio that somebody refers to the references cannot be frozen",
