@@ -7,6 +7,8 @@ const asked =
 const waited =
   "khugepaged has mmap_lock for read, and exit_mmap takes it for write before it takes areas and page tables away"
 const hardware = "what the hardware may do of its own accord it need not do"
+const insideLock =
+  "who holds a page table's lock for more than a step has cleared the entry, or, as fork and khugepaged, keeps faults and pins out by mmap_lock and the areas' locks"
 
 /** Why mutants of the core's steps survive. */
 export const mmSurvivors: Survivors = {
@@ -26,6 +28,11 @@ export const mmSurvivors: Survivors = {
   "drop-lock mmap_read_lock(child) by child#": "nobody but the child itself takes its mmap_lock for write",
   "drop-lock filemap_invalidate_lock(file) by ftruncate#":
     "the size is changed first, and a page is added to the cache within it only: the lock is for holes, of which the size tells nothing",
+  "open-guard do_wp_page": insideLock,
+  "open-guard wp_page_copy: ptep_clear_flush": insideLock,
+  "open-guard follow_page_pte": insideLock,
+  "open-guard set_page_dirty_lock":
+    "a reference keeps the page from being freed or moved, whoever has it locked; what the lock is for, the file's accounting of dirty pages, is not modelled",
   "lose-wake-up collapse_pte_mapped_thp": waited,
   "lose-wake-up pageout: folio_trylock":
     "whoever locks a folio has a reference, and of a folio that somebody refers to the references cannot be frozen",
