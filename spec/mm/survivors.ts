@@ -33,9 +33,13 @@ export const mmSurvivors: Survivors = {
   "open-guard follow_page_pte": insideLock,
   "open-guard set_page_dirty_lock":
     "a reference keeps the page from being freed or moved, whoever has it locked; what the lock is for, the file's accounting of dirty pages, is not modelled",
+  "open-guard remove_migration_pte":
+    "a migration entry is cleared by nobody else while its folio is locked, and who changes its rights does so in one step",
+  "open-guard migration_entry_wait": "who does not wait takes the fault again, until the entry is there",
+  "open-guard free_pgtables": "that an area is freed under who walks to it by reverse mapping is not modelled",
   "lose-wake-up collapse_pte_mapped_thp": waited,
   "lose-wake-up pageout: folio_trylock":
     "whoever locks a folio has a reference, and of a folio that somebody refers to the references cannot be frozen",
   "lose-wake-up folio_referenced":
-    "what it looks at it looks at under the page table's lock; that the area itself may be freed under it is not modelled",
+    "what it looks at it looks at under the page table's lock; that an area is freed under who walks to it is not modelled",
 }
