@@ -110,12 +110,13 @@ export class Facts implements Observer {
     }
   }
 
-  /** Notes behind which steps fibers end, once all is explored. */
+  /** Notes behind which steps fibers end, once a program is explored, and keeps nothing of it but what is known. */
   conclude(): void {
     for (const { next, operation, fiber } of this.nodes) {
       const isLast = [...next.values()].some(({ ended }) => ended)
       if (isLast && operation !== undefined) this.followers.get(generic(fiber.name))?.get(operation.name)?.add(end)
     }
+    this.nodes.clear()
   }
 
   /** Whether a fiber alone touches what a step touches in it, and no property sees what it changes there. */

@@ -13,6 +13,7 @@ import { BadBound, type Bound } from "../scenario/scenario.ts"
 import { Facts } from "./facts.ts"
 import { mutated, telling } from "./mutated.ts"
 import { type Mutation, mutationId } from "./mutation.ts"
+import { thoseWithNews } from "./novelty.ts"
 import { operators } from "./operators/index.ts"
 
 /** A scenario at a bound, explored without a mutation. */
@@ -79,11 +80,17 @@ export const learn = Effect.fnUntraced(function* (
       else rungs.push({ scenario, program, facts })
     }
   }
-  all.conclude()
   const isOwn = ({ step, next }: Mutation): boolean =>
-    [step, ...(next === undefined ? [] : [next])].some((name) => steps.some((own) => Glob.match(Glob.make(own), name)))
+    [step, ...(next === undefined ? [] : [next])].some((name) => isNamed(name, steps))
   return { rungs, mutants: mutantsOf(rungs, all).filter(({ mutation }) => isOwn(mutation)), trouble } satisfies Learnt
 })
+
+/** Whether globs have a name: one of them does, and none that begins with `!`. */
+const isNamed = (name: string, globs: ReadonlyArray<string>): boolean => {
+  const matches = (glob: string): boolean => Glob.match(Glob.make(glob), name)
+  const not = globs.filter((glob) => glob.startsWith("!")).map((glob) => glob.slice(1))
+  return globs.some(matches) && !not.some(matches)
+}
 
 /**
  * The programs of a scenario: at its smallest bound; at those at which its seeded bugs are hunted, which are no larger than
@@ -138,6 +145,7 @@ const explored = Effect.fnUntraced(function* (program: Program, facts: Facts, al
     yield* letOthersRun
   }
   facts.conclude()
+  all.conclude()
   facts.observed = search.observed
   facts.states = search.statistics.states
   return ending
@@ -153,7 +161,8 @@ const mutantsOf = (rungs: ReadonlyArray<Rung>, all: Facts): ReadonlyArray<Mutant
         const complete = applying.filter(({ facts }) => facts.isComplete)
         const reasons = complete.map(({ facts }) => operator.equivalent(mutation, facts))
         const equivalent = reasons.every((reason) => reason !== undefined) ? reasons[0] : undefined
-        return { id: mutationId(mutation), mutation, rungs: rungsOf(sorted, applying), equivalent }
+        const rungs = thoseWithNews(mutation, rungsOf(sorted, applying))
+        return { id: mutationId(mutation), mutation, rungs, equivalent }
       }),
     )
     .filter(({ rungs: applying }) => applying.length > 0)

@@ -35,8 +35,8 @@ export interface Protocol {
   readonly scenarios: ReadonlyArray<ScenarioEntry>
   readonly bugs: ReadonlyArray<BugEntry>
   /**
-   * Globs of the names of the steps that are the protocol's own: those that are mutated. Without it, all that its
-   * scenarios take. What else they take is mutated in the protocol that it belongs to.
+   * Globs of the names of the steps that are the protocol's own: those that are mutated, but for those that match a glob
+   * behind a `!`. Without it, all that its scenarios take. What else they take is mutated in the protocol that it belongs to.
    */
   readonly steps?: ReadonlyArray<string>
   readonly survivors?: Survivors

@@ -311,6 +311,7 @@ const removeTable = Effect.fnUntraced(function* (mm: Mm, range: Range, huge: Rea
 const removeEmptyTable = (mm: Mm, range: Range): Effect.Effect<number> =>
   underLock(pageTableLock(mm, range.start), "pmdp_collapse_flush", [mm.name, range.start, range.end], () => {
     const { state } = tableOf(mm, range.start)
+    assert(state.linked, `a page table of ${mm.name} is taken away a second time`)
     assert(
       pagesOf(range).every((va) => at(mm.pte, va).value === null),
       `a page table of ${mm.name} is taken away with entries in it`,

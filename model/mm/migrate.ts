@@ -8,7 +8,7 @@ import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "
 import { release, underLock } from "../sync/spinlock.ts"
 import { tryToUnmapFlush, type UnmapBatch, unmapBatch } from "./batchedFlush.ts"
 import { type Folio, type Frame, folioAlloc, folioLock, folioOf, folioPut, frameOf, type Zone } from "./folio.ts"
-import { findVma, type Mm, pageTableLock } from "./mm.ts"
+import { findVma, hasTable, type Mm, pageTableLock } from "./mm.ts"
 import { isWritable, type Migration, present, type Rmapped } from "./pte.ts"
 import { at } from "./range.ts"
 import { clearOrDefer, isolateFolio } from "./reclaim.ts"
@@ -189,13 +189,13 @@ export const migrationEntry = (taken: Rmapped, exclusive: boolean): Migration =>
 }
 
 /**
- * `remove_migration_pte`: maps the folio, the new one or again the old one, with the rights that the entry had: of one
- * that may be written through, mprotect has taken that away if it had to.
+ * `remove_migration_pte`: maps the folio, the new one or again the old one, with the rights that the entry had: of one that
+ * may be written through, mprotect has taken that away if it had to. It is found by way of the upper level.
  */
 export const removeMigrationPte = (mm: Mm, va: number, src: Frame, target: Frame): Effect.Effect<void> =>
-  underLock(pageTableLock(mm, va), "remove_migration_pte", [mm.name, va], () =>
-    removeMigrationEntry(mm, va, src, target),
-  )
+  underLock(pageTableLock(mm, va), "remove_migration_pte", [mm.name, va], () => {
+    if (hasTable(mm, va)) removeMigrationEntry(mm, va, src, target)
+  })
 
 /** The same of one entry, be it a piece of a huge one. Within a step, under the page table's lock. */
 export const removeMigrationEntry = (mm: Mm, va: number, src: Frame, target: Frame): void => {

@@ -10,7 +10,7 @@ import { assert, guardedStep, type Struct, self, step, struct } from "../../chec
 import { Errno } from "../errno.ts"
 import { underLock } from "../sync/spinlock.ts"
 import { mmgetNotZero, mmput } from "./exit.ts"
-import { type FaultFlags, type FaultResult, linkTable, vmfAnonPrepare } from "./fault.ts"
+import { type FaultFlags, linkTable, vmfAnonPrepare } from "./fault.ts"
 import { type Content, folioAlloc, folioOf, folioPut } from "./folio.ts"
 import {
   changeVmas,
@@ -84,16 +84,22 @@ const setMissing = Effect.fnUntraced(function* (mm: Mm, range: Range, uffdMissin
 
 /**
  * `handle_userfault`: sleeps until woken, with no lock held, whatever was done meanwhile. Who comes after the look at the
- * entry finds the sleeper on the queue, and who came before it is seen. A fault that may not drop its lock ends with SIGBUS.
+ * entry finds the sleeper on the queue, and who came before it is seen. A fault that may not drop its lock ends with SIGBUS;
+ * where the file is being closed the lock is dropped and the fault taken anew (since commit fe4cdc2c4e24).
  */
 export const handleUserfault = Effect.fnUntraced(function* (mm: Mm, va: number, flags: FaultFlags) {
   const ctx = mm.userfaultfd
   assert(ctx !== null, `${mm.name} has a registered area and no userfaultfd`)
   const { state } = ctx
-  const early = yield* step("handle_userfault", [mm.name, va], (): FaultResult | "may wait" =>
-    flags.allowRetry !== true ? "SIGBUS" : state.released ? "done" : "may wait",
+  const early = yield* step("handle_userfault", [mm.name, va], () =>
+    flags.allowRetry !== true ? "SIGBUS" : state.released ? "released" : "may wait",
   )
-  if (early !== "may wait") return early
+  if (early === "SIGBUS") return early
+  if (early === "released") {
+    // Who closes the file may wait for this very lock: it is dropped, or the fault would be taken again under it for ever.
+    yield* releaseFaultLock(mm, va, flags)
+    return "UNLOCKED" as const
+  }
   yield* step("handle_userfault: __add_wait_queue", [mm.name, va], () => {
     state.pending = [...state.pending, { fiber: self(), va }]
   })
@@ -102,7 +108,7 @@ export const handleUserfault = Effect.fnUntraced(function* (mm: Mm, va: number, 
     [mm.name, va],
     () => !hasTable(mm, va) || at(mm.pte, va).value === null,
   )
-  yield* flags.vmaLock === true ? vmaEndRead(mm, va) : mmapReadUnlock(mm)
+  yield* releaseFaultLock(mm, va, flags)
   if (mustWait && !(yield* step("READ_ONCE(ctx->released)", [mm.name], () => state.released))) {
     yield* guardedStep(
       "handle_userfault: schedule",
@@ -114,6 +120,10 @@ export const handleUserfault = Effect.fnUntraced(function* (mm: Mm, va: number, 
   yield* step("handle_userfault: list_del", [mm.name, va], () => remove(ctx, ({ fiber }) => fiber === self()))
   return "UNLOCKED" as const
 })
+
+/** `release_fault_lock` */
+const releaseFaultLock = (mm: Mm, va: number, { vmaLock }: FaultFlags): Effect.Effect<void> =>
+  vmaLock === true ? vmaEndRead(mm, va) : mmapReadUnlock(mm)
 
 /** Takes sleepers off both queues: they are awake. Within a step. */
 const remove = ({ state }: Userfaultfd, is: (waiter: Waiter) => boolean): void => {

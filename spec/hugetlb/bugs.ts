@@ -1,6 +1,6 @@
 /** Seeded bugs of huge pages. */
 import * as Effect from "effect/Effect"
-import { changeBody, leaveOut, type Plain, type SeededBug, step } from "../../checker/index.ts"
+import { changeBody, leaveOut, moveBehind, type Plain, type SeededBug, step } from "../../checker/index.ts"
 import { hugeMm } from "../../model/mm/hugetlbPmdSharing.ts"
 import { at } from "../../model/mm/range.ts"
 import { zoo } from "../bugZoo.ts"
@@ -96,5 +96,43 @@ export const hugetlbBugs: ReadonlyArray<SeededBug<HugetlbWorld>> = [
     scenario: migrateAndTake.id,
     breaks: "HUGETLB-SHARERS",
     at: () => ({ __unmap_hugepage_range_final: leaveOut() }),
+  },
+  {
+    id: "hugetlb-migration-keeps-old-page",
+    title: "migration does not put the reference by which it kept the page that it moved",
+    source: "mm/migrate.c: unmap_and_move_huge_page, putback_active_hugepage",
+    scenario: migrate.id,
+    breaks: "HUGETLB-NO-LEAK",
+    at: () => ({ put_page: leaveOut() }),
+  },
+  {
+    id: "hugetlb-mapped-by-cleared-entry",
+    title: "migration clears the entry of a page, which stays counted as mapped",
+    source: "mm/rmap.c: try_to_migrate_one, page_remove_rmap",
+    scenario: migrateAndTake.id,
+    breaks: "HUGETLB-MAPCOUNT",
+    at: ({ file }) => ({
+      "try_to_migrate_one: huge_ptep_clear_flush": changeBody(({ body }) => {
+        const counts = file.hugePages.slots.map(({ mapcount }) => mapcount)
+        body()
+        for (const [index, page] of file.hugePages.slots.entries()) page.mapcount = counts[index] ?? 0
+      }),
+    }),
+  },
+  {
+    id: "hugetlb-announcement-does-not-end",
+    title: "who unmaps a shared page table does not say when it is done: devices map nothing there any more",
+    source: "Documentation/mm/mmu_notifier.rst; mm/hugetlb.c: __unmap_hugepage_range",
+    scenario: unmap.id,
+    breaks: "HUGETLB-ANNOUNCED-ENDS",
+    at: () => ({ mmu_notifier_invalidate_range_end: leaveOut() }),
+  },
+  {
+    id: "hugetlb-fault-looks-before-lock",
+    title: "a fault looks for the area before it has mmap_lock, and maps what munmap has given up meanwhile",
+    source: "mm/hugetlb.c: hugetlb_fault; mm/mmap.c: munmap",
+    scenario: unmap.id,
+    breaks: "HUGETLB-NO-AREA-NO-TABLE",
+    at: (_, fiber) => (fiber === "cpu0" ? moveBehind("mmap_read_lock", "find_vma") : {}),
   },
 ]

@@ -1,6 +1,7 @@
 import { protocol } from "../../checker/index.ts"
 import { hugetlbBugs } from "./bugs.ts"
 import { hugetlbScenarios } from "./scenarios.ts"
+import { hugetlbSurvivors } from "./survivors.ts"
 
 export const hugetlb = protocol({
   id: "hugetlb",
@@ -17,4 +18,5 @@ export const hugetlb = protocol({
   },
   scenarios: hugetlbScenarios,
   bugs: hugetlbBugs,
+  survivors: hugetlbSurvivors,
 })

@@ -15,6 +15,17 @@ const translations = (world: HugetlbWorld) =>
 const walks = (world: HugetlbWorld) => some(tlbs(world).map(({ walk }) => walk.value))
 const sharersOf = (world: HugetlbWorld, table: number) =>
   some(all(world).map(({ pud }) => pud.value)).filter(({ slot }) => slot === table).length
+type PageSlot = HugetlbWorld["file"]["hugePages"]["slots"][number]
+const lifeOf = ({ index, generation }: PageSlot): Life => ({ slot: index, generation })
+const entriesOf = ({ file }: HugetlbWorld, page: PageSlot) =>
+  file.tables.slots
+    .filter(({ live }) => live)
+    .flatMap(({ index }) => (file.ptes[index] ?? []).map(({ value }) => value))
+    .filter((pte) => pte?.migration === false && sameLife(pte.page, lifeOf(page))).length
+const knownReferences = (world: HugetlbWorld, page: PageSlot) =>
+  entriesOf(world, page) + world.file.cache.filter(({ value }) => sameLife(value, lifeOf(page))).length
+const isAccountedFor = (world: HugetlbWorld, page: PageSlot) =>
+  page.refcount > 0 && page.refcount === knownReferences(world, page) && page.lock === ""
 const mirrored = (world: HugetlbWorld) =>
   all(world).flatMap((mm) => mm.mirror.flatMap(({ value }, va) => (value === null ? [] : [{ mm, va, page: value }])))
 
@@ -47,6 +58,14 @@ export const hugetlbProperties: ReadonlyArray<Spec> = [
   },
   {
     kind: "invariant",
+    id: "HUGETLB-NO-AREA-NO-TABLE",
+    statement: "A process that has unmapped the file has no page table of it.",
+    source: "mm/memory.c: free_pgtables; mm/hugetlb.c: hugetlb_fault, under mmap_lock",
+    premise: (world) => all(world).some(({ vma }) => !vma.mapped),
+    holds: (world) => all(world).every(({ vma, pud }) => vma.mapped || pud.value === null),
+  },
+  {
+    kind: "invariant",
     id: "HUGETLB-CACHE-UNMAPPED",
     statement: "What a process maps of the file is what its page cache has.",
     source: "fs/hugetlbfs/inode.c: remove_inode_hugepages; commit 4aae8d1c051e",
@@ -69,6 +88,45 @@ export const hugetlbProperties: ReadonlyArray<Spec> = [
       const page = at(file.cache, 0).value
       return seen.stored === "" || page === null || hugePageAt(file, page).content === seen.stored
     },
+  },
+  {
+    kind: "invariant",
+    id: "HUGETLB-MAPCOUNT",
+    statement: "A huge page is counted as mapped once for each page table that maps it.",
+    source: "mm/hugetlb.c: huge_pmd_unshare, the comment on sharing and map counts; include/linux/mm.h: page_mapcount",
+    premise: ({ file }) => file.hugePages.slots.some(({ live }) => live),
+    holds: (world) =>
+      world.file.hugePages.slots.every((page) => !page.live || page.mapcount === entriesOf(world, page)),
+  },
+  {
+    kind: "atEnd",
+    id: "HUGETLB-NO-LEAK",
+    statement:
+      "When everything has ended, each reference to a huge page is the page cache's or a page table's, each page table is some process's, and no page is locked.",
+    source: "mm/hugetlb.c: free_huge_page; mm/memory.c: tlb_remove_table",
+    holds: (world) =>
+      world.file.hugePages.slots.every((page) => !page.live || isAccountedFor(world, page)) &&
+      world.file.tables.slots.every(({ live, sharers }) => !live || sharers > 0),
+    explain: (world) =>
+      [
+        ...world.file.hugePages.slots
+          .filter((page) => page.live && !isAccountedFor(world, page))
+          .map(
+            (page) =>
+              `Huge page ${page.index} has ${page.refcount} references, of which ${knownReferences(world, page)} are accounted for${page.lock === "" ? "" : `, and ${page.lock} has it locked`}.`,
+          ),
+        ...world.file.tables.slots
+          .filter(({ live, sharers }) => live && sharers === 0)
+          .map(({ index }) => `Page table ${index} is nobody's.`),
+      ].join(" "),
+  },
+  {
+    kind: "atEnd",
+    id: "HUGETLB-ANNOUNCED-ENDS",
+    statement: "What was announced to devices that mirror a process has ended when everything has.",
+    source:
+      "Documentation/mm/mmu_notifier.rst; include/linux/mmu_notifier.h: invalidate_range_end is paired with start",
+    holds: (world) => all(world).every(({ window }) => window.value === null),
   },
 ]
 

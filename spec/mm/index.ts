@@ -11,6 +11,7 @@ import { tlbBugs } from "./bugs/tlb.ts"
 import { unannounced } from "./bugs/unannounced.ts"
 import { pairs } from "./pairs.ts"
 import { races } from "./scenarios/index.ts"
+import { mmSurvivors } from "./survivors.ts"
 
 export const memoryManagement = protocol({
   id: "mm",
@@ -27,6 +28,9 @@ export const memoryManagement = protocol({
       "Memory is sequentially consistent: a barrier that is missing does not show.",
     ],
   },
+  // What notifiers and mirrors do is mutated in notifier/interval; exec lays out the machine.
+  steps: ["**", "!exec", "!device_*", "!mmu_interval_*", "!mn_itree_*", "!mutex_*", "!wake_up_all"],
+  survivors: mmSurvivors,
   scenarios: [...pairs, ...races],
   bugs: [
     ...cowBugs,

@@ -28,10 +28,10 @@ export type Slips = Struct<{
   reaperWaitsNot: Kept
   /** Migration entries become present ones again: whether one has. */
   migrationEnds: Kept
-  /** Pins are given back: whether one was. */
-  pinsEnd: Kept
   /** mremap moves entries: whether it has moved one. */
   moves: Kept
+  /** Whoever frees the page tables of a range leaves no area there. */
+  unmapsAreas: Kept
   /** The subscribers have heard of the end of the address space before it is unmapped. */
   releasedFirst: Kept
 }>
@@ -48,8 +48,8 @@ export const noSlips = (): Slips =>
     movesToEmpty: "untested",
     reaperWaitsNot: "untested",
     migrationEnds: "untested",
-    pinsEnd: "untested",
     moves: "untested",
+    unmapsAreas: "untested",
     releasedFirst: "untested",
   })
 
@@ -88,8 +88,16 @@ export const watchSlips = (system: System, mirrored: Mm, slips: Slips): Monitor 
     note(slips, "movesToEmpty", at(mmOf(system, String(args[0])).pte, Number(args[2])).value === null)
   },
   move_ptes: () => note(slips, "moves", true),
+  free_pgtables: ({ args }) => {
+    const { vma } = mmOf(system, String(args[0]))
+    const range = { start: Number(args[1]), end: Number(args[2]) }
+    note(
+      slips,
+      "unmapsAreas",
+      pagesOf(range).every((va) => at(vma, va).value === null),
+    )
+  },
   remove_migration_pte: () => note(slips, "migrationEnds", true),
-  unpin_user_page: () => note(slips, "pinsEnd", true),
   mn_itree_inv_end: ({ args }) => {
     if (args[3] === "RELEASE") note(slips, "releasedFirst", true)
   },

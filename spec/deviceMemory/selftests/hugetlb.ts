@@ -8,7 +8,7 @@ import { comesTo, concurrently, concurrentProperties } from "./concurrent.ts"
 import { hugeProperties } from "./hugeProperties.ts"
 import { selftestProperties } from "./properties.ts"
 import type { Selftest } from "./selftest.ts"
-import { device, i, load, minusI, mmapHugetlb, mprotect, munmap, pages, store } from "./verbs.ts"
+import { device, i, load, minusI, mmapHugetlb, mprotect, munmap, pages, refusedStore, store } from "./verbs.ts"
 import { type Bench, oneOf, selftestWorld } from "./world.ts"
 
 /** How many pages a page of hugetlbfs has here. */
@@ -59,6 +59,14 @@ export const hugetlbCases: ReadonlyArray<Selftest> = [
       mprotect(huge, "r"),
       gpu.snapshot(huge, ["READ|PMD", "READ|PMD"]),
     ],
+  },
+  {
+    number: 22,
+    id: "compound-store",
+    fixture: "hmm",
+    does: "a page of hugetlbfs with data becomes read-only; the process stores; not in the kernel's file",
+    expects: "SIGSEGV, and the data is still there",
+    script: [mmapHugetlb(huge), store(huge), mprotect(huge, "r"), refusedStore(huge, minusI), load(huge)],
   },
 ]
 

@@ -18,7 +18,8 @@ export const selftests = protocol({
       "The cases of tools/testing/selftests/mm/hmm-tests.c, run on the modelled driver, with the outcomes that are stated there; those of two threads under every schedule. A case that would fail here and passes on a kernel is a fault of the model.",
     notModelled: [...notModelled.map(({ id, what, why }) => `${id}: ${what}, for ${why}.`)],
   },
-  steps: ["ASSERT_EQ"],
+  // hugetlbfs and userfaultfd as model/mm/hugetlb.ts, model/hmm/rangeFaultHugetlb.ts and model/mm/userfaultfd.ts have them.
+  steps: ["*hugetlb*", "__unmap_hugepage_range", "*userfault*", "mfill_atomic*", "READ_ONCE(ctx->released)"],
   scenarios: [
     oneAtATime,
     hugeOneAtATime,

@@ -1,6 +1,7 @@
 /** Seeded bugs of hugetlbfs and userfaultfd. */
 import { changeResult, leaveOut, moveBehind, type SeededBug } from "../../../checker/index.ts"
 import { hugetlbOneAtATime, writeAgainstZap } from "./hugetlb.ts"
+import { oneAtATime } from "./scenarios.ts"
 import { readAgainstUnmap } from "./userfaultfd.ts"
 import type { SelftestWorld } from "./world.ts"
 
@@ -23,6 +24,14 @@ export const hugetlbBugs: ReadonlyArray<SeededBug<SelftestWorld>> = [
     breaks: "SELFTEST-OUTCOME",
     at: () => ({ hugetlb_vm_op_split: changeResult(() => true) }),
   },
+  {
+    id: "hugetlb-protected-not-flushed",
+    title: "a page of hugetlbfs becomes read-only, and a CPU can store to it through its TLB",
+    source: "mm/hugetlb.c: hugetlb_change_protection, flush_hugetlb_tlb_range",
+    scenario: hugetlbOneAtATime.id,
+    breaks: "SELFTEST-OUTCOME",
+    at: () => ({ flush_hugetlb_tlb_range: leaveOut() }),
+  },
 ]
 
 export const userfaultfdBugs: ReadonlyArray<SeededBug<SelftestWorld>> = [
@@ -41,5 +50,14 @@ export const userfaultfdBugs: ReadonlyArray<SeededBug<SelftestWorld>> = [
     scenario: readAgainstUnmap.id,
     breaks: "deadlock",
     at: () => ({ "UFFDIO_WAKE: wake_userfault": leaveOut() }),
+  },
+  {
+    id: "userfaultfd-registers-nothing",
+    title: "UFFDIO_REGISTER does not mark the area: what is missing there is filled with zeroes",
+    source: "fs/userfaultfd.c: userfaultfd_set_vm_flags, by inference",
+    scenario: oneAtATime.id,
+    bound: { number: 38 },
+    breaks: "SELFTEST-OUTCOME",
+    at: () => ({ userfaultfd_set_vm_flags: leaveOut() }),
   },
 ]

@@ -1,9 +1,38 @@
 import type { Survivors } from "../../../checker/index.ts"
 
-/** Why mutants of the self tests' own step survive: all others are steps of the protocols that the tests put to work. */
+const vmaLock =
+  "what the lock is for, page tables that are shared and let go of, private areas do not have: entries are changed, and looked at again, under the page table's lock"
+const asksAgain = "who does not sleep takes the fault again, until the page is there or is nobody's to fill in"
+const filledTwice = "who is read of once more is filled in for once more, which comes to EEXIST, and woken"
+const oneFaults =
+  "one thread faults while the handler is at work: what the queue's lock keeps apart, two that come and go, is not put to the test"
+
+/** Why mutants of hugetlbfs and userfaultfd survive in the self tests. */
 export const selftestSurvivors: Survivors = {
-  "leave-out ASSERT_EQ":
-    "it is what asks, and without it nothing is asked: SELFTEST-OUTCOME is then never exercised, which a check reports",
-  "split ASSERT_EQ":
-    "of two threads that compare at once one may be lost in the number of what was as expected, which says only that there was something; what is wrong is kept",
+  "leave-out hugetlb_fault: hugetlb_vma_lock_read": vmaLock,
+  "swap hugetlb_fault: hugetlb_vma_lock_read | hugetlb_fault: huge_ptep_get": vmaLock,
+  "swap hugetlb_vma_lock_write | __unmap_hugepage_range": vmaLock,
+  "split walk_hugetlb_range: hugetlb_vma_lock_read": vmaLock,
+  "split hugetlb_fault: hugetlb_vma_lock_read": vmaLock,
+  "drop-lock hugetlb_vma_lock_write(parent) by task": vmaLock,
+  "drop-lock hugetlb_vma_lock_write(parent) by zapper": vmaLock,
+  "open-guard walk_hugetlb_range: hugetlb_vma_lock_read": vmaLock,
+  "open-guard hugetlb_fault: hugetlb_vma_lock_read": vmaLock,
+  "open-guard hugetlb_vma_lock_write": vmaLock,
+  "wake-early hugetlb_vma_lock_write": vmaLock,
+  "leave-out hugetlb_vma_lock_write: rwsem_add_waiter":
+    "who waits to write only keeps those who come later to read from going first",
+  "leave-out handle_userfault: __add_wait_queue":
+    "who is on no queue does not sleep, and takes the fault again; that somebody hears of it is no promise here, where mmap_lock has no queue",
+  "leave-out handle_userfault: schedule": asksAgain,
+  "open-guard handle_userfault: schedule": asksAgain,
+  "swap handle_userfault: schedule | handle_userfault: list_del": asksAgain,
+  "leave-out handle_userfault: list_del": filledTwice,
+  "lose-wake-up userfaultfd_ctx_read": filledTwice,
+  "swap userfaultfd_set_vm_flags | mmap_write_unlock":
+    "when the area is registered nobody else is there yet, and who finds it registered still finds the file closed",
+  "swap mmap_read_lock | mfill_atomic_pte_copy": "the area is looked at once more when the page is mapped",
+  "split userfaultfd_ctx_read": oneFaults,
+  "split UFFDIO_COPY: wake_userfault": oneFaults,
+  "split userfaultfd_release": "who closes the file a second time finds nothing registered",
 }

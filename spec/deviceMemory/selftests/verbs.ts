@@ -134,6 +134,18 @@ export const store = (range: Range, what: Pattern = i, who: Who = "parent"): Ver
     ),
   )
 
+/** A process that stores to each page is sent SIGSEGV. */
+export const refusedStore = (range: Range, what: Pattern = i): Verb =>
+  inOrder(
+    pagesOf(range).map((va) => (bench) => {
+      const stored = Effect.match(userStore(bench.world.parent, cpuOf("parent"), va, what(va)), {
+        onSuccess: (): string => "0",
+        onFailure: ({ signal }): string => signal,
+      })
+      return [Effect.flatMap(stored, (got) => expect(bench.world, `a store to page ${va}`, got, "SIGSEGV"))]
+    }),
+  )
+
 /** A process reads each page, and finds that in it. */
 export const load = (range: Range, what: Pattern = i, who: Who = "parent"): Verb =>
   inOrder(

@@ -80,4 +80,22 @@ export const collapseBugs: ReadonlyArray<SeededBug<MmWorld>> = [
       },
     }),
   },
+  {
+    id: "collapse-gives-up-without-populating",
+    title: "khugepaged, which cannot have all pages, leaves the upper level without the page table that it took away",
+    source: "mm/khugepaged.c: collapse_huge_page (pmd_populate when isolating fails)",
+    scenario: "mm/pairs/pin-fast-read+collapse",
+    bound: alone,
+    breaks: "PT-NO-LEAK",
+    at: () => ({ "collapse_huge_page: pmd_populate": leaveOut() }),
+  },
+  {
+    id: "collapse-without-anon-vma-lock",
+    title: "khugepaged does not keep reverse mapping out: the end of a migration does not find the page table",
+    source: "mm/khugepaged.c: collapse_huge_page (anon_vma_lock_write); mm/rmap.c: Lock ordering in mm",
+    scenario: "mm/pairs/migrate+collapse",
+    bound: alone,
+    breaks: "MIG-RESTORE",
+    at: () => ({ anon_vma_lock_write: leaveOut(), anon_vma_unlock_write: leaveOut() }),
+  },
 ]

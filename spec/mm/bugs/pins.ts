@@ -31,6 +31,15 @@ export const pinBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     at: () => ({ raw_write_seqcount_begin: leaveOut(), raw_write_seqcount_end: leaveOut() }),
   },
   {
+    id: "fork-never-done-copying",
+    title: "fork does not say that it is through with the page tables: nobody pins without locks any more",
+    source: "mm/memory.c: copy_page_range (raw_write_seqcount_end)",
+    scenario: forkAndPin.id,
+    bound: alone,
+    breaks: "FORK-SEQ-ENDS",
+    at: () => ({ raw_write_seqcount_end: leaveOut() }),
+  },
+  {
     id: "fork-shares-pinned-page",
     title: "fork shares a page with the child without asking whether it is pinned",
     source: "mutant 19; commit 70e806e4e645: mm: Do early cow for pinned pages during fork() for ptes",

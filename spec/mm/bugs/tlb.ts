@@ -179,4 +179,19 @@ export const tlbBugs: ReadonlyArray<SeededBug<MmWorld>> = [
       }
     },
   },
+  {
+    id: "munmap-leaves-area",
+    title: "munmap zaps what is mapped and leaves the area: who faults there is given pages again",
+    source: "mm/vma.c: vms_gather_munmap_vmas, vms_complete_munmap_vmas",
+    scenario: "mm/pairs/store+munmap",
+    bound: alone,
+    breaks: "UNMAP-AREAS-GONE",
+    at: ({ parent }) => ({
+      vms_gather_munmap_vmas: changeBody(({ body }) => {
+        const found = body()
+        for (const vma of parent.vma) if (vma.value !== null) vma.value = { ...vma.value, detached: false }
+        return found
+      }),
+    }),
+  },
 ]

@@ -171,11 +171,19 @@ export const cowProperties: ReadonlyArray<Spec> = [
   },
   {
     kind: "atEnd",
+    id: "FORK-SEQ-ENDS",
+    statement: "When no page table is being copied any more, pages can be pinned without locks again.",
+    source: "mm/memory.c: copy_page_range (raw_write_seqcount_end); mm/gup.c: gup_fast",
+    premise: ({ mms }) => mms.some(({ state }) => state.writeProtectSeq > 0),
+    holds: ({ mms }) => mms.every(({ state }) => state.writeProtectSeq % 2 === 0),
+  },
+  {
+    kind: "atEnd",
     id: "GUP-FAIL-CLEAN",
     statement:
       "When everything has ended no pin is left: neither of those who gave theirs back nor of those who failed.",
     source: "mm/gup.c: __gup_longterm_locked",
-    premise: ({ slips }) => slips.pinsEnd !== "untested",
+    premise: ({ mms }) => mms.some(({ state }) => state.hasPinned),
     holds: (world) => liveFolios(world).every(({ pincount }) => pincount === 0),
   },
   {

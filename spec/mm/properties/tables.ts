@@ -21,6 +21,16 @@ const cachedTables = ({ mms }: MmWorld) =>
 
 const isStale = (mm: Mm, va: number, generation: number): boolean => !isTable(tableOf(mm, va), generation)
 
+/** The page tables of an address space that are neither linked nor freed. */
+const lostTables = ({ tables }: Mm): ReadonlyArray<number> =>
+  tables.flatMap(({ state: { live, linked, deferred } }, position) =>
+    live === linked && deferred.length === 0 ? [] : [position],
+  )
+
+/** Whether an address space has no page table and no area. */
+const isBare = ({ tables, vma }: Mm): boolean =>
+  tables.every(({ state }) => !state.linked) && vma.every(({ value }) => value === null)
+
 export const tableProperties: ReadonlyArray<Spec> = [
   {
     kind: "invariant",
@@ -49,6 +59,23 @@ export const tableProperties: ReadonlyArray<Spec> = [
       cachedTables(world)
         .filter(({ mm, va, generation }) => isStale(mm, va, generation))
         .map(({ mm, cpu, va }) => `${cpu} can walk the page table of page ${va} of ${mm.name}, which was freed.`)
+        .join(" "),
+  },
+  {
+    kind: "atEnd",
+    id: "PT-NO-LEAK",
+    statement:
+      "When everything has ended, each page table is one that its address space leads to, and one that has ended has neither page tables nor areas.",
+    source: "kernel/fork.c: check_mm (non-zero pgtables_bytes on freeing mm); mm/khugepaged.c: collapse_huge_page",
+    holds: ({ mms }) => mms.every((mm) => lostTables(mm).length === 0 && (mm.state.users > 0 || isBare(mm))),
+    explain: ({ mms }) =>
+      mms
+        .flatMap((mm) => [
+          ...lostTables(mm).map(
+            (position) => `Nothing leads to page table ${position} of ${mm.name}, which is not freed.`,
+          ),
+          ...(mm.state.users > 0 || isBare(mm) ? [] : [`${mm.name} has ended, and has areas or page tables left.`]),
+        ])
         .join(" "),
   },
 ]

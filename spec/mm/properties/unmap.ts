@@ -84,6 +84,14 @@ export const unmapProperties: ReadonlyArray<Spec> = [
   },
   {
     kind: "invariant",
+    id: "UNMAP-AREAS-GONE",
+    statement: "munmap, and the end of an address space, leave no area in their range.",
+    source: "mm/vma.c: vms_gather_munmap_vmas, vms_complete_munmap_vmas; mm/mmap.c: exit_mmap",
+    premise: ({ slips }) => slips.unmapsAreas !== "untested",
+    holds: ({ slips }) => slips.unmapsAreas !== "broken",
+  },
+  {
+    kind: "invariant",
     id: "PROT-LAZY-WINDOW",
     statement: "mprotect announces nothing where no page table is.",
     source: "mm/mprotect.c: change_pmd_range",
@@ -204,6 +212,15 @@ export const unmapProperties: ReadonlyArray<Spec> = [
     source: "mm/oom_kill.c: __oom_reap_task_mm",
     premise: ({ slips }) => slips.reaperWaitsNot !== "untested",
     holds: ({ slips }) => slips.reaperWaitsNot !== "broken",
+  },
+  {
+    kind: "atEnd",
+    id: "OOM-SKIP",
+    statement:
+      "When the OOM reaper has done with an address space, or that has ended, the OOM killer waits for it no longer.",
+    source: "mm/oom_kill.c: oom_reap_task (Hide this mm from OOM killer); mm/mmap.c: exit_mmap",
+    premise: ({ parent: { state } }) => state.unstable || state.users === 0,
+    holds: ({ parent: { state } }) => state.oomSkip || !(state.unstable || state.users === 0),
   },
 ]
 

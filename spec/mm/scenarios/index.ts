@@ -1,6 +1,7 @@
 import { collapseTwoPages } from "./collapse.ts"
 import {
   dirtyCow,
+  forcedWriteAndUnmap,
   forkAndFault,
   forkAndPin,
   hintAndMigrate,
@@ -23,6 +24,7 @@ import { dontneedHugePmd, zapWritebackStore } from "./translations.ts"
 /** Every focused race. */
 export const races = [
   dirtyCow,
+  forcedWriteAndUnmap,
   vmspliceAndStore,
   forkAndPin,
   forkAndFault,

@@ -48,6 +48,13 @@ export const dirtyCow = raceOf({
   operations: [forcedWrite, operation("madvise-dontneed")],
 })
 
+export const forcedWriteAndUnmap = raceOf({
+  name: "forced-write+munmap",
+  summary: "a debugger stores to a private page of a file, and the process unmaps it",
+  pages: ["readonly"],
+  operations: [forcedWrite, operation("munmap")],
+})
+
 export const vmspliceAndStore = raceOf({
   name: "vmsplice+store",
   summary: "a child holds a reference to a page that it no longer maps, and the parent stores there",
