@@ -15,7 +15,10 @@ interface Stated {
 
 /** A predicate of states, stated. */
 interface StatePredicate<in World> extends Stated {
-  /** When the property says anything at all; without it, always. States in which it is true count as exercised. */
+  /**
+   * When the property is put to the test; without it, always. States in which it is true count as exercised. It excuses
+   * nothing: `holds` is asked in every state, so that what goes wrong where nobody expects it is seen as well.
+   */
   premise?(world: World): boolean
   holds(world: World): boolean
   /** What is wrong in a state in which it does not hold. */
@@ -34,6 +37,7 @@ export interface Invariant<in World> extends StatePredicate<World> {
 export interface ActionInvariant<in World, Observed extends Plain = Plain> extends Stated {
   readonly kind: "action"
   observe(world: World): Observed
+  /** Of which pairs it says anything at all; without it, of all. They count as exercised. */
   premise?(before: Observed, after: Observed): boolean
   holds(before: Observed, after: Observed): boolean
   explain?(before: Observed, after: Observed): string

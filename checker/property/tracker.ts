@@ -11,7 +11,7 @@ import { builtIn, type Violation } from "./violation.ts"
 
 /** What a state predicate says of a state. */
 type Verdict =
-  /** The premise is false. */
+  /** It holds, and its premise is false. */
   "silent" | "holds" | "broken"
 
 type Reads = ReadonlyArray<StoredCell>
@@ -438,8 +438,9 @@ export class PropertyTracker {
 const none: ReadonlyArray<Violation> = []
 
 const verdictOf = (property: StateProperty): Verdict => {
-  if (!property.premise()) return "silent"
-  return property.holds() ? "holds" : "broken"
+  const isExercised = property.premise()
+  if (!property.holds()) return "broken"
+  return isExercised ? "holds" : "silent"
 }
 
 /** Whose code runs while a property is evaluated: nobody's that could act, but kept from the real world all the same. */

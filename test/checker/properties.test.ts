@@ -104,6 +104,14 @@ describe("invariants", () => {
     await holds(program(14))
   })
 
+  it("with a premise are asked where it is false too", async () => {
+    const fibers = ({ x }: World) => ({ a: Effect.andThen(set(x, 1), set(x, 2)) })
+    const never = { premise: ({ x }: World) => x.value === 3 }
+    await broken(over(fibers, [{ ...invariant("unexpected", ({ x }) => x.value !== 1), ...never }]), "unexpected")
+    const end: Property<World> = { kind: "atEnd", id: "end", ...stated, ...never, holds: ({ x }) => x.value !== 2 }
+    await broken(over(fibers, [end]), "end")
+  })
+
   it("with a premise count the states in which it was true", async () => {
     const fibers = ({ x, y }: World) => ({ a: Effect.andThen(set(x, 1), set(x, 2)), b: set(y, 1) })
     const premised = (id: string, premise: (world: World) => boolean): Property<World> => ({

@@ -403,7 +403,7 @@ const propertiesOf = (limits: Limits): ReadonlyArray<Property<World>> => [
     statement: "Under the lock a cell does not have that content.",
     source: "test",
     premise: (world) => world.lock.value && at(world, 1).value === limits.one,
-    holds: (world) => at(world, 2).value !== limits.other,
+    holds: (world) => at(world, 2).value !== limits.other || !(world.lock.value && at(world, 1).value === limits.one),
     explain: contents,
   },
   actionInvariant<World, ReadonlyArray<number>>({

@@ -100,7 +100,8 @@ const whoKeeps: Spec = {
   source: `${mail}: "the parent process now gets a new system memory copy of the page, while the child process keeps the DEVICE_COHERENT page"`,
   premise: ({ coherent: { cost } }) => cost.story === "forked",
   holds: (world) => {
-    const { copies } = world.coherent.cost
+    const { copies, story } = world.coherent.cost
+    if (story !== "forked") return true
     return isCoherentAt(world, world.parent) === (copies === 0) && isCoherentAt(world, world.child)
   },
 }

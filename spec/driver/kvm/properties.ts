@@ -109,7 +109,10 @@ export const gpcProperties: ReadonlyArray<Property<KvmWorld>> = [
       "While nobody has its refresh_lock, a cache of a translation is active if and only if it is on the list.",
     source: "virt/kvm/pfncache.c: __kvm_gpc_activate, kvm_gpc_deactivate",
     premise: ({ gpc }) => gpc?.refreshLock.state.holder === "",
-    holds: ({ gpc, kvm }) => gpc === undefined || gpc.state.active === kvm.gpcList.value.includes(gpc.name),
+    holds: ({ gpc, kvm }) =>
+      gpc === undefined ||
+      gpc.refreshLock.state.holder !== "" ||
+      gpc.state.active === kvm.gpcList.value.includes(gpc.name),
   },
   storesInTime(({ gpc }) => gpc?.state.valid === true, "virt/kvm/pfncache.c: gfn_to_pfn_cache_invalidate_start"),
 ]

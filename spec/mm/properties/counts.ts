@@ -113,7 +113,9 @@ export const countProperties: ReadonlyArray<Spec> = [
     statement: "No device maps anything of an address space of whose end it has heard.",
     source: "mm/mmu_notifier.c: __mmu_notifier_release; Linux MMU notifiers, LKML 2008",
     premise: ({ devices, slips }) => devices.length > 0 && slips.releasedFirst === "kept",
-    holds: ({ devices }) => devices.every(({ pageTable }) => pageTable.every(({ value }) => value === null)),
+    holds: ({ devices, slips }) =>
+      slips.releasedFirst !== "kept" ||
+      devices.every(({ pageTable }) => pageTable.every(({ value }) => value === null)),
   },
   {
     kind: "atEnd",

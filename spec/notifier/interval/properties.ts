@@ -98,7 +98,7 @@ export const sequenceProperties: ReadonlyArray<Spec> = [
     statement: "The sequence is odd only while an invalidation is active.",
     source: "mm/mmu_notifier.c: struct mmu_notifier_subscriptions, mn_itree_inv_end",
     premise: ({ subs }) => isInvalidating(subs),
-    holds: ({ subs }) => subs.state.active > 0,
+    holds: ({ subs }) => !isInvalidating(subs) || subs.state.active > 0,
   },
   {
     kind: "invariant",
@@ -106,7 +106,7 @@ export const sequenceProperties: ReadonlyArray<Spec> = [
     statement: "When no invalidation is active the sequence is even.",
     source: "mm/mmu_notifier.c: __mmu_interval_notifier_insert (WARN_ON)",
     premise: ({ subs }) => subs.state.active === 0,
-    holds: ({ subs }) => !isInvalidating(subs),
+    holds: ({ subs }) => subs.state.active > 0 || !isInvalidating(subs),
     explain: ({ subs }) => `No invalidation is active and the sequence is ${subs.state.seq}.`,
   },
   {
