@@ -3,6 +3,7 @@ import { actionInvariant, type Property } from "../../../checker/index.ts"
 import type { ExternalMapper } from "../../../model/driver/external2008.ts"
 import { type Folios, type Frame, fateOf, isLive } from "../../../model/mm/folio.ts"
 import { isGone, type Machine } from "../../../model/notifier/2008/machine.ts"
+import { endProperties } from "./endProperties.ts"
 import { isBegun } from "./record.ts"
 import type { World2008 } from "./world.ts"
 
@@ -51,7 +52,9 @@ export const rangeProperties: ReadonlyArray<Spec> = [
     id: "N08-PAIRED",
     statement: "A device is told of the end of an invalidation only if it was told of its beginning.",
     source: `${m4}: invalidate_range_begin() and invalidate_range_end() must be paired`,
-    premise: (world) => windowsOf(world).some(({ open, orphan }) => open || orphan),
+    premise: (world) =>
+      windowsOf(world).some(({ open, orphan }) => open || orphan) ||
+      world.counters.some(({ state }) => state.rangeActive < 0),
     holds: (world) =>
       windowsOf(world).every(({ orphan }) => !orphan) && world.counters.every(({ state }) => state.rangeActive >= 0),
     explain: ({ counters }) =>
@@ -62,7 +65,8 @@ export const rangeProperties: ReadonlyArray<Spec> = [
     id: "N08-NOT-NESTED",
     statement: "Nobody begins an invalidation inside one of his own, although several may be under way at once.",
     source: `${m4}: "Under what circumstances would they be nested?" "Right they cannot be nested."`,
-    premise: (world) => windowsOf(world).filter(({ open }) => open).length > 1,
+    premise: (world) =>
+      windowsOf(world).filter(({ open }) => open).length > 1 || windowsOf(world).some(({ nested }) => nested),
     holds: (world) => windowsOf(world).every(({ nested }) => !nested),
   },
   actionInvariant({
@@ -117,6 +121,15 @@ export const pageProperties: ReadonlyArray<Spec> = [
       machine.rmapExternal.some(({ value }) => value) && machine.file.iMmapLock.state.holder !== "",
     holds: ({ record }) => !record.slips.rmapTooLate,
   },
+  {
+    kind: "invariant",
+    id: "N08-RMAP-LOCKED",
+    statement: "Whoever walks the kernel's own reverse map of a page holds i_mmap_lock.",
+    source: "mm/rmap.c (2.6.24): page_referenced_file, try_to_unmap_file, page_mkclean_file",
+    premise: ({ machine: { mm, file }, record }) =>
+      record.slips.rmapUnlocked || (mm.ptl.state.holder !== "" && mm.ptl.state.holder === file.iMmapLock.state.holder),
+    holds: ({ record }) => !record.slips.rmapUnlocked,
+  },
   actionInvariant({
     id: "N08-FLAG-LOCKED",
     statement: "PageRmapExternal is set with the page locked.",
@@ -164,8 +177,9 @@ export const pageProperties: ReadonlyArray<Spec> = [
     statement:
       "A page counts as used if the process or any one of the devices has used it since it was last asked for.",
     source: `${m4}: "What does it *mean* when the ->age_page() from some of the notifiers returned 1 and the ->age_page() from some other notifiers returned zero?"`,
-    premise: ({ machine, counters }) =>
-      machine.mm.ptl.state.holder !== "" && counters.some(({ pageTable }) => pageTable[0]?.value?.young === true),
+    premise: ({ machine, counters, record }) =>
+      record.slips.wrongAge ||
+      (machine.mm.ptl.state.holder !== "" && counters.some(({ pageTable }) => pageTable[0]?.value?.young === true)),
     holds: ({ record }) => !record.slips.wrongAge,
   },
 ]
@@ -217,6 +231,26 @@ export const contextProperties: ReadonlyArray<Spec> = [
       freedCallbacks(world)
         .map((name) => `A callback of ${name} runs, whose memory is free.`)
         .join(" "),
+  },
+  actionInvariant({
+    id: "N08-LIST-LOCKED",
+    statement: "As long as the process lives its list of notifiers changes under mmap_sem, held for writing.",
+    source:
+      'Lameter: mmu_notifier: Core code, LKML 2008: __mmu_notifier_register, "Must hold the mmap_sem for write"; mmu_notifier_unregister',
+    observe: ({ machine: { mm, mmuNotifiers } }: World2008) => ({
+      names: mmuNotifiers.state.names,
+      isChangeable: mm.mmapSem.state.writer !== "" || isGone(mm),
+    }),
+    premise: (before, after) => before.names.join() !== after.names.join(),
+    holds: (before, after) => before.isChangeable || before.names.join() === after.names.join(),
+  }),
+  {
+    kind: "invariant",
+    id: "N08-RELEASE-LAST",
+    statement: "A process ends when its last user lets go of it: nobody is left who still has to.",
+    source: `${m4}: "->release() is called during exit() when the final reference to an mm is being dropped." "Right."`,
+    premise: ({ machine }) => isGone(machine.mm),
+    holds: ({ machine }) => machine.mm.state.users >= 0,
   },
   {
     kind: "invariant",
@@ -315,4 +349,5 @@ export const properties2008: ReadonlyArray<Spec> = [
   ...pageProperties,
   ...contextProperties,
   ...mirrorProperties2008,
+  ...endProperties,
 ]

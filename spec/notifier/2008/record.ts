@@ -2,6 +2,7 @@
 import { type Monitor, type Plain, type Struct, struct } from "../../../checker/index.ts"
 import type { ExternalMapper } from "../../../model/driver/external2008.ts"
 import type { RangeListDevice } from "../../../model/driver/rangeList2008.ts"
+import { pagesOf } from "../../../model/mm/range.ts"
 import type { Machine } from "../../../model/notifier/2008/machine.ts"
 
 /** A fiber's invalidation of a range, and the callback that it is in. */
@@ -31,6 +32,7 @@ export type Fault = {
 export type Slips = {
   callbackBeforeClear: boolean
   rmapTooLate: boolean
+  rmapUnlocked: boolean
   wrongAge: boolean
 }
 
@@ -38,6 +40,8 @@ export type Slips = {
 export interface Record2008 {
   readonly windows: ReadonlyMap<string, Struct<Window>>
   readonly faults: ReadonlyMap<string, Struct<Fault>>
+  /** The pages of which munmap has announced the end. */
+  readonly unmapped: Struct<{ pages: ReadonlyArray<number> }>
   readonly slips: Struct<Slips>
   readonly monitor: Monitor
 }
@@ -61,9 +65,23 @@ export const record2008 = (
   const faults = new Map(
     devices.map(({ name }) => [name, struct<Fault>(`fault.${name}`, { va: -1, disturbed: false, stale: false })]),
   )
-  const slips = struct<Slips>("slips", { callbackBeforeClear: false, rmapTooLate: false, wrongAge: false })
+  const noPages: ReadonlyArray<number> = []
+  const unmapped = struct("unmapped", { pages: noPages })
+  const slips = struct<Slips>("slips", {
+    callbackBeforeClear: false,
+    rmapTooLate: false,
+    rmapUnlocked: false,
+    wrongAge: false,
+  })
   const ages = new Map(fibers.map((name) => [name, struct(`age.${name}`, { used: false })]))
 
+  const close = (fiber: string, window: Struct<Window>) => {
+    // Of those who invalidate, munmap alone holds mmap_sem for writing.
+    if (machine.mm.mmapSem.state.writer === fiber) {
+      unmapped.pages = [...new Set([...unmapped.pages, ...pagesOf(window)])].sort()
+    }
+    Object.assign(window, closed)
+  }
   const entered = (fiber: string, name: string, args: ReadonlyArray<Plain>, first: Plain) => {
     const window = windows.get(fiber)
     if (window === undefined) return
@@ -74,7 +92,7 @@ export const record2008 = (
       window.start = Number(args[1])
       window.end = Number(args[2])
     }
-    if (name === "invalidate_range_end" && first === null) Object.assign(window, closed)
+    if (name === "invalidate_range_end" && first === null) close(fiber, window)
   }
   const begun = (fiber: string, args: ReadonlyArray<Plain>) => {
     const window = windows.get(fiber)
@@ -102,6 +120,10 @@ export const record2008 = (
     fault.disturbed = false
   }
 
+  const walked = (fiber: string) => {
+    if (machine.file.iMmapLock.state.holder !== fiber) slips.rmapUnlocked = true
+  }
+
   const monitor: Monitor = {
     srcu_read_lock: ({ fiber, args, result }) => entered(fiber, String(args[0]), args, result),
     rcu_read_lock: ({ fiber, args, result }) => {
@@ -114,7 +136,7 @@ export const record2008 = (
       const window = windows.get(fiber)
       if (window === undefined) return
       window.calling = result === null ? "" : String(result)
-      if (args[0] === "invalidate_range_end" && result === null) Object.assign(window, closed)
+      if (args[0] === "invalidate_range_end" && result === null) close(fiber, window)
     },
     gru_invalidate_range_begin: ({ fiber, args }) => begun(fiber, args),
     xpmem_invalidate_range_begin: ({ fiber, args }) => begun(fiber, args),
@@ -127,13 +149,15 @@ export const record2008 = (
       if (result === true) looked(fiber, Number(args[0]))
     },
     device_map: ({ args }) => installed(String(args[0])),
-    ptep_clear_flush: ({ result }) => {
+    ptep_clear_flush: ({ fiber, result }) => {
+      walked(fiber)
       if (result === null) return
       const { page } = result as { readonly page: { readonly pfn: number } } // what the step returns
       const external = rangeLists.some(({ pageTable }) => pageTable.some(({ value }) => value?.page.pfn === page.pfn))
       if (external) slips.rmapTooLate = true
     },
     ptep_clear_flush_young: ({ fiber, result }) => {
+      walked(fiber)
       const age = ages.get(fiber)
       if (age !== undefined) age.used = result === true
     },
@@ -148,7 +172,7 @@ export const record2008 = (
       age.used = false
     },
   }
-  return { windows, faults, slips, monitor }
+  return { windows, faults, unmapped, slips, monitor }
 }
 
 /** Whether a device has been told of the beginning of an invalidation of an address, and not of its end. */
