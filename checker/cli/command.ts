@@ -149,7 +149,7 @@ ${operators.flatMap(({ name, sentence }) => wrap(`${name}: ${sentence}`, 110).ma
 const mutantVerdicts = `
   What becomes of a mutant
     killed        a property broke
-    equivalent    it does what the protocol does, for a reason that is evident from the protocol's own states
+    equivalent    it does what the protocol does: the states of the protocol show it, or those of both prove it
     no program    it breaks a rule that programs obey (it computes without an end, say): neither killed nor alive
     survived      every scenario that takes its step was explored, and no property broke. The protocol's spec must say
                   in its \`survivors\` why that is right

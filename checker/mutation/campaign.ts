@@ -8,6 +8,8 @@ import { builtIn } from "../property/violation.ts"
 import { countMutants, killRateOf, type MutantReport, type MutatedProtocol } from "../report/mutation.ts"
 import type { Protocol, ScenarioEntry } from "../scenario/protocol.ts"
 import { learn, type Mutant, programOf, type Rung } from "./learn.ts"
+import { operatorNamed } from "./operators/index.ts"
+import { Behaviour, samenessOf } from "./sameness.ts"
 
 /** What the mutants of a protocol may cost. */
 export interface MutationBudget {
@@ -29,6 +31,9 @@ export const explorationsEach = 5
 
 /** How many explorations confirm what is proved of an equivalent mutant: none of them may kill it. */
 const confirmations = 2
+
+/** Correct programs whose behaviour is remembered at once. */
+const keptBehaviours = 40
 
 /** Of an exploration, what decides about a mutant. */
 type Explored = Pick<Result, "outcome" | "violation" | "reason" | "statistics">
@@ -79,13 +84,15 @@ export class MutationRun {
     const mutants = learnt.mutants.filter(isWanted)
     this.planned = mutants.length
     const options = { maxSteps, maxStates, seed: 1 }
+    const comparison = new Comparison(maxStates)
     const queue = [...mutants.entries()]
     const lane = Effect.gen(function* () {
       for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
         const [position, mutant] = next
-        const judged = yield* judge(mutant, maxStates * explorationsEach, (rung) =>
-          exploreMutant(mutant, rung, options),
-        )
+        const seen = yield* judge(mutant, maxStates * explorationsEach, (rung) => exploreMutant(mutant, rung, options))
+        const sameness = seen.verdict === "survived" ? yield* comparison.proofFor(mutant) : undefined
+        const judged: MutantReport =
+          sameness === undefined ? seen : { ...seen, verdict: "equivalent", reason: sameness }
         const explanation = explanationOf(protocol, mutant.id)
         reports[position] = isOpen(judged) && explanation !== undefined ? { ...judged, explanation } : judged
       }
@@ -98,6 +105,42 @@ export class MutationRun {
     return this.report
   })
 }
+
+/** Compares mutants with the correct programs. */
+class Comparison {
+  private readonly maxStates: number
+  private readonly behaviours = new Map<Rung, Behaviour>()
+
+  constructor(maxStates: number) {
+    this.maxStates = maxStates
+  }
+
+  /** Why a mutant does the same as the correct program, if that is proved wherever that one was explored in full. */
+  readonly proofFor = Effect.fnUntraced(function* (this: Comparison, mutant: Mutant) {
+    const complete = mutant.rungs.filter(({ facts }) => facts.isComplete)
+    const reasons = new Set<string>()
+    for (const rung of complete) {
+      const correct = yield* this.behaviourAt(rung)
+      const reason = yield* samenessOf(programOf(mutant, rung), partedIn(mutant), correct, this.maxStates)
+      if (reason === undefined) return undefined
+      reasons.add(reason)
+    }
+    return reasons.size === 0 ? undefined : [...reasons].join("; elsewhere ")
+  })
+
+  private readonly behaviourAt = Effect.fnUntraced(function* (this: Comparison, rung: Rung) {
+    const known = this.behaviours.get(rung)
+    if (known !== undefined) return known
+    const behaviour = yield* Behaviour.of(rung.program)
+    // Mutants of neighbouring steps are seen at the same bounds.
+    const [oldest] = this.behaviours.keys()
+    if (oldest !== undefined && this.behaviours.size >= keptBehaviours) this.behaviours.delete(oldest)
+    this.behaviours.set(rung, behaviour)
+    return behaviour
+  })
+}
+
+const partedIn = ({ mutation }: Mutant) => operatorNamed(mutation.operator).parted?.(mutation)
 
 /** Judges a mutant, where it can be seen, until a property breaks or its explorations have visited so many states. */
 const judge = Effect.fnUntraced(function* <E, R>(

@@ -29,6 +29,15 @@ export type Mutation = typeof Mutation.Type
 export const mutationId = ({ operator, step, next, by }: Mutation): string =>
   [operator, step, ...(next === undefined ? [] : ["|", next]), ...(by === undefined ? [] : ["by", by])].join(" ")
 
+/** Two steps that a mutated fiber takes one after the other, and that together are what the protocol does. */
+export interface Parted {
+  /** Names of the steps. */
+  readonly first: string
+  readonly second: string
+  /** Whether the protocol takes the second one first; otherwise it takes both at once. */
+  readonly isSwapped: boolean
+}
+
 /** A way to change steps. Each stands in a file of its own. */
 export interface Operator {
   readonly name: string
@@ -45,6 +54,8 @@ export interface Operator {
    * only of complete explorations.
    */
   readonly equivalent: (mutation: Mutation, facts: Facts) => string | undefined
+  /** What the mutation parts, if that is what it does: its programs may be proved equivalent by `sameness.ts`. */
+  readonly parted?: (mutation: Mutation) => Parted
 }
 
 /** The step, if the operation is one of this name. */

@@ -215,7 +215,7 @@ describe("mutants of a wake-up", () => {
       "leave-out prepare": "equivalent nothing reads what it changes: no other step, no guard and no property",
       "leave-out take": "survived",
       "swap prepare | take": "equivalent they are independent, and nobody else sees what prepare does",
-      "split take": "survived",
+      "split take": "equivalent its second half commutes with whatever others do in between",
       "open-guard take": "killed complete",
       "wake-early publish": "killed complete",
       "lose-wake-up publish": "killed deadlock",

@@ -1,8 +1,17 @@
-/** What the correct program proves of a mutant, against exploring the mutant, on random programs. */
+/** What is proved of a mutant, against exploring the mutant, on random programs. */
 import * as Effect from "effect/Effect"
 import fc from "fast-check"
 import { expect, it } from "vitest"
-import { learn, mutantAt } from "../../checker/index.ts"
+import {
+  type ExploreMutant,
+  learn,
+  MutationRun,
+  mutantAt,
+  type Protocol,
+  type ScenarioEntry,
+} from "../../checker/index.ts"
+import { guardedProgram, interpretGuarded } from "./guardedPrograms.ts"
+import { interpretLocked, lockedProgram } from "./lockedPrograms.ts"
 import { interpret, randomProgram } from "./randomProgram.ts"
 import { survey } from "./support.ts"
 
@@ -12,13 +21,18 @@ const wanted = process.env.SHOOTDOWN_LONG !== undefined ? 3_000 : 100
 /** Larger programs are passed over. */
 const budget = { maxSteps: 500, maxStates: 400 }
 
+const protocolWith = (scenario: ScenarioEntry): Protocol => ({
+  id: "random",
+  title: "",
+  scenarios: [scenario],
+  bugs: [],
+})
+
 it("mutants that are proved equivalent end as the correct program does, and break what it breaks", async () => {
   const proved = new Map<string, number>()
   const compare = fc.asyncProperty(randomProgram, async (source) => {
     const scenario = interpret(source)
-    const { mutants } = await Effect.runPromise(
-      learn({ id: "random", title: "", scenarios: [scenario], bugs: [] }, budget, () => Effect.void),
-    )
+    const { mutants } = await Effect.runPromise(learn(protocolWith(scenario), budget, () => Effect.void))
     const equivalent = mutants.filter((mutant) => mutant.equivalent !== undefined)
     if (equivalent.length === 0) return
     const correct = await survey(scenario.program(), "states")
@@ -37,4 +51,49 @@ it("mutants that are proved equivalent end as the correct program does, and brea
   })
   await fc.assert(compare, { numRuns: wanted, seed: 9 })
   for (const operator of ["swap", "split", "open-guard"]) expect(proved.get(operator)).toBeGreaterThan(0)
+})
+
+/** As if no property killed any, so that whatever can be proved is. */
+const killsNothing: ExploreMutant<never, never> = () =>
+  Effect.succeed({
+    outcome: "holds",
+    violation: undefined,
+    reason: undefined,
+    statistics: { states: 1, executions: 0, blocked: 0, transitions: 0, maxDepth: 0 },
+  })
+
+const byMovers = /\bcommutes?\b/
+
+it("mutants that are proved to do the same as the protocol bring about nothing else", async () => {
+  const proved = new Map<string, number>()
+  const count = (what: string) => proved.set(what, (proved.get(what) ?? 0) + 1)
+  const compare = async (scenario: ScenarioEntry) => {
+    const protocol = protocolWith(scenario)
+    const { mutants } = await Effect.runPromise(learn(protocol, budget, () => Effect.void))
+    const { mutants: judged } = await Effect.runPromise(new MutationRun(protocol).carryOut(budget, killsNothing))
+    const correct = await survey(scenario.program(), "states")
+    for (const { id, verdict, reason = "", operator } of judged) {
+      const mutant = mutants.find((each) => each.id === id)
+      const [rung] = mutant?.rungs ?? []
+      if (mutant === undefined || rung === undefined) throw new Error(`${id} can be seen nowhere`)
+      if (verdict !== "equivalent" || mutant.equivalent !== undefined) continue
+      const found = await survey(mutantAt(mutant, rung), "states")
+      if (byMovers.test(reason)) {
+        expect([id, reason, found.finals]).toEqual([id, reason, correct.finals])
+        count(`${operator} by movers`)
+      } else {
+        expect([id, [...found.finals].filter((final) => !correct.finals.has(final))]).toEqual([id, []])
+        count(`${operator} by memory`)
+      }
+    }
+  }
+  const source = fc.oneof(
+    randomProgram.map(interpret),
+    guardedProgram.map((source) => interpretGuarded(source)),
+    lockedProgram.map(interpretLocked),
+  )
+  await fc.assert(fc.asyncProperty(source, compare), { numRuns: wanted, seed: 11 })
+  for (const what of ["swap by movers", "split by movers", "leave-out by memory"]) {
+    expect([what, proved.get(what) ?? 0]).not.toEqual([what, 0])
+  }
 })

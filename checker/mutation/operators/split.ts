@@ -24,6 +24,7 @@ export const split: Operator = {
       }),
     )
   },
+  parted: ({ step }) => ({ first: `${step}: reads`, second: step, isSwapped: false }),
   equivalent: ({ step }, facts) => {
     const of = facts.steps.get(step)
     if (of === undefined) return undefined

@@ -51,6 +51,7 @@ export const swap: Operator = {
       return Effect.flatMap(original, (result) => Effect.as(first, result))
     }
   },
+  parted: ({ step, next = "" }) => ({ first: next, second: step, isSwapped: true }),
   /** Lipton, "Reduction", CACM 1975: what nobody else touches moves over anything that it is independent of. */
   equivalent: ({ step, next = "" }, facts) => {
     const [a, b] = [facts.steps.get(step), facts.steps.get(next)]

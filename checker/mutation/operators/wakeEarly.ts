@@ -36,5 +36,6 @@ export const wakeEarly: Operator = {
       }),
     )
   },
+  parted: ({ step }) => ({ first: `${step}: wakes`, second: step, isSwapped: false }),
   equivalent: () => undefined,
 }
