@@ -45,6 +45,12 @@ export type Slips = {
   /** A start returned, in whichever way, with a second pass outstanding. */
   unfinished: boolean
   registeredInflight: boolean
+  /** A notifier registered without a lock that it has to hold. */
+  registeredUnlocked: boolean
+  /** A range was announced under no lock that would have kept a notifier from registering. */
+  startedUnlocked: boolean
+  /** A page that was taken back from a device was still its own when its folio was unlocked. */
+  leftExclusive: boolean
   unlinkedTwice: boolean
   wrongAge: boolean
   askedBeforeCleared: boolean
@@ -92,6 +98,9 @@ const none: Slips = {
   endOfRefuser: false,
   unfinished: false,
   registeredInflight: false,
+  registeredUnlocked: false,
+  startedUnlocked: false,
+  leftExclusive: false,
   unlinkedTwice: false,
   wrongAge: false,
   askedBeforeCleared: false,
@@ -140,13 +149,23 @@ export const record = (
     walk.cleared = false
   })
 
+  // What keeps ranges from being announced while a notifier registers, and the other way round.
+  const rangeLocks = [mm.mmapLock, mm.vmaLock, mm.iMmapRwsem, mm.anonVmaRwsem]
+  const starts = walking((walk, args) => {
+    if (walk.phase === "started" || walk.itree || walk.told.some(due)) slips.unpaired = true
+    walk.phase = "started"
+    walk.nonblock = args.includes("nonblock")
+    walk.called = nobody
+  })
+
   const monitor: Monitor = {
-    __mmu_notifier_invalidate_range_start: walking((walk, args) => {
-      if (walk.phase === "started" || walk.itree || walk.told.some(due)) slips.unpaired = true
-      walk.phase = "started"
-      walk.nonblock = args.includes("nonblock")
-      walk.called = nobody
-    }),
+    __mmu_notifier_invalidate_range_start: (taken) => {
+      const { fiber } = taken
+      if (mm.state.users > 0 && !rangeLocks.some(({ state }) => state.readers.includes(fiber))) {
+        slips.startedUnlocked = true
+      }
+      starts(taken)
+    },
     __mmu_notifier_invalidate_range_end: walking((walk) => {
       if (walk.phase === "refused") slips.endAfterRefusal = true
       else if (walk.phase === "closed") slips.unpaired = true
@@ -227,11 +246,17 @@ export const record = (
     mmap_write_unlock: reaches("registered"),
     kfree: reaches("freed"),
     free_module: reaches("unloaded"),
-    __mmu_notifier_register: () => {
+    __mmu_notifier_register: watching((fiber) => {
+      const isLocked = rangeLocks.every(({ state }) => state.writer === fiber)
+      if (!isLocked || mm.allLocksMutex.state.holder !== fiber) slips.registeredUnlocked = true
       if ([...walks.values()].some(({ phase, told }) => phase === "started" || told.some(due))) {
         slips.registeredInflight = true
       }
-    },
+    }),
+    folio_unlock: walking((walk, [, va]) => {
+      // Who makes a page exclusive unlocks it outside of the invalidation.
+      if (walk.phase === "started" && mm.exclusive[Number(va)]?.value !== "") slips.leftExclusive = true
+    }),
     "mmu_notifier_unregister: hlist_del_init_rcu": watching((_fiber, _args, result) => {
       if (result === "twice") slips.unlinkedTwice = true
     }),

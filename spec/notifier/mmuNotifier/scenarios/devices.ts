@@ -13,7 +13,7 @@ import {
   pageMkclean,
 } from "../../../../model/notifier/notifiedMm.ts"
 import { names, parameter } from "../../../define.ts"
-import { exclusively, readBegins } from "../promises.ts"
+import { accessesEnd, exclusively, readBegins } from "../promises.ts"
 import type { Parts } from "../world.ts"
 import { cpus, define, faults, invalidators, pages } from "./common.ts"
 
@@ -30,6 +30,7 @@ export const twoPass = define(
     others: names("cpu", bound.cpus),
     fibers: (parts) => ({ ...invalidators(parts.mm, bound.cpus), ...accesses(parts) }),
   }),
+  accessesEnd,
 )
 
 export const twoPassRefused = define(

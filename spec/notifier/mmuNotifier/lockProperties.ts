@@ -1,0 +1,39 @@
+/** Under which locks notifiers register and ranges are announced. */
+import type { Property } from "../../../checker/index.ts"
+import { listed } from "../../../model/notifier/mmuNotifier.ts"
+import type { MmuNotifierWorld } from "./world.ts"
+
+export const lockProperties: ReadonlyArray<Property<MmuNotifierWorld>> = [
+  {
+    kind: "invariant",
+    id: "NOTIFIER-REG-LOCKED",
+    statement:
+      "Who registers holds mmap_lock for writing, and every other lock under which a range may be announced, one process at a time.",
+    source:
+      "mm/mmu_notifier.c: __mmu_notifier_register, mmap_assert_write_locked; mm/vma.c: mm_take_all_locks, mm_all_locks_mutex",
+    premise: ({ mm, record }) => record.slips.registeredUnlocked || mm.anonVmaRwsem.state.writer !== "",
+    holds: ({ record }) => !record.slips.registeredUnlocked,
+  },
+  {
+    kind: "invariant",
+    id: "NOTIFIER-START-LOCKED",
+    statement:
+      "As long as the process has users a range is announced under a lock that register takes for writing: mmap_lock, the area's, the file's or the anonymous area's.",
+    source: "mm/mmu_notifier.c: __mmu_notifier_register, the comment on mm_take_all_locks",
+    premise: ({ record }) =>
+      record.slips.startedUnlocked || [...record.walks.values()].some(({ phase }) => phase === "started"),
+    holds: ({ record }) => !record.slips.startedUnlocked,
+  },
+  {
+    kind: "invariant",
+    id: "NOTIFIER-GET-ONE",
+    statement: "All who get a driver's notifier of one process get the same: no two of a driver are on the list.",
+    source: "mm/mmu_notifier.c: mmu_notifier_get_locked (kernel-doc)",
+    premise: ({ mm }) => listed(mm.subs).some(({ state }) => state.life === "allocated"),
+    holds: ({ mm }) => {
+      const drivers = listed(mm.subs).map(({ driver }) => driver)
+      return new Set(drivers).size === drivers.length
+    },
+    explain: ({ mm }) => `On the list are ${listed(mm.subs).map(({ name, driver }) => `${name} of ${driver}`)}.`,
+  },
+]
