@@ -48,7 +48,7 @@ export const endProperties: ReadonlyArray<Property<World2008>> = [
     kind: "atEnd",
     id: "N08-NO-LEAK",
     statement:
-      "When everything has ended, each reference to a page is the page cache's, a page table's or that of a device that keeps some; nobody has the page locked, and no write of it is under way.",
+      "When everything has ended, a page is free or has references, each of which is the page cache's, a page table's or that of a device that keeps some; nobody has it locked, and no write of it is under way.",
     source: "mm/swap.c (2.6.24): put_page; mm/filemap.c: unlock_page, end_page_writeback",
     holds: (world) =>
       livePages(world).every(

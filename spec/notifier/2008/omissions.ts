@@ -1,5 +1,6 @@
 /** Seeded bugs of the 2008 notifiers: a lock that is not taken, and what has to be done in the end and is not. */
-import { changeBody, leaveOut, type SeededBug, self } from "../../../checker/index.ts"
+import * as Effect from "effect/Effect"
+import { changeBody, leaveOut, moveBehind, type SeededBug, self, step } from "../../../checker/index.ts"
 import { counter, rangeList, reclaim, unregisterCounter } from "./scenarios.ts"
 import type { World2008 } from "./world.ts"
 
@@ -47,6 +48,46 @@ export const omissions: ReadonlyArray<SeededBug<World2008>> = [
     bound: { madvise: 0 },
     breaks: "N08-LIST-LOCKED",
     at: () => ({ "down_write(mmap_sem)": leaveOut() }),
+  },
+  {
+    id: "n08-munmap-unlocked",
+    title: "munmap takes areas away without mmap_sem",
+    source: "mm/mmap.c (2.6.24): sys_munmap, by inference",
+    scenario: counter.id,
+    bound: { pages: 1, invalidations: 1, devices: 1 },
+    breaks: "N08-AREA-LOCKED",
+    at: () => ({ "down_write(mmap_sem)": leaveOut(), "up_write(mmap_sem)": leaveOut() }),
+  },
+  {
+    id: "n08-callback-behind-section",
+    title: "a callback is put off until the read section in which its notifier was found has ended",
+    source: `${m4}: the macro mmu_notifier, by inference`,
+    scenario: unregisterCounter.id,
+    bound: { madvise: 0 },
+    breaks: "N08-CB-CONTEXT",
+    at: () => moveBehind("gru_invalidate_page", "hlist_for_each_entry_rcu"),
+  },
+  {
+    id: "n08-dirty-asked-too-early",
+    title: "a driver looks whether the other partition has stored before that has let go of the page",
+    source: `${m4}: "Pages must be marked dirty if dirty bits are found to be set in the external ptes during unmap.", by inference`,
+    scenario: reclaim.id,
+    bound: { counters: 0, rangeLists: 1, madvise: 1 },
+    breaks: "MIRROR-DIRTY",
+    at: ({ rangeLists }) => ({
+      xpmem_clear_range: (original, operation) => {
+        const entries = rangeLists.find(({ name }) => name === operation.args[0])?.pageTable ?? []
+        const asked = step("xpmem_pte_dirty", operation.args, () => entries.map(({ value }) => value?.dirty === true))
+        return Effect.flatMap(asked, (dirty) =>
+          changeBody(({ body }) => {
+            entries.forEach((entry, va) => {
+              if (entry.value !== null) entry.value = { ...entry.value, dirty: dirty[va] === true }
+            })
+            return body()
+          })(original, operation),
+        )
+      },
+    }),
   },
   {
     id: "n08-rmap-unlocked",

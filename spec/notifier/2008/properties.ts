@@ -1,5 +1,5 @@
 /** The invariants of the notifiers of 2008, as executable specs. M4 is the mail "Re: [patch 1/6] mmu_notifier: Core code" of 16 February 2008. */
-import { actionInvariant, type Property } from "../../../checker/index.ts"
+import { actionInvariant, type Plain, type Property } from "../../../checker/index.ts"
 import type { ExternalMapper } from "../../../model/driver/external2008.ts"
 import { type Folios, type Frame, fateOf, isLive } from "../../../model/mm/folio.ts"
 import { isGone, type Machine } from "../../../model/notifier/2008/machine.ts"
@@ -191,6 +191,24 @@ const notifiersOf = ({ mmuNotifiers, rmapNotifiers }: Machine) => [
   ...rmapNotifiers.byName.values(),
 ]
 
+const changesUnderMmapSem = (
+  id: string,
+  whatChanges: string,
+  source: string,
+  what: (machine: Machine) => ReadonlyArray<Plain>,
+): Spec =>
+  actionInvariant({
+    id,
+    statement: `As long as the process lives ${whatChanges} under mmap_sem, held for writing.`,
+    source,
+    observe: ({ machine }: World2008) => ({
+      what: what(machine).join(),
+      isChangeable: machine.mm.mmapSem.state.writer !== "" || isGone(machine.mm),
+    }),
+    premise: (before, after) => before.what !== after.what,
+    holds: (before, after) => before.isChangeable || before.what === after.what,
+  })
+
 /** The notifiers whose callbacks run although they are freed. */
 const freedCallbacks = (world: World2008): ReadonlyArray<string> => {
   const freed = notifiersOf(world.machine).flatMap(({ name, state }) => (state.freed ? [name] : []))
@@ -222,6 +240,15 @@ export const contextProperties: ReadonlyArray<Spec> = [
   },
   {
     kind: "invariant",
+    id: "N08-CB-CONTEXT",
+    statement: "A callback runs inside the read section in which its notifier was found on the list.",
+    source: `${m4}: the macro mmu_notifier, rcu_read_lock and rcu_read_unlock`,
+    premise: ({ machine, record }) =>
+      record.slips.outsideSection || machine.readers.rcu.length + machine.readers.srcu.length > 0,
+    holds: ({ record }) => !record.slips.outsideSection,
+  },
+  {
+    kind: "invariant",
     id: "N08-NO-CB-AFTER-FREE",
     statement: "Once the memory of a notifier is freed, none of its callbacks runs.",
     source: `${m4}: "The release notifier is called when no other execution threads are left. Synchronization is not necessary."`,
@@ -232,18 +259,18 @@ export const contextProperties: ReadonlyArray<Spec> = [
         .map((name) => `A callback of ${name} runs, whose memory is free.`)
         .join(" "),
   },
-  actionInvariant({
-    id: "N08-LIST-LOCKED",
-    statement: "As long as the process lives its list of notifiers changes under mmap_sem, held for writing.",
-    source:
-      'Lameter: mmu_notifier: Core code, LKML 2008: __mmu_notifier_register, "Must hold the mmap_sem for write"; mmu_notifier_unregister',
-    observe: ({ machine: { mm, mmuNotifiers } }: World2008) => ({
-      names: mmuNotifiers.state.names,
-      isChangeable: mm.mmapSem.state.writer !== "" || isGone(mm),
-    }),
-    premise: (before, after) => before.names.join() !== after.names.join(),
-    holds: (before, after) => before.isChangeable || before.names.join() === after.names.join(),
-  }),
+  changesUnderMmapSem(
+    "N08-LIST-LOCKED",
+    "its list of notifiers changes",
+    'Lameter: mmu_notifier: Core code, LKML 2008: __mmu_notifier_register, "Must hold the mmap_sem for write"; mmu_notifier_unregister',
+    ({ mmuNotifiers }) => mmuNotifiers.state.names,
+  ),
+  changesUnderMmapSem(
+    "N08-AREA-LOCKED",
+    "its areas change",
+    "include/linux/mm_types.h (2.6.24): mmap_sem; mm/mmap.c: do_munmap",
+    ({ mm }) => mm.vma.map(({ value }) => value),
+  ),
   {
     kind: "invariant",
     id: "N08-RELEASE-LAST",
@@ -277,7 +304,9 @@ export const mirrorProperties2008: ReadonlyArray<Spec> = [
     id: "MIRROR-NO-UAF",
     statement: "No device maps a page that was freed.",
     source: `${m4}: "external mappings are removed when the Linux VM removes memory ranges or individual pages from a process"`,
-    premise: ({ devices }) => devices.some((device) => installedOf(device).length > 0),
+    premise: ({ devices, rangeLists }) =>
+      devices.some((device) => installedOf(device).length > 0) ||
+      rangeLists.some(({ state }) => state.deferred.length > 0),
     holds: ({ machine, devices, rangeLists }) =>
       devices.every(({ pageTable }) =>
         pageTable.every(({ value }) => value === null || isLive(machine.folios, value.page)),

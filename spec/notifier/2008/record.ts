@@ -33,6 +33,7 @@ export type Slips = {
   callbackBeforeClear: boolean
   rmapTooLate: boolean
   rmapUnlocked: boolean
+  outsideSection: boolean
   wrongAge: boolean
 }
 
@@ -71,6 +72,7 @@ export const record2008 = (
     callbackBeforeClear: false,
     rmapTooLate: false,
     rmapUnlocked: false,
+    outsideSection: false,
     wrongAge: false,
   })
   const ages = new Map(fibers.map((name) => [name, struct(`age.${name}`, { used: false })]))
@@ -124,6 +126,20 @@ export const record2008 = (
     if (machine.file.iMmapLock.state.holder !== fiber) slips.rmapUnlocked = true
   }
 
+  /** A step of a callback: what else is to be noted of it. */
+  const inCallback =
+    (note: Monitor[string] = () => undefined): Monitor[string] =>
+    (taken) => {
+      const { rcu, srcu } = machine.readers
+      if (!rcu.includes(taken.fiber) && !srcu.includes(taken.fiber)) slips.outsideSection = true
+      note(taken)
+    }
+  const aged = (fiber: string, isYoungStill: boolean, wasYoung: boolean) => {
+    const age = ages.get(fiber)
+    if (age !== undefined && wasYoung) age.used = true
+    if (isYoungStill) slips.wrongAge = true
+  }
+
   const monitor: Monitor = {
     srcu_read_lock: ({ fiber, args, result }) => entered(fiber, String(args[0]), args, result),
     rcu_read_lock: ({ fiber, args, result }) => {
@@ -138,10 +154,18 @@ export const record2008 = (
       window.calling = result === null ? "" : String(result)
       if (args[0] === "invalidate_range_end" && result === null) close(fiber, window)
     },
-    gru_invalidate_range_begin: ({ fiber, args }) => begun(fiber, args),
-    xpmem_invalidate_range_begin: ({ fiber, args }) => begun(fiber, args),
-    gru_invalidate_range_end: ({ fiber, args }) => ended(fiber, args),
-    xpmem_invalidate_range_end: ({ fiber, args }) => ended(fiber, args),
+    gru_invalidate_range_begin: inCallback(({ fiber, args }) => begun(fiber, args)),
+    xpmem_invalidate_range_begin: inCallback(({ fiber, args }) => begun(fiber, args)),
+    gru_invalidate_range_end: inCallback(({ fiber, args }) => ended(fiber, args)),
+    xpmem_invalidate_range_end: inCallback(({ fiber, args }) => ended(fiber, args)),
+    gru_release: inCallback(),
+    xpmem_release: inCallback(),
+    dma_release: inCallback(),
+    gru_invalidate_page: inCallback(),
+    dma_invalidate_page: inCallback(),
+    xpmem_clear_range: inCallback(),
+    xpmem_recall_page: inCallback(),
+    xpmem_clear_page: inCallback(),
     get_user_pages: ({ fiber, args, result }) => {
       if (typeof result !== "string") looked(fiber, Number(args[0]))
     },
@@ -156,15 +180,15 @@ export const record2008 = (
       const external = rangeLists.some(({ pageTable }) => pageTable.some(({ value }) => value?.page.pfn === page.pfn))
       if (external) slips.rmapTooLate = true
     },
-    ptep_clear_flush_young: ({ fiber, result }) => {
+    ptep_clear_flush_young: ({ fiber, args, result }) => {
       walked(fiber)
-      const age = ages.get(fiber)
-      if (age !== undefined) age.used = result === true
+      const pte = machine.mm.pte[Number(args[0])]?.value
+      aged(fiber, pte?.kind === "present" && pte.young, result === true)
     },
-    gru_age_page: ({ fiber, result }) => {
-      const age = ages.get(fiber)
-      if (age !== undefined && result === true) age.used = true
-    },
+    gru_age_page: inCallback(({ fiber, args, result }) => {
+      const device = devices.find(({ name }) => name === args[0])
+      aged(fiber, device?.pageTable[Number(args[1])]?.value?.young === true, result === true)
+    }),
     page_referenced_one: ({ fiber, result }) => {
       const age = ages.get(fiber)
       if (age === undefined) return

@@ -142,7 +142,8 @@ export const unregister = define(
   { truncate: parameter("whether the file is truncated too", 1, 1, 0) },
   (bound) => ({
     pages: 1,
-    accountsDirty: true,
+    // A page is marked dirty by who lets go of it alone.
+    accountsDirty: false,
     rangeLists: 1,
     fibers: ({ machine, rangeLists }) => ({
       kswapd: shrinkPage(machine, 0, false),
@@ -161,7 +162,8 @@ export const unregisterCounter = define(
   { madvise: parameter("whether the process gives the page back too", 1, 1, 0) },
   (bound) => ({
     pages: 1,
-    accountsDirty: true,
+    // A page is marked dirty by who lets go of it alone.
+    accountsDirty: false,
     counters: 1,
     fibers: ({ machine, counters }) => ({
       kswapd: shrinkPage(machine, 0, false),
@@ -180,7 +182,8 @@ export const exits = define(
   { ...both, truncate: parameter("whether the file is truncated too", 1, 1, 0) },
   (bound) => ({
     pages: 1,
-    accountsDirty: true,
+    // A page is marked dirty by who lets go of it alone.
+    accountsDirty: false,
     ...bound,
     rangeLists: bound.rangeLists,
     fibers: (parts) => ({
