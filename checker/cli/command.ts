@@ -414,6 +414,11 @@ export const commandLine = (registry: Registry, benchmarks: ReadonlyArray<Benchm
         Flag.withDescription("Take the figures from this document of --json, and check nothing"),
         Flag.optional,
       ),
+      mutants: Flag.String("mutants").pipe(
+        Flag.withMetavar("FILE"),
+        Flag.withDescription("Say what became of mutants too, by this document of mutants --json"),
+        Flag.optional,
+      ),
       out: Flag.String("out").pipe(
         Flag.withMetavar("DIR"),
         Flag.withDescription("Where the pages go: a directory with nothing else in it (default handbook)"),
@@ -423,12 +428,13 @@ export const commandLine = (registry: Registry, benchmarks: ReadonlyArray<Benchm
       workers,
       memory,
     },
-    ({ targets, from, out, json, workers, memory }) =>
+    ({ targets, from, mutants, out, json, workers, memory }) =>
       docsCommand(registry, handbook, {
         targets,
         out,
         workers,
         from: Option.getOrUndefined(from),
+        mutants: Option.getOrUndefined(mutants),
         json: Option.getOrUndefined(json),
         memory: Option.getOrUndefined(memory),
       }),
@@ -440,6 +446,10 @@ export const commandLine = (registry: Registry, benchmarks: ReadonlyArray<Benchm
     Command.withExamples([
       { command: "npm run check -- docs", description: "checks everything, then writes handbook/" },
       { command: "npm run check -- docs --from report.json", description: "after npm run check -- --json report.json" },
+      {
+        command: "npm run check -- docs --mutants mutants.json",
+        description: "after npm run check -- mutants --json mutants.json",
+      },
       { command: "npm run check -- docs 'notifier/*' --out pages" },
     ]),
   )

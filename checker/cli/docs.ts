@@ -18,7 +18,7 @@ import { prepareDirectory, writeHandbook } from "./handbookFiles.ts"
 import { subjectOf } from "./handbookSubject.ts"
 import { Output } from "./output.ts"
 import { resolvePath, shownPath } from "./place.ts"
-import { readReport } from "./readReport.ts"
+import { readMutationReport, readReport } from "./readReport.ts"
 import { inSession, reportOf, Session } from "./session.ts"
 import { suggestion } from "./suggest.ts"
 
@@ -27,6 +27,8 @@ interface DocsFlags {
   readonly targets: ReadonlyArray<string>
   /** A document that `--json` wrote; without it, the protocols are checked now. */
   readonly from: string | undefined
+  /** A document that `mutants --json` wrote, whose figures are added. */
+  readonly mutants: string | undefined
   readonly out: string
   readonly json: string | undefined
   readonly workers: number
@@ -53,6 +55,10 @@ const makeHandbook = Effect.fnUntraced(function* (registry: Registry, source: Ha
   const selected = yield* select(registry, source, flags.targets)
   const read =
     flags.from === undefined ? undefined : yield* readReport(yield* resolvePath(flags.from), flags.from, registry)
+  const mutation =
+    flags.mutants === undefined
+      ? undefined
+      : yield* readMutationReport(yield* resolvePath(flags.mutants), flags.mutants, registry)
   const status =
     read === undefined && selected.protocols.length > 0 ? yield* check(selected.protocols, flags) : exitStatus.well
   const report = read ?? reportOf(session)
@@ -62,8 +68,14 @@ const makeHandbook = Effect.fnUntraced(function* (registry: Registry, source: Ha
   if (missing !== undefined && flags.targets.length > 0) {
     return yield* badInput(`${printable(flags.from ?? "the run")} has nothing of ${missing.id}`)
   }
+  if (
+    mutation !== undefined &&
+    !mutation.protocols.some(({ protocol }) => reported.some(({ id }) => id === protocol))
+  ) {
+    return yield* badInput(`${printable(flags.mutants ?? "")} is of none of the protocols that have a page`)
+  }
   const sources = { files: yield* sourceFiles(source.sources), model: source.sources?.model ?? "" }
-  const protocols = yield* Effect.forEach(reported, (protocol) => subjectOf(protocol, report, sources))
+  const protocols = yield* Effect.forEach(reported, (protocol) => subjectOf(protocol, report, mutation, sources))
   const comparisons = yield* Effect.forEach(selected.comparisons, (comparison) =>
     comparison.rows.pipe(
       Effect.map((rows) => ({ comparison, rows })),
@@ -77,7 +89,7 @@ const makeHandbook = Effect.fnUntraced(function* (registry: Registry, source: Ha
       Effect.mapError(({ reason }) => badInput(`${chapter.id} cannot be read: ${reason._tag}`)),
     ),
   )
-  const pages = handbookPages({ run: report, protocols, comparisons, chapters })
+  const pages = handbookPages({ run: report, mutation, protocols, comparisons, chapters })
   yield* writeHandbook(directory, contentsOf(pages))
   const where = printable(yield* shownPath(directory.path))
   yield* output.print([`${where}: ${count(pages.length, "page")}, each as Markdown and as HTML; begin at index.html`])

@@ -6,6 +6,7 @@ import { withoutRealWorld } from "../engine/realWorld.ts"
 import { attempt } from "../engine/supervised.ts"
 import { filesOf, groupSteps, type SourceFile } from "../report/handbook/stepSources.ts"
 import type { Actor, Hunted, ProtocolSubject } from "../report/handbook/subject.ts"
+import type { MutationReport } from "../report/mutation.ts"
 import type { Report, ScenarioReport } from "../report/report.ts"
 import { noPaint, printable } from "../report/text.ts"
 import { violationLines } from "../report/violation.ts"
@@ -23,6 +24,7 @@ const longestRun = 2_000
 export const subjectOf = Effect.fnUntraced(function* (
   protocol: Protocol,
   report: Report,
+  mutation: MutationReport | undefined,
   sources: { readonly files: ReadonlyArray<SourceFile>; readonly model: string },
 ) {
   const order = new Map(protocol.scenarios.map(({ id }, position) => [id, position]))
@@ -47,6 +49,7 @@ export const subjectOf = Effect.fnUntraced(function* (
     hunts,
     actors: yield* attempt(() => actorsOf(programs)),
     cells: [...new Set(cells)],
+    mutated: mutation?.protocols.find((mutated) => mutated.protocol === protocol.id),
     steps: groupSteps([...new Set(names)].sort(), filesOf(protocol.id, sources.files), sources.model),
   } satisfies ProtocolSubject
 })

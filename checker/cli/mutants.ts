@@ -10,6 +10,7 @@ import type { Mutant, Rung } from "../mutation/learn.ts"
 import { operators } from "../mutation/operators/index.ts"
 import {
   countMutants,
+  countsText,
   killRateOf,
   type MutantReport,
   type MutatedProtocol,
@@ -175,18 +176,6 @@ const statusLine = (run: MutationRun): string => {
 }
 
 const totalLine = (protocols: ReadonlyArray<MutatedProtocol>): string => countsText(totalOf(protocols))
-
-const countsText = (counts: MutatedProtocol["counts"]): string => {
-  const texts = [
-    `${figure(counts.killed)} killed`,
-    `${figure(counts.equivalent)} equivalent`,
-    `${figure(counts.survived)} survived`,
-    ...(counts.inconclusive === 0 ? [] : [`${figure(counts.inconclusive)} inconclusive`]),
-    ...(counts.invalid === 0 ? [] : [`${figure(counts.invalid)} no program`]),
-    ...(counts.survived + counts.inconclusive === 0 ? [] : [`${figure(counts.explained)} explained`]),
-  ]
-  return `${count(counts.mutants, "mutant")}: ${texts.join(", ")}; ${(100 * killRateOf(counts)).toFixed(1)} % killed of those that can be`
-}
 
 const protocolLines = (report: MutatedProtocol, { paint, width }: Output["Service"]): ReadonlyArray<string> => {
   const { protocol, counts, mutants, trouble } = report

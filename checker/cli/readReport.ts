@@ -1,6 +1,7 @@
-/** The document that `--json` wrote, read back. */
+/** Documents that `--json` wrote, read back. */
 import * as Effect from "effect/Effect"
 import { type Format, loadForeign } from "../counterexample/foreign.ts"
+import { MutationReport } from "../report/mutation.ts"
 import { Report } from "../report/report.ts"
 import { printable } from "../report/text.ts"
 import type { Registry } from "../scenario/protocol.ts"
@@ -14,6 +15,22 @@ const what: Format<Report> = {
   largest: 100_000_000,
   deepest: 16,
 }
+
+const ofMutants: Format<MutationReport> = { ...what, schema: MutationReport, called: "a document of mutants --json" }
+
+/**
+ * Reads a document of `mutants` about protocols of a registry. Fails with a sentence for whatever is none.
+ *
+ * @param shown how the sentence calls the file
+ */
+export const readMutationReport = Effect.fnUntraced(function* (file: string, shown: string, registry: Registry) {
+  const report = yield* Effect.mapError(loadForeign(ofMutants, file, shown), ({ message }) => badInput(message))
+  const stranger = report.protocols.find(({ protocol }) => !registry.some(({ id }) => id === protocol))
+  if (stranger === undefined) return report
+  return yield* badInput(
+    `${printable(shown)} is of other protocols: there is none called ${printable(stranger.protocol)}`,
+  )
+})
 
 /**
  * Reads a document about scenarios of a registry. Fails with a sentence for whatever is none.

@@ -1,14 +1,14 @@
 /** What strategies go through a program with, and back. */
 
-import { notTheSame } from "../explore/schedule.ts"
 import { digestText, type Hash } from "../program/plain.ts"
 import { addTimes } from "../property/coverage.ts"
 import type { Violation } from "../property/violation.ts"
 import type { Program } from "../scenario/program.ts"
-import { Unsound } from "./fault.ts"
+import { notTheSame, Unsound } from "./fault.ts"
 import { Memoised } from "./memoised.ts"
 import { execute, type PlainExecution } from "./plainExecution.ts"
 import { fiberOf, type Move, type Others, type System } from "./system.ts"
+import type { Compared } from "./witnesses.ts"
 
 /** A program that is executed step by step and can be taken back. */
 export interface Engine extends System, Others {
@@ -29,6 +29,8 @@ export interface Engine extends System, Others {
   readonly exercised: ReadonlyArray<{ readonly id: string; readonly times: number }>
   /** How often steps were taken, by name; 0 for those that fibers have reached and never took. */
   stepsTaken(): ReadonlyMap<string, number>
+  /** What was checked on the way, where the engine checks the rules that it rests on. */
+  readonly compared?: Compared | undefined
 }
 
 /** The engine for a program: it remembers what it learns of steps; without them it runs the program again to go back. */

@@ -40,6 +40,12 @@ export const violationOf = (error: unknown, where: string): Violation => {
   return { property: builtIn.defect, message: `${where} threw ${describeError(error)}` }
 }
 
+/** The violation of a program in which a schedule that was run before cannot be run again. */
+export const notTheSame = (step: number): Violation => ({
+  property: builtIn.rules,
+  message: `at step ${step} a schedule that was run before finds another state when it is run again: the program must be the same every time it is set up, and depend on nothing outside`,
+})
+
 /** Thrown when the engine itself cannot go on within its limits; the exploration is then inconclusive. */
 export class LimitReached extends Error {
   override readonly name = "LimitReached"

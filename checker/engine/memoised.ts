@@ -30,6 +30,7 @@ import { guardedFootprint, noFootprint, type RoughFootprint } from "./roughFootp
 import { fiberOf, type Move, moveOf, type Others, optionOf, StepFailed, type System, waitingIn } from "./system.ts"
 import { Twins } from "./twins.ts"
 import { Whereabouts } from "./whereabouts.ts"
+import type { Compared } from "./witnesses.ts"
 
 /** A state, to `restore`. */
 export interface Snapshot {
@@ -83,6 +84,11 @@ export class Memoised implements System, Others {
     this.whereabouts = new Whereabouts(this.at)
     this.operations = new Operations(this.instance, this.nodes, this.whereabouts, this.twins, options.observer)
     this.upcoming = upcomingIn(this)
+  }
+
+  /** It checks nothing: see `Paranoid`. */
+  get compared(): Compared | undefined {
+    return undefined
   }
 
   /** How many moves there are to take back. */

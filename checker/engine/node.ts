@@ -24,8 +24,8 @@ export interface Outcome {
   readonly bitsLow: number
   readonly bitsHigh: number
   /** Those of the cells that were read before they were written. */
-  readsLow: number
-  readsHigh: number
+  readonly readsLow: number
+  readonly readsHigh: number
   /** Where the fiber then stands; `undefined` until it is learnt. */
   next: Node | undefined
   /** What it touches, once somebody has asked: see `Footprints`. */

@@ -96,7 +96,11 @@ export class Operations {
     return outcome
   }
 
-  /** Performs an operation by running its code, whatever is known of it. */
+  /**
+   * Performs an operation by running its code, whatever is known of it.
+   *
+   * @param reads where the cells that are read are being recorded
+   */
   run(node: Node, option: number, reads: ReadonlyArray<StoredCell> = []): Outcome {
     const { store } = this.instance
     const { mark } = store
@@ -104,14 +108,15 @@ export class Operations {
     const result = perform(this.instance, run, operation, option, node.monitors, this.whereabouts)
     const cells = store.writtenSince(mark)
     const entries = cells.map(({ entry }) => entry)
+    const { bitsLow: readsLow, bitsHigh: readsHigh } = bitsOf(reads)
     return {
       result,
       reads,
       cells,
       entries,
       ...bitsOf(cells),
-      readsLow: 0,
-      readsHigh: 0,
+      readsLow,
+      readsHigh,
       next: undefined,
       footprint: undefined,
     }
@@ -143,9 +148,6 @@ export class Operations {
       store.stopRecording()
     }
     store.rollback(mark)
-    const { bitsLow, bitsHigh } = bitsOf(reads)
-    outcome.readsLow = bitsLow
-    outcome.readsHigh = bitsHigh
     if (!tree.learn(reads, outcome)) throw changeable(node)
     this.observer?.outcome(node, reads, outcome)
     this.twins?.outcome(node, this.nodes.parked(node).operation, option, outcome, this.whereabouts)

@@ -38,7 +38,7 @@ const setUpSteps = 20
 
 /** See above. @throws Unsound, from whatever it is asked, when a rule is broken */
 export class Paranoid extends Memoised {
-  readonly compared: Compared = { histories: 0, steps: 0, paths: 0 }
+  private readonly counts: Compared = { histories: 0, steps: 0, paths: 0 }
   private readonly program: Program
   /** The states from the first one, or the one restored, to the present one, which is at `depth`. */
   private readonly frames: Array<Frame> = []
@@ -60,7 +60,11 @@ export class Paranoid extends Memoised {
   constructor(program: Program, options: MemoisedOptions = {}) {
     super(program, options)
     this.program = program
-    this.witnesses = new Witnesses(this.instance, this, this.compared)
+    this.witnesses = new Witnesses(this.instance, this, this.counts)
+  }
+
+  override get compared(): Compared {
+    return this.counts
   }
 
   override moves(): ReadonlyArray<Move> {
@@ -155,7 +159,7 @@ export class Paranoid extends Memoised {
       if (witness.operation === undefined) return []
       return [{ witness, effects: tryOut(instance, witness.run, witness.operation, option, node.monitors, this) }]
     })
-    this.compared.steps += 1 + others.length
+    this.counts.steps += 1 + others.length
     const { mark } = store
     const outcome = super.perform(node, option)
     const changes = takeBack(store, mark)
@@ -210,7 +214,7 @@ export class Paranoid extends Memoised {
   private comparePath(fiber: number, steps: number): void {
     const { depth, last, tracker } = this
     const path = new PlainPath(this.program)
-    this.compared.paths++
+    this.counts.paths++
     this.plainSteps += setUpSteps
     const frames = [this.present]
     for (let { previous } = this.present; previous !== undefined; previous = previous.previous) frames.push(previous)

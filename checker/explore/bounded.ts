@@ -9,7 +9,6 @@
  * back and made. Delays are put into the same rounds.
  */
 import type { Engine } from "../engine/engine.ts"
-import { Paranoid } from "../engine/paranoid.ts"
 import { fiberOf, type Move, moveOf } from "../engine/system.ts"
 import { HappensBefore } from "../property/happensBefore.ts"
 import { Promises } from "../property/promises.ts"
@@ -79,7 +78,7 @@ class BoundedSearch implements Search {
   }
 
   get compared() {
-    return this.engine instanceof Paranoid ? this.engine.compared : undefined
+    return this.engine.compared
   }
 
   get steps() {

@@ -2,6 +2,7 @@
  * Strategy `dfs`: every schedule, one after the other, by plain re-execution from the start. No reduction, no matching
  * of states: slow, and the yardstick for everything else.
  */
+import { notTheSame } from "../engine/fault.ts"
 import { execute, type PlainExecution } from "../engine/plainExecution.ts"
 import { fiberOf, type Move } from "../engine/system.ts"
 import { labelOf } from "../program/operation.ts"
@@ -9,7 +10,6 @@ import { addTimes } from "../property/coverage.ts"
 import { HappensBefore } from "../property/happensBefore.ts"
 import { Promises } from "../property/promises.ts"
 import type { Program } from "../scenario/program.ts"
-import { notTheSame } from "./schedule.ts"
 import {
   decisive,
   type Ending,

@@ -5,7 +5,6 @@
 import seedrandom from "seedrandom"
 import type { Engine } from "../engine/engine.ts"
 import { Memoised } from "../engine/memoised.ts"
-import { Paranoid } from "../engine/paranoid.ts"
 import { type Move, moveOf } from "../engine/system.ts"
 import { HappensBefore } from "../property/happensBefore.ts"
 import { Promises } from "../property/promises.ts"
@@ -94,7 +93,7 @@ class SamplingSearch implements Search {
   }
 
   get compared() {
-    return this.engine instanceof Paranoid ? this.engine.compared : undefined
+    return this.engine.compared
   }
 
   get steps() {

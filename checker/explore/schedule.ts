@@ -1,3 +1,4 @@
+import { notTheSame } from "../engine/fault.ts"
 import { execute, type PlainExecution } from "../engine/plainExecution.ts"
 import { withoutRealWorld } from "../engine/realWorld.ts"
 import { fiberOf, type Move, optionOf } from "../engine/system.ts"
@@ -5,7 +6,7 @@ import { labelOf } from "../program/operation.ts"
 import type { Plain } from "../program/plain.ts"
 import { HappensBefore } from "../property/happensBefore.ts"
 import { Promises } from "../property/promises.ts"
-import { builtIn, type Violation } from "../property/violation.ts"
+import type { Violation } from "../property/violation.ts"
 import type { Program } from "../scenario/program.ts"
 import { Lasso } from "./lasso.ts"
 
@@ -106,12 +107,6 @@ export class Rerun {
     if (this.steps.length === this.cycle) this.lasso = new Lasso(this.execution, this.promises, this.steps.length)
   }
 }
-
-/** The violation of a program in which a schedule that was run before cannot be run again. */
-export const notTheSame = (step: number): Violation => ({
-  property: builtIn.rules,
-  message: `at step ${step} a schedule that was run before finds another state when it is run again: the program must be the same every time it is set up, and depend on nothing outside`,
-})
 
 /** Makes a move and says what it was. */
 const takeStep = (execution: PlainExecution, move: Move): [ScheduledStep, ReadonlyArray<Violation>] => {

@@ -1,10 +1,9 @@
 /** Compares schedules of the memoised engine with plain re-execution: for strategies that match no states. */
 import { Execution } from "../engine/execution.ts"
-import { Unsound } from "../engine/fault.ts"
+import { notTheSame, Unsound } from "../engine/fault.ts"
 import type { Move, System } from "../engine/system.ts"
 import { Promises } from "../property/promises.ts"
 import type { Program } from "../scenario/program.ts"
-import { notTheSame } from "./schedule.ts"
 import { decisive, type SearchOptions } from "./strategy.ts"
 
 /** What a program does that means something else to the memoised engine than to plain re-execution. */

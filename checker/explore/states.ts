@@ -5,7 +5,6 @@
 import { NotDeterministic } from "../engine/fault.ts"
 import { isReserved, moveIn, type OpenMove } from "../engine/lookahead.ts"
 import type { Memoised } from "../engine/memoised.ts"
-import { Paranoid } from "../engine/paranoid.ts"
 import { fiberOf, type Move } from "../engine/system.ts"
 import type { Violation } from "../property/violation.ts"
 import type { Program } from "../scenario/program.ts"
@@ -142,7 +141,7 @@ export class StatesSearch implements Search {
   }
 
   get compared() {
-    return this.engine instanceof Paranoid ? this.engine.compared : undefined
+    return this.engine.compared
   }
 
   advance(steps: number): Ending | undefined {

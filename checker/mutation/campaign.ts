@@ -90,7 +90,7 @@ export class MutationRun {
       for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
         const [position, mutant] = next
         const seen = yield* judge(mutant, maxStates * explorationsEach, (rung) => exploreMutant(mutant, rung, options))
-        const sameness = seen.verdict === "survived" ? yield* comparison.proofFor(mutant) : undefined
+        const sameness = isOpen(seen) ? yield* comparison.proofFor(mutant) : undefined
         const judged: MutantReport =
           sameness === undefined ? seen : { ...seen, verdict: "equivalent", reason: sameness }
         const explanation = explanationOf(protocol, mutant.id)

@@ -1,5 +1,6 @@
 /** The document of `mutants --json`, version 1: every mutant of the protocols, and what became of it. */
 import * as Schema from "effect/Schema"
+import { count, figure } from "./text.ts"
 
 const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 
@@ -86,3 +87,16 @@ export const countMutants = (mutants: ReadonlyArray<MutantReport>): MutantCounts
 /** The share of the mutants that were killed, of those that could be. */
 export const killRateOf = ({ killed, survived, inconclusive }: MutantCounts): number =>
   killed + survived + inconclusive === 0 ? 1 : killed / (killed + survived + inconclusive)
+
+/** What became of mutants, in a line. */
+export const countsText = (counts: MutantCounts): string => {
+  const texts = [
+    `${figure(counts.killed)} killed`,
+    `${figure(counts.equivalent)} equivalent`,
+    `${figure(counts.survived)} survived`,
+    ...(counts.inconclusive === 0 ? [] : [`${figure(counts.inconclusive)} inconclusive`]),
+    ...(counts.invalid === 0 ? [] : [`${figure(counts.invalid)} no program`]),
+    ...(counts.survived + counts.inconclusive === 0 ? [] : [`${figure(counts.explained)} explained`]),
+  ]
+  return `${count(counts.mutants, "mutant")}: ${texts.join(", ")}; ${(100 * killRateOf(counts)).toFixed(1)} % killed of those that can be`
+}

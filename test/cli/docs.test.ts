@@ -5,7 +5,7 @@ import { pathToFileURL } from "node:url"
 import * as Schema from "effect/Schema"
 import { chromium as browsers } from "playwright-core"
 import { beforeAll, describe, expect, it } from "vitest"
-import { Report } from "../../checker/index.ts"
+import { MutationReport, Report } from "../../checker/index.ts"
 import { chromium } from "./browser.ts"
 import { repository, scratch, shootdown, shootdownAlone } from "./run.ts"
 
@@ -117,6 +117,31 @@ describe("the handbook", () => {
     for (const name of readdirSync(directory)) {
       expect(readFileSync(join(again, name), "utf8"), name).toBe(read(name))
     }
+  }, 30_000)
+
+  it("says what became of mutants, by the document of their run", async () => {
+    const [mutants, out] = [join(put.directory, "mutants.json"), join(put.directory, "mutants")]
+    await small("mutants", "lease/client", "--json", mutants)
+    const ran = await small("docs", "lease/*", "--from", document, "--mutants", mutants, "--out", out)
+    expect([ran.status, ran.stderr]).toEqual([0, ""])
+    const [{ counts, mutants: made } = expect.fail()] = Schema.decodeUnknownSync(MutationReport)(
+      JSON.parse(readFileSync(mutants, "utf8")),
+    ).protocols
+    const page = readFileSync(join(out, "lease-client.md"), "utf8")
+    expect(page).toContain(`: ${counts.mutants} mutants: ${counts.killed} killed, ${counts.equivalent} equivalent`)
+    const splits = made.filter(({ operator }) => operator === "split")
+    const killed = splits.filter(({ verdict }) => verdict === "killed").length
+    expect(page).toMatch(new RegExp(`\\| \`split\`: .* \\| ${splits.length} \\| ${killed} \\|`))
+    for (const { property } of made) if (property !== undefined) expect(page).toContain(`| \`${property}\` | `)
+    expect(readFileSync(join(out, "index.md"), "utf8")).toMatch(
+      /lease\/client.* \d+ of \d+ \|\n.*lease\/blocks.* not made \|/,
+    )
+    const others = await small("docs", "lease/blocks", "--from", document, "--mutants", mutants, "--out", out)
+    expect([others.status, others.stdout]).toEqual([2, ""])
+    expect(others.stderr).toMatch(/mutants\.json is of none of the protocols that have a page\n$/)
+    const wrong = await small("docs", "lease/*", "--mutants", document, "--out", out)
+    expect(wrong.status).toBe(2)
+    expect(wrong.stderr).toMatch(/report\.json is not a document of mutants --json: [^\n]*\n$/)
   }, 30_000)
 
   it("replaces an earlier one, and leaves none of its pages behind", async () => {

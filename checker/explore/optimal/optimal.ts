@@ -6,7 +6,7 @@
  *
  * - Nothing is run again: the memoised engine goes back by its log, so a step is executed once for each branch.
  * - A reversed race is inserted as its least sequence where nothing sleeps that agrees with it, so that later executions
- *   need not look at the race again (`Race.settled`); the algorithm's sequence, with all that need not come after the
+ *   need not look at the race again; the algorithm's sequence, with all that need not come after the
  *   first step, else.
  * - What the later step does when it comes first is computed, and so are the ways to make its guard true: see
  *   `Reversals`. The options of a choice are inserted as reversals too.
@@ -16,7 +16,6 @@
 import { conflict, Footprints } from "../../engine/dependence.ts"
 import type { Memoised } from "../../engine/memoised.ts"
 import type { Node, Outcome } from "../../engine/node.ts"
-import { Paranoid } from "../../engine/paranoid.ts"
 import { fiberOf, type Move, moveOf, optionOf, StepFailed } from "../../engine/system.ts"
 import { HappensBefore } from "../../property/happensBefore.ts"
 import { Promises } from "../../property/promises.ts"
@@ -65,7 +64,7 @@ class Optimal implements Search, Listener {
   private readonly races: Races
   private readonly spotCheck: SpotCheck
   private readonly fibersAtStart: number
-  private promises: Promises
+  private readonly promises: Promises
   private readonly order: HappensBefore
   /** Objects are used again for other states of the same number: there are more than the present execution has. */
   private readonly frames: Array<Frame> = []
@@ -99,7 +98,7 @@ class Optimal implements Search, Listener {
   }
 
   get compared() {
-    return this.engine instanceof Paranoid ? this.engine.compared : undefined
+    return this.engine.compared
   }
 
   /** One with a run that need not end is cut. */
@@ -294,7 +293,7 @@ class Optimal implements Search, Listener {
       if (frame.branches.length === 0) continue
       frame.asleep = [...frame.asleep, { id, option, footprint }]
       this.newFrom = path.length
-      if (footprints.hasPromises) this.promises = new Promises(engine, frame.pending)
+      if (footprints.hasPromises) this.promises.pending = frame.pending
       return
     }
     if (footprints.version === this.version) this.ending = { kind: "exhausted" }
@@ -309,7 +308,7 @@ class Optimal implements Search, Listener {
     }
     this.order.begin()
     path.length = 0
-    this.promises = new Promises(engine, this.frame(0).pending)
+    this.promises.pending = this.frame(0).pending
     this.enter(0, nothing, nothing)
     this.newFrom = 0
     footprints.forget()

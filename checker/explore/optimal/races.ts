@@ -48,7 +48,7 @@ export class Races {
   private reverseAll(event: Event, at: number): boolean {
     let isOpen = event.displaced !== undefined && this.takeInTime(event.displaced, at)
     if (event.node.options > 1) isOpen = this.chooseOthers(event, at) || isOpen
-    if (mayWait(event.node)) return this.bringForward({ ...event, at, isTaken: true }, event) || isOpen
+    if (mayWait(event.node)) return this.bringForward(this.taken(event, at), event) || isOpen
     const { races } = event
     let left = 0
     for (let i = 0; i < races.length; i++) {

@@ -1,5 +1,6 @@
 /** All pages of a handbook in Markdown. */
 import { propertiesOf } from "../../scenario/protocol.ts"
+import { countMutants, countsText, type MutantCounts, type MutantReport } from "../mutation.ts"
 import { count, figure } from "../text.ts"
 import { code, table, text } from "./markdown.ts"
 import { protocolPage } from "./protocolPage.ts"
@@ -8,7 +9,7 @@ import { type Compared, type HandbookSubject, type Hunted, type Page, pageName }
 /** The pages, the index first. */
 export const handbookPages = (subject: HandbookSubject): ReadonlyArray<Page> => [
   indexPage(subject),
-  ...subject.protocols.map((each) => protocolPage(each, subject.run)),
+  ...subject.protocols.map((each) => protocolPage(each, subject)),
   ...subject.comparisons.map(comparisonPage),
   ...subject.chapters.map(({ chapter, markdown }) => ({ name: pageName(chapter.id), title: chapter.title, markdown })),
 ]
@@ -23,7 +24,16 @@ const foundOf = (hunts: ReadonlyArray<Hunted>): string => {
   return `${figure(found.length)} of ${figure(sought.length)}${all}`
 }
 
-const indexPage = ({ run, protocols, comparisons, chapters }: HandbookSubject): Page => ({
+const mutationSentence = (mutation: NonNullable<HandbookSubject["mutation"]>, counts: ReadonlyArray<MutantReport>) =>
+  `Every step was changed in turn, in another run${mutation.interrupted === true ? ", which was interrupted" : ""}, to see whether some property notices: ${countsText(countMutants(counts))}. Each page says what became of its protocol's, and why some may survive.`
+
+/** Of those that are programs and not equivalent. */
+const killedOf = (counts: MutantCounts | undefined): string =>
+  counts === undefined
+    ? "not made"
+    : `${figure(counts.killed)} of ${figure(counts.killed + counts.survived + counts.inconclusive)}`
+
+const indexPage = ({ run, mutation, protocols, comparisons, chapters }: HandbookSubject): Page => ({
   name: "index",
   title: "The protocol handbook",
   markdown: [
@@ -33,6 +43,15 @@ const indexPage = ({ run, protocols, comparisons, chapters }: HandbookSubject): 
     "",
     `Everything here is generated from the specs and from one run of ${text(run.tool.name)} ${text(run.tool.version)}${run.interrupted === true ? ", which was interrupted" : ""}; no figure was written by hand.`,
     "",
+    ...(mutation === undefined
+      ? []
+      : [
+          mutationSentence(
+            mutation,
+            protocols.flatMap(({ mutated }) => mutated?.mutants ?? []),
+          ),
+          "",
+        ]),
     "## Protocols",
     "",
     ...table(
@@ -43,14 +62,16 @@ const indexPage = ({ run, protocols, comparisons, chapters }: HandbookSubject): 
         { title: "states", align: "right" },
         { title: "invariants", align: "right" },
         { title: "seeded bugs found", align: "right" },
+        ...(mutation === undefined ? [] : [{ title: "mutants killed", align: "right" } as const]),
       ],
-      protocols.map(({ protocol, explorations, hunts }) => [
+      protocols.map(({ protocol, explorations, hunts, mutated }) => [
         link(code(protocol.id), protocol.id),
         text(protocol.title),
         `${figure(explorations.filter(({ outcome }) => outcome === "holds").length)} of ${figure(explorations.length)}`,
         figure(explorations.reduce((sum, { states }) => sum + states, 0)),
         figure(propertiesOf(protocol).length),
         foundOf(hunts),
+        ...(mutation === undefined ? [] : [killedOf(mutated?.counts)]),
       ]),
     ),
     ...(comparisons.length === 0

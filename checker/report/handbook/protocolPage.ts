@@ -1,6 +1,7 @@
 /** The page of a protocol. Every figure on it is one of the run's. */
 import type { Property } from "../../property/property.ts"
 import { type BugEntry, type Protocol, propertiesOf } from "../../scenario/protocol.ts"
+import { countMutants, countsText } from "../mutation.ts"
 import type { ScenarioReport } from "../report.ts"
 import { boundText, count, figure, odds } from "../text.ts"
 import { anchor, block, code, list, table, text } from "./markdown.ts"
@@ -8,7 +9,7 @@ import { objectsText, stateKinds } from "./state.ts"
 import { type HandbookSubject, type Hunted, type Page, type ProtocolSubject, pageName } from "./subject.ts"
 
 /** Lays a protocol's page out. */
-export const protocolPage = (subject: ProtocolSubject, run: HandbookSubject["run"]): Page => {
+export const protocolPage = (subject: ProtocolSubject, { run, mutation }: HandbookSubject): Page => {
   const { protocol } = subject
   return {
     name: pageName(protocol.id),
@@ -26,6 +27,7 @@ export const protocolPage = (subject: ProtocolSubject, run: HandbookSubject["run
       ...propertyLines(subject),
       ...scenarioLines(subject),
       ...bugLines(subject),
+      ...mutantLines(subject, mutation),
       ...survivorLines(protocol),
       "## What is not modelled",
       "",
@@ -211,6 +213,50 @@ const bugLines = ({ hunts }: ProtocolSubject): ReadonlyArray<string> => [
     ...(trace === undefined ? [] : block(trace)),
   ]),
 ]
+
+const mutantLines = ({ mutated }: ProtocolSubject, run: HandbookSubject["mutation"]): ReadonlyArray<string> => {
+  if (mutated === undefined || run === undefined) return []
+  const { counts, mutants } = mutated
+  const operators = Object.entries(run.operators).flatMap(([name, sentence]) => {
+    const made = mutants.filter(({ operator }) => operator === name)
+    return made.length === 0 ? [] : [{ name, sentence, counts: countMutants(made) }]
+  })
+  const killers = totals(mutants.map(({ property }) => (property === undefined ? {} : { [property]: 1 })))
+  return [
+    "## Its steps, changed one at a time",
+    "",
+    [
+      `Figures of a run of ${code("mutants")}, ${text(run.tool.name)} ${text(run.tool.version)}, with at most ${count(run.budget.exploration, "state")} for one exploration:`,
+      `${countsText(counts)}.`,
+      ...(run.interrupted === true ? ["**The run was interrupted: there may be more.**"] : []),
+    ].join(" "),
+    "",
+    ...table(
+      [
+        { title: "what is changed" },
+        { title: "mutants", align: "right" },
+        { title: "killed", align: "right" },
+        { title: "equivalent", align: "right" },
+        { title: "no program", align: "right" },
+        { title: "alive", align: "right" },
+      ],
+      operators.map(({ name, sentence, counts: of }) => [
+        `${code(name)}: ${text(sentence)}`,
+        ...[of.mutants, of.killed, of.equivalent, of.invalid, of.survived + of.inconclusive].map(figure),
+      ]),
+    ),
+    ...(killers.size === 0
+      ? []
+      : [
+          "What killed them:",
+          "",
+          ...table(
+            [{ title: "property" }, { title: "mutants", align: "right" }],
+            [...killers].sort(([, a], [, b]) => b - a).map(([property, times]) => [code(property), figure(times)]),
+          ),
+        ]),
+  ]
+}
 
 const survivorLines = ({ survivors = {} }: Protocol): ReadonlyArray<string> =>
   Object.keys(survivors).length === 0

@@ -1,5 +1,6 @@
 /** What the pages of a handbook are made of: a protocol, and what a run came to. */
 import type { BugEntry, Protocol } from "../../scenario/protocol.ts"
+import type { MutatedProtocol, MutationReport } from "../mutation.ts"
 import type { Report, ScenarioReport } from "../report.ts"
 import type { Chapter, Comparison, ComparisonRow } from "./comparison.ts"
 import type { StepGroup } from "./stepSources.ts"
@@ -14,6 +15,8 @@ export interface ProtocolSubject {
   /** The names of the cells with which its scenarios begin. */
   readonly cells: ReadonlyArray<string>
   readonly steps: ReadonlyArray<StepGroup>
+  /** What became of its mutants, if they were made. */
+  readonly mutated?: MutatedProtocol | undefined
 }
 
 /** A fiber. */
@@ -47,6 +50,8 @@ export interface Written {
 /** Everything that a handbook is made of. */
 export interface HandbookSubject {
   readonly run: Pick<Report, "tool" | "interrupted">
+  /** Another run, of mutants, if there was one. */
+  readonly mutation?: Pick<MutationReport, "tool" | "interrupted" | "budget" | "operators"> | undefined
   readonly protocols: ReadonlyArray<ProtocolSubject>
   readonly comparisons: ReadonlyArray<Compared>
   readonly chapters: ReadonlyArray<Written>
