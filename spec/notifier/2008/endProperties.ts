@@ -52,7 +52,11 @@ export const endProperties: ReadonlyArray<Property<World2008>> = [
     source: "mm/swap.c (2.6.24): put_page; mm/filemap.c: unlock_page, end_page_writeback",
     holds: (world) =>
       livePages(world).every(
-        (page) => page.slot.refcount === knownReferences(world, page) && page.slot.lock === "" && !page.slot.writeback,
+        (page) =>
+          page.slot.refcount > 0 &&
+          page.slot.refcount === knownReferences(world, page) &&
+          page.slot.lock === "" &&
+          !page.slot.writeback,
       ),
     explain: (world) =>
       livePages(world)
@@ -62,6 +66,19 @@ export const endProperties: ReadonlyArray<Property<World2008>> = [
             `Page ${page.pfn} has ${page.slot.refcount} references, of which ${knownReferences(world, page)} are accounted for.`,
         )
         .join(" "),
+  },
+  {
+    kind: "atEnd",
+    id: "N08-QUIET",
+    statement: "When everything has ended nobody holds a lock, is inside a read section, or sleeps in a callback.",
+    source: "kernel/lockdep.c (2.6.24): debug_check_no_locks_held",
+    holds: ({ machine: { mm, file, readers, sleeping }, counters, rangeLists, engines }) => {
+      const ofDevices = [...counters, ...rangeLists, ...engines].map(({ lock }) => lock)
+      return (
+        [mm.mmapSem, mm.ptl, file.iMmapLock, ...ofDevices].every((lock) => lock.holders().length === 0) &&
+        [...readers.rcu, ...readers.srcu, ...sleeping.names].length === 0
+      )
+    },
   },
   {
     kind: "atEnd",

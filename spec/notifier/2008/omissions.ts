@@ -90,6 +90,32 @@ export const omissions: ReadonlyArray<SeededBug<World2008>> = [
     }),
   },
   {
+    id: "n08-madvise-keeps-lock",
+    title: "madvise returns without unlocking mmap_sem",
+    source: "mm/madvise.c (2.6.24): sys_madvise, by inference",
+    scenario: counter.id,
+    bound: { pages: 1, invalidations: 1, devices: 1 },
+    breaks: "N08-QUIET",
+    at: () => ({ "up_read(mmap_sem)": leaveOut() }),
+  },
+  {
+    id: "n08-dirty-marked-too-late",
+    title: "a driver lets go of a page, and then marks it dirty: it may be free by then",
+    source: `${m4}: "Pages must be marked dirty if dirty bits are found to be set in the external ptes during unmap.", by inference`,
+    scenario: unregisterCounter.id,
+    bound: { madvise: 0 },
+    breaks: "N08-FREE-CLEAN",
+    at: ({ machine: { folios } }) => ({
+      gru_detach: (original) =>
+        Effect.andThen(
+          original,
+          step("set_page_dirty", () => {
+            for (const slot of folios.arena.slots) slot.dirty = true
+          }),
+        ),
+    }),
+  },
+  {
     id: "n08-rmap-unlocked",
     title: "reclaim walks the reverse map of a page without i_mmap_lock",
     source: "mm/rmap.c (2.6.24): try_to_unmap_file, by inference",

@@ -173,6 +173,17 @@ export const pageProperties: ReadonlyArray<Spec> = [
   },
   {
     kind: "invariant",
+    id: "N08-FREE-CLEAN",
+    statement: "A free page is neither dirty nor locked, and no write of it is under way.",
+    source: "mm/page_alloc.c (2.6.24): free_pages_check, prep_new_page",
+    premise: ({ machine }) => machine.folios.arena.slots.some(({ live, generation }) => !live && generation > 0),
+    holds: ({ machine }) =>
+      machine.folios.arena.slots.every(
+        ({ live, dirty, lock, writeback }) => live || (!dirty && lock === "" && !writeback),
+      ),
+  },
+  {
+    kind: "invariant",
     id: "N08-AGE",
     statement:
       "A page counts as used if the process or any one of the devices has used it since it was last asked for.",
