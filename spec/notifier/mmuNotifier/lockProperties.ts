@@ -1,5 +1,5 @@
-/** Under which locks notifiers register and ranges are announced. */
-import type { Property } from "../../../checker/index.ts"
+/** Under which locks notifiers register, ranges are announced, and the sequence and the tree change. */
+import { actionInvariant, type Property } from "../../../checker/index.ts"
 import { listed } from "../../../model/notifier/mmuNotifier.ts"
 import type { MmuNotifierWorld } from "./world.ts"
 
@@ -24,6 +24,27 @@ export const lockProperties: ReadonlyArray<Property<MmuNotifierWorld>> = [
       record.slips.startedUnlocked || [...record.walks.values()].some(({ phase }) => phase === "started"),
     holds: ({ record }) => !record.slips.startedUnlocked,
   },
+  {
+    kind: "invariant",
+    id: "SEQ-SETSEQ-UNDER-ULOCK",
+    statement: "set_seq and read_retry run with the lock of the driver held.",
+    source: "mm/mmu_notifier.c: mmu_interval_set_seq, mmu_interval_read_retry (kernel-doc)",
+    premise: ({ record, refusing, twoPass }) =>
+      record.slips.sequenceUnlocked || [...refusing, ...twoPass].some(({ lock }) => lock.state.holder !== ""),
+    holds: ({ record }) => !record.slips.sequenceUnlocked,
+  },
+  actionInvariant({
+    id: "SEQ-TREE-FROZEN",
+    statement: "While the sequence is odd the interval tree does not change.",
+    source: "mm/mmu_notifier.c: struct mmu_notifier_subscriptions, the description of the writer's states",
+    observe: ({ mm: { subs } }: MmuNotifierWorld) => ({
+      isOdd: subs.itree.state.seq % 2 === 1,
+      tree: subs.itree.state.tree.join(),
+    }),
+    premise: (before, after) => before.isOdd && after.isOdd,
+    holds: (before, after) => before.tree === after.tree,
+    explain: (before, after) => `The tree was [${before.tree}] and became [${after.tree}].`,
+  }),
   {
     kind: "invariant",
     id: "NOTIFIER-GET-ONE",

@@ -148,13 +148,17 @@ const lifeProperties: ReadonlyArray<Spec> = [
     kind: "invariant",
     id: "NOTIFIER-CB-CONTEXT",
     statement:
-      "A callback of a notifier on the list runs inside an SRCU section, and one of an interval subscription while the sequence is odd.",
+      "A callback of a notifier on the list runs inside an SRCU section, and one of an interval subscription, its second pass too, while the sequence is odd.",
     source: "mm/mmu_notifier.c: the walkers of the list; mn_itree_inv_start_range",
-    premise: (world) => walksOf(world).some(({ current, uncalled }) => current !== "" || uncalled.length > 0),
+    premise: (world) =>
+      walksOf(world).some(
+        ({ current, uncalled, unfinished }) => current !== "" || uncalled.length + unfinished.length > 0,
+      ),
     holds: (world) =>
       [...world.record.walks].every(
-        ([fiber, { current, uncalled }]) =>
-          (current === "" || isInside(world.mm.subs.srcu, fiber)) && (uncalled.length === 0 || seqIsOdd(world)),
+        ([fiber, { current, uncalled, unfinished }]) =>
+          (current === "" || isInside(world.mm.subs.srcu, fiber)) &&
+          (uncalled.length + unfinished.length === 0 || seqIsOdd(world)),
       ),
   },
   {
@@ -315,6 +319,17 @@ const youngProperties: ReadonlyArray<Spec> = [
   },
   {
     kind: "invariant",
+    id: "NOTIFIER-YOUNG-KEPT",
+    statement: "That a page was used is forgotten only when somebody is told of it.",
+    source: "include/linux/pgtable.h: ptep_test_and_clear_young; mm/mmu_notifier.c: __mmu_notifier_clear_young",
+    premise: ({ record }) => record.uses.of.length > 0,
+    holds: ({ mm, counting, record }) =>
+      [mm, ...counting].every(({ name, young }) =>
+        young.every(({ value }, va) => value || !record.uses.of.includes(`${name} ${va}`)),
+      ),
+  },
+  {
+    kind: "invariant",
     id: "NOTIFIER-TESTYOUNG-SOUND",
     statement: "When somebody is told that nobody has used a page, every notifier on the list has said so.",
     source: "mm/mmu_notifier.c: __mmu_notifier_test_young",
@@ -336,6 +351,14 @@ const ownerProperties: ReadonlyArray<Spec> = [
         ({ value: owner }, va) =>
           owner === "" || tables.every(({ name, pageTable }) => name === owner || pageTable[va]?.value === null),
       ),
+  },
+  {
+    kind: "invariant",
+    id: "EXCL-PRESENT",
+    statement: "A device-exclusive entry stands for a page that is there.",
+    source: "mm/rmap.c: make_device_exclusive; include/linux/swapops.h: softleaf_to_pfn",
+    premise: ({ mm }) => mm.exclusive.some(({ value }) => value !== ""),
+    holds: ({ mm }) => mm.exclusive.every(({ value }, va) => value === "" || mm.pte[va]?.value !== null),
   },
   {
     kind: "invariant",

@@ -1,10 +1,11 @@
-/** Seeded bugs: a lock that is not taken, and what has to be done in the end and is not. */
-import { changeResult, leaveOut, type SeededBug } from "../../../../checker/index.ts"
-import { ownExclusive, ownMigrate, twoPass } from "../scenarios/devices.ts"
+/** Seeded bugs: a lock that is not taken, and what has to be done in the end and is not, or too late. */
+import { changeGuard, changeResult, leaveOut, moveBehind, type SeededBug } from "../../../../checker/index.ts"
+import { ownExclusive, ownMigrate, twoPass, twoPassRefused } from "../scenarios/devices.ts"
 import { firstInsert, getPut, nonBlockable, register } from "../scenarios/subscriptions.ts"
 import type { MmuNotifierWorld } from "../world.ts"
 
 const inGetPut = { scenario: getPut.id, bound: { pages: 1, users: 2, cpus: 1 } }
+const inTwoPass = { scenario: twoPass.id, bound: { pages: 1, devices: 1, cpus: 1 } }
 const inExclusive = { scenario: ownExclusive.id, bound: { others: 1, cpus: 0 } }
 
 export const omissions: ReadonlyArray<SeededBug<MmuNotifierWorld>> = [
@@ -40,6 +41,40 @@ export const omissions: ReadonlyArray<SeededBug<MmuNotifierWorld>> = [
     ...inExclusive,
     breaks: "EXCL-RESTORED",
     at: () => ({ restore_exclusive_pte: leaveOut() }),
+  },
+  {
+    id: "exclusive-taken-back-at-once",
+    title: "nobody locks the folio, the page is taken back before the device has had its turn, and that for ever",
+    source: "mutant 29; mm/rmap.c: make_device_exclusive",
+    ...inExclusive,
+    breaks: "L-EXCL-DEVICE",
+    at: () => ({ folio_lock: leaveOut(), folio_unlock: leaveOut() }),
+  },
+  {
+    id: "retry-without-lock",
+    title: "a driver asks whether anything was invalidated, and maps, without its lock",
+    source: "mm/mmu_notifier.c: mmu_interval_read_retry (kernel-doc), by inference",
+    ...inTwoPass,
+    breaks: "SEQ-SETSEQ-UNDER-ULOCK",
+    at: (_, fiber) => (fiber.startsWith("gpu") ? { mutex_lock: leaveOut(), mutex_unlock: leaveOut() } : {}),
+  },
+  {
+    id: "start-before-deferred",
+    title: "an invalidation starts before the end of the last one has put into the tree what it kept waiting",
+    source: "mm/mmu_notifier.c: mn_itree_inv_end, the list deferred_list under subscriptions->lock, by inference",
+    scenario: firstInsert.id,
+    bound: { pages: 1, devices: 1, cpus: 2 },
+    breaks: "SEQ-TREE-FROZEN",
+    at: () => ({ mn_itree_inv_start_range: changeGuard() }),
+  },
+  {
+    id: "finish-behind-end",
+    title: "after a refusal the second pass of a callback runs when the invalidation has ended",
+    source: "mm/mmu_notifier.c: mn_itree_invalidate, by inference",
+    scenario: twoPassRefused.id,
+    bound: { pages: 1, devices: 1, attempts: 1, cpus: 0 },
+    breaks: "NOTIFIER-CB-CONTEXT",
+    at: (_, fiber) => (fiber === "oom_reaper" ? moveBehind("xe_userptr_invalidate_finish", "mn_itree_inv_end") : {}),
   },
   {
     id: "insert-without-mmgrab",
@@ -80,8 +115,7 @@ export const omissions: ReadonlyArray<SeededBug<MmuNotifierWorld>> = [
     id: "retry-the-wrong-way-round",
     title: "a driver begins again when nothing was invalidated, and so for ever",
     source: "Documentation/mm/hmm.rst: the retry loop, by inference",
-    scenario: twoPass.id,
-    bound: { pages: 1, devices: 1, cpus: 1 },
+    ...inTwoPass,
     breaks: "L-ACCESS",
     at: () => ({ mmu_interval_read_retry: changeResult((retry) => retry !== true) }),
   },
