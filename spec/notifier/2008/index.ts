@@ -12,6 +12,7 @@ import {
   unregisterCounter,
   writeback,
 } from "./scenarios.ts"
+import { survivors2008 } from "./survivors.ts"
 
 export const notifier2008 = protocol({
   id: "notifier/2008",
@@ -28,4 +29,5 @@ export const notifier2008 = protocol({
   },
   scenarios: [counter, rangeList, register, reclaim, age, writeback, unregister, unregisterCounter, exits, engine],
   bugs: bugs2008,
+  survivors: survivors2008,
 })

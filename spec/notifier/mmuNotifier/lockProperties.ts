@@ -40,6 +40,7 @@ export const lockProperties: ReadonlyArray<Property<MmuNotifierWorld>> = [
     observe: ({ mm: { subs } }: MmuNotifierWorld) => ({
       isOdd: subs.itree.state.seq % 2 === 1,
       tree: subs.itree.state.tree.join(),
+      deferred: subs.itree.state.deferred,
     }),
     premise: (before, after) => before.isOdd && after.isOdd,
     holds: (before, after) => before.tree === after.tree,
