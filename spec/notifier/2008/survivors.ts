@@ -1,13 +1,12 @@
 import type { Survivors } from "../../../checker/index.ts"
 
-const checked =
-  "whoever holds the device's lock has looked already, and an end keeps nobody out that it would have let in"
+const checked = "whoever holds the device's lock has looked already; the end lets in only those who look later"
 const locked =
   "the page is locked, and only who has it locked exports it: what the device maps of it can but become less meanwhile"
 
 /** Why mutants of the steps of the notifiers of 2008 survive. */
 export const survivors2008: Survivors = {
-  "leave-out pageout": "reclaim keeps a page that is dirty, as it may: that it writes any back is nobody's right",
+  "leave-out pageout": "reclaim keeps a page that is dirty, as it may: nobody is promised that it writes one back",
   "swap zap_pte_range | srcu_read_lock":
     "the section of the end is entered a little earlier, and no callback is called in it before the page is gone",
   "swap synchronize_srcu | zap_pte_range":

@@ -43,14 +43,6 @@ export const omissions: ReadonlyArray<SeededBug<MmuNotifierWorld>> = [
     at: () => ({ restore_exclusive_pte: leaveOut() }),
   },
   {
-    id: "exclusive-taken-back-at-once",
-    title: "nobody locks the folio, the page is taken back before the device has had its turn, and that for ever",
-    source: "mutant 29; mm/rmap.c: make_device_exclusive",
-    ...inExclusive,
-    breaks: "L-EXCL-DEVICE",
-    at: () => ({ folio_lock: leaveOut(), folio_unlock: leaveOut() }),
-  },
-  {
     id: "retry-without-lock",
     title: "a driver asks whether anything was invalidated, and maps, without its lock",
     source: "mm/mmu_notifier.c: mmu_interval_read_retry (kernel-doc), by inference",
