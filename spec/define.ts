@@ -1,4 +1,5 @@
 /** How the scenarios of a protocol are defined: they differ in their bounds, in the shape of the machine, and in a few properties. */
+import type * as Effect from "effect/Effect"
 import { type Parameter, type Property, type Scenario, type Setup, scenario } from "../checker/index.ts"
 
 /** A bound. */
@@ -36,3 +37,11 @@ export const scenariosOf =
 /** `count` names of one kind: `cpu0`, `cpu1`. */
 export const names = (kind: string, count: number): ReadonlyArray<string> =>
   Array.from({ length: count }, (_, i) => `${kind}${i}`)
+
+/** A fiber for each of `count` names of one kind. */
+export const fibersNamed = (
+  kind: string,
+  count: number,
+  run: (name: string) => Effect.Effect<unknown, unknown>,
+): Record<string, Effect.Effect<unknown, unknown>> =>
+  Object.fromEntries(names(kind, count).map((name) => [name, run(name)]))

@@ -37,20 +37,21 @@ interface Surroundings {
   readonly module?: string
 }
 
-/** Runs the command line over a registry, and ends the process with its exit status. */
-export const main = (
+/**
+ * Does what a command line says, over a registry.
+ *
+ * @returns the exit status that the process is to end with
+ */
+export const runCommandLine = (
+  args: ReadonlyArray<string>,
   registry: Registry,
   { saved, benchmarks = [], handbook = { comparisons: [], chapters: [] }, module }: Surroundings = {},
-): void => {
-  surviveClosedPipes()
-  process.once("exit", endedFromWithin)
-  // A step that returns a promise is reported by the engine; that promise failing later changes nothing.
-  process.on("unhandledRejection", () => undefined)
+): Effect.Effect<number> => {
   const run = Command.runWith(commandLine(registry, benchmarks, handbook), {
     version: tool.version,
     renderErrors: false,
   })
-  const program = Effect.suspend(() => run(process.argv.slice(2))).pipe(
+  return Effect.suspend(() => run(args)).pipe(
     Effect.as<number>(exitStatus.well),
     Effect.catchTags({
       Unexpected: ({ status }) => Effect.succeed<number>(status),
@@ -64,10 +65,18 @@ export const main = (
     Effect.provideService(RegistryModule, module),
     Effect.provide(Layer.mergeAll(NodeServices.layer, Pool.layer, builtIns, presenter)),
     Effect.catchCause((cause) =>
-      Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : Effect.as(confess(cause), exitStatus.defect),
+      Cause.hasInterruptsOnly(cause) ? Effect.interrupt : Effect.as(confess(cause), exitStatus.defect),
     ),
   )
-  NodeRuntime.runMain(program, {
+}
+
+/** Runs the process's command line over a registry, and ends the process with its exit status. */
+export const main = (registry: Registry, surroundings: Surroundings = {}): void => {
+  surviveClosedPipes()
+  process.once("exit", endedFromWithin)
+  // A step that returns a promise is reported by the engine; that promise failing later changes nothing.
+  process.on("unhandledRejection", () => undefined)
+  NodeRuntime.runMain(runCommandLine(process.argv.slice(2), registry, surroundings), {
     disableErrorReporting: true,
     teardown: (exit) =>
       end(Exit.isSuccess(exit) && typeof exit.value === "number" ? exit.value : exitStatus.interrupted),

@@ -55,7 +55,7 @@ const revoke = Effect.fnUntraced(function* (file: MappedFile, device: Device) {
 })
 
 /** What a device without coherence has stored goes where its mapping leads. Within a step. */
-export const flushLine = (file: MappedFile, { state, mapping }: Device): void => {
+const flushLine = (file: MappedFile, { state, mapping }: Device): void => {
   const behind = windowOf(file.bdev, mapping.window).block
   if (state.dirty && state.line !== null && behind !== null) block(file.bdev, behind).content = state.line
   state.line = null

@@ -85,14 +85,14 @@ export const pagesOfFolio = ({ pages }: DevPagemap, folio: DevicePage): Readonly
 export const isFolio = ({ state }: DevicePage): boolean => state.refcount > 0 && "pgmap" in state.word
 
 /** `percpu_ref_tryget_many`: false once the page map is being torn down. Within a step. */
-export const percpuRefTrygetMany = ({ state }: DevPagemap, count: number): boolean => {
+const percpuRefTrygetMany = ({ state }: DevPagemap, count: number): boolean => {
   if (state.killed) return false
   state.ref += count
   return true
 }
 
 /** `percpu_ref_put_many` */
-export const percpuRefPutMany = ({ name, state }: DevPagemap, count: number): Effect.Effect<void> =>
+const percpuRefPutMany = ({ name, state }: DevPagemap, count: number): Effect.Effect<void> =>
   step("percpu_ref_put_many", [name, count], () => {
     state.ref -= count
   })

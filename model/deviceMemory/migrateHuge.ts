@@ -1,10 +1,10 @@
 /**
  * Huge pages in migration between system and device memory (mm/migrate_device.c: migrate_vma_collect_huge_pmd and what
- * goes with it): a huge page is moved as one where the driver asks for that and has a huge page to move it to; else it is split, before or
- * on the way. As in the kernel a huge page of coherent memory is not collected.
+ * goes with it): a huge page is moved as one where the driver asks for that and has a huge page to move it to; else it
+ * is split, before or on the way. As in the kernel a huge page of coherent memory is not collected.
  *
- * Corrected, and put back by a seeded bug ("as published"): a large folio that is split on behalf of a fault stays locked where the
- * fault's page is.
+ * Corrected, and put back by a seeded bug ("as published"): a large folio that is split on behalf of a fault stays
+ * locked where the fault's page is.
  */
 import * as Effect from "effect/Effect"
 import { step } from "../../checker/program/index.ts"
@@ -36,7 +36,10 @@ import { isZoneDevice } from "./pgmap.ts"
 /** A place of which there is nothing to say. */
 const nothingAt = (va: number): MigrateSlot => ({ va, src: null, migrate: false, write: false, dst: null })
 
-/** What `migrate_vma_collect_huge_pmd` finds: entries to be told one by one, some of a huge page to be split, or what there is to say. */
+/**
+ * What `migrate_vma_collect_huge_pmd` finds: entries to be told one by one, some of a huge page to be split, or what
+ * there is to say.
+ */
 type Found = "ptes" | "skip" | { readonly split: Frame } | { readonly slot: MigrateSlot }
 
 /**
@@ -118,7 +121,10 @@ export const migrateVmaSplitFolio = Effect.fnUntraced(function* (args: MigrateVm
   return split
 })
 
-/** Where a driver has single pages for a huge one that was collected, or for the place of one, those are told one by one, the page being split. */
+/**
+ * Where a driver has single pages for a huge one that was collected, or for the place of one, those are told one by
+ * one, the page being split.
+ */
 export const migrateVmaSplit = Effect.fnUntraced(function* (args: MigrateVma, slots: ReadonlyArray<MigrateSlot>) {
   const { system } = args.mm
   if (!system.thp) return slots
@@ -153,8 +159,9 @@ export const migrateVmaSplit = Effect.fnUntraced(function* (args: MigrateVma, sl
 })
 
 /**
- * `migrate_vma_split_unmapped_folio`: its huge migration entry is split, and the folio, every page of which stays locked and has one
- * reference; `null` where somebody else refers to it, be it the fault that is handled: that comes again, and finds small entries.
+ * `migrate_vma_split_unmapped_folio`: its huge migration entry is split, and the folio, every page of which stays
+ * locked and has one reference; `null` where somebody else refers to it, be it the fault that is handled: that comes
+ * again, and finds small entries.
  */
 const migrateVmaSplitUnmappedFolio = Effect.fnUntraced(function* ({ mm }: MigrateVma, va: number, src: Frame) {
   yield* splitHugePmd(hugePmdOf(mm, va))

@@ -13,8 +13,8 @@ import type { Mm } from "../mm/mm.ts"
 export type MemoryType = "private" | "coherent"
 
 /**
- * `enum memory_type`: those, and MEMORY_DEVICE_FS_DAX, whose pages are the blocks of a file system. (Of MEMORY_DEVICE_PCI_P2PDMA no
- * process maps a page here: it is a matter of DMA mapping, `DmaDevice.p2pdma`.)
+ * `enum memory_type`: those, and MEMORY_DEVICE_FS_DAX, whose pages are the blocks of a file system. (Of
+ * MEMORY_DEVICE_PCI_P2PDMA no process maps a page here: it is a matter of DMA mapping, `DmaDevice.p2pdma`.)
  */
 export type PagemapType = MemoryType | "fsdax"
 

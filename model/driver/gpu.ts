@@ -86,7 +86,7 @@ const gpuMap = (gpu: Gpu, va: number, entry: GpuPte): Effect.Effect<void> =>
  * @param mapsWrite whether it is mapped for writing where the process's entry allows that, asked for or not
  * @returns false when the process has nothing there for that, or is gone
  */
-export const gpuFault = Effect.fnUntraced(function* (gpu: Gpu, va: number, write: boolean, mapsWrite = true) {
+const gpuFault = Effect.fnUntraced(function* (gpu: Gpu, va: number, write: boolean, mapsWrite = true) {
   const { mm, iv, lock, memory } = gpu
   const range = { start: va, end: va + 1 }
   const head = yield* enterLoop("gpu_fault")
@@ -209,7 +209,10 @@ export type GpuAccess =
   | { readonly kind: "store"; readonly content: Content }
   | { readonly kind: "atomic"; readonly content: Content }
 
-/** How many faults an access may take before it is given up (`nouveau_svm_fault_cancel`): a CPU and a GPU that both want a page could take it from each other for ever. */
+/**
+ * How many faults an access may take before it is given up (`nouveau_svm_fault_cancel`): a CPU and a GPU that both want
+ * a page could take it from each other for ever.
+ */
 const mostFaults = 2
 
 /**

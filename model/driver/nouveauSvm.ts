@@ -154,7 +154,7 @@ const pfnmap = Effect.fnUntraced(function* ({ name, mm, pageTable }: Svmm, va: n
  *
  * @returns false when it is cancelled, which is the GPU's SIGSEGV; else it is replayed
  */
-export const nouveauSvmFault = Effect.fnUntraced(function* (svmm: Svmm, va: number, write: boolean) {
+const nouveauSvmFault = Effect.fnUntraced(function* (svmm: Svmm, va: number, write: boolean) {
   const { mm } = svmm
   if (!(yield* mmgetNotZero(mm))) return false
   const mapped = yield* rangeFault(svmm, va, write)

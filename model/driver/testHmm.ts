@@ -31,7 +31,10 @@ import {
 import { type Mutex, mutex, mutexLock, mutexTrylock, mutexUnlock } from "../sync/mutex.ts"
 import { type DmirrorDevice, dmirrorDeviceEvictChunk } from "./testHmmDevice.ts"
 
-/** An entry of the device's page table; `atomic`: the page is the device's alone (DPT_XA_TAG_ATOMIC, which is not DPT_XA_TAG_WRITE). */
+/**
+ * An entry of the device's page table; `atomic`: the page is the device's alone (DPT_XA_TAG_ATOMIC, which is not
+ * DPT_XA_TAG_WRITE).
+ */
 export type DmirrorPte = HmmPfn & { readonly atomic?: true }
 
 /** `struct dmirror`: what belongs to an open file of the device. */
@@ -161,7 +164,7 @@ export const dmirrorRead = Effect.fnUntraced(function* (dmirror: Dmirror, { star
 })
 
 /** `dmirror_do_read`, under the mutex: what the pages hold, as far as the device maps them. */
-export const dmirrorDoRead = Effect.fnUntraced(function* ({ name, mm, mutex: lock, pt }: Dmirror, range: Range) {
+const dmirrorDoRead = Effect.fnUntraced(function* ({ name, mm, mutex: lock, pt }: Dmirror, range: Range) {
   const data: Array<Content> = []
   yield* mutexLock(lock)
   for (const va of pagesOf(range)) {

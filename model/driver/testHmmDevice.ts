@@ -21,7 +21,10 @@ import type { System } from "../mm/system.ts"
 export interface DmirrorDevice {
   readonly memory: DevPagemap
   readonly state: Struct<{
-    /** HMM_DMIRROR_FLAG_FAIL_ALLOC: the next allocation of a huge page fails. (The driver has it in its file, which its pages know.) */
+    /**
+     * HMM_DMIRROR_FLAG_FAIL_ALLOC: the next allocation of a huge page fails. (The driver has it in its file, which its
+     * pages know.)
+     */
     failAlloc: boolean
   }>
 }
@@ -47,7 +50,7 @@ export const failsNow = ({ state }: DmirrorDevice): boolean => {
 }
 
 /** A page of system memory, locked, with what is in the device's page; `null` when there is none. */
-export const allocAndCopy = ({ folios }: System, src: Frame, by: string): Effect.Effect<Frame | null> =>
+const allocAndCopy = ({ folios }: System, src: Frame, by: string): Effect.Effect<Frame | null> =>
   step(by, [src.pfn], () => {
     const dst = folioAllocUncharged(folios)
     if (dst === null) return null

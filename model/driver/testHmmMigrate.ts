@@ -2,15 +2,16 @@
  * Migration to the memory of the self tests' devices, and back, at the wish of a process (lib/test_hmm.c:
  * dmirror_migrate_to_device, dmirror_migrate_to_system).
  *
- * Corrected: the driver maps the new page without a look at any sequence, and holds the locks of both folios to be enough.
- * They do not keep the migration entry from being zapped. Here a subscription that hears of everything but the migration
- * itself tells; a seeded bug leaves the look out. Like every subscription by whose sequence something is mapped it drops
- * that in the same critical section: the other one's callback may have been called before.
+ * Corrected: the driver maps the new page without a look at any sequence, and holds the locks of both folios to be
+ * enough. They do not keep the migration entry from being zapped. Here a subscription that hears of everything but the
+ * migration itself tells; a seeded bug leaves the look out. Like every subscription by whose sequence something is
+ * mapped it drops that in the same critical section: the other one's callback may have been called before.
  *
- * A huge page that a migration splits is announced as if somebody else did it: where there are huge pages the file faults in what it may not map.
+ * A huge page that a migration splits is announced as if somebody else did it: where there are huge pages the file
+ * faults in what it may not map.
  *
- * What is moved to the device is announced in the name of the file, not of the device, so that the file can tell it from
- * what is moved back: its entries in the device's memory stay where they are.
+ * What is moved to the device is announced in the name of the file, not of the device, so that the file can tell it
+ * from what is moved back: its entries in the device's memory stay where they are.
  */
 import * as Effect from "effect/Effect"
 import { step } from "../../checker/program/index.ts"

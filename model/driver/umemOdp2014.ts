@@ -242,7 +242,7 @@ export const ibUmemOdpGet = Effect.fnUntraced(function* (umem: Umem2014) {
 })
 
 /** `ib_umem_mmu_notifier_retry`, under the mutex. Within a step. */
-export const mmuNotifierRetry = ({ state }: Umem2014, seq: number): boolean =>
+const mmuNotifierRetry = ({ state }: Umem2014, seq: number): boolean =>
   !state.active || state.count > 0 || state.seq !== seq
 
 /**

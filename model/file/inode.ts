@@ -81,7 +81,10 @@ export const inodeOf = (of: System, name: string): Inode => {
 /** Whether the file has that page (`index < DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE)`). Within a step. */
 export const withinSize = (file: Inode, index: number): boolean => index < file.state.size
 
-/** What a page of a file holds: as it is cached, or, until it has been read in, as it is on the disk. Within a step or property. */
+/**
+ * What a page of a file holds: as it is cached, or, until it has been read in, as it is on the disk. Within a step or
+ * property.
+ */
 export const contentInFile = (all: Folios, file: Inode, index: number): Content => {
   const cached = at(file.cache, index).value
   const folio = cached === null ? null : folioOf(all, cached)
@@ -120,7 +123,10 @@ export const folioEndRead = (of: System, frame: Frame): void => {
   folioPut(of.folios, frame)
 }
 
-/** `__filemap_remove_folio`, the folio locked: it leaves the page cache, whose reference stays with the caller. Within a step. */
+/**
+ * `__filemap_remove_folio`, the folio locked: it leaves the page cache, whose reference stays with the caller. Within a
+ * step.
+ */
 export const filemapRemoveFolio = (of: System, folio: Folio): void => {
   const file = inodeOf(of, folio.mapping)
   const cached = at(file.cache, folio.offset)

@@ -74,7 +74,7 @@ const mapPages = Effect.fnUntraced(function* (dma: RangeDma, pfns: ReadonlyArray
 })
 
 /** `hmm_range_dma_unmap` of a page: it is mapped no more, and nothing is in the arrays. */
-export const dmaUnmapPage = (dma: RangeDma, va: number): Effect.Effect<void> =>
+const dmaUnmapPage = (dma: RangeDma, va: number): Effect.Effect<void> =>
   step("dma_unmap_page", [dma.iommu.name, va], () => {
     const daddr = at(dma.daddrs, va)
     if (daddr.value !== null) at(dma.iommu.table, daddr.value).value = null

@@ -289,8 +289,7 @@ export const rangesOf = ({ ranges }: HmmOfMm, { state }: Hmm): ReadonlyArray<Hmm
   state.ranges.flatMap((name) => ranges.get(name) ?? [])
 
 /** Whether HMM takes them to overlap: one that ends where a range starts counts too, which costs a retry. */
-export const hmmOverlaps = (update: Range, range: Range): boolean =>
-  !(update.end < range.start || update.start >= range.end)
+const hmmOverlaps = (update: Range, range: Range): boolean => !(update.end < range.start || update.start >= range.end)
 
 /**
  * `hmm_invalidate_range_start`: when it returns true no mirror maps the range, and nobody who looked there before will

@@ -78,7 +78,10 @@ export interface HmmWish {
 /** Why there is no answer: the range is being invalidated; a page cannot be had; one cannot be had for writing. */
 export type HmmError = "-EBUSY" | "-EFAULT" | "-EPERM"
 
-/** What the walk finds in an entry: what to say of it, a migration that is to be waited for, or that a fault is needed, which. */
+/**
+ * What the walk finds in an entry: what to say of it, a migration that is to be waited for, or that a fault is needed,
+ * which.
+ */
 export type Found = HmmOutput | { readonly migrating: Frame } | "fault" | "write fault" | "-EFAULT"
 
 /** Where the walk does not go on: at a migration that is to be waited for, or at a page that is to be faulted in. */
@@ -100,8 +103,7 @@ export const hmmRangeFault = Effect.fnUntraced(function* (
   owner = "",
 ) {
   const found = yield* walk(mm, iv, seq, range, everyPage(write, owner), faultIn(mm))
-  // Of a page that was asked for there is nothing else to say.
-  return typeof found === "string" ? found : found.flatMap((pfn) => (typeof pfn === "string" ? [] : [pfn]))
+  return typeof found === "string" ? found : askedFor(found)
 })
 
 /**
@@ -133,6 +135,10 @@ export const hmmRangeSnapshot = Effect.fnUntraced(function* (
   // Where nothing is asked for, nothing else goes wrong.
   return typeof found === "string" ? ("-EBUSY" as const) : found
 })
+
+/** What is said of pages that all were asked for: of such there is nothing else to say. */
+export const askedFor = (found: ReadonlyArray<HmmOutput>): ReadonlyArray<HmmPfn> =>
+  found.flatMap((pfn) => (typeof pfn === "string" ? [] : [pfn]))
 
 /** Every page of a range is wanted, in one way. */
 export const everyPage = (write: boolean, owner = ""): HmmWish => ({
@@ -200,7 +206,10 @@ export const walk = Effect.fnUntraced(function* <Error extends string>(
   }
 })
 
-/** `hmm_vma_walk_pmd`: a huge entry, read in one go: all that is to be said of its pages in the range; of small ones nothing. */
+/**
+ * `hmm_vma_walk_pmd`: a huge entry, read in one go: all that is to be said of its pages in the range; of small ones
+ * nothing.
+ */
 const hmmVmaWalkPmd = (mm: Mm, va: number, range: Range, wish: HmmWish): Effect.Effect<ReadonlyArray<Found>> =>
   step("hmm_vma_walk_pmd", [va], () =>
     isHuge(mm, va)

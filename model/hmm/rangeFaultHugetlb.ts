@@ -2,8 +2,9 @@
  * hmm_range_fault (mm/hmm.c) in areas of hugetlbfs: walk_hugetlb_range (mm/pagewalk.c), hmm_vma_walk_hugetlb_entry.
  *
  * Corrected, and put back by a seeded bug ("as published"): where there is no entry at all the fault is taken with the
- * area's lock held for reading, which it takes itself, too. Of entries that are there the kernel drops it before, and takes it once more behind the fault, which
- * is left out. An entry of which there is not even a page table (`hugetlb_walk` finds nothing) and one that is none are one here.
+ * area's lock held for reading, which it takes itself, too. Of entries that are there the kernel drops it before, and
+ * takes it once more behind the fault, which is left out. An entry of which there is not even a page table
+ * (`hugetlb_walk` finds nothing) and one that is none are one here.
  */
 import * as Effect from "effect/Effect"
 import { step } from "../../checker/program/index.ts"

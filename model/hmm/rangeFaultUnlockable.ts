@@ -9,7 +9,7 @@ import { handleMmFault } from "../mm/fault.ts"
 import { type Mm, mmapReadLock, mmapReadUnlock } from "../mm/mm.ts"
 import type { Range } from "../mm/range.ts"
 import { type IntervalSubscription, mmuIntervalReadBegin } from "../notifier/interval.ts"
-import { everyPage, type HmmError, type HmmPfn, walk } from "./rangeFault.ts"
+import { askedFor, everyPage, type HmmError, type HmmPfn, walk } from "./rangeFault.ts"
 
 /** What comes of it: -EAGAIN is that `mmap_lock` was dropped; with everything else it is held. */
 export type Outcome = HmmPfn | HmmError | "-EAGAIN"
@@ -84,7 +84,7 @@ export const hmmRangeFaultUnlockedTimeout = Effect.fnUntraced(function* (
       continue
     }
     if (typeof found === "string") return found
-    return { seq, pfns: found.flatMap((pfn) => (typeof pfn === "string" ? [] : [pfn])) }
+    return { seq, pfns: askedFor(found) }
   }
 })
 
@@ -110,7 +110,7 @@ export const hmmRangeFaultUnlocked = Effect.fnUntraced(function* (
     yield* mmapReadUnlock(mm)
     if (found === "-EBUSY") continue
     if (typeof found === "string") return found
-    return { seq, pfns: found.flatMap((pfn) => (typeof pfn === "string" ? [] : [pfn])) }
+    return { seq, pfns: askedFor(found) }
   }
 })
 

@@ -65,10 +65,7 @@ export const breakLease = Effect.fnUntraced(function* (
 })
 
 /** Marks the leases that are in the way, once each, and has their holders told. Within a step. */
-export const recallLeases = (
-  context: LeaseContext,
-  breaker: { readonly kind: LeaseKind; readonly type: LeaseType },
-): void => {
+const recallLeases = (context: LeaseContext, breaker: { readonly kind: LeaseKind; readonly type: LeaseType }): void => {
   const { leases, manager, clock } = context
   const breakTime = clock.state.jiffies + context.leaseBreakTime
   for (const lease of leases.value) {

@@ -5,7 +5,10 @@ import { type Cell, cell, enterLoop, guardedStep, type Struct, self, struct } fr
 /** The time, in ticks, and who sleeps until when. */
 export interface Clock {
   readonly state: Struct<{ jiffies: number }>
-  /** The last tick, at which whoever still sleeps is interrupted: the bound of the model, seen as a signal. 0 is no time at all. */
+  /**
+   * The last tick, at which whoever still sleeps is interrupted: the bound of the model, seen as a signal. 0 is no time
+   * at all.
+   */
   readonly end: number
   /** By fiber: the tick at which it is to be woken, `awake` when it does not sleep. */
   readonly alarms: ReadonlyMap<string, Cell<number>>

@@ -90,7 +90,7 @@ const stateidIn = (stateids: ReadonlyMap<string, LayoutStateid>, client: string)
 }
 
 /** What nfsd has of a client. */
-export const stateidOf = ({ stateids }: Export, client: string): LayoutStateid => stateidIn(stateids, client)
+const stateidOf = ({ stateids }: Export, client: string): LayoutStateid => stateidIn(stateids, client)
 
 /** `nfsd4_layouts_lm_ops` */
 const layoutManager = (stateids: ReadonlyMap<string, LayoutStateid>, design: Design): LeaseManager => {
@@ -109,7 +109,10 @@ const layoutManager = (stateids: ReadonlyMap<string, LayoutStateid>, design: Des
   }
 }
 
-/** `nfsd4_recall_file_layout`: once per stateid; the client need only hear of it if it has been given something. Within a step. */
+/**
+ * `nfsd4_recall_file_layout`: once per stateid; the client need only hear of it if it has been given something. Within
+ * a step.
+ */
 const nfsd4RecallFileLayout = ({ state }: LayoutStateid): void => {
   if (state.recalled) return
   state.recalled = true

@@ -15,7 +15,7 @@ export const xfsFsGetUuid = ({ state }: XfsMount): Effect.Effect<number> =>
   step("xfs_fs_get_uuid", [], () => state.generation)
 
 /** `filemap_write_and_wait`: what is dirty goes to the disk; it stays mapped, clean. */
-export const filemapWriteAndWait = Effect.fnUntraced(function* (file: XfsInode) {
+const filemapWriteAndWait = Effect.fnUntraced(function* (file: XfsInode) {
   const { mapping } = file
   if (mapping === null) yield* writeCached(file)
   else for (const index of mapping.inode.cache.keys()) yield* writeback(mapping.system, mapping.inode, index)

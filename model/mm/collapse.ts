@@ -122,14 +122,20 @@ const allocAll = (mm: Mm, range: Range): ReadonlyArray<Frame> | null => {
   return fresh
 }
 
-/** `pmdp_collapse_flush`: the upper level points to the page table no longer, and no TLB has what it maps. Who walks without locks may be inside. */
+/**
+ * `pmdp_collapse_flush`: the upper level points to the page table no longer, and no TLB has what it maps. Who walks
+ * without locks may be inside.
+ */
 const pmdpCollapseFlush = (mm: Mm, { start, end }: Range): Effect.Effect<void> =>
   underLock(pageTableLock(mm, start), "pmdp_collapse_flush", [mm.name, start, end], () => {
     tableOf(mm, start).state.linked = false
     dropTranslations(mm, { start, end })
   })
 
-/** `tlb_remove_table_sync_one`: an interrupt to all CPUs, which those who walk without locks do not take before they are done. */
+/**
+ * `tlb_remove_table_sync_one`: an interrupt to all CPUs, which those who walk without locks do not take before they are
+ * done.
+ */
 const tlbRemoveTableSyncOne = (mm: Mm): Effect.Effect<void> =>
   guardedStep(
     "tlb_remove_table_sync_one",

@@ -40,7 +40,10 @@ export interface FaultFlags {
   readonly allowRetry?: boolean
 }
 
-/** `done` promises nothing about the entry: whoever faulted looks again. `RETRY`: it takes `mmap_lock`, not the VMA's. `UNLOCKED`, where `allowRetry` is: it has waited, and the lock is dropped (VM_FAULT_RETRY). */
+/**
+ * `done` promises nothing about the entry: whoever faulted looks again. `RETRY`: it takes `mmap_lock`, not the VMA's.
+ * `UNLOCKED`, where `allowRetry` is: it has waited, and the lock is dropped (VM_FAULT_RETRY).
+ */
 export type FaultResult = "done" | "SIGBUS" | "OOM" | "RETRY" | "UNLOCKED"
 
 /** What `handle_pte_fault` finds, and what it therefore calls. */

@@ -240,7 +240,10 @@ export const folioRefUnfreeze = (all: Folios, frame: Frame, references: number):
   folioOf(all, frame).refcount = references
 }
 
-/** Whether who finds the folio in a cache gets no reference, and has to look again (`filemap_get_entry`). Within a step or guard. */
+/**
+ * Whether who finds the folio in a cache gets no reference, and has to look again (`filemap_get_entry`). Within a step
+ * or guard.
+ */
 export const isFrozen = (all: Folios, frame: Frame | null): boolean =>
   frame !== null && folioOf(all, frame).refcount === 0
 

@@ -61,7 +61,10 @@ export const dupMmap = Effect.fnUntraced(function* (parent: Mm, child: Mm) {
   return yield* new Errno({ call: "fork", errno: "ENOMEM" })
 })
 
-/** Copies an area; returns whether its page table is to be copied too (`vma_needs_copy`): what can be faulted in again is not. */
+/**
+ * Copies an area; returns whether its page table is to be copied too (`vma_needs_copy`): what can be faulted in again
+ * is not.
+ */
 const dupArea = (parent: Mm, child: Mm, area: Range): boolean => {
   const first = findVma(parent, area.start)
   if (first === null) return false
@@ -162,7 +165,10 @@ const copyPte = Effect.fnUntraced(function* (parent: Mm, child: Mm, va: number) 
   }
 })
 
-/** `used`: the page that was allocated beforehand is the child's now. `-EBUSY`: a page that a device has for itself is locked. An entry: its page is to be shared yet. */
+/**
+ * `used`: the page that was allocated beforehand is the child's now. `-EBUSY`: a page that a device has for itself is
+ * locked. An entry: its page is to be shared yet.
+ */
 type Copied = "copied" | "used" | "-EAGAIN" | "-EBUSY" | Present
 
 /** `copy_nonpresent_pte` and `copy_present_ptes`. */
@@ -239,7 +245,10 @@ const copyPresentPte = (parent: Mm, child: Mm, va: number, pte: Present, preallo
   return "used"
 }
 
-/** `__copy_present_ptes`: neither may write to a private page from then on. The hardware may have set bits since `pte` was read. */
+/**
+ * `__copy_present_ptes`: neither may write to a private page from then on. The hardware may have set bits since `pte`
+ * was read.
+ */
 const sharePresentPte = (parent: Mm, child: Mm, va: number, pte: Present): void => {
   const vma = findVma(parent, va)
   const cow = vma !== null && isCow(vma)

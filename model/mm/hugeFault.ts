@@ -16,16 +16,17 @@ import { at, pagesOf, type Range } from "./range.ts"
 import { dropTranslations } from "./tlb.ts"
 import { mostAccess } from "./vma.ts"
 
-/** `FALLBACK`: the page is to be had by itself (VM_FAULT_FALLBACK). */
-export type HugeFaultResult = FaultResult | "FALLBACK"
-
 type Found =
   | { readonly call: "nothing" | "fallback" | "do_huge_pmd_anonymous_page" | "do_huge_zero_wp_pmd" }
   | { readonly call: "do_huge_pmd_wp_page"; readonly pte: Present }
   | { readonly call: "do_huge_pmd_device_private"; readonly pte: Private }
   | { readonly call: "pmd_migration_entry_wait"; readonly pte: Migration }
 
-/** The part of `__handle_mm_fault` that knows of huge entries. */
+/**
+ * The part of `__handle_mm_fault` that knows of huge entries.
+ *
+ * @returns what a fault comes to, or "FALLBACK": the page is to be had by itself (VM_FAULT_FALLBACK)
+ */
 export const handlePmdFault = Effect.fnUntraced(function* (mm: Mm, va: number, flags: FaultFlags) {
   const span = spanOf(mm, va)
   const found = yield* step("__handle_mm_fault", [mm.name, va], () => look(mm, va, flags))

@@ -18,7 +18,10 @@ import { type ZapDetails, zapPte } from "./unmap.ts"
 import { mostAccess } from "./vma.ts"
 import { areaOf } from "./vmaMerge.ts"
 
-/** What kind of entry a huge one is, read in one go; `none` where there is not even a page table, `table` where there is one. Within a step. */
+/**
+ * What kind of entry a huge one is, read in one go; `none` where there is not even a page table, `table` where there is
+ * one. Within a step.
+ */
 export const pmdKind = (mm: Mm, va: number): "none" | "table" | NonNullable<Pte>["kind"] => {
   if (!hasTable(mm, va)) return "none"
   if (!isHuge(mm, va)) return "table"

@@ -26,7 +26,8 @@ const extentOf = ({ pieces }: Pieces) => ({
 })
 
 /**
- * `try_to_migrate_one` of what one page table maps of a large folio: a huge entry becomes one migration entry, others as many as there are.
+ * `try_to_migrate_one` of what one page table maps of a large folio: a huge entry becomes one migration entry, others
+ * as many as there are.
  *
  * @param splits whether a huge entry is split first (TTU_SPLIT_HUGE_PMD)
  */
@@ -75,7 +76,10 @@ export const setMigrationEntries = (all: Pieces): boolean => {
   return true
 }
 
-/** `remove_migration_ptes`: maps the folio, the new one or again the old one, wherever it was mapped. The new one is as large as the old one. */
+/**
+ * `remove_migration_ptes`: maps the folio, the new one or again the old one, wherever it was mapped. The new one is as
+ * large as the old one.
+ */
 export const removeMigrationPtes = Effect.fnUntraced(function* (system: System, src: Frame, target: Frame) {
   const { folios } = system
   const pages = yield* pagesOf(system, src)
@@ -105,8 +109,8 @@ const pagesOf = ({ folios }: System, frame: Frame): Effect.Effect<ReadonlyArray<
     : step("folio_nr_pages", [frame.pfn], () => pagesOfFolio(folios, frame))
 
 /**
- * `split_folio` (mm/huge_memory.c: __folio_split), of a large folio that the caller has locked and refers to once. Every page is a folio of its own
- * then; nobody may refer to it but those who map it, and the caller.
+ * `split_folio` (mm/huge_memory.c: __folio_split), of a large folio that the caller has locked and refers to once.
+ * Every page is a folio of its own then; nobody may refer to it but those who map it, and the caller.
  *
  * @param lockAt the page that stays the caller's: its lock and the reference are that page's then
  * @returns false where the folio is left as it is

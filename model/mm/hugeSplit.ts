@@ -1,10 +1,11 @@
 /**
- * Splitting a huge entry, and clearing it (mm/huge_memory.c: __split_huge_pmd, zap_huge_pmd). Entries are told page by page everywhere in this model
- * (collapse.ts), so that a huge entry is all the entries of a page table together, and one more thing that has to be
- * known: that they are one. Who takes away or changes less than all of them splits it first.
+ * Splitting a huge entry, and clearing it (mm/huge_memory.c: __split_huge_pmd, zap_huge_pmd). Entries are told page by
+ * page everywhere in this model (collapse.ts), so that a huge entry is all the entries of a page table together, and
+ * one more thing that has to be known: that they are one. Who takes away or changes less than all of them splits it
+ * first.
  *
- * That is said by the system where private anonymous memory gets huge pages (`hugePmdOf`; hugeMemory.ts has what becomes of
- * them), or from outside (`hugePmd`), of pages that are folios of their own: then nobody else knows of it.
+ * That is said by the system where private anonymous memory gets huge pages (`hugePmdOf`; hugeMemory.ts has what
+ * becomes of them), or from outside (`hugePmd`), of pages that are folios of their own: then nobody else knows of it.
  */
 import * as Effect from "effect/Effect"
 import { type Cell, cell } from "../../checker/program/index.ts"

@@ -12,7 +12,8 @@ import { assert, step } from "../../checker/program/index.ts"
 import { notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/invalidate.ts"
 import { type Mutex, mutexLock, mutexUnlock } from "../sync/mutex.ts"
-import { fairDownRead, fairDownWrite, fairUpRead, fairUpWrite } from "../sync/rwsemFair.ts"
+import { upWrite } from "../sync/rwsem.ts"
+import { fairDownRead, fairDownWrite, fairUpRead } from "../sync/rwsemFair.ts"
 import { underLock } from "../sync/spinlock.ts"
 import { type FaultFlags, type FaultResult, lockedVma, vmfAnonPrepare } from "./fault.ts"
 import { folioOf, folioPut, pagesOfFolio } from "./folio.ts"
@@ -66,7 +67,7 @@ export const hugetlbVmaUnlockRead = (mm: Mm, by: string): Effect.Effect<void> =>
 const hugetlbVmaLockWrite = (mm: Mm): Effect.Effect<void> =>
   fairDownWrite(locksOf(mm).vmaLock, "hugetlb_vma_lock_write", [mm.name])
 const hugetlbVmaUnlockWrite = (mm: Mm): Effect.Effect<void> =>
-  fairUpWrite(locksOf(mm).vmaLock, "hugetlb_vma_unlock_write", [mm.name])
+  upWrite(locksOf(mm).vmaLock, "hugetlb_vma_unlock_write", [mm.name])
 
 /** `hugetlb_fault`: the huge page is mapped whole, or may be stored to from then on. */
 export const hugetlbFault = Effect.fnUntraced(function* (mm: Mm, va: number, flags: FaultFlags) {
@@ -85,7 +86,10 @@ export const hugetlbFault = Effect.fnUntraced(function* (mm: Mm, va: number, fla
   return result
 })
 
-/** `hugetlb_no_page`, for a store with the `hugetlb_wp` behind it: a fresh huge page, be it for a load; SIGBUS where there is none. */
+/**
+ * `hugetlb_no_page`, for a store with the `hugetlb_wp` behind it: a fresh huge page, be it for a load; SIGBUS where
+ * there is none.
+ */
 const hugetlbNoPage = Effect.fnUntraced(function* (mm: Mm, range: Range, flags: FaultFlags) {
   const { folios } = mm.system
   const fresh = yield* step("alloc_hugetlb_folio", [mm.name, range.start], () =>
@@ -133,7 +137,10 @@ const setEntries = (mm: Mm, range: Range, change: (pte: Present) => Present): bo
   return true
 }
 
-/** `hugetlb_change_protection`, of whole pages, `mmap_lock` held for write: no entry may be stored through before the next fault. */
+/**
+ * `hugetlb_change_protection`, of whole pages, `mmap_lock` held for write: no entry may be stored through before the
+ * next fault.
+ */
 export const hugetlbChangeProtection = Effect.fnUntraced(function* (mm: Mm, area: Range) {
   const window = notifierRange("PROTECTION_VMA", "hugetlb_change_protection", area)
   yield* mmuNotifierInvalidateRangeStart(mm.subscriptions, window)
@@ -179,7 +186,10 @@ export const unmapHugepageRange = Effect.fnUntraced(function* (gather: Gather, r
   yield* tlbEndVma(gather)
 })
 
-/** `huge_ptep_get_and_clear`, `hugetlb_remove_rmap`; returns the pages that it mapped. Within a step, under the page table's lock. */
+/**
+ * `huge_ptep_get_and_clear`, `hugetlb_remove_rmap`; returns the pages that it mapped. Within a step, under the page
+ * table's lock.
+ */
 const zapEntry = (mm: Mm, span: Range) => {
   if (!isHuge(mm, span.start)) return []
   owesFlush(mm)

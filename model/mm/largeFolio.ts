@@ -1,9 +1,9 @@
 /**
- * Folios of more than one page (include/linux/mm.h: folio_nr_pages). What is counted of a folio is told page by page, and
- * what the kernel counts is the sum: an entry of a page table is counted at the page that it maps, a huge entry, being all
- * the entries of a page table, once at each page, and a reference to the folio itself at its head. The lock is that of all pages at once, and so
- * is their end: none is free before the last reference to any of them is dropped. What is said of single pages by the kernel, too
- * (PG_anon_exclusive, the charge, the content), is the page's.
+ * Folios of more than one page (include/linux/mm.h: folio_nr_pages). What is counted of a folio is told page by page,
+ * and what the kernel counts is the sum: an entry of a page table is counted at the page that it maps, a huge entry,
+ * being all the entries of a page table, once at each page, and a reference to the folio itself at its head. The lock
+ * is that of all pages at once, and so is their end: none is free before the last reference to any of them is dropped.
+ * What is said of single pages by the kernel, too (PG_anon_exclusive, the charge, the content), is the page's.
  */
 import { type Folios, type Frame, folioOf, frameOf, largeCell, memcgCharge, pagesOfFolio } from "./folio.ts"
 

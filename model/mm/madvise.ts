@@ -24,7 +24,8 @@ export type Advice = "MADV_DONTNEED" | "MADV_FREE" | "MADV_COLD" | "MADV_PAGEOUT
  * `madvise`, of every area in the range; where there is none the rest is done all the same, and the call fails. Without
  * pages there is nothing to do.
  *
- * @throws Errno EINVAL for a range that is none, and at the first area that the advice does not fit; ENOMEM where nothing is mapped
+ * @throws Errno EINVAL for a range that is none, and at the first area that the advice does not fit; ENOMEM where
+ * nothing is mapped
  */
 export const madvise = Effect.fnUntraced(function* (mm: Mm, range: Range, advice: Advice) {
   if (range.start === range.end) return

@@ -98,7 +98,10 @@ const allocTarget = ({ folios }: System, src: Frame, zone: Zone): Effect.Effect<
 /** `folio_expected_ref_count`, of an unmapped folio that is isolated. */
 const expectedRefs = (folio: Folio): number => (isCached(folio) ? 2 : 1)
 
-/** `__folio_migrate_mapping` and `folio_migrate_flags`: the caches, the charge and the flags are the new folio's. Within a step. */
+/**
+ * `__folio_migrate_mapping` and `folio_migrate_flags`: the caches, the charge and the flags are the new folio's. Within
+ * a step.
+ */
 export const moveMapping = (system: System, source: Folio, target: Folio): void => {
   target.mapping = source.mapping
   target.offset = source.offset
@@ -185,7 +188,10 @@ export const migrationEntry = (taken: Rmapped, exclusive: boolean): Migration =>
   return { kind: "migration", page: taken.page, mode, dirty: bits.dirty, young: bits.young }
 }
 
-/** `remove_migration_pte`: maps the folio, the new one or again the old one, with the rights that the entry had: of one that may be written through, mprotect has taken that away if it had to. */
+/**
+ * `remove_migration_pte`: maps the folio, the new one or again the old one, with the rights that the entry had: of one
+ * that may be written through, mprotect has taken that away if it had to.
+ */
 export const removeMigrationPte = (mm: Mm, va: number, src: Frame, target: Frame): Effect.Effect<void> =>
   underLock(pageTableLock(mm, va), "remove_migration_pte", [mm.name, va], () =>
     removeMigrationEntry(mm, va, src, target),

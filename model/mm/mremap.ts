@@ -177,7 +177,10 @@ const moveVma = Effect.fnUntraced(function* (mm: Mm, old: Range, target: Range, 
   return copied
 })
 
-/** `dontunmap_complete`: the old area stays, nothing locked in it; if all of it was moved it has no anonymous pages any more. */
+/**
+ * `dontunmap_complete`: the old area stays, nothing locked in it; if all of it was moved it has no anonymous pages any
+ * more.
+ */
 const dontUnmapComplete = (mm: Mm, old: Range): Effect.Effect<void> =>
   guardedStep(
     "dontunmap_complete",

@@ -69,7 +69,10 @@ export const mprotect = Effect.fnUntraced(function* (mm: Mm, range: Range, prot:
   if (reached < range.end) return yield* new Errno({ call: "mprotect", errno: "ENOMEM" })
 })
 
-/** Whether an area is accounted for when its protection changes: if it may be stored to, and as long as it may have private pages. */
+/**
+ * Whether an area is accounted for when its protection changes: if it may be stored to, and as long as it may have
+ * private pages.
+ */
 const accountedAs = (vma: Vma, prot: Protection): boolean => {
   if (prot === "rw") return !vma.shared
   return vma.accounted && !(vma.file === null && vma.anonVmas.length === 0)

@@ -40,13 +40,11 @@ import { folioAllocSwap, folioFreeSwap, leaveSwapCache, slotOf, swapDuplicate } 
 import type { System } from "./system.ts"
 import { dropTranslations } from "./tlb.ts"
 
-/** What became of a page that was to be reclaimed. */
-export type Reclaimed = "reclaimed" | "kept" | "nothing"
-
 /**
  * Reclaims the page that is mapped at an address, if one is: isolates it from the LRU, ages it, writes it to swap or to
  * its file, unmaps it everywhere and frees it, unless somebody uses it.
  *
+ * @returns what became of it: "reclaimed", "kept", or "nothing" where there was none to isolate
  */
 export const reclaimPage = Effect.fnUntraced(function* (mm: Mm, va: number) {
   const frame = yield* step("isolate_folios", [mm.name, va], () => isolateFolio(mm, va))
@@ -54,8 +52,8 @@ export const reclaimPage = Effect.fnUntraced(function* (mm: Mm, va: number) {
 })
 
 /**
- * The same at the process's own wish (MADV_PAGEOUT: `reclaim_pages`, behind the page table's lock), whether or not it was used of late; but not a page
- * that somebody else maps too.
+ * The same at the process's own wish (MADV_PAGEOUT: `reclaim_pages`, behind the page table's lock), whether or not it
+ * was used of late; but not a page that somebody else maps too.
  */
 export const pageoutPage = Effect.fnUntraced(function* (mm: Mm, va: number) {
   const frame = yield* underFlushedLock(mm, va, "madvise_cold_or_pageout_pte_range", [mm.name, va], () => {

@@ -41,7 +41,10 @@ export const swapFree = (area: SwapArea, index: number): void => {
   freeIfUnused(area, slot)
 }
 
-/** `folio_alloc_swap`: a free slot with the folio in its cache, which takes a reference; false when swap is full. Within a step. */
+/**
+ * `folio_alloc_swap`: a free slot with the folio in its cache, which takes a reference; false when swap is full. Within
+ * a step.
+ */
 export const folioAllocSwap = (area: SwapArea, folio: Folio): boolean => {
   const slot = area.allocate()
   if (slot === undefined) return false
@@ -59,7 +62,7 @@ export const addToSwapCache = (slot: Slot<SwapSlot>, folio: Folio): void => {
 }
 
 /** `delete_from_swap_cache`: the folio leaves the cache and its reference goes. Within a step. */
-export const deleteFromSwapCache = (area: SwapArea, all: Folios, frame: Frame): void => {
+const deleteFromSwapCache = (area: SwapArea, all: Folios, frame: Frame): void => {
   leaveSwapCache(area, folioOf(all, frame))
   folioPut(all, frame)
 }

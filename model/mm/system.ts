@@ -10,7 +10,10 @@ import { type SwapArea, swapArea } from "./swap.ts"
 export interface System {
   readonly folios: Folios
   readonly swap: SwapArea
-  /** `cpu_fbatches.lru_add` of the CPUs that matter: pages that are on their way to the LRU. Elsewhere they are on it at once. */
+  /**
+   * `cpu_fbatches.lru_add` of the CPUs that matter: pages that are on their way to the LRU. Elsewhere they are on it at
+   * once.
+   */
   readonly lruBatches: Array<LruBatch>
   /** All address spaces by name, in the order in which reverse mapping meets them. */
   readonly mms: Map<string, Mm>
@@ -25,7 +28,10 @@ export interface System {
   readonly mergesVmas: boolean
   /** Whether unmapping looks at entries of the upper level in steps of their own, for races with those who change them. */
   readonly looksAtPmds: boolean
-  /** Whether private anonymous memory gets huge pages, each of them as many pages as a page table covers (`transparent_hugepage=always`). */
+  /**
+   * Whether private anonymous memory gets huge pages, each of them as many pages as a page table covers
+   * (`transparent_hugepage=always`).
+   */
   readonly thp: boolean
   /** Whether there is hugetlbfs; its pages are as large as huge pages of `thp`, which it needs. */
   readonly hugetlb: boolean

@@ -143,7 +143,10 @@ export const unmapVmas = Effect.fnUntraced(function* (gather: Gather, range: Ran
   yield* mmuNotifierInvalidateRangeEnd(mm.subscriptions, window)
 })
 
-/** `zap_page_range_single`: one window, a gather of its own. The window closes before the TLBs are flushed and the pages freed. */
+/**
+ * `zap_page_range_single`: one window, a gather of its own. The window closes before the TLBs are flushed and the pages
+ * freed.
+ */
 export const zapPageRange = Effect.fnUntraced(function* (mm: Mm, window: NotifierRange, details: ZapDetails = {}) {
   const gather = tlbGather(mm)
   yield* mmuNotifierInvalidateRangeStart(mm.subscriptions, window)

@@ -187,7 +187,10 @@ const mfillAtomic = Effect.fnUntraced(function* (mm: Mm, va: number, content: Co
   })
 })
 
-/** `userfaultfd_release`, when the file is closed: nothing is registered any more, and whoever sleeps is woken. A second time there is nothing to close. */
+/**
+ * `userfaultfd_release`, when the file is closed: nothing is registered any more, and whoever sleeps is woken. A second
+ * time there is nothing to close.
+ */
 export const userfaultfdRelease = Effect.fnUntraced(function* (ctx: Userfaultfd) {
   const { mm, state } = ctx
   const wasOpen = yield* step("userfaultfd_release", [mm.name], () => {

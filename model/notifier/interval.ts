@@ -128,7 +128,10 @@ export const mmuIntervalNotifierInsert = (subs: NotifierSubscriptions, iv: Inter
     }
   })
 
-/** `mmu_interval_notifier_remove`: when it returns, no callback runs or will run. Sleeps; no lock of a callback's may be held. */
+/**
+ * `mmu_interval_notifier_remove`: when it returns, no callback runs or will run. Sleeps; no lock of a callback's may be
+ * held.
+ */
 export const mmuIntervalNotifierRemove = Effect.fnUntraced(function* (
   subs: NotifierSubscriptions,
   iv: IntervalSubscription,

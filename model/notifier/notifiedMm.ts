@@ -251,7 +251,10 @@ export const mmdrop = (mm: NotifiedMm): Effect.Effect<boolean> =>
     return mm.state.count === 0 && listed(mm.subs).length > 0
   })
 
-/** `get_user_pages`, of a page that is there: what the page table maps. A page that is exclusive to a device is got back first. */
+/**
+ * `get_user_pages`, of a page that is there: what the page table maps. A page that is exclusive to a device is got back
+ * first.
+ */
 export const getUserPage = Effect.fnUntraced(function* (mm: NotifiedMm, va: number) {
   const head = yield* enterLoop("get_user_pages")
   for (;;) {

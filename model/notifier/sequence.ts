@@ -1,11 +1,12 @@
 /**
- * The numbers of invalidations (mm/mmu_notifier.c: invalidate_seq), and what they are compared for: whether a subscription has
- * been told of an invalidation since somebody read its number, and whether the invalidation that this is the number of has
- * ended.
+ * The numbers of invalidations (mm/mmu_notifier.c: invalidate_seq), and what they are compared for: whether a
+ * subscription has been told of an invalidation since somebody read its number, and whether the invalidation that this
+ * is the number of has ended.
  *
  * The numbers only ever grow. Where fibers go on for ever, that would tell every round from the one before: there
- * (`forgetNumbers`) it is noted for every reader what its comparisons will say, the numbers themselves are those of the first invalidation
- * again and again, and the states are finitely many. Nothing that a reader can see is left out or added.
+ * (`forgetNumbers`) it is noted for every reader what its comparisons will say, the numbers themselves are those of the
+ * first invalidation again and again, and the states are finitely many. Nothing that a reader can see is left out or
+ * added.
  */
 import { type Cell, cell, self } from "../../checker/program/index.ts"
 import type { IntervalSubscription, NotifierSubscriptions } from "./interval.ts"

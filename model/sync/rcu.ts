@@ -10,7 +10,6 @@ import {
   type Domain,
   domain,
   type Flavour,
-  isInside,
   readLock,
   readUnlockLast,
   synchronize,
@@ -42,9 +41,6 @@ export const rcuReadLock = (rcu: Rcu): Effect.Effect<void> => Effect.asVoid(read
 
 /** `rcu_read_unlock`: leaves the section that was entered last. */
 export const rcuReadUnlock = (rcu: Rcu): Effect.Effect<void> => readUnlockLast(rcu)
-
-/** `rcu_read_lock_held`: whether a fiber is inside a section, where it must not sleep. Within a step or a property. */
-export const rcuReadLockHeld = (rcu: Rcu, fiber: string): boolean => isInside(rcu, fiber)
 
 /** `synchronize_rcu`: returns when every section that was open at the call has been left. */
 export const synchronizeRcu = (rcu: Rcu): Effect.Effect<void> => synchronize(rcu)

@@ -95,7 +95,10 @@ export const upWrite = (sem: RwSem, name: string, args: ReadonlyArray<Plain> = [
     sem.state.writer = ""
   })
 
-/** `downgrade_write`: the writer becomes a reader, with no moment between in which it is neither; and does what belongs to it. */
+/**
+ * `downgrade_write`: the writer becomes a reader, with no moment between in which it is neither; and does what belongs
+ * to it.
+ */
 export const downgradeWrite = (
   sem: RwSem,
   name: string,

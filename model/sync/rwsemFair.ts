@@ -1,7 +1,7 @@
 /**
  * A reader-writer semaphore that lets nobody read past a writer that waits (kernel/locking/rwsem.c: RWSEM_FLAG_WAITERS,
  * rwsem_down_read_slowpath). Who reads already and asks once more waits behind such a writer, which waits for its first
- * reading to end.
+ * reading to end. Once a writer has it there is no difference: `upWrite` of rwsem.ts gives this one back too.
  */
 import * as Effect from "effect/Effect"
 import {
@@ -15,6 +15,7 @@ import {
   struct,
 } from "../../checker/program/index.ts"
 import { alone, holding } from "./holding.ts"
+import { writeWait } from "./rwsem.ts"
 
 /** `readers` is sorted by name, and has who reads twice twice; `waiting`: the writers that wait, sorted likewise. */
 export interface FairRwSem extends Lock {
@@ -71,21 +72,6 @@ export const fairDownWrite = Effect.fnUntraced(function* (sem: FairRwSem, name: 
       sem.state.waiting = sem.state.waiting.filter((fiber) => fiber !== self())
       sem.state.writer = self()
     },
-    {
-      on: sem.name,
-      kind: sem.kind,
-      sleeps: true,
-      takes: () => [{ lock: sem, shared: false }],
-      hindrances: () => [
-        ...holding(sem.state.writer, "holds for writing"),
-        ...sem.state.readers.map((fiber) => ({ fiber, how: "holds for reading" })),
-      ],
-    },
+    writeWait(sem),
   )
 })
-
-/** `up_write` */
-export const fairUpWrite = (sem: FairRwSem, name: string, args: ReadonlyArray<Plain>): Effect.Effect<void> =>
-  step(name, args, () => {
-    sem.state.writer = ""
-  })

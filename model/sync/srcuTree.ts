@@ -82,7 +82,7 @@ export const SCAN2 = 2
 /** `rcu_seq_state` */
 export const seqState = (seq: number): number => seq & stateMask
 /** `rcu_seq_snap`: the sequence at which a full grace period has passed for one who asks now. */
-export const seqSnap = (seq: number): number => (seq + 2 * stateMask + 1) & ~stateMask
+const seqSnap = (seq: number): number => (seq + 2 * stateMask + 1) & ~stateMask
 /** `rcu_seq_end` */
 const seqEnd = (seq: number): number => (seq | stateMask) + 1
 

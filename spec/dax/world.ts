@@ -21,7 +21,7 @@ import { at } from "../../model/mm/range.ts"
 import { type System, system } from "../../model/mm/system.ts"
 import { munmap } from "../../model/mm/unmap.ts"
 import { anonymous } from "../../model/mm/vma.ts"
-import { names } from "../define.ts"
+import { fibersNamed, names } from "../define.ts"
 import { type DaxRecord, daxMonitor, daxRecord } from "./record.ts"
 
 /** What the properties and seeded bugs of DAX see. */
@@ -92,23 +92,21 @@ export const daxWorld = (shape: Shape): Setup<DaxWorld> => {
   if (shape.begins !== "hole") daxPage(dax, 0).extent = allocateBlock(machine.folios, device, name)
   if (shape.begins === "mapped") mapBlock(mm, dax, 0)
   const fibers = {
-    ...each(
+    ...cpus(
       mms.filter(({ name }) => copiers.includes(name) || (shape.sharing > 0 && !readers.includes(name))),
-      (each) => `cpu.${each.name}`,
       storeAndLoad,
     ),
-    ...each(
+    ...cpus(
       mms.filter(({ name }) => readers.includes(name)),
-      (each) => `cpu.${each.name}`,
       loadTwice,
     ),
-    ...each(theirs, (each) => `cpu.${each.name}`, storeAndLoad),
-    ...each(names("dio", shape.fastPins ?? 0), itself, (by) => transfer(mm, by, true)),
-    ...each(names("nic", shape.slowPins ?? 0), itself, (by) => transfer(mm, by, false)),
-    ...each(names("rdma", shape.longterm ?? 0), itself, (by) => register(mm, by)),
-    ...each(names("munmap", shape.unmaps ?? 0), itself, () => Effect.ignore(munmap(mm, { start: 0, end: 1 }))),
-    ...each(names("fs", shape.fsCalls), itself, () => fsCall(machine, file, dax, shape.calls)),
-    ...each(names("other", shape.others), itself, () => otherFile(machine, device)),
+    ...cpus(theirs, storeAndLoad),
+    ...fibersNamed("dio", shape.fastPins ?? 0, (by) => transfer(mm, by, true)),
+    ...fibersNamed("nic", shape.slowPins ?? 0, (by) => transfer(mm, by, false)),
+    ...fibersNamed("rdma", shape.longterm ?? 0, (by) => register(mm, by)),
+    ...fibersNamed("munmap", shape.unmaps ?? 0, () => Effect.ignore(munmap(mm, { start: 0, end: 1 }))),
+    ...fibersNamed("fs", shape.fsCalls, () => fsCall(machine, file, dax, shape.calls)),
+    ...fibersNamed("other", shape.others, () => otherFile(machine, device)),
   }
   const monitor = daxMonitor(record, file, dax, (process) => {
     if (theirs.some((mm) => mm.name === process)) return "other"
@@ -191,10 +189,6 @@ export const othersBlocks = ({ device }: DaxWorld): ReadonlyArray<number> =>
 
 export const contentsOfOther: ReadonlyArray<string> = ["0", other, "theirs0"]
 
-const itself = (name: string): string => name
-
-const each = <A>(
-  of: ReadonlyArray<A>,
-  called: (one: A) => string,
-  run: (one: A) => Effect.Effect<unknown, unknown>,
-): Record<string, Effect.Effect<unknown, unknown>> => Object.fromEntries(of.map((one) => [called(one), run(one)]))
+/** A CPU of each process. */
+const cpus = (mms: ReadonlyArray<Mm>, run: (mm: Mm) => Effect.Effect<unknown, unknown>) =>
+  Object.fromEntries(mms.map((mm) => [`cpu.${mm.name}`, run(mm)]))

@@ -18,7 +18,7 @@ import {
   shrinkDevice,
   truncateMapped,
 } from "../../model/deviceMap/revokers.ts"
-import { names } from "../define.ts"
+import { fibersNamed, names } from "../define.ts"
 import { type DeviceMapRecord, deviceMapMonitor, deviceMapRecord } from "./record.ts"
 
 /** What the properties and seeded bugs of device mappings see. */
@@ -68,18 +68,12 @@ export const deviceMapWorld = (shape: Shape): Setup<DeviceMapWorld> => {
   block(bdev, 0).content = "file"
   const record = deviceMapRecord("file")
   const fibers = {
-    ...each(
-      devices,
-      (each) => each.name,
-      (each) => works(file, each, shape.accesses),
+    ...Object.fromEntries(devices.map((device) => [device.name, works(file, device, shape.accesses)])),
+    ...Object.fromEntries(
+      processes.slice(0, shape.cpus ?? 0).map((process) => [`cpu.${process.name}`, runs(file, process)]),
     ),
-    ...each(
-      processes.slice(0, shape.cpus ?? 0),
-      (each) => `cpu.${each.name}`,
-      (each) => runs(file, each),
-    ),
-    ...each(names("kernel", shape.revocations ?? 0), itself, () => revokes(file, shape.revokers ?? allRevokers)),
-    ...each(names("other", shape.others ?? 0), itself, () => otherFile(bdev)),
+    ...fibersNamed("kernel", shape.revocations ?? 0, () => revokes(file, shape.revokers ?? allRevokers)),
+    ...fibersNamed("other", shape.others ?? 0, () => otherFile(bdev)),
   }
   return { world: { bdev, file, record }, fibers, monitors: [deviceMapMonitor(record, file)] }
 }
@@ -123,11 +117,3 @@ export const isForeignStore = ({ bdev }: DeviceMapWorld): boolean =>
 
 /** Whether another file has a block. Within a property. */
 export const hasOther = ({ bdev }: DeviceMapWorld): boolean => bdev.blocks.some(({ owner }) => owner === other)
-
-const itself = (name: string): string => name
-
-const each = <A>(
-  of: ReadonlyArray<A>,
-  called: (one: A) => string,
-  run: (one: A) => Effect.Effect<unknown, unknown>,
-): Record<string, Effect.Effect<unknown, unknown>> => Object.fromEntries(of.map((one) => [called(one), run(one)]))

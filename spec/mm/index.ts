@@ -21,8 +21,8 @@ export const memoryManagement = protocol({
     notModelled: [
       "Entries are told page by page: a huge entry is all the entries of a page table together, and what khugepaged makes as many folios (model/mm/collapse.ts).",
       "A page table has two levels, the lower of which comes and goes; areas are told page by page.",
-      "hugetlbfs (protocol hugetlb), KSM, NUMA policy, and userfaultfd but for its asynchronous write protection; of control groups only who is charged.",
-      "Flushes under a page table's lock are one step of all CPUs; those of an mmu_gather are told step by step where CPUs come and go (scenarios of model/mm/switch.ts).",
+      "hugetlbfs (protocols hugetlb and device/selftests), userfaultfd (device/selftests; its asynchronous write protection: driver/gru), KSM and NUMA policy; of control groups only who is charged.",
+      "Flushes under a page table's lock are one step of all CPUs; those of an mmu_gather are told step by step where CPUs come and go (model/mm/switch.ts).",
       "A read-write semaphore lets any waiter be next, without a queue.",
       "Memory is sequentially consistent: a barrier that is missing does not show.",
     ],

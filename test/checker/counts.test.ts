@@ -1,6 +1,7 @@
 /**
  * Programs with published numbers. Every program is run with its fibers in two orders, which changes no number.
- * SHOOTDOWN_LONG=1 runs every schedule of those that have fewer than a million.
+ * SHOOTDOWN_LONG=1 runs every schedule of those that have fewer than a million, and more schedules within a bound: those
+ * of long_chain within its preemptions, of which even the fewest are many, are run there only.
  */
 import { describe, expect, it } from "vitest"
 import { boundedPrograms } from "../../checker/bench/programs/bounded.ts"

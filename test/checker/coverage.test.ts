@@ -17,6 +17,9 @@ import {
 import { interpret, type RandomProgram, randomProgram } from "./randomProgram.ts"
 import { programOf, run, survey } from "./support.ts"
 
+/** So many random programs are compared; `SHOOTDOWN_LONG=1` compares more. */
+const wanted = process.env.SHOOTDOWN_LONG === undefined ? 80 : 2_000
+
 const times = async (program: Program, strategy: string, executions?: number) =>
   Object.fromEntries((await run(program, strategy, executions === undefined ? {} : { executions })).steps)
 
@@ -134,7 +137,7 @@ describe("how often steps are taken", () => {
     )
   })
 
-  it("is known by the states as by the schedules of random programs", async () => {
+  it("is known by the states as by the schedules of random programs", { timeout: 1_800_000 }, async () => {
     let seen = 0
     let waited = 0
     const compare = async (source: RandomProgram): Promise<void> => {
@@ -148,8 +151,8 @@ describe("how often steps are taken", () => {
       expect(known(steps)).toEqual(known(schedules.steps))
       if ([...steps.values()].includes(0)) waited++
     }
-    await fc.assert(fc.asyncProperty(randomProgram, compare), { seed: 20_26, numRuns: 200 })
-    expect(seen).toBeGreaterThan(150)
-    expect(waited).toBeGreaterThan(20)
+    await fc.assert(fc.asyncProperty(randomProgram, compare), { seed: 20_26, numRuns: wanted })
+    expect(seen).toBeGreaterThan(wanted * 0.75)
+    expect(waited).toBeGreaterThan(wanted * 0.1)
   })
 })

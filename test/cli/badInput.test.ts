@@ -4,9 +4,10 @@ import { join } from "node:path"
 import { describe, expect, it } from "vitest"
 import { type Counterexample, formatVersion } from "../../checker/index.ts"
 import * as programs from "./programs.ts"
-import { type Ran, scratch, shootdownAlone } from "./run.ts"
+import { type Ran, scratch, shootdownAlone, shootdownInTurn } from "./run.ts"
 
 const put = scratch()
+const inTurn = shootdownInTurn()
 
 const expectSentence = ({ status, stdout, stderr }: Ran, ...parts: ReadonlyArray<string>): void => {
   for (const part of parts) expect(stderr).toContain(part)
@@ -29,6 +30,7 @@ describe.concurrent("usage", () => {
     [["explore", program, "--preemptions", "2"], "--preemptions", "dfs"],
     [["explore", program, "--paranoid", "--strategy", "dfs"], "--paranoid is for states, optimal,", "not for dfs"],
     [["explore", program, "--workers", "2", "--breadth-first"], "--workers and --breadth-first"],
+    [["explore", program, "--strategy", "dfs", "--breadth-first"], "--breadth-first is for states, not for dfs"],
     [["explore", program, "--workers", "2", "--strategy", "dfs"], "--workers is for states, not for dfs"],
     [["explore", program, "--executions", "2"], "--executions", "states"],
     [["explore", program, "--strategy", "bounded", "--delays", "1", "--preemptions", "1"], "two bounds"],
@@ -37,14 +39,20 @@ describe.concurrent("usage", () => {
     [["explore", program, "--seed", "1.5"], "--seed 1.5", "whole number"],
     [["explore", program, "--json", "/no/such/directory/x.json"], "--json", "directory does not exist"],
     [["replay", "--program", "x.txt"], "--program", "x.txt"],
-  ])("%j", async (args, ...parts) => expectSentence(await shootdownAlone(args), ...parts))
+  ])("%j", async (args, ...parts) => expectSentence(await inTurn(args), ...parts))
+
+  it("are the same to a process of their own", async () => {
+    for (const args of [["exlpore"], ["explore", program, "--set", "fibers=0"]]) {
+      expect(await shootdownAlone(args)).toEqual(await inTurn(args))
+    }
+  })
 
   it.each(["0", "-1", "abc", "1e9", "", "2.0", "99999999999999999999"])("--set fibers=%s", async (value) => {
-    const ran = await shootdownAlone(["explore", program, "--set", `fibers=${value}`])
+    const ran = await inTurn(["explore", program, "--set", `fibers=${value}`])
     expectSentence(ran, `--set fibers=${value}`, "fibers of lost-update", "a whole number from 1 to 4")
   })
   it.each(["=", "=3", "fibres=2", "constructor=1"])("--set %s", async (setting) => {
-    expectSentence(await shootdownAlone(["explore", program, "--set", setting]), `--set ${setting}`, "fibers (1 to 4)")
+    expectSentence(await inTurn(["explore", program, "--set", setting]), `--set ${setting}`, "fibers (1 to 4)")
   })
 })
 
@@ -57,10 +65,10 @@ describe.concurrent("programs", () => {
     ["number", "export default 5\n", "not the number 5"],
     ["setup", programs.throwsInSetup, "setup of scenario throws failed: Error: no such device"],
   ])("%s", async (name, text, part) => {
-    expectSentence(await shootdownAlone(["explore", put(`bad/${name}.ts`, text)]), part)
+    expectSentence(await inTurn(["explore", put(`bad/${name}.ts`, text)]), part)
   })
   it("a file that is not there", async () => {
-    expectSentence(await shootdownAlone(["explore", join(put.directory, "absent.ts")]), "absent.ts does not exist")
+    expectSentence(await inTurn(["explore", join(put.directory, "absent.ts")]), "absent.ts does not exist")
   })
 })
 
@@ -79,7 +87,7 @@ describe.concurrent("counterexample files", () => {
   const text = JSON.stringify(good)
   const changed = (change: object) => JSON.stringify({ ...good, ...change })
   const program = put("replay/lost.ts", programs.lostUpdate)
-  const replay = (file: string) => shootdownAlone(["replay", file, "--program", program])
+  const replay = (file: string) => inTurn(["replay", file, "--program", program])
 
   const cases: ReadonlyArray<readonly [name: string, content: string, ...parts: ReadonlyArray<string>]> = [
     ["cycle", changed({ cycle: 1 }), "cycle must be less than the number of steps of the schedule, not 1"],
@@ -102,7 +110,7 @@ describe.concurrent("counterexample files", () => {
 
   it("each that will not do gets a sentence of its own", async () => {
     const files = cases.map(([name, content]) => put(`files/${name}.json`, content))
-    const ran = await shootdownAlone(["replay", ...files, "--program", program])
+    const ran = await inTurn(["replay", ...files, "--program", program])
     const lines = ran.stderr.trimEnd().split("\n")
     expect(lines).toHaveLength(cases.length)
     for (const [position, [name, , ...parts]] of cases.entries()) {
@@ -126,6 +134,6 @@ describe.concurrent("counterexample files", () => {
     expectSentence(await replay(file), "has 100000000 bytes")
   })
   it("of a program that was not named: no code is loaded", async () => {
-    expectSentence(await shootdownAlone(["replay", put("files/own.json", text)]), "--program FILE.ts")
+    expectSentence(await inTurn(["replay", put("files/own.json", text)]), "--program FILE.ts")
   })
 })

@@ -1,13 +1,17 @@
-/** Long explorations as users run them: several threads, checkpoints, and what ends a process. */
+/**
+ * Long explorations as users run them: several threads, checkpoints, and what ends a process. SHOOTDOWN_LONG=1 kills more
+ * of them, one three times, and refuses a checkpoint for more reasons.
+ */
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Schema from "effect/Schema"
 import { describe, expect, it } from "vitest"
 import { Report, type ScenarioReport } from "../../checker/index.ts"
 import * as programs from "./programs.ts"
-import { type Ran, scratch, shootdown, shootdownAlone } from "./run.ts"
+import { type Ran, scratch, shootdown, shootdownAlone, shootdownInTurn } from "./run.ts"
 
 const put = scratch()
+const inTurn = shootdownInTurn()
 const file = put("grid.ts", programs.grid)
 const other = put("other.ts", programs.lostUpdate)
 const at = (name: string) => join(put.directory, name)
@@ -63,12 +67,6 @@ describe("workers", () => {
     const ran = await shootdown([...args, "--workers", "2"])
     expect(reportOf(ran)).toMatchObject({ outcome: "holds", states: 39_730, transitions: 99_902, workers: 2 })
   })
-
-  it("are for strategy states", async () => {
-    const ran = await shootdownAlone(["explore", file, "--strategy", "dfs", "--workers", "2"])
-    expect(ran.stderr).toContain("--workers is for states, not for dfs")
-    expect(ran.status).toBe(2)
-  })
 })
 
 describe("a run that is killed", () => {
@@ -94,7 +92,7 @@ describe("a run that is killed", () => {
       signal: "SIGKILL",
       when: written(checkpoint, 2),
     })
-    for (const times of [3, 4]) {
+    for (const times of long ? [3, 4] : [3]) {
       const args = ["explore", file, "--resume", checkpoint, ...often, "--workers", "2"]
       await shootdownAlone(args, { signal: "SIGKILL", when: written(checkpoint, times) })
     }
@@ -158,7 +156,7 @@ describe("a checkpoint", () => {
   }
 
   const refused = async (args: ReadonlyArray<string>, why: RegExp) => {
-    const ran = await shootdownAlone(["explore", ...args])
+    const ran = await inTurn(["explore", ...args])
     expect(ran.stderr).toMatch(why)
     expect(ran.stderr.trim().split("\n")).toHaveLength(1)
     expect(ran.stdout).toBe("")

@@ -4,7 +4,7 @@ import { join } from "node:path"
 import * as Schema from "effect/Schema"
 import { describe, expect, it } from "vitest"
 import { Report } from "../../checker/index.ts"
-import { repository, scratch, shootdown } from "./run.ts"
+import { repository, scratch, shootdown, shootdownInTurn } from "./run.ts"
 
 const put = scratch()
 
@@ -36,7 +36,7 @@ const script = (
     `${name}/check.ts`,
     `import { isMainThread } from "node:worker_threads"
      import * as Effect from "${repository}/node_modules/effect/dist/Effect.js"
-     import { main } from "${repository}/checker/cli/main.ts"
+     import { begin } from "${repository}/test/cli/inTurn.ts"
      import * as S from "${repository}/checker/index.ts"
      const counter = S.scenario({
        id: "counter/locked",
@@ -63,12 +63,14 @@ const script = (
        at: () => ({ "${leftOut}": S.leaveOut() }),
      }
      export const registry = [S.protocol({ id: "counter", title: "counters", scenarios: [counter], bugs: [bug] })]
-     if (isMainThread) main(registry, { saved: "${join(put.directory, name, "saved")}", module: import.meta.url })`,
+     if (isMainThread) void begin(registry, { saved: "${join(put.directory, name, "saved")}", module: import.meta.url })`,
   )
 
 describe.concurrent("the bare command", () => {
+  const good = script("good")
+  const inGood = shootdownInTurn(good)
+
   it("finds all as expected: 0, with a summary; --save keeps the bug, the same bytes each time", async () => {
-    const good = script("good")
     const first = await shootdown(["--save"], { script: good })
     expect(first.stdout).toMatch(/counter\/locked +states +\d+ +\d+ +holds/)
     expect(first.stdout).toMatch(/no-lock +found +\d+ states +\d+ +1 .*no-lost-update/)
@@ -79,7 +81,7 @@ describe.concurrent("the bare command", () => {
     expect(readdirSync(saved)).toEqual(["no-lock.json"])
     const bytes = readFileSync(join(saved, "no-lock.json"), "utf8")
 
-    const second = await shootdown(["--save", "--json", "-"], { script: good })
+    const second = await inGood(["--save", "--json", "-"])
     expect(readFileSync(join(saved, "no-lock.json"), "utf8")).toBe(bytes)
     expect(Schema.decodeUnknownSync(Report, { onExcessProperty: "error" })(JSON.parse(second.stdout))).toMatchObject({
       scenarios: [
@@ -90,10 +92,10 @@ describe.concurrent("the bare command", () => {
       gaps: [],
     })
 
-    const replayed = await shootdown(["replay"], { script: good })
+    const replayed = await inGood(["replay"])
     expect(replayed.stdout).toMatch(/^replayed .*no-lock\.json {2}no-lost-update\n$/)
     expect(replayed.status).toBe(0)
-    const found = await shootdown(["explore", "--mutant", "no-lock"], { script: good })
+    const found = await inGood(["explore", "--mutant", "no-lock"])
     expect(found.stdout).toContain("counter/locked with no-lock")
     expect(found.stdout).not.toContain("changed by") // the lock is left out: no step that is taken was changed
     expect(found.status).toBe(1)
@@ -116,22 +118,24 @@ describe.concurrent("the bare command", () => {
     for (const other of others) expect(other).toEqual(one)
   })
 
+  const inMissed = shootdownInTurn(script("missed", { breaks: "idle" }))
+
   it("is loud about a seeded bug that is not found: 1", async () => {
-    const missed = script("missed", { breaks: "idle" })
-    const ran = await shootdown([], { script: missed })
+    const ran = await inMissed([])
     expect(ran.stdout).toContain("MISSED")
     expect(ran.stdout).toContain("seeded bug no-lock was missed: idle did not break in counter/locked")
     expect(ran.stdout).toContain("0 of 1 seeded bugs found")
     expect(ran.status).toBe(1)
-    const explored = await shootdown(["explore", "counter/*", "--mutant", "no-lock"], { script: missed })
+    const explored = await inMissed(["explore", "counter/*", "--mutant", "no-lock"])
     expect(explored.stdout).toContain("seeded bug missed")
     expect(explored.status).toBe(1)
   })
 
+  const inVacuous = shootdownInTurn(script("gaps", { premise: "a.value > 2", watched: "stoer" }))
+
   it("is loud about properties that were never exercised and steps that were never taken: 1", async () => {
     const file = join(put.directory, "gaps.json")
-    const vacuous = script("gaps", { premise: "a.value > 2", watched: "stoer" })
-    const ran = await shootdown(["--json", file], { script: vacuous })
+    const ran = await inVacuous(["--json", file])
     const text = ran.stdout.replace(/\s+/g, " ")
     expect(text).toContain("Never exercised in any scenario of counter: idle. ")
     expect(text).toContain("Never taken in any scenario of counter: stoer. ")
@@ -142,7 +146,7 @@ describe.concurrent("the bare command", () => {
       scenarios: [{ outcome: "holds", ...gaps }, { mutant: "no-lock" }],
       gaps: [{ protocol: "counter", ...gaps }],
     })
-    const explored = await shootdown(["explore", "counter/*"], { script: vacuous })
+    const explored = await inVacuous(["explore", "counter/*"])
     expect(explored.stdout).toContain("  never exercised: idle\n  never taken: stoer\n")
     expect(explored.status).toBe(0)
   })
@@ -163,8 +167,9 @@ describe.concurrent("the bare command", () => {
     expect(ran.status).toBe(1)
   })
 
+  const inStale = shootdownInTurn(script("stale"))
+
   it("replays what is saved: 1 when stale, 2 when it cannot be read", async () => {
-    const stale = script("stale")
     const document = {
       formatVersion: 1,
       scenario: "counter/locked",
@@ -177,13 +182,13 @@ describe.concurrent("the bare command", () => {
       tool: { name: "shootdown", version: "0" },
     }
     put("stale/saved/old.json", JSON.stringify(document))
-    const ran = await shootdown([], { script: stale })
+    const ran = await inStale([])
     expect(ran.stdout).toContain("step 1 was alice at trylock; now it is offered: alice at lock")
     expect(ran.stdout).toContain("0 of 1 counterexamples replayed")
     expect(ran.status).toBe(1)
 
     put("stale/saved/old.json", "{")
-    const unreadable = await shootdown([], { script: stale })
+    const unreadable = await inStale([])
     expect(unreadable.stderr).toContain("old.json is truncated")
     expect(unreadable.stdout).toBe("")
     expect(unreadable.status).toBe(2)

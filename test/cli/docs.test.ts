@@ -7,16 +7,16 @@ import { chromium as browsers } from "playwright-core"
 import { beforeAll, describe, expect, it } from "vitest"
 import { MutationReport, Report } from "../../checker/index.ts"
 import { chromium } from "./browser.ts"
-import { repository, scratch, shootdown, shootdownAlone } from "./run.ts"
+import { repository, scratch, shootdown, shootdownInTurn } from "./run.ts"
 
 const put = scratch()
+const inTurn = shootdownInTurn()
 const directory = join(put.directory, "pages")
 const document = join(put.directory, "report.json")
 const pages = ["lease/client", "lease/blocks", "comparison/read-faults", "guide/new-protocol"]
 
-/** The same command line with few protocols, which takes less time to start. */
-const small = (...args: ReadonlyArray<string>) =>
-  shootdown(args, { script: join(repository, "test/cli/smallHandbook.ts") })
+/** The same command line with few protocols. */
+const small = shootdownInTurn(join(repository, "test/cli/smallHandbook.ts"))
 
 const read = (name: string): string => readFileSync(join(directory, name), "utf8")
 const figure = (value: number): string => value.toLocaleString("en-US")
@@ -113,7 +113,7 @@ describe("the handbook", () => {
 
   it("is the same, byte for byte, from the document of that run", async () => {
     const again = join(put.directory, "again")
-    expect((await small("docs", ...pages, "--from", document, "--out", again)).status).toBe(0)
+    expect((await small(["docs", ...pages, "--from", document, "--out", again])).status).toBe(0)
     for (const name of readdirSync(directory)) {
       expect(readFileSync(join(again, name), "utf8"), name).toBe(read(name))
     }
@@ -121,8 +121,8 @@ describe("the handbook", () => {
 
   it("says what became of mutants, by the document of their run", async () => {
     const [mutants, out] = [join(put.directory, "mutants.json"), join(put.directory, "mutants")]
-    await small("mutants", "lease/client", "--json", mutants)
-    const ran = await small("docs", "lease/*", "--from", document, "--mutants", mutants, "--out", out)
+    await small(["mutants", "lease/client", "--json", mutants])
+    const ran = await small(["docs", "lease/*", "--from", document, "--mutants", mutants, "--out", out])
     expect([ran.status, ran.stderr]).toEqual([0, ""])
     const [{ counts, mutants: made } = expect.fail()] = Schema.decodeUnknownSync(MutationReport)(
       JSON.parse(readFileSync(mutants, "utf8")),
@@ -136,24 +136,24 @@ describe("the handbook", () => {
     expect(readFileSync(join(out, "index.md"), "utf8")).toMatch(
       /lease\/client.* \d+ of \d+ \|\n.*lease\/blocks.* not made \|/,
     )
-    const others = await small("docs", "lease/blocks", "--from", document, "--mutants", mutants, "--out", out)
+    const others = await small(["docs", "lease/blocks", "--from", document, "--mutants", mutants, "--out", out])
     expect([others.status, others.stdout]).toEqual([2, ""])
     expect(others.stderr).toMatch(/mutants\.json is of none of the protocols that have a page\n$/)
-    const wrong = await small("docs", "lease/*", "--mutants", document, "--out", out)
+    const wrong = await small(["docs", "lease/*", "--mutants", document, "--out", out])
     expect(wrong.status).toBe(2)
     expect(wrong.stderr).toMatch(/report\.json is not a document of mutants --json: [^\n]*\n$/)
   }, 30_000)
 
   it("replaces an earlier one, and leaves none of its pages behind", async () => {
     const out = join(put.directory, "again")
-    expect((await small("docs", "guide/new-protocol", "--out", out)).status).toBe(0)
+    expect((await small(["docs", "guide/new-protocol", "--out", out])).status).toBe(0)
     const expected = ["guide-new-protocol.html", "guide-new-protocol.md", "handbook.json", "index.html", "index.md"]
     expect(readdirSync(out).sort()).toEqual([...expected, "style.css"])
   }, 30_000)
 
   it("goes into no directory that has something else", async () => {
     const mine = put("mine/notes.txt", "mine")
-    const ran = await shootdownAlone(["docs", "--out", dirname(mine)])
+    const ran = await inTurn(["docs", "--out", dirname(mine)])
     expect(ran.status).toBe(2)
     expect(ran.stderr).toMatch(
       /^shootdown: --out .* cannot take a handbook: it has files that are no handbook's: notes\.txt; name another directory\n$/,
@@ -171,7 +171,7 @@ describe("the handbook", () => {
   ])(
     "says in one sentence what is wrong with a document: %s",
     async (_, text, sentence) => {
-      const ran = await shootdownAlone(["docs", "--from", put("bad.json", text), "--out", join(put.directory, "never")])
+      const ran = await inTurn(["docs", "--from", put("bad.json", text), "--out", join(put.directory, "never")])
       expect(ran.status).toBe(2)
       expect(ran.stderr).toMatch(/^shootdown: [^\n]*\n$/)
       expect(ran.stderr).toContain(`bad.json ${sentence}`)
@@ -229,7 +229,7 @@ describe("the guide to a new protocol", () => {
     for (const [position, { kind, text }] of said.entries()) {
       if (kind !== "sh") continue
       const [, args = ""] = /^npm run check -- (.*)$/.exec(text) ?? []
-      const ran = await shootdownAlone(args.split(" ").map((arg) => (arg === "grabber.ts" ? file : arg)))
+      const ran = await inTurn(args.split(" ").map((arg) => (arg === "grabber.ts" ? file : arg)))
       expect(ran.stderr).toBe("")
       expect(timeless(ran.stdout)).toBe(timeless(said[position + 1]?.text ?? ""))
       expect(ran.status).toBe(args.includes("--mutant") ? 1 : 0)

@@ -4,9 +4,10 @@ import { join } from "node:path"
 import * as Schema from "effect/Schema"
 import { expect, it } from "vitest"
 import { Report } from "../../checker/index.ts"
-import { scratch, shootdown } from "./run.ts"
+import { scratch, shootdownInTurn } from "./run.ts"
 
 const put = scratch()
+const inTurn = shootdownInTurn()
 
 const program = (increment: string) => `
 import * as Effect from "effect/Effect"
@@ -36,7 +37,7 @@ const sleeping = program(`
       yield* Ref.update(counter, (n) => n + 1)`)
 
 const explore = async (file: string, ...args: ReadonlyArray<string>) => {
-  const ran = await shootdown(["explore", file, ...args, "--json", "-"])
+  const ran = await inTurn(["explore", file, ...args, "--json", "-"])
   const { scenarios } = Schema.decodeUnknownSync(Schema.fromJsonString(Report))(ran.stdout)
   return { ...ran, scenario: scenarios[0] }
 }
@@ -69,11 +70,10 @@ it("explores, shrinks, saves and replays, and says when a file is stale", async 
   expect(JSON.parse(readFileSync(join(put.directory, saved), "utf8"))).toEqual(scenario?.counterexample)
 
   const path = join(put.directory, saved)
-  const replayed = await shootdown(["replay", path, "--program", file])
+  const replayed = await inTurn(["replay", path, "--program", file])
   expect(replayed.status).toBe(0)
   expect(replayed.stdout).toContain("start -> yieldNow")
-  put("increments.ts", sleeping)
-  const stale = await shootdown(["replay", path, "--program", file])
+  const stale = await inTurn(["replay", path, "--program", put("changed.ts", sleeping)])
   expect(stale.status).toBe(1)
   expect(stale.stdout).toContain("step 5 was main/2 at yieldNow; now it is offered: main/2 at sleep(1000)")
 })
@@ -83,7 +83,7 @@ it("holds in every schedule, and refuses strategies that need steps", async () =
   const { status, scenario } = await explore(file, "--set", "fibers=2", "--strategy", "dfs")
   expect(status).toBe(0)
   expect(scenario).toMatchObject({ outcome: "holds", executions: 12, exercised: { check: 12 }, missedStateOdds: 0 })
-  const refused = await shootdown(["explore", file, "--strategy", "states"])
+  const refused = await inTurn(["explore", file, "--strategy", "states"])
   expect(refused.status).toBe(2)
   expect(refused.stderr).toMatch(
     /strategy states needs a program written in steps, and effect\/increments is an Effect .*; bounded, dfs, .* can explore it/,

@@ -3,7 +3,7 @@ import * as Schema from "effect/Schema"
 import { describe, expect, it } from "vitest"
 import { Report } from "../../checker/index.ts"
 import * as programs from "./programs.ts"
-import { npmRunCheck, repository, scratch, shootdown, shootdownAlone } from "./run.ts"
+import { npmRunCheck, repository, scratch, shootdownAlone } from "./run.ts"
 
 const put = scratch()
 
@@ -79,7 +79,7 @@ describe.concurrent("endings", () => {
   })
 
   it("helps and tells its version", async () => {
-    const help = await shootdown(["--help"])
+    const help = await shootdownAlone(["--help"])
     expect(help.stdout).toContain("npm run check -- <subcommand>")
     expect(help.stdout).toContain("Exit status")
     expect(help.stdout).not.toContain("--wizard")

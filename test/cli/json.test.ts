@@ -7,9 +7,10 @@ import * as Schema from "effect/Schema"
 import { describe, expect, it } from "vitest"
 import { Counterexample, Listing, Report } from "../../checker/index.ts"
 import * as programs from "./programs.ts"
-import { scratch, shootdown, shootdownAlone } from "./run.ts"
+import { scratch, shootdown, shootdownAlone, shootdownInTurn } from "./run.ts"
 
 const put = scratch()
+const inTurn = shootdownInTurn()
 const strict = { onExcessProperty: "error" } as const
 const report = (text: string) => Schema.decodeUnknownSync(Report, strict)(JSON.parse(text))
 
@@ -42,19 +43,19 @@ describe.concurrent("--json", () => {
   it("FILE : a document beside the report, whose counterexample replays", async () => {
     const program = put("file/lost.ts", programs.lostUpdate)
     const file = join(put.directory, "file/report.json")
-    const ran = await shootdownAlone(["explore", program, "--json", file, "--save"])
+    const ran = await inTurn(["explore", program, "--json", file, "--save"])
     expect(ran.stdout).toContain("no-lost-update is broken")
     const [scenario] = report(readFileSync(file, "utf8")).scenarios
     expect(scenario?.file).toBe(join(put.directory, "file/lost-update--no-lost-update.json"))
     const inline = Schema.decodeUnknownSync(Counterexample, strict)(scenario?.counterexample)
     const saved = put("file/inline.json", JSON.stringify(inline))
-    expect((await shootdownAlone(["replay", saved, "--program", program])).status).toBe(0)
+    expect((await inTurn(["replay", saved, "--program", program])).status).toBe(0)
   })
 
   it("counts what was exercised, and gives the reason of what is inconclusive", async () => {
     const program = put("locked.ts", programs.lockedUpdate)
     const random = ["--strategy", "random", "--executions", "5"]
-    const ran = await shootdownAlone(["explore", program, "--json", "-", ...random])
+    const ran = await inTurn(["explore", program, "--json", "-", ...random])
     const [scenario] = report(ran.stdout).scenarios
     expect(scenario).toMatchObject({
       outcome: "inconclusive",
@@ -70,6 +71,7 @@ describe.concurrent("--json", () => {
     const ran = await shootdown(["list", "--json", "-"])
     const { formatVersion, protocols } = Schema.decodeUnknownSync(Listing, strict)(JSON.parse(ran.stdout))
     expect(formatVersion).toBe(1)
+    expect(protocols[0]?.properties.map(({ kind }) => kind)).toContain("leadsTo")
     const known = protocols.find(({ id }) => id === "mm")?.mutants.find(({ id }) => id === "dirty-cow")
     expect(known?.references).toEqual(["zoo 13", "commit 19be0eaffa3a", "CVE-2016-5195"])
     expect(ran.stderr).toBe("")

@@ -5,9 +5,10 @@ import * as Schema from "effect/Schema"
 import { describe, expect, it } from "vitest"
 import { MutationReport } from "../../checker/index.ts"
 import * as programs from "./programs.ts"
-import { scratch, shootdown } from "./run.ts"
+import { scratch, shootdown, shootdownAlone, shootdownInTurn } from "./run.ts"
 
 const put = scratch()
+const inTurn = shootdownInTurn()
 const report = (text: string) =>
   Schema.decodeUnknownSync(MutationReport, { onExcessProperty: "error" })(JSON.parse(text))
 
@@ -21,7 +22,8 @@ const explained = (survivors: string, only = "unlock"): string =>
 
 describe.concurrent("mutants", () => {
   it("of a program of one's own are made, explored and reported; the document keeps to its schema", async () => {
-    const ran = await shootdown(["mutants", put("locked.ts", programs.lockedUpdate), "--workers", "2", "--json", "-"])
+    const args = ["mutants", put("locked.ts", programs.lockedUpdate), "--workers", "2", "--json", "-"]
+    const ran = await shootdownAlone(args)
     const { protocols, counts, killRate, operators } = report(ran.stdout)
     expect(protocols.map(({ protocol }) => protocol)).toEqual(["locked-update"])
     expect(protocols[0]?.mutants.map(({ id, verdict, property }) => [id, verdict, property])).toEqual([
@@ -41,23 +43,22 @@ describe.concurrent("mutants", () => {
   })
 
   it("that survive are named, and are a failure unless the spec explains them: 1", async () => {
-    const silent = await shootdown(["mutants", put("silent.ts", explained("", "store"))])
+    const alone = ["--workers", "1"]
+    const silent = await inTurn(["mutants", put("silent.ts", explained("", "store")), ...alone])
     expect(silent.stdout).toContain("survived: leave-out store")
     expect(silent.status).toBe(1)
     const why = `"leave-out store": "nobody looks", "swap store | unlock": "nobody looks"`
-    const said = await shootdown(["mutants", put("said.ts", explained(why, "store"))])
+    const said = await inTurn(["mutants", put("said.ts", explained(why, "store")), ...alone])
     expect(said.stdout).toMatch(/2 mutants: 0 killed, 0 equivalent, 2 survived, 2 explained/)
     expect(said.status).toBe(0)
-    const stale = await shootdown([
-      "mutants",
-      put("stale.ts", explained(`"leave-out unlock": "?", ${why}`, "{store,unlock}")),
-    ])
+    const both = explained(`"leave-out unlock": "?", ${why}`, "{store,unlock}")
+    const stale = await inTurn(["mutants", put("stale.ts", both), ...alone])
     expect(stale.stdout).toContain("the survivor leave-out unlock is explained, and it is killed")
     expect(stale.status).toBe(1)
   })
 
   it.skipIf(process.env.SHOOTDOWN_LONG === undefined)("that a budget leaves undecided are named: 3", async () => {
-    const ran = await shootdown(["mutants", put("large.ts", programs.big), "--states", "80", "--only", "split *"])
+    const ran = await inTurn(["mutants", put("large.ts", programs.big), "--states", "80", "--only", "split *"])
     expect(ran.stdout).toMatch(/inconclusive: split add: big: the budget of 80 states ran out/)
     expect(ran.status).toBe(3)
   })
@@ -66,7 +67,7 @@ describe.concurrent("mutants", () => {
     const unknown = await shootdown(["mutants", "notifier/intervals"])
     expect(unknown.stderr).toBe("shootdown: there is no protocol notifier/intervals; did you mean notifier/interval?\n")
     expect(unknown.status).toBe(2)
-    const help = await shootdown(["mutants", "--help"])
+    const help = await inTurn(["mutants", "--help"])
     expect(help.stdout).toMatch(/leave-out: A step that returns nothing is not taken/)
     expect(help.status).toBe(0)
   })
@@ -75,9 +76,12 @@ describe.concurrent("mutants", () => {
     "are reported as far as they are known when ctrl-C is pressed: 130",
     async () => {
       const json = join(put.directory, "cut.json")
-      const ran = await shootdown(["mutants", put("big.ts", programs.big), "--states", "4000000", "--json", json], {
-        signal: "SIGINT",
-      })
+      const ran = await shootdownAlone(
+        ["mutants", put("big.ts", programs.big), "--states", "4000000", "--json", json],
+        {
+          signal: "SIGINT",
+        },
+      )
       expect(ran.stdout).toMatch(/interrupted in big \((being learnt|\d+ mutants?)\)/)
       expect(ran.status).toBe(130)
       expect(existsSync(json)).toBe(true)

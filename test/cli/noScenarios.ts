@@ -1,4 +1,4 @@
 /** The command line over no scenarios but those in files that it is given. */
-import { main } from "../../checker/cli/main.ts"
+import { begin } from "./inTurn.ts"
 
-main([])
+await begin([])

@@ -1,9 +1,10 @@
-import { mkdtemp, writeFile } from "node:fs/promises"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
+/** What the README shows is what comes out. */
 import { expect, it } from "vitest"
 import { blockAfter } from "./readmeBlocks.ts"
-import { shootdown } from "./run.ts"
+import { scratch, shootdown, shootdownInTurn } from "./run.ts"
+
+const put = scratch()
+const inTurn = shootdownInTurn()
 
 const timeless = (text: string) => text.replace(/\d+\.\d s/g, "0.0 s").trim()
 
@@ -12,25 +13,20 @@ it.each([
   ["starving.ts", "Put this into `starving.ts`"],
   ["last-item.ts", "Put this into `last-item.ts`"],
 ])("explores %s as the README says", async (name, where) => {
-  const file = join(await mkdtemp(join(tmpdir(), "readme-")), name)
-  await writeFile(file, blockAfter(where))
-  const explored = await shootdown(["explore", file])
+  const explored = await inTurn(["explore", put(name, blockAfter(where))])
   expect(explored.status).toBe(1)
   expect(timeless(explored.stdout)).toBe(timeless(blockAfter(`npm run check -- explore ${name}\n\`\`\`\n`)))
 })
 
 it("checks my-driver.ts, and what it becomes without a line, as the README says", async () => {
-  const file = join(await mkdtemp(join(tmpdir(), "readme-")), "my-driver.ts")
   const driver = blockAfter("Put this into `my-driver.ts`")
-  await writeFile(file, driver)
-  const explored = await shootdown(["explore", file])
+  const explored = await inTurn(["explore", put("my-driver.ts", driver)])
   expect(explored.status).toBe(0)
   expect(timeless(explored.stdout)).toBe(timeless(blockAfter("npm run check -- explore my-driver.ts\n```\n")))
 
   const forgetful = driver.replace(/^.*mmuIntervalSetSeq\(subscription.*\n/m, "")
   expect(forgetful).not.toBe(driver)
-  await writeFile(file, forgetful)
-  const broken = await shootdown(["explore", file])
+  const broken = await inTurn(["explore", put("forgetful/my-driver.ts", forgetful)])
   expect(broken.status).toBe(1)
   expect(timeless(broken.stdout)).toBe(
     timeless(blockAfter("Forget\nthe call of `mmuIntervalSetSeq` in the callback, and:")),

@@ -3,6 +3,7 @@ import { spawn } from "node:child_process"
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join, resolve } from "node:path"
+import { createInterface } from "node:readline"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import { afterAll } from "vitest"
 
@@ -68,12 +69,38 @@ const collect = (command: string, args: ReadonlyArray<string>, options: Options)
 export const shootdown = (args: ReadonlyArray<string>, options: Options = {}): Promise<Ran> =>
   collect(process.execPath, ["--import", loader, options.script ?? join(repository, "spec/check.ts"), ...args], options)
 
+const noScenarios = join(repository, "test/cli/noScenarios.ts")
+
 /**
  * Runs it over programs of the user's own, which it does in the same way without the repository's scenarios: that takes
  * a third of the time less.
  */
 export const shootdownAlone = (args: ReadonlyArray<string>, options: Options = {}): Promise<Ran> =>
-  shootdown(args, { script: join(repository, "test/cli/noScenarios.ts"), ...options })
+  shootdown(args, { script: noScenarios, ...options })
+
+/**
+ * Runs it many times in one process, one after the other, for what does not depend on having a process of its own: to
+ * start one takes a second. A program's file is loaded once, as it is the first time.
+ *
+ * @param script one that begins as inTurn.ts says; by default without the repository's scenarios
+ */
+export const shootdownInTurn = (script = noScenarios): ((args: ReadonlyArray<string>) => Promise<Ran>) => {
+  const child = spawn(process.execPath, ["--import", loader, script, "--in-turn"], {
+    cwd: repository,
+    env: environment,
+    stdio: ["pipe", "pipe", "inherit"],
+  })
+  afterAll(() => void child.kill())
+  child.stdin.on("error", () => undefined) // that it has ended is told by its replies
+  const replies = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  return async (args) => {
+    child.stdin.write(`${JSON.stringify(args)}\n`)
+    // Replies come in the order of the lines, and iterators hand them out in the order in which they were asked for.
+    const { value, done } = await replies.next()
+    if (done === true) throw new Error(`the process ended with ${child.exitCode ?? child.signalCode}`)
+    return JSON.parse(value)
+  }
+}
 
 /** Runs it the way the README says. */
 export const npmRunCheck = (args: ReadonlyArray<string>, options: Options = {}): Promise<Ran> =>

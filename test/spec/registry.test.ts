@@ -1,5 +1,5 @@
 /** What the command line knows: each thing once, and for each seeded bug a counterexample that replays. */
-import { readdirSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { describe, expect, it } from "vitest"
 import { replay } from "../../checker/index.ts"
@@ -8,6 +8,8 @@ import { repository } from "../cli/run.ts"
 import { recordOf, scenariosIn } from "./support.ts"
 
 const repeated = (ids: ReadonlyArray<string>) => ids.filter((id, position) => ids.indexOf(id) !== position)
+
+const readme = readFileSync(join(repository, "README.md"), "utf8")
 
 describe("the registry", () => {
   it("has every protocol, scenario and seeded bug once", () => {
@@ -30,6 +32,24 @@ describe("the registry", () => {
       expect(about?.notModelled.length, id).toBeGreaterThan(0)
       for (const said of about?.notModelled ?? []) expect(said, id).toMatch(/^\S.*\.$/)
     }
+  })
+
+  it("is what the README's table says, with as many scenarios in each row", () => {
+    const [, table = ""] = /^## What is modelled\n+\| \| \|\n\| --- \| --- \|\n((?:\|.*\n)+)/m.exec(readme) ?? []
+    const rows = [...table.matchAll(/^\| (.*?) \|(.*)\|$/gm)].map(([, names = "", text = ""]) => ({
+      names,
+      // `mm/pairs/A+B` and `mm/races/...` stand for all that begins so.
+      beginnings: [...names.matchAll(/`([^`]*?)(?:\/A\+B|\/\.\.\.)?`/g)].map(([, name]) => `${name}/`),
+      said: [...(/((?:\d+(?: and )?)+) scenarios?\b/.exec(text)?.[1] ?? "").matchAll(/\d+/g)].map(Number),
+    }))
+    const ids = registry.flatMap(({ scenarios }) => scenarios.map(({ id }) => id))
+    for (const { names, beginnings, said } of rows) {
+      const counts = beginnings.map((beginning) => ids.filter((id) => id.startsWith(beginning)).length)
+      const sum = counts.reduce((all, count) => all + count, 0)
+      expect(said, names).toEqual(said.length === 1 ? [sum] : counts)
+    }
+    const beginnings = rows.flatMap((row) => row.beginnings)
+    expect(ids.filter((id) => beginnings.filter((beginning) => id.startsWith(beginning)).length !== 1)).toEqual([])
   })
 
   it("has a counterexample saved for each seeded bug, and nothing else", () => {

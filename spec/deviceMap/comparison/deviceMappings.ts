@@ -41,21 +41,20 @@ const together = (write: boolean): Property<DeviceMapWorld> => ({
   holds: (world) => reach(world, write).size < 2 || !world.record.stale,
 })
 
+const pair = { revocations: 0, accesses: 1, devices: 2, windows: 1 }
+const coherentPair = { devices: 2, accesses: 1, cpus: 0, revocations: 0 }
+const oneRevoker = { accesses: 1, revocations: 1, others: 0, windows: 1 }
+
 /** By what they are about; at bounds that a test may explore. */
 export const deviceMappings = {
-  twoProcesses: asked(twoDevices, { revocations: 0, accesses: 1, devices: 2, windows: 1 }, together(false)),
-  twoWriters: asked(coherent, { devices: 2, accesses: 1, cpus: 0, revocations: 0 }, together(true)),
-  addresses: asked(revoked, { accesses: 1, revocations: 1, others: 0, windows: 1 }, "DEVMAP-ADDRESS"),
-  fallBack: asked(
-    twoDevices,
-    { revocations: 0, accesses: 1, devices: 2, windows: 1 },
-    "DEVMAP-FALLBACK",
-    "DEVMAP-SAME-DATA",
-  ),
+  twoProcesses: asked(twoDevices, pair, together(false)),
+  twoWriters: asked(coherent, coherentPair, together(true)),
+  addresses: asked(revoked, oneRevoker, "DEVMAP-ADDRESS"),
+  fallBack: asked(twoDevices, pair, "DEVMAP-FALLBACK", "DEVMAP-SAME-DATA"),
   sameData: asked(withCpu, { accesses: 1, cpus: 1, revocations: 0 }, "DEVMAP-SAME-DATA"),
-  twoDevices: asked(twoDevices, { revocations: 0, accesses: 1, devices: 2, windows: 1 }, "DEVMAP-RO"),
-  noMemory: asked(coherent, { devices: 2, accesses: 1, cpus: 0, revocations: 0 }, "DEVMAP-NO-COPY"),
-  noPin: asked(revoked, { accesses: 1, revocations: 1, others: 0, windows: 1 }, "DEVMAP-NOPIN"),
+  twoDevices: asked(twoDevices, pair, "DEVMAP-RO"),
+  noMemory: asked(coherent, coherentPair, "DEVMAP-NO-COPY"),
+  noPin: asked(revoked, oneRevoker, "DEVMAP-NOPIN"),
   revocation: asked(
     revoked,
     { accesses: 1, revocations: 1, others: 1, windows: 1 },

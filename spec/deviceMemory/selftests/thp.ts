@@ -42,6 +42,16 @@ const migrated = [mmap(thp, "private"), store(thp), gpu.migrateToDev(thp, moved)
 /** The huge zero page. */
 const zeroPage = [mmap(thp, "private", "r"), load(pages(0, 1), zero)]
 
+/** A child stores by its own device, sees what it stored and ends; the parent has what was there before fork. */
+const childWrites = [
+  childGpu.open,
+  childGpu.write(thp, minusI, { ...whole, faults: 1 }),
+  load(thp, minusI, "child"),
+  childGpu.close,
+  exit,
+  load(thp),
+]
+
 export const thpCases: ReadonlyArray<Selftest> = [
   ...[false, true].map(
     (first): Selftest => ({
@@ -56,12 +66,7 @@ export const thpCases: ReadonlyArray<Selftest> = [
         ...(first ? [gpu.migrateToDev(thp, whole)] : []),
         fork,
         load(thp, i, "child"),
-        childGpu.open,
-        childGpu.write(thp, minusI, { ...whole, faults: 1 }),
-        load(thp, minusI, "child"),
-        childGpu.close,
-        exit,
-        load(thp),
+        ...childWrites,
       ],
     }),
   ),
@@ -71,16 +76,7 @@ export const thpCases: ReadonlyArray<Selftest> = [
     fixture: "hmm",
     does: "the same of a huge page that is in the device's memory when the child's WRITE comes, and that nobody has read since fork; not in the kernel's file",
     expects: "0, all pages, 1 fault; the child reads the new data, the parent the old",
-    script: [
-      ...migrated,
-      fork,
-      childGpu.open,
-      childGpu.write(thp, minusI, { ...whole, faults: 1 }),
-      load(thp, minusI, "child"),
-      childGpu.close,
-      exit,
-      load(thp),
-    ],
+    script: [...migrated, fork, ...childWrites],
   },
   {
     number: 8,

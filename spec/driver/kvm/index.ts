@@ -22,7 +22,7 @@ export const kvm = protocol({
     notModelled: [
       "The levels of the second-stage page table: it is an array by guest page.",
       "mmu_lock is a spinlock, with which two faults exclude each other; on x86 they share it.",
-      "SRCU around memslots: a reader takes them in one step. Huge pages, dirty logging and nested guests.",
+      "SRCU around memslots: a reader takes them in one step. Dirty logging and nested guests.",
       "No huge pages take part.",
       "Memory is sequentially consistent: a barrier that is missing does not show.",
     ],

@@ -12,7 +12,7 @@ export const nouveau = protocol({
     notModelled: [
       "The atomic fault (nouveau_atomic_range_fault) and device memory: protocol device has a GPU with both.",
       "The unmanaged range, and the time after which a fault gives up.",
-      'Two things are corrected, and put back by seeded bugs "as published": what the GPU maps is dropped when the address space ends, and pages that it may store to are said to be dirty.',
+      'Three things are corrected, and put back by seeded bugs "as published": what the GPU maps is dropped when the address space ends, pages that it may store to are said to be dirty, and what the interval tree was told ends where the classic notifier refuses.',
       "No huge pages take part.",
       "Memory is sequentially consistent: a barrier that is missing does not show.",
     ],

@@ -6,7 +6,7 @@ import { type XfsInode, xfsInode, xfsMount } from "../../../model/lease/xfsFile.
 import { xfsAppend } from "../../../model/lease/xfsOperations.ts"
 import { at } from "../../../model/mm/range.ts"
 import { rwSem } from "../../../model/sync/rwsem.ts"
-import { names } from "../../define.ts"
+import { fibersNamed } from "../../define.ts"
 
 /** What the properties and seeded bugs of blocks see. */
 export interface BlocksWorld {
@@ -49,8 +49,8 @@ export const blocksWorld = (shape: Shape): Setup<BlocksWorld> => {
   }
   const seen = struct("seen", { stored: "", writes: 0, foreign: 0, astray: 0 })
   const fibers: Record<string, Effect.Effect<unknown, unknown>> = {
-    ...Object.fromEntries(names("cpu", shape.stores).map((name) => [name, daxStore(file, 0, name)])),
-    ...Object.fromEntries(names("dio", shape.writes).map((name) => [name, directWrite(file, 0, name, [other])])),
+    ...fibersNamed("cpu", shape.stores, (name) => daxStore(file, 0, name)),
+    ...fibersNamed("dio", shape.writes, (name) => directWrite(file, 0, name, [other])),
     ...(shape.truncates ? { truncate: Effect.andThen(daxTruncate(file), xfsAppend(other, "other")) } : {}),
   }
   return {

@@ -1,4 +1,3 @@
-import type * as Effect from "effect/Effect"
 import {
   changeBody,
   leaveOut,
@@ -12,7 +11,7 @@ import {
 } from "../../../checker/index.ts"
 import { type LayoutHeader, layoutget, layoutHeader, layoutreturn } from "../../../model/driver/pnfsStateid.ts"
 import { zoo } from "../../bugZoo.ts"
-import { parameter, scenariosOf } from "../../define.ts"
+import { fibersNamed, parameter, scenariosOf } from "../../define.ts"
 
 /** What the property and the seeded bug see. */
 interface ClientWorld {
@@ -35,8 +34,8 @@ const world = ({ gets }: { readonly gets: number }): Setup<ClientWorld> => {
       if (result === true) believed.seqid = Math.max(believed.seqid, Number(seqid))
     },
   }
-  const fibers: Record<string, Effect.Effect<unknown>> = {
-    ...Object.fromEntries(Array.from({ length: gets }, (_, i) => [`get${i}`, layoutget(layout)] as const)),
+  const fibers = {
+    ...fibersNamed("get", gets, () => layoutget(layout)),
     return: layoutreturn(layout),
   }
   return { world: { layout, returned, believed }, fibers, monitors: [monitor] }

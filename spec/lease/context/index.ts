@@ -1,4 +1,3 @@
-import type * as Effect from "effect/Effect"
 import {
   changeBody,
   type Monitor,
@@ -12,7 +11,7 @@ import {
   struct,
 } from "../../../checker/index.ts"
 import { addLease, contextOf, type LockedInode, lockedInode, lookForLeases } from "../../../model/lease/lockContext.ts"
-import { parameter, scenariosOf } from "../../define.ts"
+import { fibersNamed, names, parameter, scenariosOf } from "../../define.ts"
 
 /** What the properties and seeded bugs see. */
 interface ContextWorld {
@@ -22,16 +21,15 @@ interface ContextWorld {
 }
 
 const world = ({ holders, openers }: { readonly holders: number; readonly openers: number }): Setup<ContextWorld> => {
-  const names = (kind: string, count: number) => Array.from({ length: count }, (_, i) => `${kind}${i}`)
   const inode = lockedInode(names("holder", holders))
   const used = struct("used", { any: false, bad: false })
   const use: Monitor[string] = ({ result }) => {
     used.any = true
     if (result !== "context") used.bad = true
   }
-  const fibers: Record<string, Effect.Effect<unknown>> = {
-    ...Object.fromEntries(names("holder", holders).map((name) => [name, addLease(inode)] as const)),
-    ...Object.fromEntries(names("opener", openers).map((name) => [name, lookForLeases(inode)] as const)),
+  const fibers = {
+    ...fibersNamed("holder", holders, () => addLease(inode)),
+    ...fibersNamed("opener", openers, () => lookForLeases(inode)),
   }
   return {
     world: { inode, used },

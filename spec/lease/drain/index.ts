@@ -1,4 +1,3 @@
-import type * as Effect from "effect/Effect"
 import { changeBody, moveBehind, type Property, protocol, type SeededBug, type Setup } from "../../../checker/index.ts"
 import {
   type DrainedLayout,
@@ -7,7 +6,7 @@ import {
   markInvalid,
   updateLayout,
 } from "../../../model/driver/pnfsDrain.ts"
-import { parameter, scenariosOf } from "../../define.ts"
+import { fibersNamed, parameter, scenariosOf } from "../../define.ts"
 
 /** What the properties and seeded bugs see. */
 interface DrainWorld {
@@ -21,11 +20,9 @@ interface Shape {
 
 const world = ({ gets, failures }: Shape): Setup<DrainWorld> => {
   const layout = drainedLayout(gets)
-  const each = (kind: string, count: number, does: Effect.Effect<void>) =>
-    Object.fromEntries(Array.from({ length: count }, (_, i) => [`${kind}${i}`, does] as const))
-  const fibers: Record<string, Effect.Effect<unknown>> = {
-    ...each("get", gets, layoutgetEnd(layout)),
-    ...each("stale", failures, markInvalid(layout)),
+  const fibers = {
+    ...fibersNamed("get", gets, () => layoutgetEnd(layout)),
+    ...fibersNamed("stale", failures, () => markInvalid(layout)),
     update: updateLayout(layout),
   }
   return { world: { layout }, fibers }

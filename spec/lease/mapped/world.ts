@@ -23,6 +23,7 @@ import { at } from "../../../model/mm/range.ts"
 import { system } from "../../../model/mm/system.ts"
 import { munmap } from "../../../model/mm/unmap.ts"
 import { anonymous, type Protection } from "../../../model/mm/vma.ts"
+import { fibersNamed } from "../../define.ts"
 import { type MappedRecord, mappedMonitor, mappedRecord } from "./record.ts"
 
 /** What the properties and seeded bugs of mapped files see. */
@@ -85,7 +86,7 @@ export const mappedWorld = (shape: Shape): Setup<MappedWorld> => {
     ...(calls.length > 0 ? {} : { [process]: thread }),
     ...(shape.own === true ? {} : { [client.name]: ending(writes(client, calls.length > 0 ? meanwhile : null)) }),
     [`${client.name}-cb`]: nfs4CallbackLayoutrecall(client, () => running.value.length === 0),
-    ...Object.fromEntries(Array.from({ length: shape.writebacks ?? 0 }, (_, i) => [`flusher${i}`, flush] as const)),
+    ...fibersNamed("flusher", shape.writebacks ?? 0, () => flush),
   }
   const world = { file, mapping, other, server, client, mm, record }
   return { world, fibers, monitors: [mappedMonitor(record)] }
