@@ -1,8 +1,6 @@
 import type { Survivors } from "../../../checker/index.ts"
 
 const checked = "whoever holds the device's lock has looked already; the end lets in only those who look later"
-const locked =
-  "the page is locked, and only who has it locked exports it: what the device maps of it can but become less meanwhile"
 
 /** Why mutants of the steps of the notifiers of 2008 survive. */
 export const survivors2008: Survivors = {
@@ -17,8 +15,8 @@ export const survivors2008: Survivors = {
     "the page is dirty when its write has ended, and is written once more",
   "split follow_page":
     "the step only reads: what comes in a step of its own is the record that the properties keep of it",
-  "split xpmem_recall_page": locked,
-  "wake-early xpmem_recall_page": locked,
+  "wake-early xpmem_recall_page":
+    "the page is locked, and only who has it locked exports it: what the device maps of it can but become less meanwhile",
   "lose-wake-up xpmem_recall_page": "it waits for the answer in its next step, whether it sleeps meanwhile or not",
   "open-guard gru_invalidate_range_end": checked,
   "open-guard xpmem_invalidate_range_end": checked,
