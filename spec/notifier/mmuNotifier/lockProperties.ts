@@ -3,6 +3,18 @@ import { actionInvariant, type Property } from "../../../checker/index.ts"
 import { listed } from "../../../model/notifier/mmuNotifier.ts"
 import type { MmuNotifierWorld } from "./world.ts"
 
+/** A driver's page table, and whether anybody has its lock. */
+type Table = {
+  readonly name: string
+  readonly isLocked: boolean
+  /** Each with its generation; empty where there is none. */
+  readonly pages: ReadonlyArray<string>
+}
+
+/** Those that are not as they were. */
+const tablesChanged = (before: ReadonlyArray<Table>, after: ReadonlyArray<Table>): ReadonlyArray<Table> =>
+  before.filter(({ pages }, device) => pages.some((page, va) => page !== after[device]?.pages[va]))
+
 export const lockProperties: ReadonlyArray<Property<MmuNotifierWorld>> = [
   {
     kind: "invariant",
@@ -33,6 +45,21 @@ export const lockProperties: ReadonlyArray<Property<MmuNotifierWorld>> = [
       record.slips.sequenceUnlocked || [...refusing, ...twoPass].some(({ lock }) => lock.state.holder !== ""),
     holds: ({ record }) => !record.slips.sequenceUnlocked,
   },
+  actionInvariant({
+    id: "MIRROR-TABLE-LOCKED",
+    statement: "A driver changes its page table with the lock held under which it sets and compares the sequence.",
+    source: "Documentation/mm/hmm.rst: take_lock(driver->update)",
+    observe: ({ refusing, twoPass }: MmuNotifierWorld) =>
+      [...refusing, ...twoPass].map(({ name, lock, pageTable }) => ({
+        name,
+        isLocked: lock.state.holder !== "",
+        pages: pageTable.map(({ value }) => (value === null ? "" : `${value.pfn}.${value.generation}`)),
+      })),
+    premise: (before, after) => tablesChanged(before, after).length > 0,
+    holds: (before, after) => tablesChanged(before, after).every(({ isLocked }) => isLocked),
+    explain: (before, after) =>
+      `Without its lock: ${tablesChanged(before, after).flatMap(({ name, isLocked }) => (isLocked ? [] : [name]))}.`,
+  }),
   actionInvariant({
     id: "SEQ-TREE-FROZEN",
     statement: "While the sequence is odd the interval tree does not change.",

@@ -24,6 +24,9 @@ export const mmuNotifierSurvivors: Survivors = {
     "the driver's lock is held, under which everybody else looks at the sequence and maps",
   "swap xe_tlb_inval_batch_wait | mutex_unlock":
     "the callback has not returned, so that nothing is freed before the flush; who takes the lock meanwhile finds the sequence set",
+  "split mmu_interval_set_seq":
+    "the driver's lock is held; who reads the sequence meanwhile without it finds in the end that it has changed, and begins again",
+  "split mmu_interval_read_retry": "the driver's lock is held, without which nobody sets the sequence",
   "split kvm_mmu_notifier_release": "two releases that both think they are the first both do all of it",
   "split mn_hlist_release: hlist_del_init_rcu":
     "nobody can register any more, and who else changes the list meanwhile takes a notifier off it, too",
