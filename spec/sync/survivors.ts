@@ -3,8 +3,6 @@ import type { Survivors } from "../../checker/index.ts"
 const oneBarrier = "no scenario has two barriers at once: the module is taken down when the other one is over"
 const kept =
   "what the section keeps out is the end of two grace periods between the queueing and the request; nobody else asks for so many"
-const worker = "while a grace period is under way its worker alone changes the sequence"
-const found = "what is queued between is found by the run of the work that begins"
 
 /** Why mutants of RCU's and SRCU's steps survive. */
 export const syncSurvivors: Survivors = {
