@@ -76,7 +76,13 @@ const selectedBy = Effect.fnUntraced(function* (registry: Registry, targets: Rea
   for (const target of targets) {
     if (isProgramFile(target)) {
       const file = yield* resolvePath(target)
-      selected.push({ protocol: yield* loadProgram(file, target), file })
+      const protocol = yield* loadProgram(file, target)
+      if (protocol.scenarios.some(({ program }) => !program().inSteps)) {
+        return yield* badInput(
+          `mutants are made by changing steps, and ${printable(protocol.id)} is an Effect that knows nothing of them`,
+        )
+      }
+      selected.push({ protocol, file })
       continue
     }
     const glob = Glob.make(target)

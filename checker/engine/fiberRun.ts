@@ -12,7 +12,7 @@ import * as References from "effect/References"
 import type { Scheduler, SchedulerDispatcher } from "effect/Scheduler"
 import { labelOf, type Operation } from "../program/operation.ts"
 import { intern, NotPlain, type Plain } from "../program/plain.ts"
-import { type Actor, breakRule, runtime } from "../program/runtime.ts"
+import { type Actor, breakRule, noteThatCounts, runtime } from "../program/runtime.ts"
 import { Sections } from "../program/section.ts"
 import { builtIn, type Violation } from "../property/violation.ts"
 import type { NamedFiber, Rewrite } from "../scenario/program.ts"
@@ -176,7 +176,7 @@ export class FiberRun implements Actor {
   }
 
   blame(message: string): void {
-    this.blamed ??= message
+    this.blamed = noteThatCounts(this.blamed, message)
   }
 
   private park(operation: Operation): Effect.Effect<Plain> {

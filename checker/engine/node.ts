@@ -8,7 +8,7 @@ import type { Footprint } from "./dependence.ts"
 import { NotDeterministic } from "./fault.ts"
 import type { FiberRun } from "./fiberRun.ts"
 import type { Answer, History, Way } from "./history.ts"
-import type { Mention } from "./interchange.ts"
+import type { Mention } from "./mention.ts"
 import type { ReadTree } from "./readTree.ts"
 import type { StepFailed } from "./system.ts"
 

@@ -1,6 +1,9 @@
 /**
  * Keeps real time, real randomness and timers out of programs under check: while program code runs, the globals that
  * reach them blame the running fiber instead, or make the setup fail. Code that is not a program's gets the real ones.
+ *
+ * Promises are made by syntax as well as by functions, so it is Node that tells of them. What waits for one would never
+ * go on here, for no execution lasts until it is kept: so it is not enough to see who waits at the end.
  */
 import childProcess from "node:child_process"
 import nodeCrypto from "node:crypto"
@@ -13,8 +16,9 @@ import net from "node:net"
 import os from "node:os"
 import timers from "node:timers"
 import timersPromises from "node:timers/promises"
+import { promiseHooks } from "node:v8"
 import workerThreads from "node:worker_threads"
-import { breakRule, runtime } from "../program/runtime.ts"
+import { blamePromise, breakRule, runtime } from "../program/runtime.ts"
 
 /** Whether the code that is running is a program's: a fiber's, a property's, or a scenario's setup. */
 const ofProgram = (): boolean => runtime.actor !== undefined || runtime.setup !== undefined
@@ -105,6 +109,7 @@ const guards: ReadonlyArray<Guard> = [
     key,
     value: forbidNew(key, globalThis[key]),
   })),
+  ...forbidIn("AbortSignal", AbortSignal, ["timeout"]),
   ...forbidIn("Atomics", Atomics, ["wait", "notify"]),
   ...forbidIn("process.hrtime", process.hrtime, ["bigint"]),
   ...forbidIn("process.memoryUsage", process.memoryUsage, ["rss"]),
@@ -131,6 +136,11 @@ const guards: ReadonlyArray<Guard> = [
     "randomFill",
     "generateKeySync",
     "generateKeyPairSync",
+    "generateKey",
+    "generateKeyPair",
+    "pbkdf2",
+    "scrypt",
+    "hkdf",
   ]),
   { holder: fs, key: "readFileSync", value: forbid("fs.readFileSync()", fs.readFileSync, differs, isSourceMap) },
   ...forbidIn("fs", fs, [
@@ -150,6 +160,25 @@ const guards: ReadonlyArray<Guard> = [
     "readFile",
     "writeFile",
     "appendFile",
+    "readdir",
+    "stat",
+    "access",
+    "mkdir",
+    "rm",
+    "unlink",
+    "rename",
+    "copyFile",
+    "mkdtemp",
+    "lstat",
+    "realpath",
+    "readlink",
+    "symlink",
+    "link",
+    "chmod",
+    "utimes",
+    "truncate",
+    "opendir",
+    "cp",
     "open",
     "createReadStream",
     "createWriteStream",
@@ -183,19 +212,29 @@ const guards: ReadonlyArray<Guard> = [
   ...forbidIn("net", net, ["connect", "createConnection", "createServer"]),
   ...forbidIn("http", http, ["get", "request", "createServer"]),
   ...forbidIn("https", https, ["get", "request", "createServer"]),
-  ...forbidIn("dns", dns, ["lookup", "resolve"]),
+  ...forbidIn("dns", dns, ["lookup", "lookupService", "resolve", "resolve4", "resolve6", "reverse"]),
   ...forbidIn("os", os, ["freemem", "loadavg", "uptime"]),
 ]
 
-/** Whether the guards are up. */
-let up = false
+/** What each guard has put in the place of its global; nothing while the guards are down. */
+let inPlace: ReadonlyArray<unknown> = []
+
+/** Whether the guards are up, and nobody has put anything else in their place, such as the timers of a test. */
+const areUp = (): boolean =>
+  inPlace.length > 0 && guards.every(({ holder, key }, position) => Reflect.get(holder, key) === inPlace[position])
 
 const putUp = (): void => {
-  for (const { holder, key, value } of guards) {
+  inPlace = guards.map(({ holder, key, value }) => {
     Object.defineProperty(holder, key, { value, configurable: true, writable: true, enumerable: false })
-  }
+    return value
+  })
   syncBuiltinESMExports()
-  up = true
+}
+
+/** Lets nobody make promises. @returns what takes that back */
+const keepOutPromises = (): (() => void) => {
+  const stop = promiseHooks.onInit(blamePromise)
+  return () => stop()
 }
 
 /**
@@ -203,13 +242,17 @@ const putUp = (): void => {
  * object while it is, gets the guarded one.
  */
 export const keepOutRealWorld = (): void => {
-  if (!up) putUp()
+  if (inPlace.length > 0) return
+  putUp()
+  keepOutPromises()
 }
 
 /** Runs a stretch of exploration, all of it synchronous, with the guards up. */
 export const withoutRealWorld = <A>(run: () => A): A => {
-  if (up) return run()
+  if (areUp()) return run()
   const before = guards.map(({ holder, key }) => Object.getOwnPropertyDescriptor(holder, key))
+  const inPlaceBefore = inPlace
+  const allowPromises = inPlace.length > 0 ? undefined : keepOutPromises()
   putUp()
   try {
     return run()
@@ -220,6 +263,7 @@ export const withoutRealWorld = <A>(run: () => A): A => {
       else Object.defineProperty(holder, key, descriptor)
     })
     syncBuiltinESMExports()
-    up = false
+    allowPromises?.()
+    inPlace = inPlaceBefore
   }
 }

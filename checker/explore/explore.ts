@@ -15,6 +15,7 @@ import { HappensBefore } from "../property/happensBefore.ts"
 import { Promises } from "../property/promises.ts"
 import { builtIn, type Violation } from "../property/violation.ts"
 import type { Program } from "../scenario/program.ts"
+import { lookOfFirst, remains } from "./remains.ts"
 import { type Run, runMoves } from "./schedule.ts"
 import { hidden } from "./spotCheck.ts"
 import { unfit } from "./strategies.ts"
@@ -107,6 +108,15 @@ export const explore = Effect.fnUntraced(function* (
   const reason = unfit(strategy, program, options)
   if (reason !== undefined) return yield* new Unfit({ message: reason })
   const started = yield* Clock.currentTimeMillis
+  // Steps keep their state in cells, which are made for each execution; what an Effect uses nobody sees.
+  const look = program.inSteps
+    ? Effect.succeed(undefined)
+    : Effect.catchTag(
+        attempt(() => lookOfFirst(program), budget.stallMilliseconds),
+        "Stalled",
+        () => Effect.succeed(undefined), // and so does the search
+      )
+  const before = yield* look
   const search = yield* Effect.catchTag(
     attempt(() => strategy.search(program, within(options, budget)), budget.stallMilliseconds),
     "Stalled",
@@ -115,7 +125,9 @@ export const explore = Effect.fnUntraced(function* (
   const ending = yield* drive(search, budget, started, (seconds) =>
     Effect.as(onProgress(search.statistics, seconds, search), undefined),
   )
-  return yield* conclude({ program, strategy, options, budget, started, onProgress }, search, ending)
+  const isDoubtful = ending.kind !== "violated" && ending.kind !== "unsound" && (yield* look) !== before
+  const concluded: Ending = isDoubtful ? { kind: "unsound", message: remains } : ending
+  return yield* conclude({ program, strategy, options, budget, started, onProgress }, search, concluded)
 })
 
 /**

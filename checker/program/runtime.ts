@@ -20,7 +20,7 @@ export interface Actor {
   passCheckpoint(label: string, live: ReadonlyArray<Plain>): void
   /** Notes where a loop is entered; what it returns is called at the head of each round. */
   enterLoop(label: string): (live: ReadonlyArray<Plain>) => void
-  /** Notes that the fiber broke a rule of the language; the first note counts, even if the fiber catches the error. */
+  /** Notes that the fiber broke a rule of the language; the first note counts (see `noteThatCounts`), even if the fiber catches the error. */
   blame(message: string): void
 }
 
@@ -29,13 +29,28 @@ interface Runtime {
   actor: Actor | undefined
   /** The store of the program whose setup is running, if any. */
   setup: Store | undefined
+  /** The rule that the setup broke where nothing could be thrown, if it did. */
+  setupBlamed: string | undefined
 }
 
-export const runtime: Runtime = { actor: undefined, setup: undefined }
+export const runtime: Runtime = { actor: undefined, setup: undefined, setupBlamed: undefined }
 
 /** Program code broke a rule of the language of programs. */
 export class RuleBroken extends Error {
   override readonly name = "RuleBroken"
+}
+
+/** What is said of code that makes a promise. */
+export const promiseMade = "a promise is kept by the real world, in its own time"
+
+/** Which of two notes against a fiber counts: the first, unless it is of a promise and the other says what for. */
+export const noteThatCounts = (first: string | undefined, second: string): string =>
+  first === undefined || first === promiseMade ? second : first
+
+/** Notes that the running code makes a promise. Nothing can be thrown where that is noticed. */
+export const blamePromise = (): void => {
+  if (runtime.actor !== undefined) runtime.actor.blame(promiseMade)
+  else if (runtime.setup !== undefined) runtime.setupBlamed = promiseMade
 }
 
 /** Blames the running fiber, then throws: there is no sensible way on. */

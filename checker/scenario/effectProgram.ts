@@ -32,13 +32,14 @@ export interface EffectProgramDefinition<A, E, P extends Parameters> {
   /**
    * When a sleeping fiber may go on. `passes` (default): always, in the order of the times at which sleepers wake, for
    * computing takes time and a timeout may come before any result. `stands`: only when nobody else can go on, as if
-   * computing took no time.
+   * computing took no time. In both, of two sleeps that begin with no wake-up between them the shorter one ends first.
    */
   readonly time?: "passes" | "stands"
   /**
-   * When a fiber goes on that was woken or interrupted. `at once`: inside the turn of whoever woke it, as Effect 4.1
-   * does, so no schedule is taken that today's runtime would not take. `later`: at any time after that turn, and others
-   * may come first. `either` (default): the one and the other, each throughout an execution.
+   * When a fiber goes on that was woken or interrupted, or that `Effect.all`, a race or their like starts. `at once`:
+   * inside the turn of whoever did that, as Effect 4.1 does, so no schedule is taken that its runtime, whatever it runs
+   * first, would not take. `later`: at any time after that turn, and others may come first. `either` (default): the one
+   * and the other, each throughout an execution.
    */
   readonly woken?: Woken | "either"
   /**

@@ -84,8 +84,8 @@ export interface PlainEffect {
    */
   readonly time: "passes" | "stands"
   /**
-   * When a fiber goes on that was woken or interrupted: `later` means at any time from then on; `at once` means within the
-   * turn of whoever did it, which Effect's runtime does today. Neither has all schedules of the other; `either` is both,
+   * When a fiber goes on that was woken or interrupted, or that an `Effect.all` starts: `later` means at any time from then
+   * on; `at once` means within the turn of whoever did it, which Effect's runtime does today. Neither has all schedules of the other; `either` is both,
    * one or the other throughout an execution.
    */
   readonly woken: Woken | "either"
@@ -210,9 +210,11 @@ const rewriteOf = <World>(bug: SeededBug<World>, world: World, fiber: string): R
 export const settingUp = <A>(store: Store, setup: () => A): A => {
   const before = runtime.setup
   runtime.setup = store
+  runtime.setupBlamed = undefined
   store.access = Access.write
   try {
-    return setup()
+    const made = setup()
+    return runtime.setupBlamed === undefined ? made : breakRule(runtime.setupBlamed)
   } finally {
     store.access = Access.none
     store.forget()

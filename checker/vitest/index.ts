@@ -2,13 +2,17 @@
 import { dirname, resolve } from "node:path"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Effect from "effect/Effect"
-import { it as vitestIt } from "vitest"
+import { vi, it as vitestIt } from "vitest"
+import { keepOutRealWorld } from "../engine/realWorld.ts"
 import { strategies } from "../explore/strategies.ts"
 import type { SearchOptions, Strategy } from "../explore/strategy.ts"
 import { EffectProgram } from "../scenario/effectProgram.ts"
 import { protocolOf, type ScenarioEntry } from "../scenario/protocol.ts"
 import type { Bound, Scenario } from "../scenario/scenario.ts"
 import { check as carryOut, type Verdict } from "./checking.ts"
+
+// A program that is loaded after this and keeps a function of the real world, a clock say, has the guarded one.
+keepOutRealWorld()
 
 /** How a program is to be explored inside a test. All of it has defaults. */
 export interface CheckOptions {
@@ -38,6 +42,10 @@ export class CheckFailed extends Error {
 }
 
 const defaultTime = 60_000
+
+/** The search gives other work its turns by timers, and would wait for ever. */
+const fakeTimers =
+  "fake timers are on, for which the search would wait: call vi.useRealTimers(); time is virtual in the program anyway"
 
 /** What replaying and shrinking may take beyond the search, in milliseconds, before vitest ends the test. */
 const grace = 120_000
@@ -76,6 +84,10 @@ const checkWith = (define: Definer): Check => {
     Error.captureStackTrace(failed, check)
     const { time = defaultTime, directory = "counterexamples" } = options
     define(name, { timeout: time + grace }, async ({ task }) => {
+      if (vi.isFakeTimers()) {
+        failed.message = fakeTimers
+        throw failed
+      }
       const checked = {
         entry: entryOf(program),
         bound: options.bound ?? {},

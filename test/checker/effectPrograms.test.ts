@@ -5,10 +5,13 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
+import * as Option from "effect/Option"
 import * as PubSub from "effect/PubSub"
 import * as Queue from "effect/Queue"
 import * as Random from "effect/Random"
 import * as Ref from "effect/Ref"
+import * as References from "effect/References"
+import * as Scheduler from "effect/Scheduler"
 import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
 import * as Tracer from "effect/Tracer"
@@ -102,12 +105,12 @@ it("runs as many schedules of the correct programs as there are", async () => {
   const counts: Record<string, number> = {}
   for (const [, , correct] of mistakes) counts[correct.entry.id] = await executions(correct)
   expect(counts).toEqual({
-    "atomic-update": 12,
-    "kept-wake-up": 6,
+    "atomic-update": 8, // 4! / (2! 2!) later, 2 at once
+    "kept-wake-up": 4,
     "scoped-holder": 6,
     "timeout-decided": 22,
     "semaphore-order": 23,
-    "ended-queue": 13,
+    "ended-queue": 10,
   })
 })
 
@@ -161,9 +164,9 @@ describe("a replay", () => {
     const sleeping = counting(() => Effect.sleep("1 second"))
     expect(replay(sleeping, await recorded())).toEqual({
       kind: "stale",
-      step: 5,
-      expected: "main/2 at increment: yieldNow",
-      offered: "main/2 at sleep(1000)",
+      step: 3,
+      expected: "main/1 at increment: yieldNow",
+      offered: "main/1 at sleep(1000)",
     })
   })
 
@@ -210,6 +213,32 @@ describe("how a program ends", () => {
     expect(objecting?.message).toBe("The program succeeded with 1. Error: it should be 2")
     expect((await checked(async () => true))?.message).toContain("must not be asynchronous")
     expect(await checked(() => undefined)).toBe(undefined)
+  })
+
+  it("is written the same every time, in a line", async () => {
+    class Box {
+      readonly content: unknown
+      constructor(content: unknown) {
+        this.content = content
+      }
+    }
+    const ending = Effect.gen(function* () {
+      const fiber = yield* Effect.forkChild(Effect.never)
+      yield* Fiber.interrupt(fiber)
+      const interrupted = yield* Fiber.await(fiber)
+      const failed = yield* Effect.exit(Effect.fail(new Error("boom")))
+      const all = [Option.some(fiber), new Map([[1, interrupted]]), new Set([failed]), new Box(new Error("lid"))]
+      return { all, again: all, deep: [[[[Exit.succeed({ fiber })]]]] }
+    })
+    const all =
+      "[ { _id: 'Option', _tag: 'Some', value: 'a fiber' }, Map(1) { 1 => [was interrupted] }, Set(1) { [failed with Error: boom] }, Box { content: [Error: lid] } ]"
+    const { message } = (await verdict(of(() => ending, { check: () => false }))) ?? {}
+    expect(message).toBe(
+      `The program succeeded with { all: ${all}, again: ${all}, deep: [ [ [ [ [succeeded with { fiber: 'a fiber' }] ] ] ] ] }. The check returned false.`,
+    )
+    const { message: failure } = (await verdict(of(() => Effect.flatMap(Effect.exit(ending), Effect.fail)))) ?? {}
+    expect(failure).not.toMatch(/fiberId|at /)
+    expect(failure).toMatch(/^main failed with "\[succeeded with \{ all: /)
   })
 
   it("fibers that go on when the main fiber has ended are left", async () => {
@@ -271,7 +300,31 @@ describe("the real world", () => {
     expect(await broken(Effect.forkChild(Effect.sync(() => Math.random())).pipe(Effect.flatMap(Fiber.join)))).toMatch(
       /^fiber main\/1, after start: Math.random\(\)/,
     )
-    expect(await broken(Effect.promise(() => Promise.resolve(1)))).toMatch(
+  })
+
+  const promise = Effect.promise(() => Promise.resolve(1))
+  it.each<[string, Effect.Effect<unknown, unknown>]>([
+    ["is waited for", promise],
+    ["loses a race against time", Effect.raceFirst(promise, Effect.sleep(1))],
+    ["is given up", Effect.timeoutOption(promise, 1)],
+    ["is waited for by a fiber that nobody waits for", Effect.andThen(Effect.forkChild(promise), Effect.yieldNow)],
+    ["nobody waits for", Effect.sync(() => void Promise.resolve().then(() => 1))],
+    ["an asynchronous function makes", Effect.sync(() => void (async () => 1)())],
+    ["another runtime makes", Effect.sync(() => void Effect.runPromise(Effect.void))],
+  ])("is reported where a promise %s", async (_, effect) => {
+    expect(await broken(effect)).toMatch(
+      /^fiber main(\/1)?, after start: a promise is kept by the real world, in its own time; give the program a service/,
+    )
+  })
+
+  it("is told by what a promise is made for, where that is known", async () => {
+    const timer = Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 1)))
+    expect(await broken(timer)).toMatch(/^fiber main, after start: setTimeout is the real world's/)
+  })
+
+  it("is reported where something waits that is like a promise", async () => {
+    const never = new Proxy(Object.create(null), { get: () => () => undefined })
+    expect(await broken(Effect.promise(() => never))).toMatch(
       /^fiber main waits in Effect.promise: a promise is kept by the real world/,
     )
   })
@@ -284,6 +337,23 @@ describe("the real world", () => {
     const { outcome, violation } = await run(of(() => Effect.all([left, left], together)).entry.program(), strategy)
     expect(outcome).toBe("violated")
     expect(violation).toMatchObject({ property: "rules", message: expect.stringContaining("finds another state") })
+  })
+
+  it.each(["bounded", "dfs", "random", "pct"])("is looked for by %s in what remains in the end", async (strategy) => {
+    // It takes its turns the same way ever after: only what it ends with tells the first execution from the others.
+    const cache = new Set<string>()
+    const look = Effect.sync(() => {
+      const isKnown = cache.has("page")
+      cache.add("page")
+      return isKnown
+    })
+    const caching = of(() => Effect.all([look, look], { concurrency: "unbounded" }), { check: () => true })
+    const { outcome, violation } = await run(caching.entry.program(), strategy, { executions: 50 })
+    expect(outcome).toBe("violated")
+    expect(violation).toMatchObject({
+      property: "rules",
+      message: expect.stringContaining("something outlives an execution"),
+    })
   })
 
   it("is kept out where a program brings a tracer of its own", async () => {
@@ -371,7 +441,7 @@ describe("where fibers switch", () => {
 
   it("is where they suspend, or after so many operations", async () => {
     const program = effectProgram({ id: "careless", program: () => careless, check })
-    expect(await executions(program)).toBe(4)
+    expect(await executions(program)).toBe(3) // two orders later, one at once
     const yields = effectProgram({ id: "careless", program: () => careless, check, yieldEvery: 1 })
     const { violation, moves } = await run(yields.entry.program(), "bounded")
     expect(violation?.property).toBe("check")
@@ -423,6 +493,83 @@ describe("where fibers switch", () => {
     const { finals } = await survey(offering.entry.program(), "dfs")
     expect(finals.size).toBe(2)
     await executions(offering)
+  })
+
+  /** The log of a program, as today's runtime has it and as it can be. */
+  const logs = async (program: (log: Array<string>) => Effect.Effect<unknown, unknown>) => {
+    const logging = effectProgram({
+      id: "logging",
+      program: () => {
+        const log: Array<string> = []
+        return Effect.map(program(log), () => log.join())
+      },
+    })
+    const { finals } = await survey(logging.entry.program(), "dfs")
+    return [...finals].map((final) => /'(.*)'/.exec(final)?.[1]).sort()
+  }
+  const write = (log: Array<string>, text: string) => Effect.sync(() => log.push(text))
+
+  it("is not before a fiber that another runtime starts", async () => {
+    const starting = (log: Array<string>) =>
+      Effect.map(Effect.context<never>(), (context) => {
+        Effect.runForkWith(context)(Effect.andThen(write(log, "begun"), Effect.andThen(Effect.yieldNow, Effect.never)))
+        log.push("started")
+      })
+    expect(await logs(starting)).toEqual(["begun,started"])
+  })
+
+  it("is where an iteration starts its fibers, or not, as today", async () => {
+    const iterating = (log: Array<string>) =>
+      Effect.forEach(
+        ["a", "b"],
+        (name) => {
+          log.push(`makes ${name}`)
+          return write(log, name)
+        },
+        together,
+      )
+    expect(await logs(iterating)).toEqual(["makes a,a,makes b,b", "makes a,makes b,a,b", "makes a,makes b,b,a"])
+  })
+
+  it("is before a fiber that was forked, and where fibers are not to yield", async () => {
+    const forking = (log: Array<string>) =>
+      Effect.gen(function* () {
+        const fiber = yield* Effect.forkChild(write(log, "child"))
+        yield* write(log, "parent")
+        yield* Effect.yieldNow
+        yield* write(log, "again")
+        yield* Fiber.join(fiber)
+      }).pipe(Effect.provideService(References.PreventSchedulerYield, true))
+    expect(await logs(forking)).toEqual(["parent,again,child", "parent,child,again"])
+  })
+
+  it("is not within what runs synchronously, which leaves nothing behind", async () => {
+    const offering = (log: Array<string>) =>
+      Effect.gen(function* () {
+        const context = yield* Effect.context<never>()
+        const queue = yield* Queue.unbounded<number>()
+        const taker = yield* Effect.forkChild(Effect.andThen(Queue.take(queue), write(log, "taken")))
+        yield* Effect.yieldNow
+        Effect.runSyncWith(context)(Effect.andThen(write(log, "now"), write(log, "then")))
+        yield* Queue.offer(queue, 1)
+        yield* write(log, "offered")
+        yield* Fiber.join(taker)
+      })
+    // The taker may come after the offer, too.
+    expect(await logs(offering)).toEqual(["now,then,offered,taken"])
+  })
+
+  it("is nowhere on a scheduler of the program's own, which is refused", async () => {
+    const task = (run: () => void) => run()
+    const scheduler: Scheduler.Scheduler = {
+      executionMode: "sync",
+      shouldYield: () => false,
+      makeDispatcher: () => ({ scheduleTask: task, flush: () => undefined }),
+    }
+    const eager = Effect.provideService(yielding(2), Scheduler.Scheduler, scheduler)
+    for (const program of [eager, Effect.flatMap(Effect.forkChild(eager), Fiber.join)]) {
+      expect(ruleBroken(await run(of(() => program).entry.program(), "dfs"))).toContain("a scheduler of its own")
+    }
   })
 
   it("is not before a fiber that starts immediately", async () => {

@@ -53,6 +53,12 @@ const [index, page] = handbookPages({
 }).map(htmlPage)
 
 describe("a page", () => {
+  it("calls a table by the heading above it", () => {
+    const markdown = "## Locks & *waits*\n\n| a | b |\n| --- | --- |\n| 1 | 2 |\n"
+    const html = htmlPage({ name: "locks", title: "Locks", markdown })
+    expect(html).toContain('aria-label="Locks &amp; waits"')
+  })
+
   it("has no more HTML than is the handbook's", () => {
     for (const html of [index ?? "", page ?? ""]) {
       const tags = new Set([...html.matchAll(/<\/?([a-z0-9!]+)/g)].map(([, tag]) => tag))

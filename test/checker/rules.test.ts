@@ -29,6 +29,8 @@ const realTimer = () => new Promise<void>((resolve) => setTimeout(resolve, 1))
 const shared = new Int32Array(new SharedArrayBuffer(4))
 
 /** Plain values come from results only: a function is none, whatever the types are told. */
+const kept = Promise.resolve(1)
+
 const returning = (value: unknown) => step("hand-over", () => value)
 
 /** An object that contains itself. */
@@ -112,13 +114,13 @@ const cases: ReadonlyArray<Case> = [
   { name: "a step that returns a bigint", fiber: () => returning(1n), parts: ["in hand-over", "is a bigint"] },
   {
     name: "a step that returns a promise",
-    fiber: () => returning(Promise.resolve(1)),
+    fiber: () => returning(kept),
     parts: ["in hand-over", "an instance of Promise"],
   },
   {
     name: "a step that is an async function",
     fiber: () => step("hand-over", async () => 1),
-    parts: ["in hand-over", "an instance of Promise"],
+    parts: ["in hand-over", "a promise is kept by the real world"],
   },
   {
     name: "a step that returns a Set",
@@ -166,7 +168,36 @@ const cases: ReadonlyArray<Case> = [
   {
     name: "Effect.promise on a resolved promise",
     fiber: () => Effect.promise(() => Promise.resolve(1)),
-    parts: ["waits for something that is not a step"],
+    parts: ["before its first step", "a promise is kept by the real world"],
+  },
+  {
+    name: "a promise that nobody waits for",
+    fiber: () => step("leave", () => void Promise.resolve().then(() => 1)),
+    parts: ["in leave", "a promise is kept by the real world"],
+  },
+  {
+    name: "an asynchronous function in a guard",
+    fiber: () =>
+      guardedStep(
+        "look",
+        () => (async () => true)() !== undefined,
+        () => 0,
+      ),
+    parts: ["in look", "a promise is kept by the real world"],
+  },
+  {
+    name: "a promise that loses against a step",
+    fiber: () =>
+      Effect.raceFirst(
+        Effect.promise(() => Promise.resolve(1)),
+        Effect.succeed(2),
+      ),
+    parts: ["a promise is kept by the real world"],
+  },
+  {
+    name: "AbortSignal.timeout",
+    fiber: () => step("wait", () => AbortSignal.timeout(1).aborted),
+    parts: ["timeout()"],
   },
   {
     name: "Effect.callback that nobody resumes",
@@ -261,6 +292,11 @@ const cases: ReadonlyArray<Case> = [
   { name: "a random number of Node's", fiber: () => step("roll", () => randomInt(6)), parts: ["crypto.randomInt()"] },
   { name: "a file, by a promise", fiber: () => Effect.promise(() => readFile("/")), parts: ["fs.promises.readFile()"] },
   { name: "a file, by a callback", fiber: () => step("look", () => fs.open("/", () => 0)), parts: ["fs.open()"] },
+  {
+    name: "a file's state, by a callback",
+    fiber: () => step("look", () => fs.lstat("/", () => 0)),
+    parts: ["fs.lstat()"],
+  },
   { name: "another process", fiber: () => step("run", () => execSync("true")), parts: ["child_process.execSync()"] },
   { name: "a connection", fiber: () => step("call", () => void net.connect(1)), parts: ["net.connect()"] },
   { name: "a request", fiber: () => step("call", () => void http.get("http://[::1]")), parts: ["http.get()"] },

@@ -50,3 +50,17 @@ it("says when a setup works once and then no more", async () => {
     expect(error.message).toContain("not again")
   }
 })
+
+it("says when the setup makes a promise", async () => {
+  const made = scenario({
+    id: "promising",
+    summary: "",
+    setup: () => ({ world: Promise.resolve(1), fibers: { a: step("nothing", () => 0) } }),
+    properties: [],
+  })
+  for (const strategy of strategies) {
+    const error = await failure(made, strategy)
+    expect(error).toBeInstanceOf(SetupFailed)
+    expect(error.message).toContain("a promise is kept by the real world")
+  }
+})

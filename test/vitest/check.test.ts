@@ -37,16 +37,27 @@ const vitest = (args: ReadonlyArray<string>, env: Readonly<Record<string, string
 const tests = `
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Ref from "effect/Ref"
 import { cell, effectProgram, scenario, step } from "shootdown"
 import { it } from "shootdown/vitest"
-import { expect } from "vitest"
+import { afterAll, beforeAll, describe, expect, vi } from "vitest"
 
 const counting = (id, increment) => effectProgram({
   id,
   program: () => Effect.gen(function* () {
     const counter = yield* Ref.make(0)
     yield* Effect.all([increment(counter), increment(counter)], { concurrency: "unbounded" })
+    return yield* Ref.get(counter)
+  }),
+  check: (exit) => { expect(exit).toEqual(Exit.succeed(2)) },
+})
+const forking = effectProgram({
+  id: "few",
+  program: () => Effect.gen(function* () {
+    const counter = yield* Ref.make(0)
+    const fibers = yield* Effect.forEach([1, 2], () => Effect.forkChild(careless(counter)))
+    yield* Effect.forEach(fibers, Fiber.join)
     return yield* Ref.get(counter)
   }),
   check: (exit) => { expect(exit).toEqual(Exit.succeed(2)) },
@@ -72,10 +83,21 @@ const steps = (at) => scenario({
     premise: ({ counter }) => counter.value > at, holds: ({ counter }) => counter.value === 2 }],
 })
 
+const now = Date.now
+const telling = (id, time) => effectProgram({ id, program: () => Effect.sync(() => { time() }) })
+it.check("kept clock", telling("kept", now))
+it.check("replaced timers", telling("replaced", () => { setTimeout(() => {}, 1) }))
+beforeAll(() => { globalThis.setTimeout = () => 0 })
+describe("later", () => {
+  beforeAll(() => { vi.useFakeTimers() })
+  afterAll(() => { vi.useRealTimers() })
+  it.check("fake timers", telling("fake", () => {}))
+})
+
 it.check("careless", counting("careless", careless))
 it.check("mending", counting("mending", process.env.MENDED ? atomic : careless))
 it.check("atomic", counting("atomic", atomic))
-it.check("bounded", counting("few", careless), { preemptions: 0 })
+it.check("bounded", forking, { preemptions: 0 })
 it.check("sample", counting("sample", atomic), { strategy: "random", executions: 20 })
 it.check("too little time", counting("slow", atomic), { strategy: "random", time: 1 })
 it.check("steps", steps(0), { directory: "elsewhere" })
@@ -112,20 +134,18 @@ it("explores, saves what breaks, and replays it the next time", async () => {
 
   const first = await vitest([])
   expect(first.status).toBe(1)
-  expect(first.output).toContain("9 failed | 5 passed | 2 skipped (16)")
-  expect(failureOf(first.output, "careless")).toContain(`CheckFailed: careless: check is violated, after 5 executions
+  expect(first.output).toContain("12 failed | 5 passed | 2 skipped (19)")
+  expect(failureOf(first.output, "careless")).toContain(`CheckFailed: careless: check is violated, after 1 execution
 
-  main                 main/1             main/2
-  ----                 ------             ------
+  main                 main/1            main/2
+  ----                 ------            ------
   woken = at once
   start -> Effect.all
-                       start -> yieldNow
-                                          start -> yieldNow
-                                          yieldNow -> done
                        yieldNow -> done
+                                         yieldNow -> done
 `)
   expect(failureOf(first.output, "careless")).toMatch(
-    /6 steps with 1 preemption, as few as possible\n {2}saved as counterexamples\/careless--check.json\n.*checks.test.ts:\d+/,
+    /4 steps with 0 preemptions, as few as possible\n {2}saved as counterexamples\/careless--check.json\n.*checks.test.ts:\d+/,
   )
   expect(first.output).toContain("few: holds in every schedule of at most 0 preemptions")
   expect(first.output).toContain(
@@ -133,12 +153,21 @@ it("explores, saves what breaks, and replays it the next time", async () => {
   )
   expect(failureOf(first.output, "too little time")).toContain("slow: inconclusive: the time of 0.001 s ran out")
   expect(failureOf(first.output, "steps")).toContain("saved as elsewhere/steps--counts.json")
+  expect(failureOf(first.output, "kept clock")).toContain("Date.now() is the real world's")
+  expect(failureOf(first.output, "replaced timers")).toContain("setTimeout is the real world's")
+  expect(failureOf(first.output, "fake timers")).toContain("CheckFailed: fake timers are on")
   expect(failureOf(first.output, "idle")).toContain("these properties never said anything: counts")
   expect(failureOf(first.output, "odd")).toMatch(/^CheckFailed: strategy states needs a program written in steps/m)
   expect(failureOf(first.output, "no such bound")).toContain("CheckFailed: scenario steps has no parameter fibers")
   expect(failureOf(first.output, "no such option")).toContain("preemptions is for")
   expect(failureOf(first.output, "the last item is sold once")).toContain(blockAfter("fails with").replace(/^.*\n/, ""))
-  expect(saved("counterexamples")).toEqual(["careless--check.json", "last-item--check.json", "mending--check.json"])
+  expect(saved("counterexamples")).toEqual([
+    "careless--check.json",
+    "kept--rules.json",
+    "last-item--check.json",
+    "mending--check.json",
+    "replaced--rules.json",
+  ])
   expect(saved("elsewhere")).toEqual(["steps--counts.json"])
   const file = () => readFileSync(join(directory, "counterexamples/careless--check.json"), "utf8")
   const before = file()
@@ -149,7 +178,7 @@ it("explores, saves what breaks, and replays it the next time", async () => {
     /CheckFailed: careless: check is violated as before\n.*It was saved before, as counterexamples\/careless--check.json/s,
   )
   expect(failureOf(second.output, "careless")).not.toContain("executions")
-  expect(second.output).toContain("counterexamples/mending--check.json is stale: step 5 was main/2 at yieldNow")
+  expect(second.output).toContain("counterexamples/mending--check.json is stale: step 3 was main/1 at yieldNow")
   expect(second.output).toContain("1 failed | 1 passed")
   expect(file()).toBe(before)
 })

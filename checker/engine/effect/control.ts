@@ -9,15 +9,19 @@
  * Or a fiber that is resumed runs inside the turn of whoever resumes it, in the middle of it, as in Effect's own runtime.
  * Neither of the two has all schedules of the other.
  *
- * Three things are kept as Effect promises them or relies on them. A fiber that is forked with `startImmediately` runs
- * to its first suspension within the fork. A fiber that was resumed is not interrupted before its turn: Effect runs it
+ * Three things are kept as Effect promises them or relies on them. A fiber that is started immediately runs to its first
+ * suspension where it is started; only those that `Effect.all`, races and their like start begin, where who is woken goes
+ * on later, at any time. A fiber that was resumed is not interrupted before its turn: Effect runs it
  * at once, so its queues hand over an element in the belief that nothing comes between; who interrupts it then interrupts
  * it where that turn ends. And work that Effect puts off to the scheduler, such as waking those who wait at a queue, is a
  * move of its own, in the order in which one fiber put it off.
  */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { Scheduler, SchedulerDispatcher } from "effect/Scheduler"
+import * as Tracer from "effect/Tracer"
+import { breakRule } from "../../program/runtime.ts"
 import type { PlainEffect, Woken } from "../../scenario/program.ts"
 import { awaitedIn, operationName, suspension } from "./awaited.ts"
 import { type Runner, surroundingsOf } from "./surroundings.ts"
@@ -66,6 +70,9 @@ export type Member = Strand | Backlog
 
 export type ControlOptions = Pick<PlainEffect, "time" | "yieldEvery">
 
+const foreignScheduler =
+  "it runs on a scheduler of its own, so its turns are not the checker's to choose: leave the scheduler that is there"
+
 /** Operations of a run loop before the first of the program's own: the one that resumes it and the one put off by it. */
 const resuming = 2
 
@@ -90,13 +97,23 @@ export class Control implements Scheduler, SchedulerDispatcher, Runner {
   private operation: unknown
   private evaluator: AnyFiber | undefined
   private count = 0
+  /** Who has suspended last and started fibers meanwhile, and as which of its operations. */
+  private starter: AnyFiber | undefined
+  private startedAt = 0
+  /** The fiber that has asked whether to yield, until it evaluates its next operation. */
+  private asked: AnyFiber | undefined
+  /** Fibers that did not ask when they began: another scheduler runs them. */
+  private readonly foreign = new WeakSet<AnyFiber>()
+  private readonly tracer: Tracer.Tracer
   /** Fibers that were suspended in the present move. */
   private readonly suspended = new Set<AnyFiber>()
   private strangers = 0
 
   constructor(effect: Effect.Effect<unknown, unknown>, options: ControlOptions) {
     this.options = options
-    const fiber = Effect.runForkWith(surroundingsOf(this))(effect, { scheduler: this })
+    const surroundings = surroundingsOf(this)
+    this.tracer = Context.get(surroundings, Tracer.Tracer)
+    const fiber = Effect.runForkWith(surroundings)(effect, { scheduler: this })
     this.main = this.strandOf(fiber)
     this.release()
   }
@@ -184,6 +201,7 @@ export class Control implements Scheduler, SchedulerDispatcher, Runner {
 
   /** Whether a fiber that begins or goes on has to wait for its turn. */
   private isPutOff(fiber: AnyFiber): boolean {
+    this.asked = fiber
     if (this.granted === fiber) {
       this.granted = undefined
       return false
@@ -208,10 +226,16 @@ export class Control implements Scheduler, SchedulerDispatcher, Runner {
     this.yielding = strand
   }
 
-  evaluating(operation: object, fiber: AnyFiber): void {
+  evaluating(operation: object, fiber: AnyFiber): boolean {
+    const begins = fiber.currentOpCount === 1
+    const isAsked = this.asked === fiber
+    if (begins) this.asked = undefined
+    if (begins && !isAsked && this.isPutOffUnasked(fiber)) return true
     this.operation = operationName(operation)
     this.evaluator = fiber
     this.count = fiber.currentOpCount
+    const suspends = this.operation === suspension || this.operation === "Yield"
+    if (suspends && this.foreign.has(fiber)) return breakRule(foreignScheduler)
     if (this.operation === suspension) {
       this.strandOf(fiber).suspendedIn = operation
       this.suspended.add(fiber)
@@ -220,15 +244,40 @@ export class Control implements Scheduler, SchedulerDispatcher, Runner {
       if (this.yielding !== strand) this.standAt(strand, "yieldNow")
       this.suspended.add(fiber)
     }
+    return false
+  }
+
+  /** Whether it has to wait for its turn, of a fiber that begins or goes on and does not ask: it never yields, or another scheduler runs it. */
+  private isPutOffUnasked(fiber: AnyFiber): boolean {
+    const { preventYield, scheduler } = fiber.cache
+    if (preventYield && scheduler === this) {
+      const isPutOff = this.isPutOff(fiber)
+      this.asked = undefined
+      return isPutOff
+    }
+    if (this.strands.has(fiber)) return breakRule(foreignScheduler)
+    // One that `Effect.runSync` runs comes to its end without being suspended, so that there is nothing to decide.
+    this.foreign.add(fiber)
+    this.begun = undefined
+    return false
   }
 
   fiberMade(): void {
     const maker = Fiber.getCurrent()
     const strand = maker === undefined ? undefined : this.strands.get(maker)
     const name = strand === undefined ? this.nextStranger() : `${strand.name}/${++strand.made}`
-    // Inside a tracer of the program's own operations are not seen: what was seen last is not what goes on now.
-    const seen = maker !== undefined && maker === this.evaluator && maker.currentOpCount === this.count
-    this.begun = { name, immediately: seen && this.operation === "WithFiber" }
+    this.begun = { name, immediately: this.woken === "at once" || this.startsImmediately(maker) }
+  }
+
+  /** Whether a fiber that its maker starts immediately does start, where who is woken goes on later. */
+  private startsImmediately(maker: AnyFiber | undefined): boolean {
+    if (maker === undefined || maker.cache.tracer !== this.tracer) return false
+    // What `Effect.all` and its like start, they start while they suspend. Whom they started before may have run since.
+    if (maker === this.evaluator && maker.currentOpCount === this.count) {
+      this.starter = this.operation === suspension ? maker : undefined
+      this.startedAt = this.count
+    }
+    return this.starter !== maker || this.startedAt !== maker.currentOpCount
   }
 
   private nextStranger(): string {

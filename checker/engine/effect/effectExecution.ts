@@ -5,7 +5,7 @@
 import * as Effect from "effect/Effect"
 import type { Operation } from "../../program/operation.ts"
 import type { Plain } from "../../program/plain.ts"
-import { type Actor, breakRule, runtime } from "../../program/runtime.ts"
+import { type Actor, breakRule, noteThatCounts, promiseMade, runtime } from "../../program/runtime.ts"
 import { PropertyTracker } from "../../property/tracker.ts"
 import { builtIn, type Violation } from "../../property/violation.ts"
 import type { Instance, NamedFiber, PlainEffect, Program, Woken } from "../../scenario/program.ts"
@@ -103,7 +103,8 @@ export class EffectExecution implements PlainExecution {
     } finally {
       runtime.actor = before
       if (actor.blamed !== undefined) {
-        this.broken ??= { property: builtIn.rules, message: `${placeOf(actor)}: ${actor.blamed}` }
+        const message = `${placeOf(actor)}: ${actor.blamed === promiseMade ? insteadOfPromises : actor.blamed}`
+        this.broken ??= { property: builtIn.rules, message }
       }
     }
   }
@@ -186,10 +187,12 @@ export class EffectExecution implements PlainExecution {
     const waiting = waitingIn(this)
     const outside = waiting.find(({ step }) => step.endsWith(promised))
     if (outside === undefined) return this.tracker.end(waiting, () => this.deadlock())
-    const message = `fiber ${outside.fiber} waits in ${outside.step}: a promise is kept by the real world, in its own time; give the program a service that answers by Effect's own means`
+    const message = `fiber ${outside.fiber} waits in ${outside.step}: ${insteadOfPromises}`
     return [{ property: builtIn.rules, message }]
   }
 }
+
+const insteadOfPromises = `${promiseMade}; give the program a service that answers by Effect's own means`
 
 /** Today's way first: of two counterexamples that are as simple it is the one to show. */
 const ways: ReadonlyArray<Woken> = ["at once", "later"]
@@ -231,6 +234,6 @@ class TurnActor implements Actor {
     return noSteps("a loop's head")
   }
   blame(message: string): void {
-    this.blamed ??= message
+    this.blamed = noteThatCounts(this.blamed, message)
   }
 }

@@ -1,4 +1,4 @@
-/** How the end of an Effect program is written: the same every time, so without fiber ids and addresses. */
+/** How the end of an Effect program is written: the same every time, so without fiber ids, and without stacks of calls. */
 import { inspect } from "node:util"
 import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
@@ -14,24 +14,62 @@ const longest = 2_000
 /** Levels of a value that are written. */
 const deepest = 10
 
-/** A fiber would be written with its id, which is another one in each execution. */
-const withoutFibers = (value: unknown, depth = deepest): unknown => {
-  if (Fiber.isFiber(value)) return "a fiber"
-  if (typeof value !== "object" || value === null || depth === 0) return value
-  if (Array.isArray(value)) return value.map((part) => withoutFibers(part, depth - 1))
-  if (Object.getPrototypeOf(value) !== Object.prototype) return value
-  return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, withoutFibers(part, depth - 1)]))
+/** Stands for a value in words of ours, inside others. */
+class Words {
+  private readonly text: string
+
+  constructor(text: string) {
+    this.text = `[${text}]`
+  }
+  toJSON(): string {
+    return this.text
+  }
+  [inspect.custom](): string {
+    return this.text
+  }
 }
 
-const describeValue = (value: unknown): string =>
-  inspect(withoutFibers(value), { depth: deepest, breakLength: Number.POSITIVE_INFINITY }).slice(0, longest)
+/** A value in which words stand for what would be written with ids of fibers, or with who has called whom. */
+const inWords = (value: unknown, depth: number, known = new Map<object, unknown>()): unknown => {
+  if (Fiber.isFiber(value)) return "a fiber"
+  if (Exit.isExit(value)) return new Words(describeExit(value, depth - 1))
+  if (Cause.isCause(value)) return new Words(describeCause(value, depth - 1))
+  if (value instanceof Error) return new Words(describeError(value))
+  if (typeof value !== "object" || value === null || depth <= 0) return value
+  if (known.has(value)) return known.get(value)
+  known.set(value, value)
+  const words = partsInWords(value, (part) => inWords(part, depth - 1, known))
+  known.set(value, words)
+  return words
+}
+
+const partsInWords = (value: object, within: (part: unknown) => unknown): unknown => {
+  if (Array.isArray(value)) return value.map(within)
+  if (value instanceof Map) return new Map([...value].map(([key, part]) => [within(key), within(part)]))
+  if (value instanceof Set) return new Set([...value].map(within))
+  const parts = Object.entries(value).map(([key, part]) => [key, part, within(part)] as const)
+  // What needs no words is written as it is: a copy would lack what only the original has.
+  if (parts.every(([, part, words]) => part === words)) return value
+  const written = parts.map(([key, , words]) => [key, { value: words, enumerable: true }] as const)
+  return Object.create(Object.getPrototypeOf(value), Object.fromEntries(written))
+}
+
+const describeValue = (value: unknown, depth = deepest): string =>
+  inspect(inWords(value, depth), { depth: deepest, compact: true, breakLength: Number.POSITIVE_INFINITY }).slice(
+    0,
+    longest,
+  )
+
+const describeFailure = (error: unknown, depth: number): string =>
+  describeError(error instanceof Error ? error : inWords(error, depth))
 
 /** An end in a line, for people. Ends that are written alike count as one outcome. */
-export const describeExit = (exit: AnyExit): string => {
-  if (Exit.isSuccess(exit)) return `succeeded with ${describeValue(exit.value)}`
-  const { cause } = exit
-  if (Cause.hasDies(cause)) return `died of ${describeError(Cause.squash(cause))}`
-  if (Cause.hasFails(cause)) return `failed with ${describeError(Cause.squash(cause))}`
+export const describeExit = (exit: AnyExit, depth = deepest): string =>
+  Exit.isSuccess(exit) ? `succeeded with ${describeValue(exit.value, depth)}` : describeCause(exit.cause, depth)
+
+const describeCause = (cause: Cause.Cause<unknown>, depth: number): string => {
+  if (Cause.hasDies(cause)) return `died of ${describeFailure(Cause.squash(cause), depth)}`
+  if (Cause.hasFails(cause)) return `failed with ${describeFailure(Cause.squash(cause), depth)}`
   return "was interrupted"
 }
 

@@ -24,8 +24,8 @@ export interface Runner {
   readonly sleep: (milliseconds: number) => Effect.Effect<void>
   /** A fiber is made. */
   fiberMade(): void
-  /** A fiber is about to evaluate an operation of Effect's. */
-  evaluating(operation: object, fiber: Fiber.Fiber<unknown, unknown>): void
+  /** A fiber is about to evaluate an operation of Effect's: says whether it has to wait for its turn before. */
+  evaluating(operation: object, fiber: Fiber.Fiber<unknown, unknown>): boolean
 }
 
 const nanosPerMilli = 1_000_000n
@@ -104,8 +104,9 @@ const tracerOf = (runner: Runner): Tracer.Tracer => {
   return Tracer.make({
     span: (options) => new NumberedSpan(options, ++spans),
     context: (operation, fiber) => {
-      runner.evaluating(operation, fiber)
-      return operation["~effect/Effect/evaluate"](fiber)
+      if (!runner.evaluating(operation, fiber)) return operation["~effect/Effect/evaluate"](fiber)
+      // An operation is an Effect, and what is returned here is what the run loop goes on with.
+      return Effect.andThen(Effect.yieldNow, operation as never) as never
     },
   })
 }

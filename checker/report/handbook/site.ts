@@ -38,6 +38,7 @@ interface Heading {
   readonly depth: number
   /** HTML */
   readonly text: string
+  readonly plain: string
 }
 
 const contents = (sections: ReadonlyArray<Heading>): string => {
@@ -61,14 +62,15 @@ const rendered = (markdown: string): { readonly content: string; readonly headin
     renderer: {
       heading({ tokens, depth }) {
         const text = this.parser.parseInline(tokens)
-        const id = idOf(plainText(tokens))
-        headings.push({ id, depth, text })
+        const plain = plainText(tokens)
+        const id = idOf(plain)
+        headings.push({ id, depth, text, plain })
         return `<h${depth} id="${escaped(id)}">${text}</h${depth}>\n`
       },
       table(token) {
         const head = token.header.map((cell) => this.tablecell(cell)).join("")
         const body = token.rows.map((row) => `<tr>${row.map((cell) => this.tablecell(cell)).join("")}</tr>`).join("\n")
-        const label = headings.at(-1)?.text.replace(/<[^>]*>/g, "") ?? "Table"
+        const label = headings.at(-1)?.plain ?? "Table"
         return scrolling(label, `<table>\n<thead><tr>${head}</tr></thead>\n<tbody>\n${body}\n</tbody>\n</table>`)
       },
       tablecell({ tokens, header, align }) {
