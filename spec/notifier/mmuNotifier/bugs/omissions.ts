@@ -51,6 +51,14 @@ export const omissions: ReadonlyArray<SeededBug<MmuNotifierWorld>> = [
     at: (_, fiber) => (fiber.startsWith("gpu") ? { mutex_lock: leaveOut(), mutex_unlock: leaveOut() } : {}),
   },
   {
+    id: "maps-behind-unlock",
+    title: "a driver unlocks when nothing was invalidated, and maps the page then",
+    source: "Documentation/mm/hmm.rst: take_lock(driver->update), by inference",
+    ...inTwoPass,
+    breaks: "MIRROR-TABLE-LOCKED",
+    at: (_, fiber) => (fiber.startsWith("gpu") ? moveBehind("device_map", "mutex_unlock") : {}),
+  },
+  {
     id: "start-before-deferred",
     title: "an invalidation starts before the end of the last one has put into the tree what it kept waiting",
     source: "mm/mmu_notifier.c: mn_itree_inv_end, the list deferred_list under subscriptions->lock, by inference",
