@@ -46,6 +46,19 @@ export const closes =
   (taken) =>
     over(taken) ? closed : undefined
 
+/**
+ * The steps in which calls take or change entries of the process's page table, for drivers on the classic list: who comes
+ * to one of them has been told by the driver's callback that it is done, whatever that has done by then.
+ */
+export const entriesChange: { readonly [stepName: string]: Change } = Object.fromEntries(
+  [
+    "zap_pte_range",
+    "try_to_unmap_one: ptep_clear_flush",
+    "ptep_modify_prot_start",
+    "copy_present_ptes: ptep_set_wrprotect",
+  ].map((name) => [name, opens()] as const),
+)
+
 /** The steps of the interval tree's side (model/notifier/interval.ts), for a driver that is the only one there. */
 export const intervalSteps: { readonly [stepName: string]: Change } = {
   mn_itree_inv_start_range: (taken) => {

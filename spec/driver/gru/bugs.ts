@@ -10,6 +10,7 @@ import {
   type SeededBug,
   step,
 } from "../../../checker/index.ts"
+import { folioOf } from "../../../model/mm/folio.ts"
 import { hasTable } from "../../../model/mm/mm.ts"
 import { at } from "../../../model/mm/range.ts"
 import { notifierRange } from "../../../model/notifier/events.ts"
@@ -169,6 +170,42 @@ export const gruBugs: ReadonlyArray<SeededBug<GruWorld>> = [
     ...inOneFault,
     breaks: "MIRROR-NO-REF",
     at: (_, fiber) => (fiber.startsWith("gru") ? { put_page: leaveOut() } : {}),
+  },
+  {
+    id: "gru-fault-left-with-driver",
+    title:
+      "a thread that has to wait for the end of an invalidation leaves the fault handle as if it were about to answer it",
+    source: "grufault.c, gru_try_dropin: gru_flush_cache at failactive",
+    ...inOneFault,
+    breaks: "GRU-TFH-ANSWERED",
+    at: () => ({ gru_flush_cache: leaveOut() }),
+  },
+  {
+    id: "gru-flush-passes-store",
+    title: "a flush of the TLB does not wait for a store that has been translated, which comes to memory behind it",
+    source: "gruhandles.c, tgh_invalidate: wait_instruction_complete",
+    ...inOneFault,
+    breaks: "MIRROR-STORE-DRAINED",
+    at: ({ gms, mm }, fiber) => ({
+      gru_store: (_, { name, args }) => {
+        const gru = gms.grus.find(({ name }) => name === args[0])
+        const va = Number(args[1])
+        const translated = step(`${name}: translated`, args, () => {
+          const entry = gru === undefined ? null : at(gru.tlb, va).value
+          if (entry?.write === true) return entry.page
+          if (gru !== undefined) Object.assign(gru.tfh, { va, write: true, resident: false })
+          return null
+        })
+        return Effect.flatMap(translated, (page) =>
+          page === null
+            ? Effect.succeed(false)
+            : step(name, args, () => {
+                folioOf(mm.system.folios, page).content = fiber
+                return true
+              }),
+        )
+      },
+    }),
   },
   {
     id: "notifier-bracket-outside-mmap-lock",

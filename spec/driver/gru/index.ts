@@ -1,6 +1,7 @@
 import { protocol } from "../../../checker/index.ts"
 import { gruBugs } from "./bugs.ts"
-import { clean, oneFault, overlapping, scan } from "./scenarios.ts"
+import { clean, load, oneFault, overlapping, scan } from "./scenarios.ts"
+import { gruSurvivors } from "./survivors.ts"
 
 export const gru = protocol({
   id: "driver/gru",
@@ -16,6 +17,7 @@ export const gru = protocol({
     ],
   },
   steps: ["gru_*", "tgh_*", "tfh_*", "atomic_pte_lookup", "do_pagemap_scan*", "pagemap_scan_*"],
-  scenarios: [oneFault, overlapping, clean, scan],
+  scenarios: [oneFault, load, overlapping, clean, scan],
   bugs: gruBugs,
+  survivors: gruSurvivors,
 })

@@ -3,6 +3,7 @@ import type { Property } from "../../../checker/index.ts"
 import { folioOf, isLive } from "../../../model/mm/folio.ts"
 import { at } from "../../../model/mm/range.ts"
 import { type Mapping, mappingProperties } from "../mappings.ts"
+import { storesInTime } from "../stores.ts"
 import { isUnder } from "../windows.ts"
 import type { GruWorld } from "./world.ts"
 
@@ -24,6 +25,10 @@ const unmarked = (world: GruWorld): ReadonlyArray<Mapping> => {
     return !(pte?.kind === "present" && pte.dirty) && isLive(folios, page) && !folioOf(folios, page).dirty
   })
 }
+
+/** The GRUs with a fault that the driver has read, and that it is not handling any more. */
+const unanswered = ({ gms, handling }: GruWorld): ReadonlyArray<string> =>
+  gms.grus.flatMap(({ name, tfh }) => (tfh.resident && handling.get(name)?.value !== true ? [name] : []))
 
 export const gruProperties: ReadonlyArray<Property<GruWorld>> = [
   ...mappingProperties(mappings, "drivers/misc/sgi-gru/grutlbpurge.c: gru_invalidate_range_start"),
@@ -54,10 +59,24 @@ export const gruProperties: ReadonlyArray<Property<GruWorld>> = [
     id: "GRU-RANGE-ACTIVE",
     statement: "ms_range_active is the number of the invalidations between their start and their end.",
     source: "drivers/misc/sgi-gru/grutlbpurge.c: gru_invalidate_range_start, ..._end",
-    premise: (world) => underWay(world) > 0,
+    premise: (world) => world.gms.state.rangeActive !== 0 || underWay(world) > 0,
     holds: (world) => world.gms.state.rangeActive === underWay(world),
     explain: (world) => `ms_range_active is ${world.gms.state.rangeActive}, and ${underWay(world)} are under way.`,
   },
+  {
+    kind: "invariant",
+    id: "GRU-TFH-ANSWERED",
+    statement:
+      "A fault that the driver has read is answered before it gives up mmap_lock or waits: with an entry, with an exception, or by leaving it to the thread that polls.",
+    source: "drivers/misc/sgi-gru/grufault.c: gru_try_dropin",
+    premise: ({ gms }) => gms.grus.some(({ tfh }) => tfh.resident),
+    holds: (world) => unanswered(world).length === 0,
+    explain: (world) => `Nobody has answered the fault of ${unanswered(world).join(", ")}.`,
+  },
+  storesInTime(
+    (world) => mappings(world).some(({ write }) => write),
+    "drivers/misc/sgi-gru/gruhandles.c: tgh_invalidate",
+  ),
 ]
 
 /** What must come about. */

@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import { gruRegisterMmuNotifier } from "../../../model/driver/gru.ts"
+import { gruAccess } from "../../../model/driver/gruFault.ts"
 import { pagemapScan } from "../../../model/mm/pagemapScan.ts"
 import { parameter, scenariosOf } from "../../define.ts"
 import { allCalls } from "../calls.ts"
@@ -19,6 +20,19 @@ export const oneFault = define(
   "a GRU faults while a thread of the process invalidates or ends",
   { pages: pages(1), grus: grus(1), invalidations: invalidations(1) },
   (bound) => ({ ...bound, cpus: bound.invalidations }),
+)
+
+/** An instruction that only loads. */
+export const load = define(
+  "load",
+  "a GRU loads from a page while a thread of the process invalidates or ends",
+  { pages: pages(1), invalidations: invalidations(1) },
+  (bound) => ({
+    ...bound,
+    grus: 1,
+    cpus: bound.invalidations,
+    gru: (gms, gru) => gruAccess(gms, gru, gms.mm.pages - 1),
+  }),
 )
 
 /** Two invalidations that overlap. */

@@ -1,19 +1,26 @@
 import type * as Effect from "effect/Effect"
-import type { Setup } from "../../../checker/index.ts"
+import { type Cell, cell, type Monitor, type Setup } from "../../../checker/index.ts"
 import { type Gru, type GruMm, gruMm } from "../../../model/driver/gru.ts"
 import { gruAccess } from "../../../model/driver/gruFault.ts"
 import type { Mm } from "../../../model/mm/mm.ts"
 import { at, pagesOf } from "../../../model/mm/range.ts"
 import { names } from "../../define.ts"
 import { type Call, invalidator, processOf } from "../calls.ts"
-import { type Change, closes, opens, recordWindows, starts, type Windows } from "../windows.ts"
+import { recordStores, type Stores } from "../stores.ts"
+import { type Change, closes, entriesChange, opens, recordWindows, starts, type Windows } from "../windows.ts"
 
 /** What the properties and seeded bugs of GRU see. */
 export interface GruWorld {
   readonly mm: Mm
   readonly gms: GruMm
   readonly windows: Windows
+  /** By GRU: whether its driver is handling a fault, `mmap_lock` held. */
+  readonly handling: Handling
+  readonly stores: Stores
 }
+
+/** See `GruWorld`. */
+export type Handling = ReadonlyMap<string, Cell<boolean>>
 
 export interface Shape {
   readonly pages: number
@@ -55,13 +62,43 @@ export const gruWorld = (shape: Shape): Setup<GruWorld> => {
     ...gms.grus.map((gru, position) => [gru.name, executes(gms, gru, position)] as const),
   ]
   const { windows, monitor } = recordWindows([...cpus, ...grus], windowSteps(grus.at(-1) ?? ""))
-  return { world: { mm, gms, windows }, fibers: Object.fromEntries(fibers), monitors: [monitor] }
+  const faults = recordFaults(grus)
+  const stores = recordStores("gru_store", ({ args }) => {
+    const gru = gms.grus.find(({ name }) => name === args[0])
+    return gru !== undefined && at(gru.tlb, Number(args[1])).value?.write === true
+  })
+  return {
+    world: { mm, gms, windows, handling: faults.handling, stores },
+    fibers: Object.fromEntries(fibers),
+    monitors: [monitor, faults.monitor, stores.monitor],
+  }
+}
+
+/** The record of the faults that are handled: each from the reading of its handle on, until the lock is given up or waits begin. */
+const recordFaults = (grus: ReadonlyArray<string>): { readonly handling: Handling; readonly monitor: Monitor } => {
+  const handling = new Map(grus.map((name) => [name, cell(`handling.${name}`, false)]))
+  const becomes =
+    (handled: boolean): Monitor[string] =>
+    ({ fiber }) => {
+      const own = handling.get(fiber)
+      if (own !== undefined) own.value = handled
+    }
+  return {
+    handling,
+    monitor: {
+      "gru_try_dropin: tfh": becomes(true),
+      "gru_user_dropin: prepare_to_wait": becomes(false),
+      mmap_read_unlock: becomes(false),
+    },
+  }
 }
 
 /** A range that was announced while the notifier was not on the list is not one of its windows. */
 const windowSteps = (last: string): { readonly [stepName: string]: Change } => {
   const begins = starts()
   return {
+    ...entriesChange,
+    pagemap_scan_pmd_entry: opens(),
     gru_invalidate_range_start: (taken, window) => (taken.result === true ? begins(taken, window) : undefined),
     tgh_invalidate: opens(({ args }) => args[0] === last),
     gru_invalidate_range_end: closes(),

@@ -5,6 +5,7 @@ import {
   changeGuard,
   changeResult,
   leaveOut,
+  moveBehind,
   type Plain,
   type SeededBug,
   step,
@@ -13,19 +14,9 @@ import { mmuInvalidateRetryGfn } from "../../../model/driver/kvm.ts"
 import { at } from "../../../model/mm/range.ts"
 import { release } from "../../../model/sync/spinlock.ts"
 import { zoo } from "../../bugZoo.ts"
+import { pfnCacheBugs } from "./pfnCacheBugs.ts"
 import type { KvmRecord } from "./record.ts"
-import {
-  aging,
-  calls,
-  exit,
-  lockless,
-  memslots,
-  memslotsMove,
-  overlapping,
-  pfnCache,
-  retries,
-  zapAll,
-} from "./scenarios.ts"
+import { aging, calls, exit, lockless, memslots, memslotsMove, overlapping, retries, zapAll } from "./scenarios.ts"
 import type { KvmWorld } from "./world.ts"
 
 const smallest = { pages: 1, vcpus: 1, invalidations: 1 }
@@ -40,6 +31,7 @@ const narrow = (bits: number, value: number): number => {
 }
 
 export const kvmBugs: ReadonlyArray<SeededBug<KvmWorld>> = [
+  ...pfnCacheBugs,
   {
     id: "kvm-end-seq-before-count",
     title: "the end lowers the count first and bumps the sequence second, and a fault looks in between",
@@ -100,27 +92,6 @@ export const kvmBugs: ReadonlyArray<SeededBug<KvmWorld>> = [
         const [start, end] = operation.args
         Object.assign(kvm.state, { rangeStart: start, rangeEnd: end })
       }),
-    }),
-  },
-  {
-    id: "gpc-refresh-while-inactive",
-    title: "a cache of a translation is refreshed after it was taken off the list that the notifier walks",
-    source: "commit ecbcf030b456: KVM: Reject attempts to consume or refresh inactive gfn_to_pfn_cache; CVE-2022-49882",
-    references: zoo(46),
-    scenario: pfnCache.id,
-    breaks: "MIRROR-NO-UAF",
-    at: () => ({ __kvm_gpc_refresh: changeResult((found) => (found === "-EINVAL" ? "invalid" : found)) }),
-  },
-  {
-    id: "gpc-refresh-window",
-    title: "a refresh takes the page that it has looked up although an invalidation came in between",
-    source: "commit 58cd407ca4c6: KVM: Fix multiple races in gfn=>pfn cache refresh",
-    references: zoo(47),
-    scenario: pfnCache.id,
-    breaks: "MIRROR-NO-UAF",
-    at: () => ({
-      "mmu_notifier_retry_cache: mn_active_invalidate_count": leaveOut(false),
-      "mmu_notifier_retry_cache: mmu_invalidate_seq": leaveOut(false),
     }),
   },
   {
@@ -361,20 +332,66 @@ export const kvmBugs: ReadonlyArray<SeededBug<KvmWorld>> = [
           },
   },
   {
-    id: "gpc-off-list-first",
-    title: "a cache of a translation is taken off the list before it is made invalid",
-    source: "virt/kvm/pfncache.c: kvm_gpc_deactivate",
-    scenario: pfnCache.id,
-    breaks: "KVM-GPC-VALID-LISTED",
-    at: ({ kvm, gpc }) => ({
-      "kvm_gpc_deactivate: active": (original) =>
-        Effect.andThen(
-          step("list_del", [gpc?.name ?? ""], () => {
-            kvm.gpcList.value = []
-          }),
-          original,
-        ),
-      "kvm_gpc_deactivate: list_del": leaveOut(),
+    id: "kvm-tears-down-without-lock",
+    title: "an old page table is torn down without mmu_lock, by which a fault that still uses it would be over",
+    source: "arch/x86/kvm/mmu/tdp_mmu.c: kvm_tdp_mmu_zap_invalidated_roots, lockdep_assert_held_write",
+    scenario: zapAll.id,
+    bound: smallest,
+    breaks: "LOCKDEP-HELD",
+    at: () => ({ tdp_mmu_zap_root: changeGuard() }),
+  },
+  {
+    id: "kvm-tears-down-before-invalid",
+    title: "a page table is torn down while it is in use still, and faults fill it again",
+    source: "arch/x86/kvm/mmu/mmu.c: kvm_mmu_zap_all_fast, which marks the root invalid first",
+    scenario: zapAll.id,
+    bound: smallest,
+    breaks: "KVM-ZAP-ALL",
+    at: () => moveBehind("kvm_mmu_zap_all_fast", "tdp_mmu_zap_root"),
+  },
+  {
+    id: "kvm-generation-before-slots",
+    title: "the new generation is given out before the new memslots are in use",
+    source: "virt/kvm/kvm_main.c: kvm_swap_active_memslots; commit 361209e054a2",
+    scenario: memslots.id,
+    bound: { invalidations: 1 },
+    breaks: "KVM-MEMSLOT-GENERATION",
+    at: ({ kvm: { memslots } }) => ({
+      kvm_swap_active_memslots: changeBody(({ body }) => {
+        body()
+        memslots.value = { ...memslots.value, updating: false, generation: memslots.value.generation + 1 }
+      }),
+      kvm_arch_memslots_updated: changeBody(() => {
+        memslots.value = { ...memslots.value, updating: true }
+      }),
     }),
+  },
+  {
+    id: "kvm-closed-not-atomic",
+    title:
+      "the files that are open are counted by a read and a write, and neither of two that are closed at once is the last",
+    source: "virt/kvm/kvm_main.c: kvm_put_kvm, refcount_dec_and_test",
+    scenario: exit.id,
+    breaks: "KVM-LAST-CLOSE",
+    at: ({ kvm: { state } }) => ({
+      kvm_put_kvm: (_, { name, args }) =>
+        Effect.flatMap(
+          step(`${name}: refcount_read`, args, () => state.users),
+          (users) =>
+            step(name, args, () => {
+              state.users = users - 1
+              return users === 1
+            }),
+        ),
+    }),
+  },
+  {
+    id: "kvm-fault-installs-nothing",
+    title: "a fault that has found its page to be current returns without an entry, and comes again for ever",
+    source: "arch/powerpc/kvm/book3s_64_mmu_hv.c: kvmppc_book3s_hv_page_fault",
+    scenario: lockless.id,
+    bound: smallest,
+    breaks: "MIRROR-CURRENT-MAPPED",
+    at: () => ({ kvmppc_add_revmap_chain: leaveOut() }),
   },
 ]

@@ -12,6 +12,7 @@ import {
   retries,
   zapAll,
 } from "./scenarios.ts"
+import { kvmSurvivors } from "./survivors.ts"
 
 export const kvm = protocol({
   id: "driver/kvm",
@@ -42,4 +43,5 @@ export const kvm = protocol({
   ],
   scenarios: [calls, overlapping, lockless, exit, aging, memslots, memslotsMove, zapAll, pfnCache, retries],
   bugs: kvmBugs,
+  survivors: kvmSurvivors,
 })

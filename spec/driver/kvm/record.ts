@@ -5,7 +5,7 @@
 import { type Cell, cell, type Monitor, type Struct, struct } from "../../../checker/index.ts"
 import { gfnRanges, type Kvm, mmuInvalidateRetryGfn } from "../../../model/driver/kvm.ts"
 import { at, pagesOf, type Range } from "../../../model/mm/range.ts"
-import { closes, ends, opens, recordWindows, starts, type Windows } from "../windows.ts"
+import { closes, ends, entriesChange, opens, recordWindows, starts, type Windows } from "../windows.ts"
 
 export interface KvmRecord {
   readonly windows: Windows
@@ -30,6 +30,7 @@ export interface KvmRecord {
 /** Makes the record; of what guests have used only where somebody asks, for it has states of its own. */
 export const recordKvm = (kvm: Kvm, fibers: ReadonlyArray<string>, ages: boolean): KvmRecord => {
   const { windows, monitor } = recordWindows(fibers, {
+    ...entriesChange,
     kvm_mmu_notifier_invalidate_range_start: starts(),
     // A range that no memslot has to do with.
     kvm_handle_hva_range: opens(({ result }) => Array.isArray(result) && result.length === 0),

@@ -8,7 +8,15 @@ import { mremap } from "../../../model/mm/mremap.ts"
 import { reclaimPage } from "../../../model/mm/reclaim.ts"
 import { parameter, scenariosOf } from "../../define.ts"
 import { allCalls, type Call } from "../calls.ts"
-import { kvmPromises, kvmProperties } from "./properties.ts"
+import {
+  closingProperties,
+  gpcProperties,
+  kvmPromises,
+  kvmProperties,
+  locklessProperties,
+  memslotProperties,
+  zapAllProperties,
+} from "./properties.ts"
 import { guest, guestThatExits, kvmWorld, slotsOf } from "./world.ts"
 
 const define = scenariosOf("driver/kvm", kvmWorld, kvmProperties)
@@ -70,6 +78,7 @@ export const exit = define(
       }),
     others: ({ mm, kvm }) => ({ kswapd: Effect.ignore(reclaimPage(mm, 0)), vmm: kvmPutKvm(kvm) }),
   }),
+  closingProperties,
 )
 
 /** What reclaim asks before it takes a page. */
@@ -97,6 +106,7 @@ export const lockless = define(
   "a virtual CPU faults on a machine where the retry is asked for without mmu_lock, while threads invalidate",
   { pages: pages(1), vcpus: vcpus(1), invalidations: invalidations(2) },
   (bound) => ({ ...bound, cpus: bound.invalidations, calls: byCost.slice(0, 3), vcpu: guest(kvmppcBook3sHvPageFault) }),
+  locklessProperties,
 )
 
 /** What invalidations concern, when that changes. */
@@ -118,6 +128,7 @@ export const memslots = define(
       return slot === undefined ? {} : { vmm: kvmSetMemoryRegion(kvm, slot) }
     },
   }),
+  memslotProperties,
 )
 
 /** Invalidations one of which waits for what another holds: neither may wait for who changes the memslots. */
@@ -159,6 +170,7 @@ export const zapAll = define(
     vcpu: guest(kvmTdpPageFault),
     others: ({ kvm }) => ({ vmm: kvmMmuZapAllFast(kvm) }),
   }),
+  zapAllProperties,
 )
 
 /** KVM's own accesses. */
@@ -185,6 +197,7 @@ export const pfnCache = define(
             ),
           },
   }),
+  gpcProperties,
 )
 
 /** Whether those who retry get through. */

@@ -5,10 +5,14 @@ import { guestAccess, type Handler } from "../../../model/driver/kvmFault.ts"
 import { type GfnToPfnCache, kvmGpcInit } from "../../../model/driver/kvmPfnCache.ts"
 import { exitMm } from "../../../model/mm/exit.ts"
 import type { Mm } from "../../../model/mm/mm.ts"
-import { pagesOf } from "../../../model/mm/range.ts"
+import { at, pagesOf } from "../../../model/mm/range.ts"
 import { names } from "../../define.ts"
 import { type Call, invalidator, processOf } from "../calls.ts"
+import { type Installs, recordInstalls } from "../installs.ts"
+import type { Locking } from "../locksHeld.ts"
+import { recordStores, type Stores } from "../stores.ts"
 import type { Windows } from "../windows.ts"
+import { lockingOf } from "./locking.ts"
 import { type KvmRecord, recordKvm } from "./record.ts"
 
 /** What the properties and seeded bugs of KVM see. */
@@ -19,6 +23,13 @@ export interface KvmWorld {
   readonly gpc: GfnToPfnCache | undefined
   readonly windows: Windows
   readonly record: KvmRecord
+  readonly locking: Locking
+  /** Of faults that ask for a retry without mmu_lock. */
+  readonly installs: Installs
+  /** What KVM itself stores. */
+  readonly stores: Stores
+  /** Memslots that were there at the beginning. */
+  readonly firstSlots: number
 }
 
 export interface Shape {
@@ -64,7 +75,18 @@ export const kvmWorld = (shape: Shape): Setup<KvmWorld> => {
     ...shape.others?.(parts),
   }
   const record = recordKvm(kvm, Object.keys(fibers), shape.ages === true)
-  return { world: { mm, kvm, gpc, windows: record.windows, record }, fibers, monitors: record.monitors }
+  const locking = lockingOf(kvm, gpc)
+  const stores = recordStores("kvm_xen_set_evtchn", () => gpc?.state.valid === true)
+  const installs = recordInstalls(vcpus, "mmu_invalidate_retry: mmu_invalidate_seq", "unlock_rmap", ({ fiber }) => {
+    const gfn = vcpus.indexOf(fiber) % pages
+    return kvm.roots.some(({ state, sptes }) => state.valid && at(sptes, gfn).value !== null)
+  })
+  const firstSlots = kvm.memslots.value.slots.length
+  return {
+    world: { mm, kvm, gpc, windows: record.windows, record, locking, installs, stores, firstSlots },
+    fibers,
+    monitors: [...record.monitors, locking.monitor, installs.monitor, ...(gpc === undefined ? [] : [stores.monitor])],
+  }
 }
 
 /** A guest on a virtual CPU: the first stores, the others load, each at a page of its own if there are enough. */

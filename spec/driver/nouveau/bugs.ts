@@ -162,4 +162,36 @@ export const nouveauBugs: ReadonlyArray<SeededBug<NouveauWorld>> = [
       },
     })),
   },
+  {
+    id: "nouveau-clears-without-mutex",
+    title: "the classic notifier clears the GPU's page table without the mutex, while a fault may be programming it",
+    source: "drivers/gpu/drm/nouveau/nouveau_svm.c: nouveau_svmm_invalidate_range_start",
+    ...onePage,
+    breaks: "LOCKDEP-HELD",
+    at: inThreads(() => moveBehind("mutex_lock", "nouveau_svmm_invalidate")),
+  },
+  {
+    id: "nouveau-flush-passes-store",
+    title: "the flush does not wait for a store of the GPU that has been translated, which comes to memory behind it",
+    source: "drivers/gpu/drm/nouveau/nvkm/subdev/mmu: nvkm_vmm_flush, which waits for the acknowledgement",
+    ...onePage,
+    breaks: "MIRROR-STORE-DRAINED",
+    at: inGpus(({ gpus, mm }) => ({
+      gpu_store: (_, { name, args }) => {
+        const gpu = gpus.find((each) => each.name === args[0])
+        const translated = step(`${name}: translated`, args, () => {
+          const pfn = gpu === undefined ? null : at(gpu.pageTable, Number(args[1])).value
+          return pfn?.write === true ? pfn.page : null
+        })
+        return Effect.flatMap(translated, (page) =>
+          page === null
+            ? Effect.succeed(false)
+            : step(name, args, () => {
+                folioOf(mm.system.folios, page).content = String(args[2])
+                return true
+              }),
+        )
+      },
+    })),
+  },
 ]

@@ -1,6 +1,7 @@
 import { protocol } from "../../../checker/index.ts"
 import { nouveauBugs } from "./bugs.ts"
 import { faults, lazyfree, oomReaper, overlapping } from "./scenarios.ts"
+import { nouveauSurvivors } from "./survivors.ts"
 
 export const nouveau = protocol({
   id: "driver/nouveau",
@@ -20,4 +21,5 @@ export const nouveau = protocol({
   steps: ["nouveau_*", "gpu_store"],
   scenarios: [faults, overlapping, oomReaper, lazyfree],
   bugs: nouveauBugs,
+  survivors: nouveauSurvivors,
 })

@@ -2,7 +2,9 @@
 import type { Fibers, Property } from "../../../checker/index.ts"
 import type { Svmm } from "../../../model/driver/nouveauSvm.ts"
 import { dirtyAtMap } from "../dirtyAtMap.ts"
+import { locksHeld } from "../locksHeld.ts"
 import { type Mapping, mappingProperties } from "../mappings.ts"
+import { storesInTime } from "../stores.ts"
 import type { NouveauWorld } from "./world.ts"
 
 const source = "drivers/gpu/drm/nouveau/nouveau_svm.c"
@@ -26,6 +28,12 @@ export const nouveauProperties: ReadonlyArray<Property<NouveauWorld>> = [
     premise: ({ subs }) => subs.state.tree.length > 0,
     holds: (world) => world.gpus.every((gpu) => isInFault(world, gpu) || !isSubscribed(world, gpu)),
   },
+  locksHeld(
+    "The GPU's page table is programmed and cleared under the mutex, by which the one does not fall into the other.",
+    `${source}: nouveau_svm_range_invalidate, nouveau_svmm_invalidate_range_start`,
+    ({ gpus }) => gpus.some(({ mutex }) => mutex.state.holder !== ""),
+  ),
+  storesInTime((world) => mappings(world).some(({ write }) => write), `${source}: nouveau_svmm_invalidate`),
 ]
 
 const isInFault = ({ record }: NouveauWorld, { name }: Svmm): boolean => record.inFault.get(name)?.value === true

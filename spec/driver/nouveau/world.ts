@@ -1,10 +1,12 @@
 import type * as Effect from "effect/Effect"
-import type { Setup } from "../../../checker/index.ts"
+import type { Setup, Taken } from "../../../checker/index.ts"
 import { gpuAccess, nouveauSvmmInit, type Svmm } from "../../../model/driver/nouveauSvm.ts"
 import type { Mm } from "../../../model/mm/mm.ts"
 import type { NotifierSubscriptions } from "../../../model/notifier/interval.ts"
 import { names } from "../../define.ts"
 import { type Call, invalidator, type Process, processOf } from "../calls.ts"
+import { type Locking, recordLocking } from "../locksHeld.ts"
+import { recordStores, type Stores } from "../stores.ts"
 import { recordWindows, type Windows } from "../windows.ts"
 import { type FaultRecord, recordFaults, windowSteps } from "./record.ts"
 
@@ -15,6 +17,8 @@ export interface NouveauWorld {
   readonly gpus: ReadonlyArray<Svmm>
   readonly windows: Windows
   readonly record: FaultRecord
+  readonly locking: Locking
+  readonly stores: Stores
 }
 
 export interface Shape {
@@ -47,9 +51,20 @@ export const nouveauWorld = (shape: Shape): Setup<NouveauWorld> => {
   }
   const { windows, monitor } = recordWindows(Object.keys(fibers), windowSteps(gpus))
   const record = recordFaults(gpus)
+  const gpuNamed = (name: unknown) => gpus.find((gpu) => gpu.name === name)
+  const holdsMutex = ({ fiber, args }: Taken) => gpuNamed(args[0])?.mutex.state.holder === fiber
+  const locking = recordLocking({
+    nouveau_svmm_invalidate: holdsMutex,
+    nouveau_svmm_release: holdsMutex,
+    nouveau_hmm_convert_pfn: holdsMutex,
+  })
+  const stores = recordStores(
+    "gpu_store",
+    ({ args }) => gpuNamed(args[0])?.pageTable[Number(args[1])]?.value?.write === true,
+  )
   return {
-    world: { mm, subs: mm.subscriptions, gpus, windows, record },
+    world: { mm, subs: mm.subscriptions, gpus, windows, record, locking, stores },
     fibers,
-    monitors: [monitor, record.monitor],
+    monitors: [monitor, record.monitor, locking.monitor, stores.monitor],
   }
 }

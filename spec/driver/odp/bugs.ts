@@ -5,6 +5,7 @@ import {
   changeBody,
   changeGuard,
   leaveOut,
+  moveBehind,
   type Replacements,
   type SeededBug,
   self,
@@ -16,7 +17,7 @@ import { mmput } from "../../../model/mm/exit.ts"
 import { folioOf } from "../../../model/mm/folio.ts"
 import { at } from "../../../model/mm/range.ts"
 import { zoo } from "../../bugZoo.ts"
-import { deregister, implicit, keyCache, overlapping, swappedIn } from "./scenarios.ts"
+import { deregister, implicit, implicitQueues, keyCache, overlapping, swappedIn } from "./scenarios.ts"
 import type { OdpWorld } from "./world.ts"
 
 const inOverlapping = { scenario: overlapping.id, bound: { pages: 1, nics: 1, invalidations: 1 } }
@@ -256,5 +257,50 @@ export const odpBugs: ReadonlyArray<SeededBug<OdpWorld>> = [
         return emptied
       }),
     }),
+  },
+  {
+    id: "odp-unmaps-dma-first",
+    title: "the callback unmaps pages for DMA before it tells the device, whose table still names them",
+    source:
+      "drivers/infiniband/hw/mlx5/odp.c: mlx5_ib_invalidate_range, mlx5r_umr_update_xlt before ib_umem_odp_unmap_dma_pages",
+    ...inOverlapping,
+    breaks: "ODP-DMA-MAPPED",
+    at: inFibers("cpu", () => moveBehind("mlx5r_umr_update_xlt", "ib_umem_odp_unmap_dma_pages")),
+  },
+  {
+    id: "odp-key-kept-before-revoked",
+    title:
+      "a region's key is kept for reuse before the device is told to forget it: the next one to get it is translated by the old table",
+    source: "drivers/infiniband/hw/mlx5/mr.c: mlx5_revoke_mr",
+    ...inDeregister,
+    breaks: "ODP-KEY-KEPT",
+    at: inFibers("ibv_dereg_mr", () => moveBehind("mlx5_umr_revoke_mr_with_lock", "cache_ent_find_and_store")),
+  },
+  {
+    id: "odp-map-command-lost",
+    title: "a fault does not see that the command which maps the page has failed, and the device faults for ever",
+    source: "drivers/infiniband/hw/mlx5/odp.c: pagefault_real_mr, mlx5r_umr_update_xlt",
+    scenario: swappedIn.id,
+    bound: { nics: 1, invalidations: 1 },
+    breaks: "L-RETRY",
+    at: inFibers("nic", () => ({ mlx5r_umr_update_xlt: leaveOut() })),
+  },
+  {
+    id: "odp-releases-without-lock",
+    title: "a umem is given up without umem_mutex, while a callback unmaps the same pages",
+    source:
+      "drivers/infiniband/core/umem_odp.c: ib_umem_odp_release, ib_umem_odp_unmap_dma_pages, which asserts the lock",
+    ...inDeregister,
+    breaks: "LOCKDEP-HELD",
+    at: inFibers("ibv_dereg_mr", () => ({ ib_umem_odp_release: changeGuard() })),
+  },
+  {
+    id: "odp-fault-keeps-mm",
+    title: "a fault that has its page does not give the address space back, which is never torn down",
+    source: "drivers/infiniband/core/umem_odp.c: ib_umem_odp_map_dma_and_lock, out_put_mm",
+    scenario: implicitQueues.id,
+    bound: { nics: 1 },
+    breaks: "MIRROR-NO-MM-REF",
+    at: () => ({ mmput_async: leaveOut(false) }),
   },
 ]

@@ -2,6 +2,7 @@ import { protocol } from "../../../checker/index.ts"
 import { odpBugs } from "./bugs.ts"
 import {
   deregister,
+  deregisterChild,
   deregisterImplicit,
   implicit,
   implicitQueues,
@@ -9,6 +10,7 @@ import {
   overlapping,
   swappedIn,
 } from "./scenarios.ts"
+import { odpSurvivors } from "./survivors.ts"
 
 export const odp = protocol({
   id: "driver/odp",
@@ -35,6 +37,16 @@ export const odp = protocol({
     "cache_ent*",
     "rdma_*",
   ],
-  scenarios: [overlapping, swappedIn, deregister, keyCache, implicit, implicitQueues, deregisterImplicit],
+  scenarios: [
+    overlapping,
+    swappedIn,
+    deregister,
+    keyCache,
+    implicit,
+    implicitQueues,
+    deregisterImplicit,
+    deregisterChild,
+  ],
   bugs: odpBugs,
+  survivors: odpSurvivors,
 })

@@ -2,7 +2,9 @@
 import type { Property } from "../../../checker/index.ts"
 import type { ImplicitMr } from "../../../model/driver/mlx5Implicit.ts"
 import { fateOf, isLive } from "../../../model/mm/folio.ts"
+import { at } from "../../../model/mm/range.ts"
 import { dirtyAtUnmap } from "../dirtyAtUnmap.ts"
+import { locksHeld } from "../locksHeld.ts"
 import { type Mapping, mappingProperties } from "../mappings.ts"
 import type { OdpWorld } from "./world.ts"
 
@@ -55,6 +57,63 @@ export const odpProperties: ReadonlyArray<Property<OdpWorld>> = [
     holds: ({ dev }) => dev.umr.error === "",
     explain: ({ dev }) => `The queue of commands has stopped: ${dev.umr.error}.`,
   },
+  {
+    kind: "invariant",
+    id: "ODP-DMA-MAPPED",
+    statement:
+      "The table of a key that the device knows names only pages that are mapped for DMA: it is told first when they go.",
+    source: "drivers/infiniband/hw/mlx5/odp.c: mlx5_ib_invalidate_range",
+    premise: (world) => translations(world).length > 0,
+    holds: ({ mrs }) =>
+      mrs.every(
+        ({ mkey, mtt, umem }) =>
+          !mkey.exists ||
+          mtt.every(({ value }, va) => value === null || at(umem.pfnList, va).value?.page?.pfn === value.page?.pfn),
+      ),
+  },
+  locksHeld(
+    "What is mapped for DMA, and a region's table, change under umem_mutex, and the cache of keys under its own lock.",
+    "drivers/infiniband/core/umem_odp.c: ib_umem_odp_unmap_dma_pages, which asserts it; drivers/infiniband/hw/mlx5/odp.c",
+    ({ mrs }) => mrs.some(({ umem }) => umem.mutex.state.holder !== ""),
+  ),
+]
+
+/** Of regions that are deregistered, or children that are destroyed, besides. */
+export const deregistrationProperties: ReadonlyArray<Property<OdpWorld>> = [
+  {
+    kind: "invariant",
+    id: "ODP-KEY-KEPT",
+    statement:
+      "The key of a region that goes is kept for reuse before the region is freed, and not before the device has forgotten it.",
+    source: "drivers/infiniband/hw/mlx5/mr.c: mlx5_revoke_mr",
+    premise: ({ mrs, record }) =>
+      record.keySlip.value !== "" || mrs.some(({ mkey, state }) => state.live && !mkey.exists),
+    holds: ({ record }) => record.keySlip.value === "",
+    explain: ({ record }) => `${record.keySlip.value}.`,
+  },
+]
+
+/** What must come about. */
+export const odpPromises: ReadonlyArray<Property<OdpWorld>> = [
+  {
+    kind: "leadsTo",
+    id: "L-RETRY",
+    statement: "With finitely many invalidations, every access of the device comes to the end of its page faults.",
+    source: "drivers/infiniband/core/umem_odp.c: ib_umem_odp_map_dma_and_lock",
+    to: ({ nics }, { ended }) => nics.every(ended),
+  },
+]
+
+/** Where only one thread of the process is there at the end, which waits. */
+export const oneThreadProperties: ReadonlyArray<Property<OdpWorld>> = [
+  {
+    kind: "atEnd",
+    id: "MIRROR-NO-MM-REF",
+    statement: "When everything has ended, the process's own threads are all the users that its memory has.",
+    source: "drivers/infiniband/core/umem_odp.c: ib_umem_odp_map_dma_and_lock, mmget_not_zero and mmput_async",
+    holds: ({ mm }) => mm.state.users === 1,
+    explain: ({ mm }) => `mm_users is ${mm.state.users}, and there is one thread.`,
+  },
 ]
 
 /** Of implicit regions besides. */
@@ -64,7 +123,7 @@ export const implicitProperties: ReadonlyArray<Property<OdpWorld>> = [
     id: "ODP-FREE-ONCE",
     statement: "Each child of an implicit region is destroyed once.",
     source: "commit d3d930411ce3: RDMA/mlx5: Fix implicit ODP use after free",
-    premise: ({ mrs }) => mrs.some(({ state }) => state.life > 0 && !state.live),
+    premise: ({ mrs, record }) => record.slip.value !== "" || mrs.some(({ state }) => state.life > 0 && !state.live),
     holds: ({ record }) => record.slip.value === "",
     explain: ({ record }) => `${record.slip.value}.`,
   },

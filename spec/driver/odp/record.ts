@@ -8,7 +8,8 @@ import type { OdpMr } from "../../../model/driver/mlx5Odp.ts"
 export interface OdpRecord {
   /** A worker's destruction of a child that another one has begun or finished, in words. */
   readonly slip: { readonly value: string }
-  /** How often a worker has begun. */
+  /** Regions that were freed, or whose key was kept for reuse, when it was not their turn, in words. */
+  readonly keySlip: { readonly value: string }
   readonly monitor: Monitor
 }
 
@@ -17,7 +18,22 @@ export const recordOdp = (mrs: ReadonlyArray<OdpMr>): OdpRecord => {
   const slip = cell("slip", "")
   /** The last of a place's lives that a worker has begun to end. */
   const ended = new Map(mrs.map(({ name }) => [name, cell(`ended.${name}`, 0)]))
+  const keySlip = cell("key slip", "")
+  const kept = new Map(mrs.map(({ name }) => [name, cell(`kept.${name}`, false)]))
   const monitor: Monitor = {
+    cache_ent_find_and_store: ({ args }) => {
+      const mr = mrs.find(({ name }) => name === args[0])
+      const own = kept.get(String(args[0]))
+      if (mr === undefined || own === undefined) return
+      own.value = true
+      if (mr.mkey.exists) keySlip.value = `The key of ${mr.name} is kept for reuse, and the device knows it`
+    },
+    kfree: ({ args }) => {
+      const own = kept.get(String(args[0]))
+      if (own === undefined) return
+      if (!own.value) keySlip.value = `${args[0]} is freed, and nobody has its key`
+      own.value = false
+    },
     free_implicit_child_mr_work: ({ fiber, args }) => {
       const [name, life] = [String(args[0]), Number(args[1])]
       const last = ended.get(name)
@@ -26,5 +42,5 @@ export const recordOdp = (mrs: ReadonlyArray<OdpMr>): OdpRecord => {
       last.value = life
     },
   }
-  return { slip, monitor }
+  return { slip, keySlip, monitor }
 }

@@ -1,7 +1,13 @@
 import { deregImplicitMr } from "../../../model/driver/mlx5Implicit.ts"
 import { cacheCreateEnt, mlx5IbDeregMr } from "../../../model/driver/mlx5Odp.ts"
 import { parameter, scenariosOf } from "../../define.ts"
-import { implicitProperties, odpProperties } from "./properties.ts"
+import {
+  deregistrationProperties,
+  implicitProperties,
+  odpPromises,
+  odpProperties,
+  oneThreadProperties,
+} from "./properties.ts"
 import { odpWorld } from "./world.ts"
 
 const define = scenariosOf("driver/odp", odpWorld, odpProperties)
@@ -32,6 +38,7 @@ export const swappedIn = define(
     swappedIn: true,
     calls: ["madvise(MADV_PAGEOUT)"],
   }),
+  odpPromises,
 )
 
 /** The end of a region. */
@@ -45,6 +52,7 @@ export const deregister = define(
     cpus: bound.invalidations,
     others: ({ dev, mrs: [mr] }) => (mr === undefined ? {} : { ibv_dereg_mr: mlx5IbDeregMr(dev, mr) }),
   }),
+  deregistrationProperties,
 )
 
 /** What may be waited for under the lock of the callback. */
@@ -59,6 +67,7 @@ export const keyCache = define(
     others: ({ dev, mrs: [mr] }) =>
       mr === undefined ? {} : { ibv_dereg_mr: mlx5IbDeregMr(dev, mr), ibv_reg_mr: cacheCreateEnt(dev, 0) },
   }),
+  [...deregistrationProperties, ...oneThreadProperties, ...odpPromises],
 )
 
 /** Children that come and go. */
@@ -77,7 +86,7 @@ export const implicit = define(
     implicit: true,
     calls: ["madvise(MADV_DONTNEED)"],
   }),
-  implicitProperties,
+  [...implicitProperties, ...deregistrationProperties],
 )
 
 /** Who is first to make a child. */
@@ -86,7 +95,7 @@ export const implicitQueues = define(
   "queues of the device fault at once where an implicit region has no child yet",
   { nics: nics(2) },
   (bound) => ({ ...bound, pages: 1, cpus: 0, implicit: true }),
-  implicitProperties,
+  [...implicitProperties, ...deregistrationProperties, ...oneThreadProperties],
 )
 
 /** The end of an implicit region, and of its children with it. */
@@ -102,5 +111,22 @@ export const deregisterImplicit = define(
     calls: ["madvise(MADV_DONTNEED)", "exit"],
     others: ({ imr }) => (imr === undefined ? {} : { ibv_dereg_mr: deregImplicitMr(imr) }),
   }),
-  implicitProperties,
+  [...implicitProperties, ...deregistrationProperties],
+)
+
+/** The end of a child by the callback's worker, and by the end of its parent: who destroys it. */
+export const deregisterChild = define(
+  "deregister-child",
+  "an implicit region with a child is deregistered while threads of the process give the child's page up",
+  { invalidations: parameter("threads that MADV_DONTNEED, once each", 1, 2) },
+  (bound) => ({
+    pages: 1,
+    nics: 0,
+    cpus: bound.invalidations,
+    implicit: true,
+    child: true,
+    calls: ["madvise(MADV_DONTNEED)"],
+    others: ({ imr }) => (imr === undefined ? {} : { ibv_dereg_mr: deregImplicitMr(imr) }),
+  }),
+  [...implicitProperties, ...deregistrationProperties],
 )

@@ -1,11 +1,11 @@
 /** Seeded bugs of the on-demand paging of 2014. "As published" is what the kernel's source of 2014 to 2018 has. */
 import * as Effect from "effect/Effect"
-import { builtIn, changeBody, leaveOut, type SeededBug, step } from "../../../checker/index.ts"
+import { builtIn, changeBody, leaveOut, moveBehind, type SeededBug, step } from "../../../checker/index.ts"
 import type { Umem2014 } from "../../../model/driver/umemOdp2014.ts"
 import { folioOf } from "../../../model/mm/folio.ts"
 import { mappedPage } from "../../../model/mm/pte.ts"
 import { at, pagesOf } from "../../../model/mm/range.ts"
-import { overlapping, register, swappedIn } from "./scenarios.ts"
+import { accounts, overlapping, register, swappedIn } from "./scenarios.ts"
 import type { OdpWorld2014 } from "./world.ts"
 
 const file = "drivers/infiniband/core/umem_odp.c, 2014"
@@ -183,6 +183,44 @@ export const odpBugs2014: ReadonlyArray<SeededBug<OdpWorld2014>> = [
         return mapped
       }),
     }),
+  },
+  {
+    id: "odp2014-registers-without-lock",
+    title: "a umem is put into the tree without umem_rwsem, while invalidations look there",
+    source:
+      "include/rdma/ib_verbs.h, 2014: struct ib_ucontext, umem_rwsem; drivers/infiniband/core/umem_odp.c: ib_umem_odp_get",
+    scenario: accounts.id,
+    bound: { nics: 1, invalidations: 1 },
+    breaks: "LOCKDEP-HELD",
+    at: (_, fiber) =>
+      fiber.startsWith("nic") ? { "down_write: umem_rwsem": leaveOut(), "up_write: umem_rwsem": leaveOut() } : {},
+  },
+  {
+    id: "odp2014-count-not-atomic",
+    title: "invalidations are counted by a read and a write, and two that begin at once count as one",
+    source: `${file}: ib_ucontext_notifier_start_account, atomic_inc`,
+    scenario: accounts.id,
+    bound: { nics: 1, invalidations: 2 },
+    breaks: "ODP-COUNT-NONNEG",
+    at: ({ context: { state } }) => ({
+      ib_ucontext_notifier_start_account: (_, { name, args }) =>
+        Effect.flatMap(
+          step(`${name}: atomic_read`, args, () => state.notifierCount),
+          (count) =>
+            step(name, args, () => {
+              state.notifierCount = count + 1
+            }),
+        ),
+    }),
+  },
+  {
+    id: "odp2014-unmaps-dma-first",
+    title: "the callback unmaps pages for DMA before it tells the device, whose table still names them",
+    source: "drivers/infiniband/hw/mlx5/odp.c, 2014: mlx5_ib_invalidate_range",
+    ...inOverlapping,
+    breaks: "ODP-DMA-MAPPED",
+    at: (_, fiber) =>
+      fiber.startsWith("cpu") ? moveBehind("mlx5_ib_update_mtt: zap", "ib_umem_odp_unmap_dma_pages") : {},
   },
 ]
 

@@ -1,6 +1,7 @@
 import { protocol } from "../../../checker/index.ts"
 import { odpBugs2014 } from "./bugs.ts"
-import { overlapping, register, swappedIn } from "./scenarios.ts"
+import { accounts, overlapping, register, swappedIn } from "./scenarios.ts"
+import { odpSurvivors2014 } from "./survivors.ts"
 
 export const odp2014 = protocol({
   id: "driver/odp2014",
@@ -16,6 +17,7 @@ export const odp2014 = protocol({
     ],
   },
   steps: ["ib_*", "mlx5_*", "pagefault_*", "*umem_rwsem", "rdma_*", "wait_for_completion_timeout"],
-  scenarios: [overlapping, swappedIn, register],
+  scenarios: [overlapping, swappedIn, register, accounts],
   bugs: odpBugs2014,
+  survivors: odpSurvivors2014,
 })

@@ -1,6 +1,8 @@
 /** The invariants of the on-demand paging of 2014: what the device maps, and the counts by which umems know of invalidations. */
 import type { Property } from "../../../checker/index.ts"
+import { at } from "../../../model/mm/range.ts"
 import { dirtyAtUnmap } from "../dirtyAtUnmap.ts"
+import { locksHeld } from "../locksHeld.ts"
 import { type Mapping, mappingProperties } from "../mappings.ts"
 import type { OdpWorld2014 } from "./world.ts"
 
@@ -48,7 +50,23 @@ export const odpProperties2014: ReadonlyArray<Property<OdpWorld2014>> = [
     id: "ODP-COUNT-NONNEG",
     statement: "No umem sees the end of an invalidation whose start it has not counted.",
     source: "drivers/infiniband/core/umem_odp.c, 2014: ib_umem_notifier_end_account",
-    premise: ({ umems }) => umems.some(({ state }) => state.count !== 0),
+    premise: ({ context, umems }) => context.state.notifierCount !== 0 || umems.some(({ state }) => state.count !== 0),
     holds: ({ context, umems }) => context.state.notifierCount >= 0 && umems.every(({ state }) => state.count >= 0),
   },
+  {
+    kind: "invariant",
+    id: "ODP-DMA-MAPPED",
+    statement: "The device's table names only pages that are mapped for DMA: it is told first when they go.",
+    source: "drivers/infiniband/hw/mlx5/odp.c, 2014: mlx5_ib_invalidate_range",
+    premise: ({ umems }) => umems.some(({ mtt }) => mtt.some(({ value }) => value !== null)),
+    holds: ({ umems }) =>
+      umems.every(({ mtt, pageList }) =>
+        mtt.every(({ value }, va) => value === null || at(pageList, va).value?.pfn === value.pfn),
+      ),
+  },
+  locksHeld(
+    "The umems of a process and their counters are looked at under umem_rwsem, and change only under it for writing.",
+    "include/rdma/ib_verbs.h, 2014: struct ib_ucontext, umem_rwsem; drivers/infiniband/core/umem_odp.c, 2014",
+    ({ context }) => context.umemRwsem.state.writer !== "" || context.umemRwsem.state.readers.length > 0,
+  ),
 ]

@@ -2,19 +2,23 @@
  * The record of which invalidations a umem has not seen the start of: what the properties need to remember and the
  * protocol does not. Recorded from outside, in cells of its own, in the same instant as the step that it is about.
  */
-import { type Cell, cell, type Monitor } from "../../../checker/index.ts"
-import { closes, ends, opens, recordWindows, starts, type Windows } from "../windows.ts"
+import { type Cell, cell, type Monitor, type Taken } from "../../../checker/index.ts"
+import type { IbUcontext } from "../../../model/driver/umemOdp2014.ts"
+import { type Locking, recordLocking } from "../locksHeld.ts"
+import { closes, ends, entriesChange, opens, recordWindows, starts, type Windows } from "../windows.ts"
 
 export interface Record2014 {
   readonly windows: Windows
   /** The umems that came during an invalidation, by the fiber whose that is. */
   readonly missed: ReadonlyMap<string, Cell<ReadonlyArray<string>>>
+  readonly locking: Locking
   readonly monitors: ReadonlyArray<Monitor>
 }
 
 /** Makes the record for fibers that may invalidate. */
-export const record2014 = (fibers: ReadonlyArray<string>): Record2014 => {
+export const record2014 = ({ umemRwsem }: IbUcontext, fibers: ReadonlyArray<string>): Record2014 => {
   const { windows, monitor } = recordWindows(fibers, {
+    ...entriesChange,
     ib_ucontext_notifier_start_account: starts(),
     "up_read: umem_rwsem": opens(),
     ib_umem_notifier_end_account: ends,
@@ -33,5 +37,15 @@ export const record2014 = (fibers: ReadonlyArray<string>): Record2014 => {
       if (umems !== undefined) umems.value = none
     },
   }
-  return { windows, missed, monitors: [monitor, registrations] }
+  const reads = ({ fiber }: Taken) => umemRwsem.state.readers.includes(fiber)
+  const writes = ({ fiber }: Taken) => umemRwsem.state.writer === fiber
+  const locking = recordLocking({
+    ib_umem_notifier_start_account: reads,
+    ib_umem_notifier_release_trampoline: reads,
+    ib_umem_odp_unmap_dma_pages: reads,
+    ib_umem_notifier_end_account: reads,
+    ib_umem_odp_get: writes,
+    "ib_ucontext_notifier_end_account: mn_counters_active": writes,
+  })
+  return { windows, missed, locking, monitors: [monitor, registrations, locking.monitor] }
 }

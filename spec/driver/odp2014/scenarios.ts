@@ -50,3 +50,18 @@ export const register = define(
     calls: ["madvise(MADV_DONTNEED)"],
   }),
 )
+
+/** The counts alone, which two threads change at once. */
+export const accounts = define(
+  "accounts",
+  "memory is registered, and not used, while threads of the process invalidate",
+  { nics, invalidations: parameter("threads that MADV_DONTNEED, once each", 2, 3) },
+  (bound) => ({
+    ...bound,
+    pages: 1,
+    cpus: bound.invalidations,
+    registered: false,
+    accesses: false,
+    calls: ["madvise(MADV_DONTNEED)"],
+  }),
+)

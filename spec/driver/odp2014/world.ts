@@ -12,6 +12,7 @@ import type { Mm } from "../../../model/mm/mm.ts"
 import { names } from "../../define.ts"
 import { type Call, invalidator, processOf } from "../calls.ts"
 import { swapIn } from "../dirtyAtUnmap.ts"
+import type { Locking } from "../locksHeld.ts"
 import type { Windows } from "../windows.ts"
 import { type Record2014, record2014 } from "./record.ts"
 
@@ -22,6 +23,7 @@ export interface OdpWorld2014 {
   readonly umems: ReadonlyArray<Umem2014>
   readonly windows: Windows
   readonly record: Record2014
+  readonly locking: Locking
 }
 
 export interface Shape {
@@ -34,6 +36,8 @@ export interface Shape {
   readonly nics: number
   /** Whether the memory is registered at the beginning; otherwise a thread registers it, umem by umem. */
   readonly registered: boolean
+  /** Whether the device uses the memory; it does by default. */
+  readonly accesses?: boolean
   /** Whether the pages have been read from swap, and nobody has stored to them since. */
   readonly swappedIn?: boolean
 }
@@ -52,15 +56,15 @@ export const odpWorld2014 = (shape: Shape): Setup<OdpWorld2014> => {
 
   const access = Effect.fnUntraced(function* (umem: Umem2014, position: number) {
     if (!registered) yield* ibUmemOdpGet(umem)
-    yield* rdmaAccess2014(umem, position % pages, position === 0 ? "nic0" : undefined)
+    if (shape.accesses !== false) yield* rdmaAccess2014(umem, position % pages, position === 0 ? "nic0" : undefined)
   })
   const fibers = {
     ...Object.fromEntries(umems.map((umem, position) => [`nic${position}`, access(umem, position)] as const)),
     ...Object.fromEntries(cpus.map((cpu, position) => [cpu, invalidator(process, position, shape.calls)] as const)),
   }
-  const record = record2014(Object.keys(fibers))
+  const record = record2014(context, Object.keys(fibers))
   return {
-    world: { mm, context, umems, windows: record.windows, record },
+    world: { mm, context, umems, windows: record.windows, record, locking: record.locking },
     fibers,
     monitors: record.monitors,
   }

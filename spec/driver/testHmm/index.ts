@@ -15,6 +15,7 @@ import {
   twoFaults,
   zappedMigration,
 } from "./scenarios.ts"
+import { dmirrorSurvivors } from "./survivors.ts"
 
 export const testHmm = protocol({
   id: "driver/test-hmm",
@@ -45,4 +46,5 @@ export const testHmm = protocol({
     lazyfree,
   ],
   bugs: dmirrorBugs,
+  survivors: dmirrorSurvivors,
 })

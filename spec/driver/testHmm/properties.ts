@@ -5,6 +5,8 @@ import { folioOf, isLive } from "../../../model/mm/folio.ts"
 import { rmappedPage } from "../../../model/mm/pte.ts"
 import { at } from "../../../model/mm/range.ts"
 import { dirtyAtMap } from "../dirtyAtMap.ts"
+import { mapsCurrent } from "../installs.ts"
+import { locksHeld } from "../locksHeld.ts"
 import { type Mapping, mappingProperties } from "../mappings.ts"
 import type { DmirrorWorld } from "./world.ts"
 
@@ -78,6 +80,21 @@ export const dmirrorProperties: ReadonlyArray<Property<DmirrorWorld>> = [
         !subs.state.deferred.includes(dmirror.name)),
     explain: ({ record }) => record.slip.value,
   },
+  {
+    kind: "invariant",
+    id: "DMIRROR-TABLE-DESTROYED",
+    statement:
+      "When a file's memory has been given back, nothing is left of the device's page table, whose nodes nobody would free.",
+    source: `${source}: dmirror_fops_release, xa_destroy`,
+    premise: ({ record }) => record.freed.value,
+    holds: ({ dmirror, record }) => !record.freed.value || dmirror.pt.every(({ value }) => value === null),
+  },
+  locksHeld(
+    "The device's page table is looked at and changed under the file's mutex.",
+    `${source}: dmirror_interval_invalidate, dmirror_range_fault, dmirror_read, dmirror_write`,
+    ({ dmirror }) => dmirror.mutex.state.holder !== "",
+  ),
+  mapsCurrent(`${source}: dmirror_do_fault, dmirror_migrate_finalize_and_map, dmirror_atomic_map`),
   {
     kind: "invariant",
     id: "MIRROR-CHILD-EMPTY",

@@ -20,6 +20,8 @@ import { at, pagesOf } from "../../../model/mm/range.ts"
 import { type NotifierSubscriptions, treeInsert } from "../../../model/notifier/interval.ts"
 import { names } from "../../define.ts"
 import { type Call, invalidator, type Process, processOf } from "../calls.ts"
+import { type Installs, recordInstalls } from "../installs.ts"
+import { type Locking, recordLocking } from "../locksHeld.ts"
 import { intervalSteps, recordWindows, type Windows } from "../windows.ts"
 import { type DmirrorRecord, recordDmirror } from "./record.ts"
 
@@ -36,6 +38,8 @@ export interface DmirrorWorld {
   readonly threads: ReadonlyArray<string>
   readonly windows: Windows
   readonly record: DmirrorRecord
+  readonly installs: Installs
+  readonly locking: Locking
 }
 
 export interface Shape {
@@ -61,6 +65,16 @@ export interface Shape {
  * `migrate-back` is of all pages; `reads` reads the first page, the second one, and the first one again.
  */
 export type Use = "read" | "reads" | "write" | "snapshot" | "migrate" | "migrate-back" | "exclusive" | "session"
+
+/** The driver's steps that look at the device's page table or change it, but for the end of the file. */
+const usesOfTable = [
+  "dmirror_do_update",
+  "dmirror_do_fault",
+  "dmirror_do_read",
+  "dmirror_do_write",
+  "dmirror_migrate_finalize_and_map",
+  "dmirror_atomic_map",
+]
 
 /** A process whose memory the device mirrors, and threads of it that invalidate. */
 export const dmirrorWorld = (shape: Shape): Setup<DmirrorWorld> => {
@@ -92,6 +106,13 @@ export const dmirrorWorld = (shape: Shape): Setup<DmirrorWorld> => {
   }
   const { windows, monitor } = recordWindows(Object.keys(fibers), intervalSteps)
   const record = recordDmirror(dmirror, "snapshot")
+  // Those that map the last page and no other.
+  const mapping = uses.filter((use) => use === "read" || use === "write" || use === "migrate" || use === "exclusive")
+  const maps = () => at(dmirror.pt, va).value !== null
+  const installs = recordInstalls(mapping, "mmu_interval_read_retry", "mutex_unlock", maps)
+  const locking = recordLocking(
+    Object.fromEntries(usesOfTable.map((name) => [name, ({ fiber }) => dmirror.mutex.state.holder === fiber])),
+  )
   return {
     world: {
       mm,
@@ -103,9 +124,11 @@ export const dmirrorWorld = (shape: Shape): Setup<DmirrorWorld> => {
       threads: cpus,
       windows,
       record,
+      installs,
+      locking,
     },
     fibers,
-    monitors: [monitor, record.monitor],
+    monitors: [monitor, record.monitor, installs.monitor, locking.monitor],
   }
 }
 

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import { changeBody, leaveOut, moveBehind, type Replacements, type SeededBug, step } from "../../../checker/index.ts"
 import { at } from "../../../model/mm/range.ts"
-import { calls, failing, p2p, plain, prefetch, queues } from "./scenarios.ts"
+import { calls, failing, p2p, plain, prefetch, queues, swappedIn } from "./scenarios.ts"
 import { type DmaWorld, deviceName } from "./world.ts"
 
 const inCalls = { scenario: calls.id, bound: { invalidations: 1 } }
@@ -138,5 +138,21 @@ export const dmaBugs: ReadonlyArray<SeededBug<DmaWorld>> = [
         return address
       }),
     })),
+  },
+  {
+    id: "dma-unmaps-behind-lock",
+    title: "the callback gives its lock up before it has unmapped the last page",
+    source: "drivers/infiniband/core/umem_odp.c: ib_umem_odp_unmap_dma_pages, lockdep_assert_held",
+    ...inCalls,
+    breaks: "LOCKDEP-HELD",
+    at: (_, fiber) => (fiber.startsWith("cpu") ? moveBehind("ib_umem_odp_unmap_dma_pages", "mutex_unlock") : {}),
+  },
+  {
+    id: "dma-unmaps-clean",
+    title: "the callback does not say that the device may have stored to the page",
+    source: "drivers/infiniband/core/umem_odp.c: ib_umem_odp_unmap_dma_pages, set_page_dirty",
+    scenario: swappedIn.id,
+    breaks: "MIRROR-DIRTY",
+    at: () => ({ ib_umem_odp_unmap_dma_pages: leaveOut() }),
   },
 ]

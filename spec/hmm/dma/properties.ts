@@ -5,6 +5,7 @@ import type { DmaEntry } from "../../../model/driver/dmaMirror.ts"
 import { type Frame, fateOf, isLive } from "../../../model/mm/folio.ts"
 import { at } from "../../../model/mm/range.ts"
 import { dirtyAtUnmap } from "../../driver/dirtyAtUnmap.ts"
+import { locksHeld } from "../../driver/locksHeld.ts"
 import { type Mapping, mappingProperties } from "../../driver/mappings.ts"
 import { type DmaWorld, deviceName } from "./world.ts"
 
@@ -46,7 +47,8 @@ export const dmaProperties: ReadonlyArray<Spec> = [
   ...mappingProperties<DmaWorld>(mappings, "drivers/infiniband/core/umem_odp.c: ib_umem_odp_map_dma_and_lock"),
   dirtyAtUnmap<DmaWorld>(
     deviceName,
-    (world) => mappings(world).flatMap(({ page }) => page ?? []),
+    // Under the lock a page is given up when it has gone from the list.
+    (world) => (isQuiet(world) ? mappings(world) : entries(world)).flatMap(({ page }) => page ?? []),
     "drivers/infiniband/core/umem_odp.c: ib_umem_odp_unmap_dma_pages",
   ),
   {
@@ -95,6 +97,11 @@ export const dmaProperties: ReadonlyArray<Spec> = [
         ? `The device has an address for page ${untranslated(world)[0]}, of which the IOMMU has nothing.`
         : `The IOMMU has stopped an access: ${world.iommu.state.fault}.`,
   },
+  locksHeld(
+    "Pages are mapped for DMA and unmapped under the driver's lock, by which the entries of the list are one for all.",
+    "drivers/infiniband/core/umem_odp.c: ib_umem_odp_unmap_dma_pages, which asserts it; mm/hmm.c: hmm_dma_map_pfn",
+    ({ device }) => device.lock.state.holder !== "",
+  ),
 ]
 
 /** Where pages of other devices are mapped. */

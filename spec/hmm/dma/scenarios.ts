@@ -34,6 +34,14 @@ export const calls = define(
   { uses: ["load", "store"], calls: allCalls },
 )
 
+/** What only the device knows to be dirty. */
+export const swappedIn = define(
+  "swapped-in",
+  "a device stores by its DMA address to a page that was read from swap, which is reclaimed",
+  1,
+  { swappedIn: true, uses: ["store"], calls: ["madvise(MADV_PAGEOUT)"] },
+)
+
 /** Two windows that overlap. */
 export const overlapping = define(
   "overlapping",
@@ -83,4 +91,4 @@ export const p2p = define(
   p2pProperties,
 )
 
-export const dmaScenarios = [calls, overlapping, queues, prefetch, plain, failing, p2p]
+export const dmaScenarios = [calls, swappedIn, overlapping, queues, prefetch, plain, failing, p2p]

@@ -1,6 +1,6 @@
 /** A device that mirrors a process by DMA addresses, and threads of the process that invalidate. */
 import * as Effect from "effect/Effect"
-import { type Cell, cell, choose, type Setup, step } from "../../../checker/index.ts"
+import { type Cell, cell, choose, type Setup, step, type Taken } from "../../../checker/index.ts"
 import { isZoneDevice } from "../../../model/deviceMemory/pgmap.ts"
 import { type DmaMirror, dmaFault, dmaMirror, dmaMirrorAccess } from "../../../model/driver/dmaMirror.ts"
 import { type DmaDevice, hmmDmaMapAlloc, type P2pdma } from "../../../model/hmm/dmaMap.ts"
@@ -11,6 +11,8 @@ import { at } from "../../../model/mm/range.ts"
 import { treeInsert } from "../../../model/notifier/interval.ts"
 import { names } from "../../define.ts"
 import { type Call, invalidator, processOf } from "../../driver/calls.ts"
+import { swapIn } from "../../driver/dirtyAtUnmap.ts"
+import { type Locking, recordLocking } from "../../driver/locksHeld.ts"
 import { intervalSteps, recordWindows, type Windows } from "../../driver/windows.ts"
 import { toDeviceMemory } from "../deviceMemory.ts"
 
@@ -20,6 +22,7 @@ export interface DmaWorld {
   readonly device: DmaMirror
   readonly iommu: Iommu
   readonly windows: Windows
+  readonly locking: Locking
 }
 
 export interface Shape {
@@ -32,6 +35,8 @@ export interface Shape {
   readonly mayFail?: boolean
   /** Whether the last page is another device's, to be reached directly if at all. */
   readonly p2p?: boolean
+  /** Whether the last page has been read from swap, and nobody has stored to it since. */
+  readonly swappedIn?: boolean
   /** What the device does. */
   readonly uses: ReadonlyArray<Use>
   /** How many queues it has that do so at once. */
@@ -55,6 +60,7 @@ export const dmaWorld = (shape: Shape): Setup<DmaWorld> => {
   })
   const { mm } = process
   if (shape.p2p === true) toDeviceMemory(mm, pages - 1)
+  else if (shape.swappedIn === true) swapIn(mm, pages - 1)
   else loadOnly(mm, pages - 1)
   const way = cell<P2pdma>("pci_p2pdma_state", "none")
   const { folios } = mm.system
@@ -81,8 +87,24 @@ export const dmaWorld = (shape: Shape): Setup<DmaWorld> => {
     ),
   }
   const { windows, monitor } = recordWindows(Object.keys(fibers), intervalSteps)
-  return { world: { mm, device, iommu: domain, windows }, fibers, monitors: [monitor] }
+  const holdsLock = ({ fiber }: Taken) => device.lock.state.holder === fiber
+  const locking = recordLocking(Object.fromEntries(underLock.map((name) => [name, holdsLock])))
+  return {
+    world: { mm, device, iommu: domain, windows, locking },
+    fibers,
+    monitors: [monitor, locking.monitor],
+  }
 }
+
+/** The steps that map and unmap. */
+const underLock = [
+  "hmm_dma_map_pfn",
+  "dma_iova_link",
+  "dma_map_phys",
+  "hmm_dma_map_pfn: HMM_PFN_DMA_MAPPED",
+  "hmm_dma_unmap_pfn",
+  "ib_umem_odp_unmap_dma_pages",
+]
 
 /** Where in the bus the two devices are. */
 const chooseWay = Effect.fnUntraced(function* (way: Cell<P2pdma>) {
