@@ -33,6 +33,8 @@ export const mmuNotifierSurvivors: Survivors = {
   "open-guard get_user_pages": "who holds mmap_lock for writing here registers a notifier, and changes no page",
   "open-guard mmu_interval_read_begin":
     "the lock is held from one step to the next only behind the bump of the sequence, and what is read is what that wrote",
+  "open-guard mmu_interval_notifier_insert":
+    "the lock is held from one step to the next only behind the bump of the sequence: who inserts then finds it even, and the tree takes this and what was deferred in either order",
   "open-guard kvm_mmu_notifier_clear_flush_young": mapsNext,
   "open-guard kvm_mmu_notifier_clear_young": mapsNext,
   "open-guard kvm_mmu_notifier_test_young": mapsNext,
