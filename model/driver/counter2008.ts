@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import { enterLoop, guardedStep, type Struct, step, struct } from "../../checker/program/index.ts"
 import { at, pagesOf, type Range } from "../mm/range.ts"
 import { dropUser, getUserPages, isGone, type Machine } from "../notifier/2008/machine.ts"
-import { mmuNotifier } from "../notifier/2008/mmuNotifier.ts"
+import { freeNotifier, mmuNotifier, mmuNotifierUnregister } from "../notifier/2008/mmuNotifier.ts"
 import { keep, release, type SpinLock, spinLock, underLock } from "../sync/spinlock.ts"
 import { dropEntry, type ExternalMapper, externalMapper, setEntry, wholeOf } from "./external2008.ts"
 
@@ -86,4 +86,14 @@ export const counterFault = Effect.fnUntraced(function* (device: CounterDevice, 
       dropUser(machine)
     })
   }
+})
+
+/** The end of the device's use of the process: it lets go of everything, and asks to be told of nothing any more. */
+export const counterDetach = Effect.fnUntraced(function* (device: CounterDevice) {
+  const { name, machine, lock } = device
+  yield* underLock(lock, "gru_detach", [name], () => {
+    for (const va of pagesOf(wholeOf(device))) dropEntry(device, va)
+  })
+  yield* mmuNotifierUnregister(machine, name)
+  yield* freeNotifier(machine, name)
 })

@@ -21,9 +21,5 @@ export const i915Userptr = protocol({
   bugs: userptrBugs,
   survivors: {
     "leave-out gpu_store": "a GPU that does nothing for a request harms nobody: what it computes is not the protocol's",
-    "swap mmu_interval_set_seq | PF_EXITING":
-      "whether somebody runs in the process is asked by this callback alone, and changes nothing",
-    "split gpu_store":
-      "the page that the GPU stores to is bound and pinned until its fence is signalled, which comes behind both",
   },
 })

@@ -25,6 +25,7 @@ import { rmapInvalidatePage } from "../../../model/notifier/2008/rmapNotifier.ts
 import { keep, release, underLock } from "../../../model/sync/spinlock.ts"
 import { zoo } from "../../bugZoo.ts"
 import { engineBugs } from "./engineBugs.ts"
+import { omissions } from "./omissions.ts"
 import { age, counter, exits, rangeList, reclaim, register, unregister, writeback } from "./scenarios.ts"
 import type { World2008 } from "./world.ts"
 
@@ -368,6 +369,7 @@ export const bugs2008: ReadonlyArray<SeededBug<World2008>> = [
     },
   },
   ...engineBugs,
+  ...omissions,
 ]
 
 /** The range of the page whose number is an argument of a step. */

@@ -1,6 +1,18 @@
 import { protocol } from "../../../checker/index.ts"
 import { bugs2008 } from "./bugs.ts"
-import { age, counter, engine, exits, rangeList, reclaim, register, unregister, writeback } from "./scenarios.ts"
+import {
+  age,
+  counter,
+  engine,
+  exits,
+  rangeList,
+  reclaim,
+  register,
+  unregister,
+  unregisterCounter,
+  writeback,
+} from "./scenarios.ts"
+import { survivors2008 } from "./survivors.ts"
 
 export const notifier2008 = protocol({
   id: "notifier/2008",
@@ -15,6 +27,7 @@ export const notifier2008 = protocol({
       "Memory is sequentially consistent: a barrier that is missing does not show.",
     ],
   },
-  scenarios: [counter, rangeList, register, reclaim, age, writeback, unregister, exits, engine],
+  scenarios: [counter, rangeList, register, reclaim, age, writeback, unregister, unregisterCounter, exits, engine],
   bugs: bugs2008,
+  survivors: survivors2008,
 })

@@ -1,8 +1,9 @@
 /** The invariants of the notifiers of 2008, as executable specs. M4 is the mail "Re: [patch 1/6] mmu_notifier: Core code" of 16 February 2008. */
-import { actionInvariant, type Property } from "../../../checker/index.ts"
+import { actionInvariant, type Plain, type Property } from "../../../checker/index.ts"
 import type { ExternalMapper } from "../../../model/driver/external2008.ts"
 import { type Folios, type Frame, fateOf, isLive } from "../../../model/mm/folio.ts"
 import { isGone, type Machine } from "../../../model/notifier/2008/machine.ts"
+import { endProperties } from "./endProperties.ts"
 import { isBegun } from "./record.ts"
 import type { World2008 } from "./world.ts"
 
@@ -51,7 +52,9 @@ export const rangeProperties: ReadonlyArray<Spec> = [
     id: "N08-PAIRED",
     statement: "A device is told of the end of an invalidation only if it was told of its beginning.",
     source: `${m4}: invalidate_range_begin() and invalidate_range_end() must be paired`,
-    premise: (world) => windowsOf(world).some(({ open, orphan }) => open || orphan),
+    premise: (world) =>
+      windowsOf(world).some(({ open, orphan }) => open || orphan) ||
+      world.counters.some(({ state }) => state.rangeActive < 0),
     holds: (world) =>
       windowsOf(world).every(({ orphan }) => !orphan) && world.counters.every(({ state }) => state.rangeActive >= 0),
     explain: ({ counters }) =>
@@ -62,7 +65,8 @@ export const rangeProperties: ReadonlyArray<Spec> = [
     id: "N08-NOT-NESTED",
     statement: "Nobody begins an invalidation inside one of his own, although several may be under way at once.",
     source: `${m4}: "Under what circumstances would they be nested?" "Right they cannot be nested."`,
-    premise: (world) => windowsOf(world).filter(({ open }) => open).length > 1,
+    premise: (world) =>
+      windowsOf(world).filter(({ open }) => open).length > 1 || windowsOf(world).some(({ nested }) => nested),
     holds: (world) => windowsOf(world).every(({ nested }) => !nested),
   },
   actionInvariant({
@@ -117,6 +121,15 @@ export const pageProperties: ReadonlyArray<Spec> = [
       machine.rmapExternal.some(({ value }) => value) && machine.file.iMmapLock.state.holder !== "",
     holds: ({ record }) => !record.slips.rmapTooLate,
   },
+  {
+    kind: "invariant",
+    id: "N08-RMAP-LOCKED",
+    statement: "Whoever walks the kernel's own reverse map of a page holds i_mmap_lock.",
+    source: "mm/rmap.c (2.6.24): page_referenced_file, try_to_unmap_file, page_mkclean_file",
+    premise: ({ machine: { mm, file }, record }) =>
+      record.slips.rmapUnlocked || (mm.ptl.state.holder !== "" && mm.ptl.state.holder === file.iMmapLock.state.holder),
+    holds: ({ record }) => !record.slips.rmapUnlocked,
+  },
   actionInvariant({
     id: "N08-FLAG-LOCKED",
     statement: "PageRmapExternal is set with the page locked.",
@@ -160,12 +173,24 @@ export const pageProperties: ReadonlyArray<Spec> = [
   },
   {
     kind: "invariant",
+    id: "N08-FREE-CLEAN",
+    statement: "A free page is neither dirty nor locked, and no write of it is under way.",
+    source: "mm/page_alloc.c (2.6.24): free_pages_check, prep_new_page",
+    premise: ({ machine }) => machine.folios.arena.slots.some(({ live, generation }) => !live && generation > 0),
+    holds: ({ machine }) =>
+      machine.folios.arena.slots.every(
+        ({ live, dirty, lock, writeback }) => live || (!dirty && lock === "" && !writeback),
+      ),
+  },
+  {
+    kind: "invariant",
     id: "N08-AGE",
     statement:
       "A page counts as used if the process or any one of the devices has used it since it was last asked for.",
     source: `${m4}: "What does it *mean* when the ->age_page() from some of the notifiers returned 1 and the ->age_page() from some other notifiers returned zero?"`,
-    premise: ({ machine, counters }) =>
-      machine.mm.ptl.state.holder !== "" && counters.some(({ pageTable }) => pageTable[0]?.value?.young === true),
+    premise: ({ machine, counters, record }) =>
+      record.slips.wrongAge ||
+      (machine.mm.ptl.state.holder !== "" && counters.some(({ pageTable }) => pageTable[0]?.value?.young === true)),
     holds: ({ record }) => !record.slips.wrongAge,
   },
 ]
@@ -176,6 +201,24 @@ const notifiersOf = ({ mmuNotifiers, rmapNotifiers }: Machine) => [
   ...mmuNotifiers.byName.values(),
   ...rmapNotifiers.byName.values(),
 ]
+
+const changesUnderMmapSem = (
+  id: string,
+  whatChanges: string,
+  source: string,
+  what: (machine: Machine) => ReadonlyArray<Plain>,
+): Spec =>
+  actionInvariant({
+    id,
+    statement: `As long as the process lives ${whatChanges} under mmap_sem, held for writing.`,
+    source,
+    observe: ({ machine }: World2008) => ({
+      what: what(machine).join(),
+      isChangeable: machine.mm.mmapSem.state.writer !== "" || isGone(machine.mm),
+    }),
+    premise: (before, after) => before.what !== after.what,
+    holds: (before, after) => before.isChangeable || before.what === after.what,
+  })
 
 /** The notifiers whose callbacks run although they are freed. */
 const freedCallbacks = (world: World2008): ReadonlyArray<string> => {
@@ -208,6 +251,15 @@ export const contextProperties: ReadonlyArray<Spec> = [
   },
   {
     kind: "invariant",
+    id: "N08-CB-CONTEXT",
+    statement: "A callback runs inside the read section in which its notifier was found on the list.",
+    source: `${m4}: the macro mmu_notifier, rcu_read_lock and rcu_read_unlock`,
+    premise: ({ machine, record }) =>
+      record.slips.outsideSection || machine.readers.rcu.length + machine.readers.srcu.length > 0,
+    holds: ({ record }) => !record.slips.outsideSection,
+  },
+  {
+    kind: "invariant",
     id: "N08-NO-CB-AFTER-FREE",
     statement: "Once the memory of a notifier is freed, none of its callbacks runs.",
     source: `${m4}: "The release notifier is called when no other execution threads are left. Synchronization is not necessary."`,
@@ -217,6 +269,26 @@ export const contextProperties: ReadonlyArray<Spec> = [
       freedCallbacks(world)
         .map((name) => `A callback of ${name} runs, whose memory is free.`)
         .join(" "),
+  },
+  changesUnderMmapSem(
+    "N08-LIST-LOCKED",
+    "its list of notifiers changes",
+    'Lameter: mmu_notifier: Core code, LKML 2008: __mmu_notifier_register, "Must hold the mmap_sem for write"; mmu_notifier_unregister',
+    ({ mmuNotifiers }) => mmuNotifiers.state.names,
+  ),
+  changesUnderMmapSem(
+    "N08-AREA-LOCKED",
+    "its areas change",
+    "include/linux/mm_types.h (2.6.24): mmap_sem; mm/mmap.c: do_munmap",
+    ({ mm }) => mm.vma.map(({ value }) => value),
+  ),
+  {
+    kind: "invariant",
+    id: "N08-RELEASE-LAST",
+    statement: "A process ends when its last user lets go of it: nobody is left who still has to.",
+    source: `${m4}: "->release() is called during exit() when the final reference to an mm is being dropped." "Right."`,
+    premise: ({ machine }) => isGone(machine.mm),
+    holds: ({ machine }) => machine.mm.state.users >= 0,
   },
   {
     kind: "invariant",
@@ -243,7 +315,9 @@ export const mirrorProperties2008: ReadonlyArray<Spec> = [
     id: "MIRROR-NO-UAF",
     statement: "No device maps a page that was freed.",
     source: `${m4}: "external mappings are removed when the Linux VM removes memory ranges or individual pages from a process"`,
-    premise: ({ devices }) => devices.some((device) => installedOf(device).length > 0),
+    premise: ({ devices, rangeLists }) =>
+      devices.some((device) => installedOf(device).length > 0) ||
+      rangeLists.some(({ state }) => state.deferred.length > 0),
     holds: ({ machine, devices, rangeLists }) =>
       devices.every(({ pageTable }) =>
         pageTable.every(({ value }) => value === null || isLive(machine.folios, value.page)),
@@ -315,4 +389,5 @@ export const properties2008: ReadonlyArray<Spec> = [
   ...pageProperties,
   ...contextProperties,
   ...mirrorProperties2008,
+  ...endProperties,
 ]

@@ -2,6 +2,7 @@
 import { type Monitor, type Plain, type Struct, struct } from "../../../checker/index.ts"
 import type { ExternalMapper } from "../../../model/driver/external2008.ts"
 import type { RangeListDevice } from "../../../model/driver/rangeList2008.ts"
+import { pagesOf } from "../../../model/mm/range.ts"
 import type { Machine } from "../../../model/notifier/2008/machine.ts"
 
 /** A fiber's invalidation of a range, and the callback that it is in. */
@@ -31,6 +32,8 @@ export type Fault = {
 export type Slips = {
   callbackBeforeClear: boolean
   rmapTooLate: boolean
+  rmapUnlocked: boolean
+  outsideSection: boolean
   wrongAge: boolean
 }
 
@@ -38,6 +41,8 @@ export type Slips = {
 export interface Record2008 {
   readonly windows: ReadonlyMap<string, Struct<Window>>
   readonly faults: ReadonlyMap<string, Struct<Fault>>
+  /** The pages of which munmap has announced the end. */
+  readonly unmapped: Struct<{ pages: ReadonlyArray<number> }>
   readonly slips: Struct<Slips>
   readonly monitor: Monitor
 }
@@ -61,9 +66,24 @@ export const record2008 = (
   const faults = new Map(
     devices.map(({ name }) => [name, struct<Fault>(`fault.${name}`, { va: -1, disturbed: false, stale: false })]),
   )
-  const slips = struct<Slips>("slips", { callbackBeforeClear: false, rmapTooLate: false, wrongAge: false })
+  const noPages: ReadonlyArray<number> = []
+  const unmapped = struct("unmapped", { pages: noPages })
+  const slips = struct<Slips>("slips", {
+    callbackBeforeClear: false,
+    rmapTooLate: false,
+    rmapUnlocked: false,
+    outsideSection: false,
+    wrongAge: false,
+  })
   const ages = new Map(fibers.map((name) => [name, struct(`age.${name}`, { used: false })]))
 
+  const close = (fiber: string, window: Struct<Window>) => {
+    // Of those who invalidate, munmap alone holds mmap_sem for writing.
+    if (machine.mm.mmapSem.state.writer === fiber) {
+      unmapped.pages = [...new Set([...unmapped.pages, ...pagesOf(window)])].sort()
+    }
+    Object.assign(window, closed)
+  }
   const entered = (fiber: string, name: string, args: ReadonlyArray<Plain>, first: Plain) => {
     const window = windows.get(fiber)
     if (window === undefined) return
@@ -74,7 +94,7 @@ export const record2008 = (
       window.start = Number(args[1])
       window.end = Number(args[2])
     }
-    if (name === "invalidate_range_end" && first === null) Object.assign(window, closed)
+    if (name === "invalidate_range_end" && first === null) close(fiber, window)
   }
   const begun = (fiber: string, args: ReadonlyArray<Plain>) => {
     const window = windows.get(fiber)
@@ -102,6 +122,24 @@ export const record2008 = (
     fault.disturbed = false
   }
 
+  const walked = (fiber: string) => {
+    if (machine.file.iMmapLock.state.holder !== fiber) slips.rmapUnlocked = true
+  }
+
+  /** A step of a callback: what else is to be noted of it. */
+  const inCallback =
+    (note: Monitor[string] = () => undefined): Monitor[string] =>
+    (taken) => {
+      const { rcu, srcu } = machine.readers
+      if (!rcu.includes(taken.fiber) && !srcu.includes(taken.fiber)) slips.outsideSection = true
+      note(taken)
+    }
+  const aged = (fiber: string, isYoungStill: boolean, wasYoung: boolean) => {
+    const age = ages.get(fiber)
+    if (age !== undefined && wasYoung) age.used = true
+    if (isYoungStill) slips.wrongAge = true
+  }
+
   const monitor: Monitor = {
     srcu_read_lock: ({ fiber, args, result }) => entered(fiber, String(args[0]), args, result),
     rcu_read_lock: ({ fiber, args, result }) => {
@@ -114,12 +152,20 @@ export const record2008 = (
       const window = windows.get(fiber)
       if (window === undefined) return
       window.calling = result === null ? "" : String(result)
-      if (args[0] === "invalidate_range_end" && result === null) Object.assign(window, closed)
+      if (args[0] === "invalidate_range_end" && result === null) close(fiber, window)
     },
-    gru_invalidate_range_begin: ({ fiber, args }) => begun(fiber, args),
-    xpmem_invalidate_range_begin: ({ fiber, args }) => begun(fiber, args),
-    gru_invalidate_range_end: ({ fiber, args }) => ended(fiber, args),
-    xpmem_invalidate_range_end: ({ fiber, args }) => ended(fiber, args),
+    gru_invalidate_range_begin: inCallback(({ fiber, args }) => begun(fiber, args)),
+    xpmem_invalidate_range_begin: inCallback(({ fiber, args }) => begun(fiber, args)),
+    gru_invalidate_range_end: inCallback(({ fiber, args }) => ended(fiber, args)),
+    xpmem_invalidate_range_end: inCallback(({ fiber, args }) => ended(fiber, args)),
+    gru_release: inCallback(),
+    xpmem_release: inCallback(),
+    dma_release: inCallback(),
+    gru_invalidate_page: inCallback(),
+    dma_invalidate_page: inCallback(),
+    xpmem_clear_range: inCallback(),
+    xpmem_recall_page: inCallback(),
+    xpmem_clear_page: inCallback(),
     get_user_pages: ({ fiber, args, result }) => {
       if (typeof result !== "string") looked(fiber, Number(args[0]))
     },
@@ -127,20 +173,22 @@ export const record2008 = (
       if (result === true) looked(fiber, Number(args[0]))
     },
     device_map: ({ args }) => installed(String(args[0])),
-    ptep_clear_flush: ({ result }) => {
+    ptep_clear_flush: ({ fiber, result }) => {
+      walked(fiber)
       if (result === null) return
       const { page } = result as { readonly page: { readonly pfn: number } } // what the step returns
       const external = rangeLists.some(({ pageTable }) => pageTable.some(({ value }) => value?.page.pfn === page.pfn))
       if (external) slips.rmapTooLate = true
     },
-    ptep_clear_flush_young: ({ fiber, result }) => {
-      const age = ages.get(fiber)
-      if (age !== undefined) age.used = result === true
+    ptep_clear_flush_young: ({ fiber, args, result }) => {
+      walked(fiber)
+      const pte = machine.mm.pte[Number(args[0])]?.value
+      aged(fiber, pte?.kind === "present" && pte.young, result === true)
     },
-    gru_age_page: ({ fiber, result }) => {
-      const age = ages.get(fiber)
-      if (age !== undefined && result === true) age.used = true
-    },
+    gru_age_page: inCallback(({ fiber, args, result }) => {
+      const device = devices.find(({ name }) => name === args[0])
+      aged(fiber, device?.pageTable[Number(args[1])]?.value?.young === true, result === true)
+    }),
     page_referenced_one: ({ fiber, result }) => {
       const age = ages.get(fiber)
       if (age === undefined) return
@@ -148,7 +196,7 @@ export const record2008 = (
       age.used = false
     },
   }
-  return { windows, faults, slips, monitor }
+  return { windows, faults, unmapped, slips, monitor }
 }
 
 /** Whether a device has been told of the beginning of an invalidation of an address, and not of its end. */

@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import { choose } from "../../../checker/index.ts"
+import { counterDetach } from "../../../model/driver/counter2008.ts"
 import { rangeListDetach } from "../../../model/driver/rangeList2008.ts"
 import type { Machine } from "../../../model/notifier/2008/machine.ts"
 import { mmuNotifierRegister } from "../../../model/notifier/2008/mmuNotifier.ts"
@@ -141,13 +142,34 @@ export const unregister = define(
   { truncate: parameter("whether the file is truncated too", 1, 1, 0) },
   (bound) => ({
     pages: 1,
-    accountsDirty: true,
+    // A page is marked dirty by who lets go of it alone.
+    accountsDirty: false,
     rangeLists: 1,
     fibers: ({ machine, rangeLists }) => ({
       kswapd: shrinkPage(machine, 0, false),
       ...(bound.truncate === 1 ? { cpu0: truncate(machine, 0) } : {}),
       ...Object.fromEntries(
         rangeLists.map((device) => [device.name, Effect.andThen(rangeListVisit(device), rangeListDetach(device))]),
+      ),
+    }),
+  }),
+)
+
+/** Who leaves, while callbacks run that may not sleep, under a lock of the page table that nobody waits for. */
+export const unregisterCounter = define(
+  "unregister-counter",
+  "a device that counts invalidations faults, lets go, unregisters and is freed while a page is reclaimed and given back",
+  { madvise: parameter("whether the process gives the page back too", 1, 1, 0) },
+  (bound) => ({
+    pages: 1,
+    // A page is marked dirty by who lets go of it alone.
+    accountsDirty: false,
+    counters: 1,
+    fibers: ({ machine, counters }) => ({
+      kswapd: shrinkPage(machine, 0, false),
+      ...(bound.madvise === 1 ? { cpu0: madviseDontneed(machine, { start: 0, end: 1 }) } : {}),
+      ...Object.fromEntries(
+        counters.map((device) => [device.name, Effect.andThen(counterVisit(device), counterDetach(device))]),
       ),
     }),
   }),
@@ -160,7 +182,8 @@ export const exits = define(
   { ...both, truncate: parameter("whether the file is truncated too", 1, 1, 0) },
   (bound) => ({
     pages: 1,
-    accountsDirty: true,
+    // A page is marked dirty by who lets go of it alone.
+    accountsDirty: false,
     ...bound,
     rangeLists: bound.rangeLists,
     fibers: (parts) => ({

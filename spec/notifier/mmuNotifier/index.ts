@@ -1,6 +1,7 @@
 import { protocol } from "../../../checker/index.ts"
 import { mmuNotifierBugs } from "./bugs/index.ts"
 import { mmuNotifierScenarios } from "./scenarios/index.ts"
+import { mmuNotifierSurvivors } from "./survivors.ts"
 
 export const mmuNotifier = protocol({
   id: "notifier/mmu",
@@ -17,4 +18,5 @@ export const mmuNotifier = protocol({
   },
   scenarios: mmuNotifierScenarios,
   bugs: mmuNotifierBugs,
+  survivors: mmuNotifierSurvivors,
 })

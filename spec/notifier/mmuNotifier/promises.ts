@@ -63,3 +63,14 @@ export const exclusively: ReadonlyArray<Spec> = [
     to: ({ refusing }, fibers) => refusing.every(({ name }) => fibers.ended(name)),
   },
 ]
+
+export const accessesEnd: ReadonlyArray<Spec> = [
+  {
+    kind: "leadsTo",
+    id: "L-ACCESS",
+    statement:
+      "As there are finitely many invalidations, a device comes to the end of its access: to the page, or to a fault.",
+    source: "Documentation/mm/hmm.rst: the retry loop; drivers/gpu/drm/xe/xe_userptr.c: xe_vma_userptr_pin_pages",
+    to: ({ twoPass }, fibers) => twoPass.every(({ name }) => fibers.ended(name)),
+  },
+]

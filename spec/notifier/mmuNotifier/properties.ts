@@ -3,6 +3,8 @@ import { actionInvariant, type Property } from "../../../checker/index.ts"
 import { isLive } from "../../../model/mm/folio.ts"
 import { listed } from "../../../model/notifier/mmuNotifier.ts"
 import { isInside } from "../../../model/sync/gracePeriod.ts"
+import { endProperties } from "./endProperties.ts"
+import { lockProperties } from "./lockProperties.ts"
 import type { MmuNotifierWorld } from "./world.ts"
 
 type Spec = Property<MmuNotifierWorld>
@@ -80,7 +82,7 @@ const rangeProperties: ReadonlyArray<Spec> = [
     id: "NOTIFIER-FAILER-HAS-NO-END",
     statement: "A notifier that refuses a start has no callback for the end.",
     source: "mm/mmu_notifier.c: mn_hlist_invalidate_range_start, its warning",
-    premise: (world) => refused(world).length > 0,
+    premise: (world) => refused(world).length > 0 || world.record.slips.endOfRefuser,
     holds: ({ record }) => !record.slips.endOfRefuser,
   },
   {
@@ -146,13 +148,17 @@ const lifeProperties: ReadonlyArray<Spec> = [
     kind: "invariant",
     id: "NOTIFIER-CB-CONTEXT",
     statement:
-      "A callback of a notifier on the list runs inside an SRCU section, and one of an interval subscription while the sequence is odd.",
+      "A callback of a notifier on the list runs inside an SRCU section, and one of an interval subscription, its second pass too, while the sequence is odd.",
     source: "mm/mmu_notifier.c: the walkers of the list; mn_itree_inv_start_range",
-    premise: (world) => walksOf(world).some(({ current, uncalled }) => current !== "" || uncalled.length > 0),
+    premise: (world) =>
+      walksOf(world).some(
+        ({ current, uncalled, unfinished }) => current !== "" || uncalled.length + unfinished.length > 0,
+      ),
     holds: (world) =>
       [...world.record.walks].every(
-        ([fiber, { current, uncalled }]) =>
-          (current === "" || isInside(world.mm.subs.srcu, fiber)) && (uncalled.length === 0 || seqIsOdd(world)),
+        ([fiber, { current, uncalled, unfinished }]) =>
+          (current === "" || isInside(world.mm.subs.srcu, fiber)) &&
+          (uncalled.length + unfinished.length === 0 || seqIsOdd(world)),
       ),
   },
   {
@@ -235,7 +241,7 @@ const lifeProperties: ReadonlyArray<Spec> = [
     statement:
       "Every notifier on the list and every interval subscription has a reference to the address space, besides that of all users.",
     source: "mm/mmu_notifier.c: mmgrab, mmdrop",
-    premise: ({ mm }) => listed(mm.subs).length > 0,
+    premise: ({ mm }) => listed(mm.subs).length > 0 || mm.subs.itree.state.tree.length > 0,
     holds: ({ mm }) => {
       const users = mm.state.users > 0 ? 1 : 0
       return mm.state.count >= users + listed(mm.subs).length + mm.subs.itree.state.tree.length
@@ -264,7 +270,8 @@ const lifeProperties: ReadonlyArray<Spec> = [
     id: "NOTIFIER-REG-NO-INFLIGHT",
     statement: "When a notifier registers no invalidation of the address space is under way.",
     source: "mm/mmu_notifier.c: __mmu_notifier_register, mm_take_all_locks",
-    premise: (world) => world.counting.some(({ notifier }) => notifier.state.hashed),
+    premise: (world) =>
+      world.record.slips.registeredInflight || world.counting.some(({ notifier }) => notifier.state.hashed),
     holds: ({ record }) => !record.slips.registeredInflight,
   },
   {
@@ -312,6 +319,17 @@ const youngProperties: ReadonlyArray<Spec> = [
   },
   {
     kind: "invariant",
+    id: "NOTIFIER-YOUNG-KEPT",
+    statement: "That a page was used is forgotten only when somebody is told of it.",
+    source: "include/linux/pgtable.h: ptep_test_and_clear_young; mm/mmu_notifier.c: __mmu_notifier_clear_young",
+    premise: ({ record }) => record.uses.of.length > 0,
+    holds: ({ mm, counting, record }) =>
+      [mm, ...counting].every(({ name, young }) =>
+        young.every(({ value }, va) => value || !record.uses.of.includes(`${name} ${va}`)),
+      ),
+  },
+  {
+    kind: "invariant",
     id: "NOTIFIER-TESTYOUNG-SOUND",
     statement: "When somebody is told that nobody has used a page, every notifier on the list has said so.",
     source: "mm/mmu_notifier.c: __mmu_notifier_test_young",
@@ -334,11 +352,31 @@ const ownerProperties: ReadonlyArray<Spec> = [
           owner === "" || tables.every(({ name, pageTable }) => name === owner || pageTable[va]?.value === null),
       ),
   },
+  {
+    kind: "invariant",
+    id: "EXCL-PRESENT",
+    statement: "A device-exclusive entry stands for a page that is there.",
+    source: "mm/rmap.c: make_device_exclusive; include/linux/swapops.h: softleaf_to_pfn",
+    premise: ({ mm }) => mm.exclusive.some(({ value }) => value !== ""),
+    holds: ({ mm }) => mm.exclusive.every(({ value }, va) => value === "" || mm.pte[va]?.value !== null),
+  },
+  {
+    kind: "invariant",
+    id: "EXCL-RESTORED",
+    statement: "When who takes a page back from a device unlocks it, the page is nobody's.",
+    source: "mm/memory.c: remove_device_exclusive_entry; mm/rmap.c: make_device_exclusive",
+    premise: ({ mm, record }) =>
+      record.slips.leftExclusive ||
+      mm.exclusive.some(({ value }, va) => value === "" && mm.folioLock[va]?.value !== ""),
+    holds: ({ record }) => !record.slips.leftExclusive,
+  },
 ]
 
 export const mmuNotifierProperties: ReadonlyArray<Spec> = [
   ...rangeProperties,
   ...lifeProperties,
+  ...lockProperties,
   ...youngProperties,
   ...ownerProperties,
+  ...endProperties,
 ]

@@ -6,6 +6,7 @@ import { type Monitor, type Plain, type Struct, struct } from "../../../checker/
 import { overlaps } from "../../../model/mm/range.ts"
 import { listed } from "../../../model/notifier/mmuNotifier.ts"
 import type { NotifiedMm } from "../../../model/notifier/notifiedMm.ts"
+import type { Mutex } from "../../../model/sync/mutex.ts"
 
 /** What a fiber is at. */
 export type Walk = {
@@ -45,6 +46,14 @@ export type Slips = {
   /** A start returned, in whichever way, with a second pass outstanding. */
   unfinished: boolean
   registeredInflight: boolean
+  /** A notifier registered without a lock that it has to hold. */
+  registeredUnlocked: boolean
+  /** A range was announced under no lock that would have kept a notifier from registering. */
+  startedUnlocked: boolean
+  /** A driver set the sequence, or asked whether it had changed, without its lock. */
+  sequenceUnlocked: boolean
+  /** A page that was taken back from a device was still its own when its folio was unlocked. */
+  leftExclusive: boolean
   unlinkedTwice: boolean
   wrongAge: boolean
   askedBeforeCleared: boolean
@@ -62,6 +71,8 @@ export interface NotifierRecord {
   readonly released: Struct<{ names: ReadonlyArray<string> }>
   /** The devices that wait in read_begin, and the sequence that each has from it and has not asked read_retry about. */
   readonly reading: Struct<{ names: ReadonlyArray<string>; samples: Readonly<Record<string, number>> }>
+  /** Who has used which page since somebody was told of that: the process or a device, and the address. */
+  readonly uses: Struct<{ of: ReadonlyArray<string> }>
   readonly slips: Struct<Slips>
   readonly monitor: Monitor
 }
@@ -92,6 +103,10 @@ const none: Slips = {
   endOfRefuser: false,
   unfinished: false,
   registeredInflight: false,
+  registeredUnlocked: false,
+  startedUnlocked: false,
+  sequenceUnlocked: false,
+  leftExclusive: false,
   unlinkedTwice: false,
   wrongAge: false,
   askedBeforeCleared: false,
@@ -102,11 +117,13 @@ const none: Slips = {
  * Makes the record.
  *
  * @param subscribers the fibers that register, by name, with what they have come to
+ * @param locks of the drivers, by the names of their interval subscriptions
  */
 export const record = (
   mm: NotifiedMm,
   fibers: ReadonlyArray<string>,
   subscribers: ReadonlyMap<string, Stage>,
+  locks: ReadonlyMap<string, Mutex>,
 ): NotifierRecord => {
   const { subs } = mm
   const walks = new Map(fibers.map((name) => [name, struct(`walk.${name}`, closed)]))
@@ -114,6 +131,7 @@ export const record = (
   const slips = struct("slips", none)
   const released = struct("released", { names: nobody })
   const noSamples: Readonly<Record<string, number>> = {}
+  const uses = struct("uses", { of: nobody })
   const reading = struct("reading", { names: nobody, samples: noSamples })
 
   // One that is off the list will not be told of an end: that is as it should be.
@@ -130,7 +148,19 @@ export const record = (
       if (life !== undefined) life.stage = stage
     })
 
-  const asked = walking((walk, _args, result) => {
+  const used = (name: Plain | undefined, va: Plain | undefined) => {
+    uses.of = [...new Set([...uses.of, `${name} ${va}`])].sort()
+  }
+  const told = (name: Plain | undefined, va: Plain | undefined, result: Plain) => {
+    if (result === true) uses.of = uses.of.filter((use) => use !== `${name} ${va}`)
+  }
+  const underUserLock = (fiber: string, name: Plain | undefined) => {
+    const lock = locks.get(String(name))
+    if (lock !== undefined && lock.state.holder !== fiber) slips.sequenceUnlocked = true
+  }
+
+  const asked = walking((walk, [name, va], result) => {
+    told(name, va, result)
     if (!walk.cleared) slips.askedBeforeCleared = true
     if (result === true) walk.young = true
   })
@@ -140,13 +170,23 @@ export const record = (
     walk.cleared = false
   })
 
+  // What keeps ranges from being announced while a notifier registers, and the other way round.
+  const rangeLocks = [mm.mmapLock, mm.vmaLock, mm.iMmapRwsem, mm.anonVmaRwsem]
+  const starts = walking((walk, args) => {
+    if (walk.phase === "started" || walk.itree || walk.told.some(due)) slips.unpaired = true
+    walk.phase = "started"
+    walk.nonblock = args.includes("nonblock")
+    walk.called = nobody
+  })
+
   const monitor: Monitor = {
-    __mmu_notifier_invalidate_range_start: walking((walk, args) => {
-      if (walk.phase === "started" || walk.itree || walk.told.some(due)) slips.unpaired = true
-      walk.phase = "started"
-      walk.nonblock = args.includes("nonblock")
-      walk.called = nobody
-    }),
+    __mmu_notifier_invalidate_range_start: (taken) => {
+      const { fiber } = taken
+      if (mm.state.users > 0 && !rangeLocks.some(({ state }) => state.readers.includes(fiber))) {
+        slips.startedUnlocked = true
+      }
+      starts(taken)
+    },
     __mmu_notifier_invalidate_range_end: walking((walk) => {
       if (walk.phase === "refused") slips.endAfterRefusal = true
       else if (walk.phase === "closed") slips.unpaired = true
@@ -188,7 +228,9 @@ export const record = (
       if (invalidating) reading.names = [...reading.names, String(name)].sort()
       reading.samples = { ...reading.samples, [String(name)]: seq }
     }),
-    mmu_interval_read_retry: watching((_fiber, [name]) => {
+    mmu_interval_set_seq: watching((fiber, [name]) => underUserLock(fiber, name)),
+    mmu_interval_read_retry: watching((fiber, [name]) => {
+      underUserLock(fiber, name)
       const { [String(name)]: _, ...others } = reading.samples
       reading.samples = others
     }),
@@ -227,15 +269,32 @@ export const record = (
     mmap_write_unlock: reaches("registered"),
     kfree: reaches("freed"),
     free_module: reaches("unloaded"),
-    __mmu_notifier_register: () => {
+    // Where register begins.
+    "arch_invalidate_secondary_tlbs && invalidate_range": watching((fiber) => {
+      if (mm.mmapLock.state.writer !== fiber) slips.registeredUnlocked = true
+    }),
+    __mmu_notifier_register: watching((fiber) => {
+      const isLocked = rangeLocks.every(({ state }) => state.writer === fiber)
+      if (!isLocked || mm.allLocksMutex.state.holder !== fiber) slips.registeredUnlocked = true
       if ([...walks.values()].some(({ phase, told }) => phase === "started" || told.some(due))) {
         slips.registeredInflight = true
       }
-    },
+    }),
+    folio_unlock: walking((walk, [, va]) => {
+      // Who makes a page exclusive unlocks it outside of the invalidation.
+      if (walk.phase === "started" && mm.exclusive[Number(va)]?.value !== "") slips.leftExclusive = true
+    }),
     "mmu_notifier_unregister: hlist_del_init_rcu": watching((_fiber, _args, result) => {
       if (result === "twice") slips.unlinkedTwice = true
     }),
-    ptep_test_and_clear_young: walking((walk, _args, result) => {
+    get_user_pages: watching((_fiber, [name, va], result) => {
+      if (result !== "exclusive") used(name, va)
+    }),
+    device_map: watching((_fiber, [name, va]) => {
+      if (subs.byName.get(String(name))?.ops.testYoung !== undefined) used(name, va)
+    }),
+    ptep_test_and_clear_young: walking((walk, [name, va], result) => {
+      told(name, va, result)
       walk.young = result === true
       walk.cleared = true
     }),
@@ -252,7 +311,7 @@ export const record = (
       walk.old = nobody
     }),
   }
-  return { walks, stages, released, reading, slips, monitor }
+  return { walks, stages, released, reading, uses, slips, monitor }
 }
 
 const watching =

@@ -9,6 +9,7 @@ import type { Range } from "../../../model/mm/range.ts"
 import { treeInsert } from "../../../model/notifier/interval.ts"
 import { listAddHead } from "../../../model/notifier/mmuNotifier.ts"
 import { type NotifiedMm, notifiedMm } from "../../../model/notifier/notifiedMm.ts"
+import { forgetNumbers } from "../../../model/notifier/sequence.ts"
 import { srcuDomain } from "../../../model/sync/srcu.ts"
 import { names } from "../../define.ts"
 import { type NotifierRecord, record } from "./record.ts"
@@ -53,6 +54,8 @@ export interface Shape {
   readonly inserted?: boolean
   /** Whether counting devices all have one driver, whose notifier is got and put. */
   readonly oneDriver?: boolean
+  /** Whether numbers of invalidations are forgotten, as where fibers may go on for ever. */
+  readonly forgets?: boolean
   /** Whether a second release leaves the work to the first. */
   readonly releaseOnce?: boolean
   /** Whether the devices have registered before anything else happens. */
@@ -72,6 +75,7 @@ export const mmuNotifierWorld = (shape: Shape): Setup<MmuNotifierWorld> => {
     secondaryTlbs: (shape.secondaryTlb ?? 0) > 0,
     spare: shape.spare ?? 0,
   })
+  if (shape.forgets === true) forgetNumbers(mm.subs.itree)
   const refusing = names("svm", shape.refusing ?? 0).map((name) => refusingDevice(mm, name, shape.watched))
   const counting = names("kvm", shape.counting ?? 0).map((name) =>
     countingDevice(mm, name, shape.oneDriver === true ? "kvm" : name, shape.releaseOnce),
@@ -103,6 +107,7 @@ export const mmuNotifierWorld = (shape: Shape): Setup<MmuNotifierWorld> => {
     mm,
     all,
     new Map(shape.subscribers.map((name) => [name, shape.registered ? "registered" : "new"])),
+    new Map([...refusing, ...twoPass].map(({ iv, lock }) => [iv.name, lock])),
   )
   const parts: Parts = { mm, counting, refusing, twoPass, secondaryTlb }
   return {

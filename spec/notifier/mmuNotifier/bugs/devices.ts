@@ -109,7 +109,7 @@ export const deviceBugs: ReadonlyArray<SeededBug<MmuNotifierWorld>> = [
     scenario: ownExclusive.id,
     bound: { others: 0, cpus: 0 },
     breaks: "L-EXCL-DEVICE",
-    at: (world) => ({ "range->owner": changeResult(() => false), ...wrapsEarly(world) }),
+    at: () => ({ "range->owner": changeResult(() => false) }),
   },
   {
     id: "endless-invalidations-starve-reader",

@@ -13,7 +13,7 @@ import {
   pageMkclean,
 } from "../../../../model/notifier/notifiedMm.ts"
 import { names, parameter } from "../../../define.ts"
-import { exclusively, readBegins } from "../promises.ts"
+import { accessesEnd, exclusively, readBegins } from "../promises.ts"
 import type { Parts } from "../world.ts"
 import { cpus, define, faults, invalidators, pages } from "./common.ts"
 
@@ -30,6 +30,7 @@ export const twoPass = define(
     others: names("cpu", bound.cpus),
     fibers: (parts) => ({ ...invalidators(parts.mm, bound.cpus), ...accesses(parts) }),
   }),
+  accessesEnd,
 )
 
 export const twoPassRefused = define(
@@ -106,7 +107,11 @@ const registersBoth = (mm: NotifiedMm) => {
 export const ownMigrate = define(
   "own-migrate",
   "a device moves a page to its memory and ignores the event of it, while it and others fault on the page",
-  { others: parameter("other devices", 1, 2, 0), cpus: cpus(0, 0) },
+  {
+    others: parameter("other devices", 1, 2, 0),
+    cpus: cpus(0, 0),
+    faults: parameter("whether the devices fault", 1, 1, 0),
+  },
   (bound) => ({
     pages: 1,
     spare: 1,
@@ -116,7 +121,7 @@ export const ownMigrate = define(
     others: ["migrate", ...names("cpu", bound.cpus)],
     fibers: (parts) => ({
       ...invalidators(parts.mm, bound.cpus),
-      ...faults(parts),
+      ...(bound.faults === 1 ? faults(parts) : {}),
       ...Object.fromEntries(parts.refusing.slice(0, 1).map((device) => ["migrate", refusingMigrate(device, 0)])),
     }),
   }),
@@ -129,6 +134,7 @@ export const ownExclusive = define(
   (bound) => ({
     pages: 1,
     refusing: 1 + bound.others,
+    forgets: true,
     registered: true,
     subscribers: names("svm", 1 + bound.others),
     others: names("cpu", bound.cpus),

@@ -2,6 +2,7 @@ import { ownExclusive, ownMigrate, readBegin, secondaryTlb, twoPass, twoPassRefu
 import {
   firstInsert,
   getPut,
+  insertRemove,
   moduleExit,
   nonBlockable,
   overlapping,
@@ -14,6 +15,7 @@ import {
 export const mmuNotifierScenarios = [
   register,
   firstInsert,
+  insertRemove,
   overlapping,
   nonBlockable,
   unregister,

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import { checkpoint, step } from "../../../../checker/index.ts"
 import { type CountingDevice, countingDrop, countingFault } from "../../../../model/driver/counting.ts"
 import { type TwoPassDevice, twoPassAccess, twoPassDrop } from "../../../../model/driver/twoPass.ts"
+import type { IntervalSubscription } from "../../../../model/notifier/interval.ts"
 import {
   mmuIntervalNotifierInsert,
   mmuIntervalNotifierRemove,
@@ -18,6 +19,7 @@ import {
   folioReferenced,
   mmgetNotZero,
   mmput,
+  type NotifiedMm,
   oomReapTask,
 } from "../../../../model/notifier/notifiedMm.ts"
 import { names, parameter } from "../../../define.ts"
@@ -83,6 +85,30 @@ const inserts = Effect.fnUntraced(function* (device: TwoPassDevice, va: number) 
   yield* twoPassAccess(device, va)
   yield* twoPassDrop(device)
   yield* mmuIntervalNotifierRemove(device.mm, device.iv)
+})
+
+/** What was put off until the end of an invalidation, and is not wanted any more. */
+export const insertRemove = define(
+  "insert-remove",
+  "a device inserts its interval subscription, another one too and removes it at once, while the file is truncated",
+  {},
+  () => ({
+    pages: 1,
+    twoPass: 2,
+    inserted: false,
+    registered: false,
+    subscribers: ["gpu0", "gpu1"],
+    others: ["cpu0"],
+    fibers: ({ mm, twoPass: devices }) => ({
+      ...invalidators(mm, 1),
+      ...Object.fromEntries(devices.map(({ name, iv }, i) => [name, insertsAlone(mm, iv, i === 1)] as const)),
+    }),
+  }),
+)
+
+const insertsAlone = Effect.fnUntraced(function* (mm: NotifiedMm, iv: IntervalSubscription, removes: boolean) {
+  yield* mmuIntervalNotifierInsert(mm, iv)
+  if (removes) yield* mmuIntervalNotifierRemove(mm, iv)
 })
 
 /** Ranges that overlap in time, announced to the tree and to the list. */

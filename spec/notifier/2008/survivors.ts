@@ -1,0 +1,25 @@
+import type { Survivors } from "../../../checker/index.ts"
+
+const checked = "whoever holds the device's lock has looked already; the end lets in only those who look later"
+
+/** Why mutants of the steps of the notifiers of 2008 survive. */
+export const survivors2008: Survivors = {
+  "leave-out pageout": "reclaim keeps a page that is dirty, as it may: nobody is promised that it writes one back",
+  "swap zap_pte_range | srcu_read_lock":
+    "the section of the end is entered a little earlier, and no callback is called in it before the page is gone",
+  "swap synchronize_srcu | zap_pte_range":
+    "release has run, so that no device maps anything; what the grace period keeps back is the freeing of notifiers, which comes later",
+  "swap device_map | device_store":
+    "what a device stores before it has mapped the page finds no entry, and is not stored",
+  "swap set_page_dirty | clear_page_dirty_for_io":
+    "the page is dirty when its write has ended, and is written once more",
+  "split follow_page":
+    "the step only reads: what comes in a step of its own is the record that the properties keep of it",
+  "wake-early xpmem_recall_page":
+    "the page is locked, and only who has it locked exports it: what the device maps of it can but become less meanwhile",
+  "lose-wake-up xpmem_recall_page": "it waits for the answer in its next step, whether it sleeps meanwhile or not",
+  "open-guard gru_invalidate_range_end": checked,
+  "open-guard xpmem_invalidate_range_end": checked,
+  "open-guard gru_age_page":
+    "whoever holds the device's lock maps the page in its next step, and that it is young then is said there",
+}

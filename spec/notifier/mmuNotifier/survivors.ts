@@ -1,0 +1,41 @@
+import type { Survivors } from "../../../checker/index.ts"
+
+const spins = "wait_event looks at its condition again and again: who does not sleep spins until it is met"
+const marks = "it marks a moment of which a property takes note; nothing is done in it"
+const mapsNext =
+  "whoever holds the device's lock maps the page in its next step, and that it is young then is said there"
+
+/** Why mutants of the steps of today's mmu notifier survive. */
+export const mmuNotifierSurvivors: Survivors = {
+  "leave-out mmu_interval_read_begin: schedule": spins,
+  "leave-out mmu_interval_notifier_remove: schedule": spins,
+  "open-guard mmu_interval_read_begin: schedule": spins,
+  "open-guard mmu_interval_notifier_remove: schedule": spins,
+  "lose-wake-up mmu_interval_read_begin: prepare_to_wait": spins,
+  "lose-wake-up mmu_interval_notifier_remove: prepare_to_wait": spins,
+  "leave-out unmap_vmas": marks,
+  "leave-out free_module": marks,
+  "leave-out arm_smmu_sva_set_dev_pasid": "a device that is not bound walks no page table, and has nothing in its TLB",
+  "swap mn_hlist_release: hlist_del_init_rcu | srcu_read_unlock":
+    "the section is there for the callbacks, which have returned; what is unlinked is looked up under the lock of the subscriptions",
+  "swap srcu_read_unlock | vma_unlock_read":
+    "the last callback has returned: who registers meanwhile finds a section in which nobody is called any more",
+  "swap mmu_interval_set_seq | xe_vm_invalidate_vma_submit":
+    "the driver's lock is held, under which everybody else looks at the sequence and maps",
+  "swap xe_tlb_inval_batch_wait | mutex_unlock":
+    "the callback has not returned, so that nothing is freed before the flush; who takes the lock meanwhile finds the sequence set",
+  "split mmu_interval_set_seq":
+    "the driver's lock is held; who reads the sequence meanwhile without it finds in the end that it has changed, and begins again",
+  "split mmu_interval_read_retry": "the driver's lock is held, without which nobody sets the sequence",
+  "split kvm_mmu_notifier_release": "two releases that both think they are the first both do all of it",
+  "split mn_hlist_release: hlist_del_init_rcu":
+    "nobody can register any more, and who else changes the list meanwhile takes a notifier off it, too",
+  "open-guard get_user_pages": "who holds mmap_lock for writing here registers a notifier, and changes no page",
+  "open-guard mmu_interval_read_begin":
+    "the lock is held from one step to the next only behind the bump of the sequence, and what is read is what that wrote",
+  "open-guard mmu_interval_notifier_insert":
+    "the lock is held from one step to the next only behind the bump of the sequence: who inserts then finds it even, and the tree takes this and what was deferred in either order",
+  "open-guard kvm_mmu_notifier_clear_flush_young": mapsNext,
+  "open-guard kvm_mmu_notifier_clear_young": mapsNext,
+  "open-guard kvm_mmu_notifier_test_young": mapsNext,
+}
