@@ -151,7 +151,7 @@ export const sequenceProperties: ReadonlyArray<Spec> = [
     statement: "While the sequence is even, and nobody is inside the lock, the deferred list is empty.",
     source: "mm/mmu_notifier.c: mn_itree_inv_end",
     premise: ({ subs }) => !isInvalidating(subs) && isFree(subs.lock),
-    holds: ({ subs }) => subs.state.deferred.length === 0,
+    holds: ({ subs }) => isInvalidating(subs) || !isFree(subs.lock) || subs.state.deferred.length === 0,
   },
   {
     kind: "invariant",
