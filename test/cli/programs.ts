@@ -47,7 +47,7 @@ export const lockedUpdate = file(
   `[{ kind: "atEnd", id: "no-lost-update", statement: "Every increment counts.", source: "arithmetic",
      holds: ({ a }) => a.value === 2 },
     { kind: "invariant", id: "idle", statement: "It says nothing.", source: "nowhere",
-     premise: ({ a }) => a.value > 2, holds: () => false }]`,
+     premise: ({ a }) => a.value > 2, holds: () => true }]`,
 )
 
 /** A checkpoint that forgets what was read, in a way that nothing but `--paranoid` notices. */
