@@ -267,8 +267,14 @@ const survivorLines = ({ survivors = {} }: Protocol): ReadonlyArray<string> =>
         "`npm run check -- mutants` changes each step in turn. These changes break nothing that is asked, and the protocol's spec says why that is right; the command fails where that is not so any more.",
         "",
         ...table(
-          [{ title: "mutant" }, { title: "why nothing breaks" }],
-          Object.entries(survivors).map(([mutant, why]) => [code(mutant), text(why)]),
+          [{ title: "mutants" }, { title: "why nothing breaks" }],
+          [...new Set(Object.values(survivors))].map((why) => [
+            Object.keys(survivors)
+              .filter((mutant) => survivors[mutant] === why)
+              .map(code)
+              .join("<br>"),
+            text(why),
+          ]),
         ),
       ]
 
