@@ -11,6 +11,8 @@ export const deviceMapSurvivors: Survivors = {
     "who has the lock meanwhile, and has seen the old size, loses what it maps and caches once truncation has the lock",
   "split device_unmap: invalidate":
     "what others map in between is kept out by what the caller holds: the file's lock, mmap_lock, the mark on the window; what is installed in between is taken away behind it",
+  "split iomap_begin":
+    "a file system gives out a block under a lock of its own, which makes this one step; no two who store meet a hole at once in any scenario",
   "drop-lock mutex_lock(gpu#.lock) by gpu#": revoking,
   "drop-lock mutex_lock(gpu#.lock) by cpu.mm#": revoking,
   "drop-lock mutex_lock(/dev/npu#.lock) by gpu#":

@@ -4,7 +4,38 @@ import { shootdown } from "../cli/run.ts"
 
 /** `SHOOTDOWN_LONG=1 npx vitest run test/spec/mutants.test.ts` asks all of them. */
 const long = process.env.SHOOTDOWN_LONG !== undefined
-const settled = ["lease/client", ...(long ? ["lease/blocks", "lease/fcntl", "device-memory/free", "sync", "dax"] : [])]
+const many = [
+  "sync",
+  "notifier/interval",
+  "notifier/mmu",
+  "notifier/2008",
+  "driver/kvm",
+  "driver/nouveau",
+  "driver/odp",
+  "driver/odp2014",
+  "driver/test-hmm",
+  "driver/gru",
+  "driver/i915-userptr",
+  "driver/gntdev",
+  "hugetlb",
+  "device/live",
+  "hmm/range-fault",
+  "hmm/requests",
+  "hmm/dma",
+  "hmm/seed001",
+  "hmm/huge",
+  "hmm/2019",
+  "device-memory/free",
+  "dax",
+  "device-map",
+  "lease/fcntl",
+  "lease/setlease",
+  "lease/context",
+  "lease/mapped",
+  "lease/drain",
+  "lease/blocks",
+]
+const settled = ["lease/client", ...(long ? many : [])]
 
 describe("every mutant is killed, equivalent or explained", () => {
   it.each(settled)("of %s", { timeout: 3_600_000 }, async (protocol) => {
