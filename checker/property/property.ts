@@ -37,7 +37,10 @@ export interface Invariant<in World> extends StatePredicate<World> {
 export interface ActionInvariant<in World, Observed extends Plain = Plain> extends Stated {
   readonly kind: "action"
   observe(world: World): Observed
-  /** Of which pairs it says anything at all; without it, of all. They count as exercised. */
+  /**
+   * Which steps put it to the test; without it, all that change what is observed. They count as exercised. It excuses
+   * nothing: `holds` is asked of every step.
+   */
   premise?(before: Observed, after: Observed): boolean
   holds(before: Observed, after: Observed): boolean
   explain?(before: Observed, after: Observed): string

@@ -356,8 +356,7 @@ export class PropertyTracker {
     if (known !== undefined) return known
     const found = this.found.length
     const says = (from: Plain, to: Plain): Relation => {
-      const premise = property.premise(from, to)
-      return { premise, holds: !premise || property.holds(from, to) }
+      return { premise: property.premise(from, to), holds: property.holds(from, to) }
     }
     const otherwise = { premise: false, holds: true }
     const said = this.guarded(position, () => says(before, after), otherwise)

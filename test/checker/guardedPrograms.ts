@@ -63,7 +63,7 @@ const properties: ReadonlyArray<Property<World>> = [
     source: "test",
     observe: ({ c0, c1 }) => [c0.value, c1.value],
     premise: (before, after) => before[1] === after[1],
-    holds: (before, after) => (after[0] ?? 0) >= (before[0] ?? 0),
+    holds: (before, after) => before[1] !== after[1] || (after[0] ?? 0) >= (before[0] ?? 0),
     explain: () => "it did",
   }),
   {

@@ -112,7 +112,7 @@ describe("what an invariant sees between two steps that touch nothing in common"
         source: "test",
         observe: ({ x, y }) => [x.value, y.value],
         premise: (before, after) => before[1] !== after[1],
-        holds: (before) => before[0] === 1,
+        holds: (before, after) => before[1] === after[1] || before[0] === 1,
         explain: () => "it did not",
       }),
     ],

@@ -110,6 +110,14 @@ describe("invariants", () => {
     await broken(over(fibers, [{ ...invariant("unexpected", ({ x }) => x.value !== 1), ...never }]), "unexpected")
     const end: Property<World> = { kind: "atEnd", id: "end", ...stated, ...never, holds: ({ x }) => x.value !== 2 }
     await broken(over(fibers, [end]), "end")
+    const action = actionInvariant<World, number>({
+      id: "up",
+      ...stated,
+      observe: ({ x }) => x.value,
+      premise: () => false,
+      holds: (_, after) => after !== 2,
+    })
+    await broken(over(fibers, [action]), "up")
   })
 
   it("with a premise count the states in which it was true", async () => {
@@ -221,8 +229,7 @@ describe("action invariants", () => {
           id: "by-one",
           ...stated,
           observe: ({ x, y }) => [x.value, y.value],
-          premise: ([, y], [, now]) => y === now,
-          holds: ([before], [after]) => after !== before,
+          holds: ([before, y], [after, now]) => y !== now || after !== before,
           explain: ([before], [after]) => `${before} became ${after}`,
         }),
         actionInvariant<World, number>({

@@ -412,7 +412,7 @@ const propertiesOf = (limits: Limits): ReadonlyArray<Property<World>> => [
     source: "test",
     observe: (world) => [at(world, 0).value, at(world, 1).value],
     premise: (before, after) => before[1] === after[1],
-    holds: (before, after) => (after[0] ?? 0) >= (before[0] ?? 0),
+    holds: (before, after) => before[1] !== after[1] || (after[0] ?? 0) >= (before[0] ?? 0),
     explain: (before, after) => `${before.join(" ")} became ${after.join(" ")}`,
   }),
   {

@@ -142,7 +142,7 @@ export const sequenceProperties: ReadonlyArray<Spec> = [
       deferred: subs.state.deferred,
     }),
     premise: (before, after) => before.full && after.full,
-    holds: (before, after) => before.tree === after.tree,
+    holds: (before, after) => !(before.full && after.full) || before.tree === after.tree,
     explain: (before, after) => `The tree was [${before.tree}] and became [${after.tree}].`,
   }),
   {

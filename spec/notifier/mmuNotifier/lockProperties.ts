@@ -70,7 +70,7 @@ export const lockProperties: ReadonlyArray<Property<MmuNotifierWorld>> = [
       deferred: subs.itree.state.deferred,
     }),
     premise: (before, after) => before.isOdd && after.isOdd,
-    holds: (before, after) => before.tree === after.tree,
+    holds: (before, after) => !(before.isOdd && after.isOdd) || before.tree === after.tree,
     explain: (before, after) => `The tree was [${before.tree}] and became [${after.tree}].`,
   }),
   {
