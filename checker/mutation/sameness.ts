@@ -2,10 +2,10 @@
  * Proofs that a mutant which no property has killed does the same as the protocol, from every state of both at one bound.
  *
  * By movers (Lipton, "Reduction", CACM 1975), where two steps stand apart that the protocol takes at once or in the other
- * order: if the first one commutes with whatever others do behind it, or the second one with whatever they do before it,
- * then each run of the mutant is a run of the protocol, up to the order of steps that commute. No fiber can tell them
- * apart. Whether steps commute is computed in each state, with what cells hold there: both orders are possible, return
- * the same and leave the same behind.
+ * order: if the first one commutes with whatever others do behind it, or the second one, which never waits, with whatever
+ * they do before it, then each run of the mutant is a run of the protocol, up to the order of steps that commute. No fiber
+ * can tell them apart. Whether steps commute is computed in each state, with what cells hold there: both orders are
+ * possible, return the same and leave the same behind.
  *
  * By memory, for any mutant: if each state of the cells and of which fibers have ended, each change of them by each fiber
  * and each end is one of the protocol's, then no invariant of these can be stated that holds of the protocol and breaks in
@@ -70,8 +70,7 @@ class Movers {
       if (!this.isOpen) return
       if (this.isBetween(node)) {
         if (isEnd || node.interrupted) this.refute()
-        else if (this.second)
-          this.second = this.others(node).every((way) => this.commute(way, () => ({ node, option: 0 })))
+        else if (this.second) this.second = this.mayComeEarlier({ node, option: 0 })
       }
       if (node.operation?.kind === "step" && node.operation.name === this.parted.first) this.lookAtFirst(node)
     }
@@ -83,8 +82,15 @@ class Movers {
     const next = outcome?.next
     if (next === undefined || !this.isBetween(next)) return
     const { isSwapped } = this.parted
-    if (isSwapped && !this.commute(way, () => ({ node: next, option: 0 }))) this.refute()
+    const then = { node: next, option: 0 }
+    if (isSwapped && !(this.commute(way, () => then) && this.commute(then, () => way))) this.refute()
     else if (this.first) this.first = this.others(node).every((other) => this.commute(way, () => other))
+  }
+
+  /** Whether the second is possible now, and the same whatever others do before it. */
+  private mayComeEarlier(second: Way): boolean {
+    const isPossible = this.outcomeOf(second, present) !== undefined
+    return isPossible && this.others(second.node).every((other) => this.commute(other, () => second))
   }
 
   private refute(): void {
@@ -157,7 +163,7 @@ class Walk {
   /** Goes on for so many steps. Returns whether every state has been visited; `undefined` while that is open. */
   advance(steps: number, visitor: Visitor): boolean | undefined {
     const { engine, stack } = this
-    if (this.visited.size === 0) this.enter(visitor)
+    if (this.visited.size === 0) this.enter(this.memory, visitor)
     for (let left = steps; left > 0; left--) {
       const top = stack.at(-1)
       if (top === undefined) return true
@@ -170,18 +176,19 @@ class Walk {
       }
       const fiber = engine.fibers[fiberOf(move)]?.name ?? ""
       engine.step(move)
-      visitor.change(fiber, top.memory, this.memory)
+      const { memory } = this
+      visitor.change(fiber, top.memory, memory)
       if (this.visited.has(this.place)) engine.undo()
-      else this.enter(visitor)
+      else this.enter(memory, visitor)
     }
     return undefined
   }
 
-  private enter(visitor: Visitor): void {
+  private enter(memory: string, visitor: Visitor): void {
     const moves = [...this.engine.moves()]
     this.visited.add(this.place)
-    visitor.state(moves.length === 0, this.memory)
-    this.stack.push({ memory: this.memory, moves })
+    visitor.state(moves.length === 0, memory)
+    this.stack.push({ memory, moves })
   }
 
   private get place(): string {

@@ -4,11 +4,14 @@ import { describe, expect, it } from "vitest"
 import {
   type Cell,
   cell,
+  checkpoint,
+  choose,
   exploreHere,
   guardedStep,
   type MutationBudget,
   MutationRun,
   type Parameters,
+  type Plain,
   type Property,
   protocol,
   type Setup,
@@ -300,6 +303,36 @@ describe("equivalent mutants", () => {
     }
     const { verdicts } = await mutate(setup, [inOrder])
     expect(verdicts["swap set first | set second"]).toBe("killed in-order")
+  })
+
+  it("are not those in which a step waits for ever while others go on", async () => {
+    const setup = () => {
+      const isOpen = cell("isOpen", false)
+      const mark = cell("mark", 0)
+      const seen = cell("seen", 0)
+      const pass = guardedStep(
+        "pass",
+        () => isOpen.value,
+        () => undefined,
+      )
+      const set = <A extends Plain>(of: Cell<A>, value: A) =>
+        step(`${of.name} = ${value}`, () => {
+          of.value = value
+        })
+      const opened = Effect.flatMap(choose("opens", [true, false]), (opens) => set(isOpen, opens))
+      const watch = Effect.forever(
+        Effect.andThen(
+          checkpoint("watches"),
+          step("watch", () => {
+            seen.value = mark.value
+          }),
+        ),
+      )
+      const cpu0 = Effect.all([opened, pass, set(mark, 1), pass, set(isOpen, false)], { discard: true })
+      return { world: {}, fibers: { cpu0, watcher: watch } }
+    }
+    const { verdicts } = await mutate(setup)
+    expect(verdicts).toMatchObject({ "swap pass | mark = 1": "survived", "swap pass | isOpen = false": "survived" })
   })
 
   it("a lock for which nobody waits may as well not be taken", async () => {
