@@ -1,7 +1,7 @@
 /** A mutation of a program: one of its steps, named from outside, and what an operator makes of it. */
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { type Operation, type Step, step } from "../program/operation.ts"
+import { guardedStep, type Operation, type Step, step } from "../program/operation.ts"
 import type { Plain } from "../program/plain.ts"
 import type { Store } from "../program/store.ts"
 import type { Rewrite } from "../scenario/program.ts"
@@ -62,11 +62,11 @@ export interface Operator {
 export const stepNamed = (operation: Operation, name: string): Step | undefined =>
   operation.kind === "step" && operation.name === name ? operation : undefined
 
-/** Cells by position, and what they are to hold. */
-type Writes = ReadonlyArray<readonly [number, Plain]>
+/** A cell by its position, and what it is to hold. */
+export type Write = readonly [position: number, content: Plain]
 
 /** What a body would return and write. */
-export type Foreseen = readonly [result: Plain, writes: Writes]
+export type Foreseen = readonly [result: Plain, writes: ReadonlyArray<Write>]
 
 /** Runs a body and takes back what it wrote. Within a step. */
 export const foresee = (store: Store, body: () => unknown): Foreseen => {
@@ -75,13 +75,23 @@ export const foresee = (store: Store, body: () => unknown): Foreseen => {
 }
 
 /** Writes what was foreseen. Within a step. */
-export const apply = (store: Store, writes: Writes): void => {
+export const apply = (store: Store, writes: ReadonlyArray<Write>): void => {
   for (const [position, content] of writes) {
     const cell = store.cells[position]
     if (cell !== undefined) store.write(cell, content)
   }
 }
 
-/** A step of the operation's name and arguments, without a guard. */
-export const unguarded = ({ name, args }: Step, body: () => unknown): Effect.Effect<Plain> =>
-  step(name, args, () => body() as Plain) // made plain, or reported, by the engine
+/** The step taken in two: one for which it waits and which foresees the rest, and one that writes the rest. */
+export const inTwo = (
+  { name, args, guard, wait }: Step,
+  { store, first, foreseen }: { readonly store: Store; readonly first: string; readonly foreseen: () => Foreseen },
+): Effect.Effect<Plain> =>
+  Effect.flatMap(
+    guard === undefined ? step(first, args, foreseen) : guardedStep(first, args, guard, foreseen, wait),
+    ([result, writes]) =>
+      step(name, args, (): Plain => {
+        apply(store, writes)
+        return result
+      }),
+  )

@@ -1,7 +1,6 @@
 import { changeBody } from "../../scenario/seededBug.ts"
-import { generic } from "../facts.ts"
 import { apply, foresee, type Operator, stepNamed } from "../mutation.ts"
-import { awaitedOf, changesMore } from "./wakeUps.ts"
+import { awaitedOf, changesMore, wakersIn } from "./wakeUps.ts"
 
 export const loseWakeUp: Operator = {
   name: "lose-wake-up",
@@ -13,17 +12,18 @@ export const loseWakeUp: Operator = {
       return cells.length > 0 && (changesMore(of, cells) || !of.returnsNothing) ? [{ step, cells }] : []
     }),
   applies: ({ step }, { steps }) => steps.has(step),
-  rewrite: ({ step, cells = [] }, _, store) => {
+  rewrite: (mutation, _, store) => {
+    const wakes = wakersIn(mutation, store)
     const without = changeBody(({ body }) => {
       const [result, writes] = foresee(store, body)
       apply(
         store,
-        writes.filter(([position]) => !cells.includes(generic(store.cells[position]?.name ?? ""))),
+        writes.filter((write) => !wakes(write)),
       )
       return result
     })
     return (operation, original) =>
-      stepNamed(operation, step) === undefined ? undefined : without(original, operation)
+      stepNamed(operation, mutation.step) === undefined ? undefined : without(original, operation)
   },
   equivalent: () => undefined,
 }

@@ -1,8 +1,7 @@
-import * as Effect from "effect/Effect"
-import { guardedStep, step } from "../../program/operation.ts"
-import type { Plain } from "../../program/plain.ts"
 import { changesOf, readsOf } from "../facts.ts"
-import { apply, type Foreseen, foresee, type Operator, stepNamed, unguarded } from "../mutation.ts"
+import { foresee, inTwo, type Operator, stepNamed } from "../mutation.ts"
+
+const readsFirst = (step: string): string => `${step}: reads`
 
 export const split: Operator = {
   name: "split",
@@ -13,18 +12,10 @@ export const split: Operator = {
   rewrite: (mutation, _, store) => (operation) => {
     const whole = stepNamed(operation, mutation.step)
     if (whole === undefined) return undefined
-    const { name, args, guard, body, wait } = whole
-    const read = (): Foreseen => foresee(store, body)
-    const first =
-      guard === undefined ? step(`${name}: reads`, args, read) : guardedStep(`${name}: reads`, args, guard, read, wait)
-    return Effect.flatMap(first, ([result, writes]) =>
-      unguarded(whole, (): Plain => {
-        apply(store, writes)
-        return result
-      }),
-    )
+    const foreseen = () => foresee(store, whole.body)
+    return inTwo(whole, { store, first: readsFirst(whole.name), foreseen })
   },
-  parted: ({ step }) => ({ first: `${step}: reads`, second: step, isSwapped: false }),
+  parted: ({ step }) => ({ first: readsFirst(step), second: step, isSwapped: false }),
   equivalent: ({ step }, facts) => {
     const of = facts.steps.get(step)
     if (of === undefined) return undefined

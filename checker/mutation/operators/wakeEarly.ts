@@ -1,9 +1,7 @@
-import * as Effect from "effect/Effect"
-import { guardedStep, step } from "../../program/operation.ts"
-import type { Plain } from "../../program/plain.ts"
-import { generic } from "../facts.ts"
-import { apply, type Foreseen, foresee, type Operator, stepNamed, unguarded } from "../mutation.ts"
-import { awaitedOf, changesMore } from "./wakeUps.ts"
+import { apply, type Foreseen, foresee, inTwo, type Operator, stepNamed } from "../mutation.ts"
+import { awaitedOf, changesMore, wakersIn } from "./wakeUps.ts"
+
+const wakesFirst = (step: string): string => `${step}: wakes`
 
 export const wakeEarly: Operator = {
   name: "wake-early",
@@ -17,25 +15,14 @@ export const wakeEarly: Operator = {
   rewrite: (mutation, _, store) => (operation) => {
     const whole = stepNamed(operation, mutation.step)
     if (whole === undefined) return undefined
-    const { name, args, guard, body, wait } = whole
-    const isAwaited = ([position]: readonly [number, Plain]): boolean =>
-      mutation.cells?.includes(generic(store.cells[position]?.name ?? "")) === true
+    const wakes = wakersIn(mutation, store)
     const wakeUp = (): Foreseen => {
-      const [result, writes] = foresee(store, body)
-      apply(store, writes.filter(isAwaited))
-      return [result, writes.filter((write) => !isAwaited(write))]
+      const [result, writes] = foresee(store, whole.body)
+      apply(store, writes.filter(wakes))
+      return [result, writes.filter((write) => !wakes(write))]
     }
-    const first =
-      guard === undefined
-        ? step(`${name}: wakes`, args, wakeUp)
-        : guardedStep(`${name}: wakes`, args, guard, wakeUp, wait)
-    return Effect.flatMap(first, ([result, writes]) =>
-      unguarded(whole, (): Plain => {
-        apply(store, writes)
-        return result
-      }),
-    )
+    return inTwo(whole, { store, first: wakesFirst(whole.name), foreseen: wakeUp })
   },
-  parted: ({ step }) => ({ first: `${step}: wakes`, second: step, isSwapped: false }),
+  parted: ({ step }) => ({ first: wakesFirst(step), second: step, isSwapped: false }),
   equivalent: () => undefined,
 }

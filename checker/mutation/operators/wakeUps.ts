@@ -2,7 +2,9 @@
  * What steps have in common that wake others: they change what the guards of others were seen to wait for, and have not
  * waited for it themselves, as who takes a lock does.
  */
+import type { Store } from "../../program/store.ts"
 import { changesOf, type Facts, generic, type StepFacts } from "../facts.ts"
+import type { Mutation, Write } from "../mutation.ts"
 
 /** The cells that others wait for, of those that a step changes; generic names. */
 export const awaitedOf = ({ cells }: Facts, facts: StepFacts): ReadonlyArray<string> => {
@@ -16,3 +18,9 @@ export const awaitedOf = ({ cells }: Facts, facts: StepFacts): ReadonlyArray<str
 /** Whether a step changes something else too. */
 export const changesMore = (facts: StepFacts, awaited: ReadonlyArray<string>): boolean =>
   [...changesOf(facts)].some((cell) => !awaited.includes(generic(cell)))
+
+/** Which of the writes of a mutated step are to what others wait for. */
+export const wakersIn =
+  ({ cells = [] }: Mutation, store: Store) =>
+  ([position]: Write): boolean =>
+    cells.includes(generic(store.cells[position]?.name ?? ""))
