@@ -135,7 +135,9 @@ const select = Effect.fnUntraced(function* (
     const glob = Glob.make(target)
     const found = known.filter((id) => id === target || Glob.match(glob, id))
     if (found.length === 0) {
-      return yield* badInput(`the handbook has no page ${printable(target)}${suggestion(target, known)}`)
+      const others = [...comparisons, ...chapters].map(({ id }) => id).join(", ")
+      const pages = `; its pages are the protocols that npm run check -- list shows, ${others}`
+      return yield* badInput(`the handbook has no page ${printable(target)}${suggestion(target, known, pages)}`)
     }
     for (const id of found) chosen.add(id)
   }

@@ -64,6 +64,12 @@ export const mutantsCommand = Effect.fnUntraced(function* (registry: Registry, f
     Effect.onInterrupt(() => Effect.ignore(interrupted(progress, flags, output))),
   )
   const { done } = progress
+  if (flags.only !== undefined && totalOf(done).mutants === 0) {
+    const named = operators.map(({ name }) => name).join(", ")
+    return yield* badInput(
+      `--only ${printable(flags.only)} matches no mutant; a mutant is called by its operator and the step, as in 'leave-out unlock', and the operators are ${named}`,
+    )
+  }
   if (done.length > 1) yield* output.print(["", totalLine(done)])
   yield* output.document(reportOf(done, flags))
   const status = done.map(statusOf).reduce(worse, exitStatus.well)
@@ -114,7 +120,8 @@ const mutate = Effect.fnUntraced(function* ({ protocol, file }: Selected, flags:
   const done = { ...report, seconds: ((yield* Clock.currentTimeMillis) - started) / 1000 }
   progress.done.push(done)
   progress.current = undefined
-  yield* output.print(protocolLines(done, output))
+  const isAskedOf = flags.only === undefined || done.mutants.length > 0 || done.trouble.length > 0
+  if (isAskedOf) yield* output.print(protocolLines(done, output))
 })
 
 /** Explores a mutant in another thread, where that can have the program. */

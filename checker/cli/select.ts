@@ -7,7 +7,7 @@ import type { BugEntry, Registry, ScenarioEntry } from "../scenario/protocol.ts"
 import { BadBound, type Bound } from "../scenario/scenario.ts"
 import { BadUsage, badInput } from "./errors.ts"
 import { resolvePath, SavedDirectory } from "./place.ts"
-import { suggestion } from "./suggest.ts"
+import { listed, suggestion } from "./suggest.ts"
 import { isProgramFile, loadProgram } from "./userProgram.ts"
 
 /** A scenario that was named, and the directory in which its counterexamples are saved. */
@@ -36,7 +36,12 @@ export const select = Effect.fnUntraced(function* (registry: Registry, argument:
   const chosen = known.filter(({ id }) => id === argument || Glob.match(glob, id))
   const directory = yield* SavedDirectory
   if (chosen.length > 0) return chosen.map((scenario): Selected => ({ scenario, directory }))
-  if (/[*?[{]/.test(argument)) return yield* badInput(`no scenario matches ${printable(argument)}`)
+  if (/[*?[{]/.test(argument)) return yield* badInput(`no scenario matches ${printable(argument)}${listed}`)
+  if (known.some(({ id }) => id.startsWith(`${argument}/`))) {
+    return yield* badInput(
+      `there is no scenario ${printable(argument)}; those below it are '${printable(argument)}/**'`,
+    )
+  }
   return yield* badInput(unknownScenario(argument, known))
 })
 

@@ -14,15 +14,18 @@ const distance = (a: string, b: string): number => {
   return previous[b.length] ?? 0
 }
 
-const listed = "; npm run check -- list shows those that there are"
+/** Where to look for a name. */
+export const listed = "; npm run check -- list shows those that there are"
 
 /** `; did you mean X?` when a known name is close or ends like the one asked for, otherwise where to look. */
-export const suggestion = (asked: string, known: Iterable<string>): string => {
-  if (asked === "" || asked.length > 200) return listed
+export const suggestion = (asked: string, known: Iterable<string>, elsewhere = listed): string => {
+  if (asked === "" || asked.length > 200) return elsewhere
   const candidates = [...known].map((name) => {
     const within = name.endsWith(`/${asked}`) || name.startsWith(`${asked}/`)
     return { name, distance: within ? 0 : distance(asked, name) }
   })
   const [best] = candidates.sort((a, b) => a.distance - b.distance)
-  return best !== undefined && best.distance <= Math.max(2, asked.length / 4) ? `; did you mean ${best.name}?` : listed
+  return best !== undefined && best.distance <= Math.max(2, asked.length / 4)
+    ? `; did you mean ${best.name}?`
+    : elsewhere
 }

@@ -33,7 +33,7 @@ export const loadForeign = Effect.fnUntraced(function* <A>(format: Format<A>, fi
   const info = yield* Effect.mapError(files.stat(file), ({ reason }) =>
     bad(reason._tag === "NotFound" ? "does not exist" : `cannot be read: ${reason._tag}`),
   )
-  if (info.type === "Directory") return yield* bad(`is a directory, not ${format.called} file`)
+  if (info.type === "Directory") return yield* bad(`is a directory, not a file with ${format.called}`)
   if (info.type !== "File") return yield* bad("is not a regular file")
   if (info.size > format.largest) {
     return yield* bad(`has ${info.size} bytes; ${format.called} has at most ${format.largest}`)

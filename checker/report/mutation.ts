@@ -98,5 +98,7 @@ export const countsText = (counts: MutantCounts): string => {
     ...(counts.invalid === 0 ? [] : [`${figure(counts.invalid)} no program`]),
     ...(counts.survived + counts.inconclusive === 0 ? [] : [`${figure(counts.explained)} explained`]),
   ]
-  return `${count(counts.mutants, "mutant")}: ${texts.join(", ")}; ${(100 * killRateOf(counts)).toFixed(1)} % killed of those that can be`
+  const couldBe = counts.killed + counts.survived + counts.inconclusive
+  const rate = couldBe === 0 ? "" : `; ${(100 * killRateOf(counts)).toFixed(1)} % killed of those that can be`
+  return `${count(counts.mutants, "mutant")}: ${texts.join(", ")}${rate}`
 }

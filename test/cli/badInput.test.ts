@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { describe, expect, it } from "vitest"
 import { type Counterexample, formatVersion } from "../../checker/index.ts"
 import * as programs from "./programs.ts"
-import { type Ran, scratch, shootdownAlone, shootdownInTurn } from "./run.ts"
+import { type Ran, scratch, shootdown, shootdownAlone, shootdownInTurn } from "./run.ts"
 
 const put = scratch()
 const inTurn = shootdownInTurn()
@@ -25,7 +25,13 @@ describe.concurrent("usage", () => {
     [["explore", program, "--strategy", "bfs"], "--strategy bfs", "states, optimal, auto, bounded, dfs"],
     [["explore"], "name what to explore"],
     [["explore", "lost-updte"], "no scenario lost-updte"],
-    [["explore", "nowhere/*"], "no scenario matches nowhere/*"],
+    [["explore", "nowhere/*"], "no scenario matches nowhere/*; npm run check -- list"],
+    [
+      ["mutants", put("locked.ts", programs.lockedUpdate), "--only", "swp *"],
+      "--only swp * matches no mutant",
+      "leave-out",
+      "swap",
+    ],
     [["explore", program, "--mutant", "x"], "no mutant x of lost-update"],
     [["explore", program, "--preemptions", "2"], "--preemptions", "dfs"],
     [["explore", program, "--paranoid", "--strategy", "dfs"], "--paranoid is for states, optimal,", "not for dfs"],
@@ -40,6 +46,11 @@ describe.concurrent("usage", () => {
     [["explore", program, "--json", "/no/such/directory/x.json"], "--json", "directory does not exist"],
     [["replay", "--program", "x.txt"], "--program", "x.txt"],
   ])("%j", async (args, ...parts) => expectSentence(await inTurn(args), ...parts))
+
+  it.each<[ReadonlyArray<string>, ...Array<string>]>([
+    [["explore", "notifier/interval"], "those below it are 'notifier/interval/**'"],
+    [["docs", "nowhere"], "no page nowhere", "npm run check -- list", "comparison/read-faults", "guide/new-protocol"],
+  ])("%j of the repository", async (args, ...parts) => expectSentence(await shootdown(args), ...parts))
 
   it("are the same to a process of their own", async () => {
     for (const args of [["exlpore"], ["explore", program, "--set", "fibers=0"]]) {
@@ -126,7 +137,8 @@ describe.concurrent("counterexample files", () => {
   })
   it("a directory", async () => {
     mkdirSync(join(put.directory, "directory.json"))
-    expectSentence(await replay(join(put.directory, "directory.json")), "is a directory")
+    const ran = await replay(join(put.directory, "directory.json"))
+    expectSentence(ran, "is a directory, not a file with a counterexample")
   })
   it("100 MB, which are not read", async () => {
     const file = put("files/huge.json", text)

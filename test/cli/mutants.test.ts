@@ -4,6 +4,7 @@ import { join } from "node:path"
 import * as Schema from "effect/Schema"
 import { describe, expect, it } from "vitest"
 import { MutationReport } from "../../checker/index.ts"
+import { countMutants, countsText } from "../../checker/report/mutation.ts"
 import * as programs from "./programs.ts"
 import { scratch, shootdown, shootdownAlone, shootdownInTurn } from "./run.ts"
 
@@ -61,6 +62,12 @@ describe.concurrent("mutants", () => {
     const ran = await inTurn(["mutants", put("large.ts", programs.big), "--states", "80", "--only", "split *"])
     expect(ran.stdout).toMatch(/inconclusive: split add: big: the budget of 80 states ran out/)
     expect(ran.status).toBe(3)
+  })
+
+  it("are told no rate where none could be killed", () => {
+    const none = countMutants([])
+    expect(countsText(none)).toBe("0 mutants: 0 killed, 0 equivalent, 0 survived")
+    expect(countsText({ ...none, mutants: 1, killed: 1 })).toMatch(/; 100\.0 % killed of those that can be$/)
   })
 
   it("of an unknown protocol are refused, with a suggestion; help says what is changed: 2 and 0", async () => {
