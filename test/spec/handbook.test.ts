@@ -2,7 +2,10 @@
 import * as Effect from "effect/Effect"
 import { describe, expect, it } from "vitest"
 import type { Comparison } from "../../checker/index.ts"
+import { comparison } from "../../spec/deviceMap/comparison/index.ts"
+import { points } from "../../spec/deviceMap/comparison/points.ts"
 import { countRangeSequence } from "../../spec/handbook/comparisons/countRangeSequence.ts"
+import { cellOf } from "../../spec/handbook/comparisons/leaseOrCallback.ts"
 import { structPageOrPfnmap } from "../../spec/handbook/comparisons/structPageOrPfnmap.ts"
 import { handbook } from "../../spec/handbook/index.ts"
 import { registry } from "../../spec/registry.ts"
@@ -41,6 +44,13 @@ describe("the comparisons", { timeout: 60_000 }, () => {
       ["violated", "violated", "violated"],
       ["violated", "none", "violated"],
     ])
+  })
+
+  it("say what was asked, where the outcome names a property", { timeout: 120_000 }, async () => {
+    const [named, ...others] = await Effect.runPromise(comparison(points.filter(({ id }) => id === "privileges")))
+    expect(others).toEqual([])
+    const outcome = named === undefined ? [] : cellOf(named.lease).outcome
+    expect(outcome.join()).toMatch(/violated: ASK-ANYBODY, .*; asked: [A-Z].*\.$/)
   })
 
   it.skipIf(process.env.SHOOTDOWN_LONG === undefined).each(handbook.comparisons.map((one) => [one.id, one] as const))(

@@ -82,7 +82,7 @@ const objectives: ReadonlyArray<Omit<Point, "kind">> = [
     id: "several-devices",
     says: "allow multiple different devices to map the block (can be read only if the fabric between devices is not cache coherent)",
     deviceMap: side(
-      "In no schedule do two devices map the block while one of them may store to it: a writer is revoked, and has drained, before a reader is let in, and no writer is let in beside anybody. On a coherent fabric both store (one-process).",
+      "In no schedule do two devices map the block while one of them may store to it: a writer is revoked, and has drained, before a reader is let in, and no writer is let in beside anybody. On a coherent fabric both store, as the row on one process shows.",
       deviceMappings.twoDevices,
     ),
     lease: side(atATime, leases.twoDevices),
@@ -97,11 +97,11 @@ const objectives: ReadonlyArray<Omit<Point, "kind">> = [
     id: "no-pin",
     says: "there is no pin",
     deviceMap: side(
-      "Blocks are freed without a look at references, and no device reaches them. With DAX they wait for pins (L-DAX).",
+      "Blocks are freed without a look at references, and no device reaches them. With DAX they wait for pins.",
       deviceMappings.noPin,
     ),
     lease: side(
-      "A layout names blocks and refers to no page. But it keeps them as a pin would, until its holder is heard of or fenced (burden-on-program).",
+      "A layout names blocks and refers to no page. But it keeps them as a pin would, until its holder is heard of or fenced, as the row on who is responsible shows.",
       leases.noPin,
     ),
   },
@@ -172,7 +172,7 @@ const shortcomings: ReadonlyArray<Omit<Point, "kind">> = [
       unsaid:
         "The model of device mappings knows no users and no rights: nothing in the proposal asks who a process is, beyond its VMA.",
       finding:
-        "A process is never told a block's number, and its device reaches no block of another file (DEVMAP-NO-FOREIGN-STORE, revoked-any-time). The kernel trusts the device's hardware to use its page table.",
+        "A process is never told a block's number, and its device reaches no block of another file (DEVMAP-NO-FOREIGN-STORE, asked where it is revoked at any time). The kernel trusts the device's hardware to use its page table.",
     },
     lease: side(
       "Who asks by fcntl has to own the file, or to have CAP_LEASE. A server of pNFS asks for its clients, and is not asked itself.",
@@ -184,7 +184,7 @@ const shortcomings: ReadonlyArray<Omit<Point, "kind">> = [
     says: "work on file descriptor not virtual addresses",
     deviceMap: side("There is no descriptor in it: the VMA is all there is.", deviceMappings.addresses),
     lease: side(
-      "Closing the file takes the lease away, with the file mapped as it was; munmap does not (virtual-addresses).",
+      "Closing the file takes the lease away, with the file mapped as it was; munmap does not, as the row on virtual addresses shows.",
       leases.descriptor,
     ),
   },

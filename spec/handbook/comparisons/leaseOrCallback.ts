@@ -3,13 +3,16 @@ import type { Comparison, ComparisonCell } from "../../../checker/index.ts"
 import { comparison, type Shown } from "../../deviceMap/comparison/index.ts"
 import { answerInWords, costsInWords } from "../../deviceMap/comparison/words.ts"
 
-const cell = ({ asked, outcome, finding }: Shown): ComparisonCell => ({
+/** What a design does about a point, and what exactly was asked. */
+export const cellOf = ({ asked, outcome, finding }: Shown): ComparisonCell => ({
   outcome:
     asked.length === 0
       ? [answerInWords(outcome)]
-      : asked.map(({ scenario, bug, answer, costs }) => {
+      : asked.map(({ scenario, bug, asks, answer, costs }) => {
           const where = bug === undefined ? scenario : `${scenario} with ${bug}`
-          return `${where}: ${answerInWords(answer)}; costs: ${costsInWords(costs)}`
+          const decisive = "property" in answer ? asks.filter(({ id }) => id === answer.property) : asks
+          const sentences = decisive.map(({ statement }) => statement).join(" ")
+          return `${where}: ${answerInWords(answer)}; costs: ${costsInWords(costs)}; asked: ${sentences}`
         }),
   finding,
 })
@@ -25,7 +28,7 @@ export const leaseOrCallback: Comparison = {
   rows: Effect.map(comparison(), (rows) =>
     rows.map(({ kind, says, deviceMap, lease }) => ({
       point: `${kind}: ${says}`,
-      cells: [cell(deviceMap), cell(lease)],
+      cells: [cellOf(deviceMap), cellOf(lease)],
     })),
   ),
   conclusion: [
