@@ -11,7 +11,7 @@ export const bench = (benchmarks: ReadonlyArray<Benchmark>) =>
     "bench",
     {
       size: Flag.Literals("size", sizes).pipe(
-        Flag.withDescription("How much to measure: a few seconds, about two minutes, or everything (default usual)"),
+        Flag.withDescription("How much to measure: half a minute, about two minutes, or everything (default usual)"),
         Flag.withDefault("usual" as const),
       ),
       json,
@@ -24,6 +24,6 @@ export const bench = (benchmarks: ReadonlyArray<Benchmark>) =>
     ),
     Command.withExamples([
       { command: "npm run check -- bench" },
-      { command: "npm run --silent check -- bench --size quick --json -", description: "as JSON, in a few seconds" },
+      { command: "npm run --silent check -- bench --size quick --json -", description: "as JSON, in half a minute" },
     ]),
   )

@@ -94,7 +94,7 @@ export const explore = (registry: Registry) =>
         Flag.withDescription(
           usedBy(
             "paranoid",
-            "Check the rules that programs must obey as the search goes, and name what breaks them; five to ten times slower",
+            "Check the rules that programs must obey as the search goes, and name what breaks them; five to twenty times slower",
           ),
         ),
         Flag.withDefault(false),
