@@ -438,4 +438,4 @@ export const zoo = (entry: (typeof entries)[number][0]): ReadonlyArray<string> =
 }
 
 /** How references call an entry of the zoo. */
-export const zooKey = (entry: number | string): string => `zoo ${entry}`
+export const zooKey = (entry: number | string): string => `spec/bugZoo.ts ${entry}`

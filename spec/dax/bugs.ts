@@ -140,7 +140,7 @@ export const daxBugs: ReadonlyArray<SeededBug<DaxWorld>> = [
   {
     id: "dax-break-without-recheck",
     title: "truncation waits for the block to be idle, and goes on as if no fault had come in meanwhile",
-    source: "fs/dax.c: dax_break_layout; mutant 37, of DAX",
+    source: "fs/dax.c: dax_break_layout",
     scenario: faults.id,
     bound: { sharing: 1, fastPins: 1, others: 0, fsCalls: 1 },
     breaks: "DAX-NO-NEW",
@@ -179,8 +179,7 @@ export const daxBugs: ReadonlyArray<SeededBug<DaxWorld>> = [
     id: "dax-gup-fast-without-recheck",
     title:
       "a pin without locks does not look at its entry again: the page is in use, but for another file's block by then",
-    source:
-      "mm/gup.c: gup_fast_pte_range; mutant 16. While no other file maps the block, a count of zero keeps pins away",
+    source: "mm/gup.c: gup_fast_pte_range. While no other file maps the block, a count of zero keeps pins away",
     scenario: reused.id,
     bound: { fastPins: 1, slowPins: 0 },
     breaks: "DAX-NO-FOREIGN-STORE",

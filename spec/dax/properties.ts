@@ -1,4 +1,4 @@
-/** The invariants of DAX: kernel-protocols section 18.9 as far as it concerns blocks that are mapped themselves. */
+/** The invariants of DAX, where blocks are mapped themselves. */
 import type { Property } from "../../checker/index.ts"
 import { folioOfBlock } from "../../model/dax/daxMapping.ts"
 import { zeroes } from "../../model/mm/folio.ts"

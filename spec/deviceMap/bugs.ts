@@ -34,7 +34,7 @@ export const deviceMapBugs: ReadonlyArray<SeededBug<DeviceMapWorld>> = [
   {
     id: "device-map-install-unchecked",
     title: "the device's page table gets an entry that was revoked between the file system's answer and that",
-    source: `mutant 42; ${proposal}`,
+    source: proposal,
     ...oneRevoker,
     breaks: "DEVMAP-NO-STALE",
     at: ({ file }) => ({
@@ -49,7 +49,7 @@ export const deviceMapBugs: ReadonlyArray<SeededBug<DeviceMapWorld>> = [
   {
     id: "device-map-two-writers",
     title: "on a fabric without coherence a second device is let in for writing",
-    source: `mutant 43; ${proposal}`,
+    source: proposal,
     ...pair,
     breaks: "DEVMAP-RO",
     at: () => ({ ...unrevoked("two devices"), "device_map: may map": changeResult(() => true) }),
@@ -57,7 +57,7 @@ export const deviceMapBugs: ReadonlyArray<SeededBug<DeviceMapWorld>> = [
   {
     id: "device-map-reader-beside-writer",
     title: "a second device reads what it may, and the first goes on storing to it in its own cache",
-    source: `mutant 43, of a reader; ${proposal}`,
+    source: proposal,
     ...pair,
     breaks: "DEVMAP-SAME-DATA",
     at: () => unrevoked("two devices"),
@@ -65,7 +65,7 @@ export const deviceMapBugs: ReadonlyArray<SeededBug<DeviceMapWorld>> = [
   {
     id: "device-unmap-without-drain",
     title: "revocation does not wait for the transfer that has begun",
-    source: `${proposal}; kernel-protocols section 16, step 2 of device_unmap`,
+    source: proposal,
     ...oneRevoker,
     breaks: "DEVMAP-REVOKE",
     at: () => ({ device_drain: changeGuard() }),
@@ -121,7 +121,7 @@ export const deviceMapBugs: ReadonlyArray<SeededBug<DeviceMapWorld>> = [
   {
     id: "device-map-recorded-late",
     title: "the block device's lock is given up before the mapping is known to those who revoke",
-    source: `${proposal}; kernel-protocols section 16, steps 3 and 4 of device_map`,
+    source: proposal,
     ...oneRevoker,
     breaks: "DEVMAP-BAR",
     at: () => moveBehind("device_map", "mutex_unlock"),
@@ -162,7 +162,7 @@ export const deviceMapBugs: ReadonlyArray<SeededBug<DeviceMapWorld>> = [
   {
     id: "device-map-cache-not-written",
     title: "the block is mapped while the page cache has what was stored last",
-    source: `${proposal}; kernel-protocols section 14.3, step 2`,
+    source: proposal,
     ...oneCpu,
     breaks: "DEVMAP-SAME-DATA",
     at: () => ({ submit_bio: leaveOut() }),
@@ -170,7 +170,7 @@ export const deviceMapBugs: ReadonlyArray<SeededBug<DeviceMapWorld>> = [
   {
     id: "device-map-cache-not-invalidated",
     title: "a device stores to the block, and CPUs go on reading the copy",
-    source: `${proposal}; kernel-protocols section 14.3, step 2`,
+    source: proposal,
     ...oneCpu,
     breaks: "DEVMAP-SAME-DATA",
     at: () => ({ invalidate_inode_pages2: leaveOut() }),
@@ -217,7 +217,7 @@ export const deviceMapBugs: ReadonlyArray<SeededBug<DeviceMapWorld>> = [
   {
     id: "device-map-not-recorded",
     title: "the file system grants a mapping and does not remember it: the device may not use what it was given",
-    source: `${proposal}; kernel-protocols section 16, step 4 of device_map`,
+    source: proposal,
     ...oneRevoker,
     breaks: "DEVMAP-GRANTED",
     at: () => ({ device_map: leaveOut() }),

@@ -1,4 +1,4 @@
-/** The invariants of device mappings: kernel-protocols section 18.9, DEVMAP-*, and L-REVOKE. */
+/** The invariants of device mappings. */
 import type { Property } from "../../checker/index.ts"
 import { block, windowOf } from "../../model/deviceMap/blockDevice.ts"
 import type { DeviceEntry, Process } from "../../model/deviceMap/mappedFile.ts"

@@ -39,7 +39,7 @@ const isForbidden = ({ mm, windows }: MappedWorld, { hva, write }: Mapping): boo
 const nameOf = ({ where, hva }: Mapping): string => `${where}: ${hva}`
 
 /**
- * The properties of a driver (18.3 of the reference).
+ * The properties of a driver.
  *
  * @param mappings all that its devices map
  * @param source the file and function of the driver that keeps to them

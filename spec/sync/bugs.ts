@@ -39,7 +39,7 @@ export const usageBugs: ReadonlyArray<SeededBug<SyncWorld>> = [
   {
     id: "free-without-grace-period",
     title: "what readers may have found is freed at once",
-    source: "mutant 10",
+    source: "Documentation/RCU/whatisRCU.rst",
     ...inGracePeriods,
     breaks: "SYNC-NO-UAF",
     at: () => ({ synchronize_srcu: leaveOut(), "synchronize_srcu: wait_for_completion": leaveOut() }),

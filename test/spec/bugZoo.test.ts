@@ -36,7 +36,7 @@ describe("the bug zoo", () => {
     const entries = new Map(bugZoo.map(([key, , , ...known]) => [zooKey(key), known]))
     for (const { id, references = [] } of bugs) {
       const known = references
-        .filter((name) => name.startsWith("zoo "))
+        .filter((name) => name.startsWith(zooKey("")))
         .flatMap((name) => entries.get(name) ?? [`no ${name}`])
       expect(references, id).toEqual(expect.arrayContaining(known))
     }

@@ -4,11 +4,12 @@
  */
 import { describe, expect, it } from "vitest"
 import { type BugEntry, type Protocol, replay, runMoves, shrink, withoutFiber } from "../../checker/index.ts"
+import { zooKey } from "../../spec/bugZoo.ts"
 import { registry } from "../../spec/registry.ts"
 import { explored, recordOf, scenariosIn } from "./support.ts"
 
 const long = process.env.SHOOTDOWN_LONG !== undefined
-const isOfZoo = ({ references = [] }: BugEntry) => references.some((name) => name.startsWith("zoo "))
+const isOfZoo = ({ references = [] }: BugEntry) => references.some((name) => name.startsWith(zooKey("")))
 const all = registry.flatMap((protocol) => protocol.bugs.map((bug) => [bug.id, protocol, bug] as const))
 const sample = `interval-remove-unlocked-seq memslot-changes-between-start-and-end
   unshare-drops-walked-table setlease-vs-open`.split(/\s+/)

@@ -24,6 +24,8 @@ describe("the registry", () => {
       ...bugs.flatMap(({ title, source }) => [title, source]),
     ])
     expect(said.filter((text) => text.trim() === "")).toEqual([])
+    const numbersOfNoList = /\b(mutants?|seed|zoo|row|section) \d|\bof the reference\b|\bthe reference's\b/
+    expect(said.filter((text) => numbersOfNoList.test(text))).toEqual([])
   })
 
   it("says of every protocol what it is for, and what its model leaves out", () => {

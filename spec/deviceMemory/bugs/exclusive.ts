@@ -1,6 +1,5 @@
 /**
- * Seeded bugs of pages that a device has for itself, and of what may be done to its memory. Numbers are those of the list of
- * mutants in the reference.
+ * Seeded bugs of pages that a device has for itself, and of what may be done to its memory.
  */
 import * as Effect from "effect/Effect"
 import { changeBody, changeResult, type Replacement, type SeededBug, step } from "../../../checker/index.ts"
@@ -72,7 +71,7 @@ export const exclusiveBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
   {
     id: "exclusive-without-read-retry",
     title: "a driver programs its device without a question whether the page still is its own",
-    source: "mutant 27; lib/test_hmm.c: dmirror_atomic_map, by reading",
+    source: "lib/test_hmm.c: dmirror_atomic_map, by reading",
     scenario: "device/pairs/gpu-atomic+madvise-dontneed",
     breaks: "EXCL-CPU-BLOCKED",
     at: () => {
@@ -95,7 +94,7 @@ export const exclusiveBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
   {
     id: "exclusive-restored-before-notify",
     title: "the process has its page back before the device hears of it",
-    source: "mutant 28; mm/memory.c: remove_device_exclusive_entry",
+    source: "mm/memory.c: remove_device_exclusive_entry",
     scenario: exclusiveProtected.id,
     breaks: "EXCL-NOTIFY-FIRST",
     at: (world) => {
@@ -117,7 +116,7 @@ export const exclusiveBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
   {
     id: "exclusive-without-folio-lock",
     title: "the page is unlocked before the driver has programmed its device: whoever wants it back has it at once",
-    source: "mutant 29; mm/rmap.c: make_device_exclusive",
+    source: "mm/rmap.c: make_device_exclusive",
     scenario: "device/pairs/gpu-atomic+munmap",
     breaks: "EXCL-LOCKED-PROGRAM",
     at: (world) => ({
@@ -132,7 +131,7 @@ export const exclusiveBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
   {
     id: "fork-ignores-exclusive",
     title: "fork takes a page that is a device's alone for none: the child does not have it",
-    source: "mutant 30; commit b756a3b5e7ea: mm: device exclusive memory access (copy_nonpresent_pte)",
+    source: "commit b756a3b5e7ea: mm: device exclusive memory access (copy_nonpresent_pte)",
     scenario: forkAll.id,
     bound: { coherent: 0 },
     breaks: "COW-NO-LEAK",
@@ -146,7 +145,7 @@ export const exclusiveBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
   {
     id: "mprotect-forgets-private",
     title: "mprotect leaves the entry of a page in private memory as it is",
-    source: "mutant 31; mm/mprotect.c: change_softleaf_pte",
+    source: "mm/mprotect.c: change_softleaf_pte",
     scenario: "device/pairs/gpu-store+mprotect",
     breaks: "MIRROR-PERM",
     at: (world) => ({
@@ -159,7 +158,7 @@ export const exclusiveBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
   {
     id: "private-owner-unchecked",
     title: "a GPU is told of pages in another's memory as if they were in its own",
-    source: "mutant 26; mm/hmm.c: hmm_vma_handle_pte (dev_private_owner)",
+    source: "mm/hmm.c: hmm_vma_handle_pte (dev_private_owner)",
     scenario: mapAndTake.id,
     breaks: "MIGD-OWNER",
     at: ({ parent, folios }) => ({

@@ -1,4 +1,4 @@
-/** Seeded bugs of migration between system and device memory. Numbers are those of the list of mutants in the reference. */
+/** Seeded bugs of migration between system and device memory. */
 import * as Effect from "effect/Effect"
 import { changeBody, moveBehind, type Replacement, type SeededBug, step } from "../../../checker/index.ts"
 import { moveMapping } from "../../../model/mm/migrate.ts"
@@ -34,7 +34,7 @@ export const migrationBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
   {
     id: "device-migrate-without-ref-check",
     title: "a page goes to the device whoever else refers to it",
-    source: "mutant 21; mm/migrate_device.c: migrate_vma_check_page",
+    source: "mm/migrate_device.c: migrate_vma_check_page",
     scenario: "device/pairs/migrate-to-device+get-read",
     breaks: "MIG-EXACT-REF",
     at: (world, fiber) => ({
@@ -45,7 +45,7 @@ export const migrationBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
   {
     id: "device-migrate-commit-unchecked",
     title: "the references are counted when the page is unmapped, and not again when it is moved",
-    source: "mutant 55; mm/migrate.c: folio_migrate_mapping",
+    source: "mm/migrate.c: folio_migrate_mapping",
     scenario: "device/pairs/migrate-to-device+pin-fast-write",
     breaks: "MIGD-PIN-STOPS",
     at: (world, fiber) => ({ folio_migrate_mapping: blindToReferences(world, fiber) }),
@@ -53,7 +53,7 @@ export const migrationBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
   {
     id: "device-migrate-flag-ignored",
     title: "the driver maps the new page on its device although the old one stays",
-    source: "mutant 22; Documentation/mm/hmm.rst: MIGRATE_PFN_MIGRATE",
+    source: "Documentation/mm/hmm.rst: MIGRATE_PFN_MIGRATE",
     scenario: "device/pairs/migrate-to-device+pin-fast-write",
     breaks: "MIGD-FLAG-AGREE",
     at: (world, fiber) => ({
@@ -89,7 +89,7 @@ export const migrationBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
   {
     id: "device-finalize-before-copy",
     title: "the migration ends before the content is copied",
-    source: "mutant 23; Documentation/mm/hmm.rst: Migration to and from device memory",
+    source: "Documentation/mm/hmm.rst: Migration to and from device memory",
     scenario: "device/pairs/migrate-to-device+load",
     breaks: "MIGD-NO-LOST-WRITE",
     at: () => moveBehind("copy_page", "remove_migration_pte"),
@@ -97,7 +97,7 @@ export const migrationBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
   {
     id: "private-fault-without-lock",
     title: "a fault has its driver move the page, and does not lock it",
-    source: "mutant 24; commit 1afaeb8293c9 (mm/migrate: Trylock device page in do_swap_page)",
+    source: "commit 1afaeb8293c9 (mm/migrate: Trylock device page in do_swap_page)",
     scenario: privateFaults.id,
     breaks: "MIGD-BOTH-LOCKED",
     at: (world) => ({
@@ -125,7 +125,7 @@ export const migrationBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
   {
     id: "device-insert-without-recheck",
     title: "a new page takes a place where there was none, and overwrites what a thread has faulted in meanwhile",
-    source: "mutant 25; mm/migrate_device.c: migrate_vma_insert_page",
+    source: "mm/migrate_device.c: migrate_vma_insert_page",
     scenario: "device/pairs/migrate-to-device+store",
     breaks: "MIGD-EMPTY-RACE",
     at: (world) => ({
@@ -224,7 +224,7 @@ export const migrationBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
   {
     id: "device-migration-wait-holds-reference",
     title: "who waits for a page that goes to the device holds a reference to it, which keeps it from being moved",
-    source: "mutant 53; commit ffa65753c431: mm/migrate.c: rework migration_entry_wait() to not take a pageref",
+    source: "commit ffa65753c431: mm/migrate.c: rework migration_entry_wait() to not take a pageref",
     scenario: migrationWaiters.id,
     bound: { loads: 1 },
     breaks: "MIGD-WAITERS-LET-MOVE",

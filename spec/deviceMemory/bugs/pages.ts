@@ -1,4 +1,4 @@
-/** Seeded bugs of the pages of a device's memory. Numbers are those of the list of mutants in the reference. */
+/** Seeded bugs of the pages of a device's memory. */
 import * as Effect from "effect/Effect"
 import { changeBody, type SeededBug, step } from "../../../checker/index.ts"
 import {
@@ -66,7 +66,7 @@ export const pageBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
   {
     id: "device-zap-private-keeps-rss",
     title: "a zap of a private page does not take it off its process's account",
-    source: "mutant 33; mm/memory.c: zap_nonpresent_ptes",
+    source: "mm/memory.c: zap_nonpresent_ptes",
     scenario: "device/pairs/migrate-to-device+munmap",
     breaks: "RSS-BALANCE",
     at: (world) => ({
@@ -82,7 +82,7 @@ export const pageBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
   {
     id: "device-page-freed-twice",
     title: "the driver has the page back twice when it was moved in a fault",
-    source: "mutant 34; mm/memremap.c: free_zone_device_folio",
+    source: "mm/memremap.c: free_zone_device_folio",
     scenario: privateFaults.id,
     breaks: "DEV-PGMAP-REF",
     at: (world) => ({

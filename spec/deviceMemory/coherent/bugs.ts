@@ -128,7 +128,7 @@ export const coherentBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
   {
     id: "fork-leaves-exclusive",
     title: "fork passes over what a device has for itself",
-    source: "mutant 30; mm/memory.c: copy_nonpresent_pte",
+    source: "mm/memory.c: copy_nonpresent_pte",
     scenario: coherentAndExclusive.id,
     breaks: "FORK-EXCL-GONE",
     at: (world) => ({
@@ -141,7 +141,7 @@ export const coherentBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
   {
     id: "device-page-freed-anonymous",
     title: "a page of a device's memory is given back to its driver and still says that it is anonymous",
-    source: "mutant 34; mm/memremap.c: free_zone_device_folio",
+    source: "mm/memremap.c: free_zone_device_folio",
     scenario: free.id,
     breaks: "DEV-CLEAN-FREE",
     at: (world) => ({
@@ -152,7 +152,7 @@ export const coherentBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
   {
     id: "migration-ignores-pins-of-coherent",
     title: "a driver unmaps a coherent page that is pinned",
-    source: "mutant 19; mm/migrate_device.c: migrate_vma_collect_pmd",
+    source: "mm/migrate_device.c: migrate_vma_collect_pmd",
     scenario: pinCoherent.id,
     breaks: "COH-PIN-SHORT",
     at: (world) => ({ "migrate_vma_collect_pmd: set_pte_at": blindToPins(world) }),

@@ -1,4 +1,4 @@
-/** Seeded bugs of the freeing of device memory. Numbers are those of the list of mutants in the reference. */
+/** Seeded bugs of the freeing of device memory. */
 import * as Effect from "effect/Effect"
 import { changeBody, leaveOut, moveBehind, type Replacements, type SeededBug, step } from "../../../checker/index.ts"
 import { type DevicePage, devicePage, folioNrPages } from "../../../model/deviceMemory/freeZoneDeviceFolio.ts"
@@ -70,7 +70,7 @@ export const deviceFreeBugs: ReadonlyArray<SeededBug<DeviceFreeWorld>> = [
   {
     id: "device-page-free-twice",
     title: "the driver is given the folio twice",
-    source: "mutant 34",
+    source: "mm/memremap.c: free_zone_device_folio",
     ...inFree,
     breaks: "DEV-PAGEFREE-ONCE",
     at: () => ({ dmirror_devmem_free: (original) => Effect.andThen(original, original) }),
@@ -78,7 +78,7 @@ export const deviceFreeBugs: ReadonlyArray<SeededBug<DeviceFreeWorld>> = [
   {
     id: "device-page-free-before-uncharge",
     title: "the driver is given the folio before it is uncharged",
-    source: "mutant 34",
+    source: "mm/memremap.c: free_zone_device_folio",
     ...inFree,
     breaks: "DEV-CLEAN-FREE",
     at: () => moveBehind("mem_cgroup_uncharge", "dmirror_devmem_free"),

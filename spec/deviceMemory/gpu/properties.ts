@@ -15,7 +15,7 @@ export const memunmapProperties: ReadonlyArray<Property<DeviceWorld>> = [
     kind: "invariant",
     id: "DEV-MEMUNMAP",
     statement: "When a device's memory has been taken away, no page of it is in use.",
-    source: "mm/memremap.c: memunmap_pages; DEV-PGMAP-REF of the reference, its second half",
+    source: "mm/memremap.c: memunmap_pages",
     premise: ({ gpus }) => gpus.some(({ memory }) => memory.state.gone),
     holds: (world) => leftBehind(world).length === 0,
     explain: (world) =>

@@ -121,7 +121,7 @@ export const liveBugs: ReadonlyArray<SeededBug<LiveWorld>> = [
     id: "private-fault-reference-before-lock",
     title:
       "faults on a private page take a reference each and then migrate it: each finds the others' references, and all begin again",
-    source: "mutant 51; commit 1afaeb8293c9 (mm/migrate: Trylock device page in do_swap_page)",
+    source: "commit 1afaeb8293c9 (mm/migrate: Trylock device page in do_swap_page)",
     references: zoo(55),
     scenario: faults.id,
     bound: { cpus: 2, drivers: 0 },
@@ -132,7 +132,7 @@ export const liveBugs: ReadonlyArray<SeededBug<LiveWorld>> = [
     id: "private-fault-spins-on-lock",
     title:
       "a fault that finds the page locked returns at once: without preemption the work item that the lock's holder waits for never runs",
-    source: "mutant 52; commit b570f37a2ce4 (mm: Fix a hmm_range_fault() livelock / starvation problem)",
+    source: "commit b570f37a2ce4 (mm: Fix a hmm_range_fault() livelock / starvation problem)",
     references: zoo(56),
     scenario: drain.id,
     breaks: "L-FAULT-PRIV",
@@ -154,7 +154,7 @@ export const liveBugs: ReadonlyArray<SeededBug<LiveWorld>> = [
   {
     id: "private-fault-waits-with-reference",
     title: "who waits for the lock of a private page holds a reference meanwhile, and no migration ever succeeds",
-    source: "mutant 53; mm/filemap.c: softleaf_entry_wait_on_locked",
+    source: "mm/filemap.c: softleaf_entry_wait_on_locked",
     scenario: faults.id,
     bound: { cpus: 2, drivers: 0 },
     breaks: "L-FAULT-PRIV",
@@ -163,7 +163,7 @@ export const liveBugs: ReadonlyArray<SeededBug<LiveWorld>> = [
   {
     id: "private-fault-puts-before-unlock",
     title: "a fault drops its reference to the page before it unlocks it: the page was moved and is free",
-    source: "mutant 54; mm/memory.c: do_swap_page",
+    source: "mm/memory.c: do_swap_page",
     scenario: faults.id,
     bound: { cpus: 1, drivers: 0 },
     breaks: "assertion",
@@ -237,7 +237,7 @@ export const liveBugs: ReadonlyArray<SeededBug<LiveWorld>> = [
     id: "unbind-evicts-until-empty",
     title:
       "a driver tries again and again to get its pages back: the reference that it takes before it finds a page locked makes the migration fail for which that is locked",
-    source: "mm/migrate_device.c: migrate_device_pfn_lock; as mutant 51",
+    source: "mm/migrate_device.c: migrate_device_pfn_lock",
     scenario: unbind.id,
     bound: { cpus: 1, migrations: 0 },
     breaks: "L-EVICT",
@@ -284,7 +284,7 @@ export const liveBugs: ReadonlyArray<SeededBug<LiveWorld>> = [
   {
     id: "exclusive-page-unlocked-early",
     title: "make_device_exclusive returns the page unlocked: a thread takes it back before the device is programmed",
-    source: "mutant 29; mm/rmap.c: make_device_exclusive",
+    source: "mm/rmap.c: make_device_exclusive",
     scenario: exclusive.id,
     breaks: "L-EXCL-DEVICE",
     at: (world, fiber) =>

@@ -9,7 +9,7 @@ import { pingPong } from "./properties.ts"
 import { type LiveWorld, liveWorld } from "./world.ts"
 
 /**
- * Nothing keeps exclusive pages where they are (L-PINGPONG of the reference is a non-guarantee): that it ends is the drivers'
+ * Nothing keeps exclusive pages where they are (the kernel guarantees no end): that it ends is the drivers'
  * doing, who give up after some faults. A seeded bug shows it without that.
  */
 export const takeFromEachOther: Scenario<LiveWorld> = scenario({

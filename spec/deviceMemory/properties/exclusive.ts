@@ -1,5 +1,5 @@
 /**
- * Pages of system memory that a device has for itself (kernel-protocols.md, 18.8). EXCL-OLD-PINS is no rule: who has pinned
+ * Pages of system memory that a device has for itself. EXCL-OLD-PINS is no rule: who has pinned
  * a page before goes on using it.
  */
 import { pageTableLock } from "../../../model/mm/mm.ts"

@@ -1,4 +1,4 @@
-/** Migration between system and device memory (kernel-protocols.md, 18.7, the first half). */
+/** Migration between system and device memory. */
 import { pageTableLock } from "../../../model/mm/mm.ts"
 import { at } from "../../../model/mm/range.ts"
 import { isAnon, mmOf } from "../../../model/mm/rmap.ts"

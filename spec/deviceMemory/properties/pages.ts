@@ -1,5 +1,5 @@
 /**
- * The pages of a device's memory (kernel-protocols.md, 18.7, the second half). How they are freed, once and clean
+ * The pages of a device's memory. How they are freed, once and clean
  * (DEV-PAGEFREE-ONCE), is taken apart in the protocol device-memory/free.
  */
 import { pageTableLock } from "../../../model/mm/mm.ts"

@@ -1,4 +1,4 @@
-/** Seeded bugs that the kernel's self tests find. Numbers of mutants are those of the list in the reference. */
+/** Seeded bugs that the kernel's self tests find. */
 import * as Effect from "effect/Effect"
 import { changeBody, changeResult, leaveOut, type Replacement, type SeededBug } from "../../../checker/index.ts"
 import { folioOf, folioTrylock } from "../../../model/mm/folio.ts"
@@ -32,7 +32,7 @@ export const selftestBugs: ReadonlyArray<SeededBug<SelftestWorld>> = [
   {
     id: "selftests-migrates-pages-of-others",
     title: "migrate_vma_collect takes private pages of whatever device where pages of the system are asked for",
-    source: "mutant 26; hmm-tests.c: migrate_mixed",
+    source: "hmm-tests.c: migrate_mixed",
     ...inTest(16),
     breaks: "SELFTEST-OUTCOME",
     at: ({ parent, system }) => ({
@@ -83,7 +83,7 @@ export const selftestBugs: ReadonlyArray<SeededBug<SelftestWorld>> = [
   {
     id: "selftests-fork-ignores-exclusive",
     title: "fork passes over pages that a device has for itself, and the child has none",
-    source: "mutant 30; hmm-tests.c: exclusive_cow",
+    source: "hmm-tests.c: exclusive_cow",
     ...inTest(26),
     breaks: "SELFTEST-OUTCOME",
     at: ({ parent }) => ({
@@ -95,7 +95,7 @@ export const selftestBugs: ReadonlyArray<SeededBug<SelftestWorld>> = [
   {
     id: "selftests-atomic-entry-stays",
     title: "a process's fault takes an exclusive page back and the callback leaves the device's entry where it is",
-    source: "mutant 28; hmm-tests.c: exclusive",
+    source: "hmm-tests.c: exclusive",
     ...inTest(24),
     breaks: "SELFTEST-OUTCOME",
     at: () => ({ dmirror_do_update: leaveOut() }),
@@ -103,7 +103,7 @@ export const selftestBugs: ReadonlyArray<SeededBug<SelftestWorld>> = [
   {
     id: "selftests-snapshot-tells-of-others",
     title: "a snapshot tells of private pages that are another device's",
-    source: "mutant 26; mm/hmm.c: hmm_vma_handle_pte, dev_private_owner; hmm-tests.c: snapshot",
+    source: "mm/hmm.c: hmm_vma_handle_pte, dev_private_owner; hmm-tests.c: snapshot",
     ...inTest(21),
     breaks: "SELFTEST-OUTCOME",
     at: ({ parent }) => ({
@@ -125,7 +125,7 @@ export const selftestBugs: ReadonlyArray<SeededBug<SelftestWorld>> = [
   {
     id: "selftests-teardown-unchecked",
     title: "a fault maps what it has read without a look at the sequence, and the buffer is unmapped meanwhile",
-    source: "mutant 2; hmm-tests.c: anon_teardown",
+    source: "hmm-tests.c: anon_teardown",
     scenario: teardown.id,
     breaks: "MIRROR-AGREE",
     at: () => ({ mmu_interval_read_retry: leaveOut(false) }),

@@ -57,7 +57,7 @@ export const hugeBugs: ReadonlyArray<SeededBug<SelftestWorld>> = [
     id: "huge-insert-leaks-lock",
     title:
       "as published in 2026: where the address space has become unstable a huge page is not inserted, and the page table's lock not given back",
-    source: "mm/migrate_device.c: migrate_vma_insert_huge_pmd_page, of the reference's defects of 10.3",
+    source: "mm/migrate_device.c: migrate_vma_insert_huge_pmd_page",
     scenario: reapedPlace.id,
     breaks: "deadlock",
     at: ({ parent }) => ({

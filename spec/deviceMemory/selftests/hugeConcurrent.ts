@@ -36,7 +36,7 @@ const faultsEnd: ReadonlyArray<Property<ConcurrentWorld>> = [
     kind: "leadsTo",
     id: "L-FAULT-PRIV",
     statement: "Every fault on a page in a device's memory is resolved, or ends with SIGBUS.",
-    source: "mm/huge_memory.c: do_huge_pmd_device_private; L-FAULT-PRIV of the reference",
+    source: "mm/huge_memory.c: do_huge_pmd_device_private",
     to: (_, { ended }) => ended("test"),
   },
 ]

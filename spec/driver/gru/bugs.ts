@@ -1,4 +1,4 @@
-/** Seeded bugs of GRU, and of the scan that write-protects pages. Mutants are those of the reference's list; names without `gru-` are those of the bug zoo. */
+/** Seeded bugs of GRU, and of the scan that write-protects pages. Names without `gru-` are those of the bug zoo. */
 import * as Effect from "effect/Effect"
 import {
   builtIn,
@@ -33,8 +33,7 @@ export const gruBugs: ReadonlyArray<SeededBug<GruWorld>> = [
     id: "gru-plain-hardware",
     title:
       "the protocol without the hardware's help: nobody notices that an invalidation began and ended inside a fault",
-    source:
-      "mutant 7; N08-BEGIN-END-INSIDE of the reference; grufault.c, gru_try_dropin: magic hardware that eliminates races between TLB invalidates and TLB dropins",
+    source: "grufault.c, gru_try_dropin: magic hardware that eliminates races between TLB invalidates and TLB dropins",
     ...inOneFault,
     breaks: "MIRROR-NO-UAF",
     at: ({ gms }) => ({
@@ -103,7 +102,8 @@ export const gruBugs: ReadonlyArray<SeededBug<GruWorld>> = [
   {
     id: "gru-flag-instead-of-counter",
     title: "the driver keeps a flag where it has to count, as if no two invalidations were ever under way at once",
-    source: "seed 004: multiple processors can have invalidates concurrently in progress",
+    source:
+      "Lameter, Morton: Re: [patch 1/6] mmu_notifier: Core code, LKML 16 February 2008: multiple processors can have invalidates concurrently in progress",
     references: zoo("overlappingStartsTrackedAsBoolean"),
     scenario: overlapping.id,
     bound: { pages: 1, grus: 1, invalidations: 2 },

@@ -1,4 +1,4 @@
-/** Seeded bugs of KVM. Mutants are those of the reference's list; names without `kvm-` are those of the bug zoo. */
+/** Seeded bugs of KVM. Names without `kvm-` are those of the bug zoo. */
 import * as Effect from "effect/Effect"
 import {
   changeBody,
@@ -35,7 +35,7 @@ export const kvmBugs: ReadonlyArray<SeededBug<KvmWorld>> = [
   {
     id: "kvm-end-seq-before-count",
     title: "the end lowers the count first and bumps the sequence second, and a fault looks in between",
-    source: "mutant 6; commit a355aa54f1d2: KVM: Add barriers to allow mmu_notifier_retry to be used locklessly",
+    source: "commit a355aa54f1d2: KVM: Add barriers to allow mmu_notifier_retry to be used locklessly",
     references: zoo(19),
     scenario: lockless.id,
     bound: smallest,
@@ -68,7 +68,7 @@ export const kvmBugs: ReadonlyArray<SeededBug<KvmWorld>> = [
   {
     id: "kvm-count-without-seq",
     title: "a fault asks whether an invalidation is under way, not whether there was one since it looked the page up",
-    source: "mutant 7",
+    source: "include/linux/kvm_host.h: mmu_invalidate_retry",
     scenario: overlapping.id,
     bound: smallest,
     breaks: "MIRROR-NO-UAF",
@@ -197,7 +197,7 @@ export const kvmBugs: ReadonlyArray<SeededBug<KvmWorld>> = [
   {
     id: "kvm-seq-without-count",
     title: "a fault asks whether an invalidation has ended since it looked the page up, not whether one is under way",
-    source: "the dual of mutant 7",
+    source: "include/linux/kvm_host.h: mmu_invalidate_retry",
     scenario: overlapping.id,
     bound: smallest,
     breaks: "MIRROR-NO-INSTALL-IN-WINDOW",
@@ -222,7 +222,7 @@ export const kvmBugs: ReadonlyArray<SeededBug<KvmWorld>> = [
   {
     id: "kvm-seq-after-lookup",
     title: "a fault reads the sequence when it has looked the page up, and an invalidation ended before that",
-    source: "arch/x86/kvm/mmu/mmu.c: kvm_mmu_faultin_pfn, smp_rmb(); the reference's table of memory ordering, row 5",
+    source: "arch/x86/kvm/mmu/mmu.c: kvm_mmu_faultin_pfn, smp_rmb()",
     scenario: overlapping.id,
     bound: smallest,
     breaks: "MIRROR-NO-UAF",

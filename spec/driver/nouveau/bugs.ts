@@ -56,7 +56,7 @@ export const nouveauBugs: ReadonlyArray<SeededBug<NouveauWorld>> = [
     id: "nouveau-refusal-leaves-tree-open",
     title:
       "as published: the classic notifier refuses what must not sleep, and nothing ends what the interval tree was told",
-    source: "mutant 11; mm/mmu_notifier.c: __mmu_notifier_invalidate_range_start",
+    source: "mm/mmu_notifier.c: __mmu_notifier_invalidate_range_start",
     scenario: oomReaper.id,
     breaks: "L-ITREE-LEAK",
     at: inThreads(() => afterRefusal("mn_itree_inv_end", false)),
@@ -86,7 +86,7 @@ export const nouveauBugs: ReadonlyArray<SeededBug<NouveauWorld>> = [
   {
     id: "nouveau-sequence-not-set",
     title: "the subscription's callback leaves everything to the classic notifier",
-    source: "mutant 3",
+    source: "drivers/gpu/drm/nouveau/nouveau_svm.c: nouveau_svm_range_invalidate",
     ...onePage,
     breaks: "MIRROR-PERM",
     at: inThreads(() => ({ mmu_interval_set_seq: leaveOut() })),
@@ -94,7 +94,7 @@ export const nouveauBugs: ReadonlyArray<SeededBug<NouveauWorld>> = [
   {
     id: "nouveau-retry-outside-mutex",
     title: "a fault asks read_retry before it takes the mutex",
-    source: "mutant 2",
+    source: "drivers/gpu/drm/nouveau/nouveau_svm.c: nouveau_range_fault",
     ...onePage,
     breaks: "MIRROR-AGREE",
     at: inGpus(() => moveBehind("mutex_lock", "mmu_interval_read_retry")),
@@ -111,7 +111,7 @@ export const nouveauBugs: ReadonlyArray<SeededBug<NouveauWorld>> = [
   {
     id: "nouveau-subscribes-as-if-idle",
     title: "a fault subscribes while an invalidation is active that met no subscription, and need not wait for its end",
-    source: "mutant 4; mm/mmu_notifier.c: __mmu_interval_notifier_insert, the partial state",
+    source: "mm/mmu_notifier.c: __mmu_interval_notifier_insert, the partial state",
     ...onePage,
     breaks: "MIRROR-NO-INSTALL-IN-WINDOW",
     at: inGpus(({ gpus, subs }) => ({
@@ -151,7 +151,7 @@ export const nouveauBugs: ReadonlyArray<SeededBug<NouveauWorld>> = [
   {
     id: "nouveau-waits-for-mutex-in-nonblock",
     title: "the callback waits for the mutex in a start that must not sleep",
-    source: "mutant 46",
+    source: "drivers/gpu/drm/nouveau/nouveau_svm.c: nouveau_svm_range_invalidate, mutex_trylock",
     references: zoo("atomicStartSleeps"),
     scenario: oomReaper.id,
     breaks: "context",

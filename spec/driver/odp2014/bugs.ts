@@ -83,7 +83,7 @@ export const odpBugs2014: ReadonlyArray<SeededBug<OdpWorld2014>> = [
   {
     id: "odp2014-count-without-seq",
     title: "the end of an invalidation lowers the count and leaves the sequence",
-    source: `${file}: ib_umem_notifier_end_account; mutant 7`,
+    source: `${file}: ib_umem_notifier_end_account`,
     ...inOverlapping,
     breaks: "MIRROR-NO-UAF",
     at: (world) => ({

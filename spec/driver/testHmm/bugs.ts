@@ -53,7 +53,7 @@ export const dmirrorBugs: ReadonlyArray<SeededBug<DmirrorWorld>> = [
     id: "test-hmm-ignores-own-migration",
     title:
       "as published: the callback ignores the driver's own migration, its sequence too, and a fault that has read the old page maps it",
-    source: "lib/test_hmm.c: dmirror_interval_invalidate, MMU_NOTIFY_MIGRATE; mutant 3",
+    source: "lib/test_hmm.c: dmirror_interval_invalidate, MMU_NOTIFY_MIGRATE",
     ...inMigration,
     breaks: "MIRROR-NO-UAF",
     at: inFiber("migrate", () => ({ mmu_interval_set_seq: leaveOut(), dmirror_do_update: leaveOut() })),
@@ -100,7 +100,7 @@ export const dmirrorBugs: ReadonlyArray<SeededBug<DmirrorWorld>> = [
     id: "test-hmm-exclusive-unchecked",
     title:
       "as published: a page is mapped for atomic access without a look at a sequence, and its entry has been zapped meanwhile",
-    source: "lib/test_hmm.c: dmirror_atomic_map; mutant 27",
+    source: "lib/test_hmm.c: dmirror_atomic_map",
     scenario: exclusive.id,
     bound: { invalidations: 1 },
     breaks: "MIRROR-NO-UAF",
@@ -131,7 +131,7 @@ export const dmirrorBugs: ReadonlyArray<SeededBug<DmirrorWorld>> = [
     id: "test-hmm-finalizes-unmoved",
     title:
       "as published: where there is memory for some pages only, those are finalized as if they had been moved; their migration entries stay, and the pages are freed",
-    source: "lib/test_hmm.c: dmirror_migrate_to_system, dmirror_devmem_fault_alloc_and_copy, by inference; mutant 22",
+    source: "lib/test_hmm.c: dmirror_migrate_to_system, dmirror_devmem_fault_alloc_and_copy, by inference",
     scenario: migrateBack.id,
     breaks: "L-FAULT-PRIV",
     at: () => ({
@@ -171,7 +171,7 @@ export const dmirrorBugs: ReadonlyArray<SeededBug<DmirrorWorld>> = [
   {
     id: "test-hmm-sequence-not-set",
     title: "the callback drops what the device maps and does not set the sequence",
-    source: "mutant 3",
+    source: "lib/test_hmm.c: dmirror_interval_invalidate",
     ...inFaults,
     breaks: "MIRROR-AGREE",
     at: inThreads(() => ({ mmu_interval_set_seq: leaveOut() })),
@@ -179,7 +179,7 @@ export const dmirrorBugs: ReadonlyArray<SeededBug<DmirrorWorld>> = [
   {
     id: "test-hmm-retry-outside-mutex",
     title: "a fault asks read_retry before it takes the mutex",
-    source: "mutant 2",
+    source: "lib/test_hmm.c: dmirror_range_fault",
     ...inFaults,
     breaks: "MIRROR-PERM",
     at: inFiber("write", () => moveBehind("mutex_lock", "mmu_interval_read_retry")),
@@ -201,7 +201,7 @@ export const dmirrorBugs: ReadonlyArray<SeededBug<DmirrorWorld>> = [
   {
     id: "test-hmm-snapshot-without-retry",
     title: "a snapshot trusts the lockless check inside hmm_range_fault and does not ask read_retry",
-    source: "mutant 45; lib/test_hmm.c: dmirror_range_snapshot",
+    source: "lib/test_hmm.c: dmirror_range_snapshot",
     ...inSnapshot,
     breaks: "MIRROR-AGREE",
     at: inFiber("snapshot", () => ({ mmu_interval_read_retry: leaveOut(false) })),

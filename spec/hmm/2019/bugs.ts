@@ -1,7 +1,6 @@
 /**
  * Seeded bugs of the HMM of 2019. The model is Linux 5.3's with two corrections, a count beside the valid flag and where
- * a range is unregistered; those marked "as published" and "as documented" take them back. Numbers are those of the list
- * of mutants in the reference.
+ * a range is unregistered; those marked "as published" and "as documented" take them back.
  */
 import * as Effect from "effect/Effect"
 import {
@@ -56,7 +55,7 @@ export const hmm2019Bugs: ReadonlyArray<SeededBug<Hmm2019World>> = [
     title:
       "as published: an invalidation falls between the device's look at the page table and its question, and the range is valid again",
     source:
-      '04ec32fbc2b2, "mm/hmm: allow hmm_range to be used with a mmu_interval_notifier or hmm_mirror"; mutant 8; Gunthorpe and Glisse in May 2019: "And I can make this more complicated (ie overlapping parallel invalidates, etc) and show any \'bool\' valid cannot work." "It does work."',
+      '04ec32fbc2b2, "mm/hmm: allow hmm_range to be used with a mmu_interval_notifier or hmm_mirror"; Gunthorpe and Glisse in May 2019: "And I can make this more complicated (ie overlapping parallel invalidates, etc) and show any \'bool\' valid cannot work." "It does work."',
     references: zoo(1),
     ...inFault,
     breaks: "MIRROR-NO-UAF",
@@ -87,7 +86,7 @@ export const hmm2019Bugs: ReadonlyArray<SeededBug<Hmm2019World>> = [
   {
     id: "hmm-2019-valid-outside-lock",
     title: "the driver asks whether the range is valid before it takes its lock",
-    source: "include/linux/hmm.h of Linux 5.3: hmm_range_valid, under driver->update; cf. mutant 2",
+    source: "include/linux/hmm.h of Linux 5.3: hmm_range_valid, under driver->update",
     ...inFault,
     breaks: "MIRROR-AGREE",
     at: inDevice(({ range }) => {
@@ -185,7 +184,7 @@ export const hmm2019Bugs: ReadonlyArray<SeededBug<Hmm2019World>> = [
   {
     id: "hmm-2019-callback-sleeps",
     title: "the driver waits for its lock although the range is not blockable",
-    source: "mutant 46; include/linux/hmm.h of Linux 5.3: sync_cpu_device_pagetables",
+    source: "include/linux/hmm.h of Linux 5.3: sync_cpu_device_pagetables",
     ...inNonBlockable,
     breaks: builtIn.context,
     at: ({ devices }) => ({

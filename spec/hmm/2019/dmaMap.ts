@@ -161,7 +161,7 @@ export const dmaMapBugs: ReadonlyArray<SeededBug<Hmm2019World>> = [
     id: "hmm-2019-dma-valid-aba",
     title:
       "as published: an invalidation begins and ends between the fault and the DMA mapping, and the range is valid",
-    source: "mm/hmm.c of Linux 5.3: hmm_range_dma_map, its look at range->valid; mutant 8",
+    source: "mm/hmm.c of Linux 5.3: hmm_range_dma_map, its look at range->valid",
     ...inDmaMap,
     breaks: "DMA-2019-VALID",
     at: ({ hmm }) => ({

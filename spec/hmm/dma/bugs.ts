@@ -32,7 +32,7 @@ export const dmaBugs: ReadonlyArray<SeededBug<DmaWorld>> = [
   {
     id: "dma-unmapped-after-window",
     title: "the callback leaves the DMA mapping to somebody who undoes it when the window is over and the page freed",
-    source: "mutant 44; drivers/infiniband/core/umem_odp.c: ib_umem_odp_unmap_dma_pages, called by the callback",
+    source: "drivers/infiniband/core/umem_odp.c: ib_umem_odp_unmap_dma_pages, called by the callback",
     ...inCalls,
     breaks: "DMA-UNMAP-BEFORE-FREE",
     at: ({ device, iommu }) => {

@@ -98,7 +98,7 @@ export const hugeBugs: ReadonlyArray<SeededBug<HugeWorld>> = [
   {
     id: "huge-dma-stays",
     title: "the callback leaves the DMA mapping of a piece as it is",
-    source: "mutant 44; drivers/infiniband/core/umem_odp.c: ib_umem_odp_unmap_dma_pages",
+    source: "drivers/infiniband/core/umem_odp.c: ib_umem_odp_unmap_dma_pages",
     ...inLoad,
     breaks: "DMA-UNMAP-BEFORE-FREE",
     at: () => ({ dma_unmap_phys: leaveOut() }),

@@ -187,7 +187,7 @@ export const requestsBugs: ReadonlyArray<SeededBug<RequestsWorld>> = [
   {
     id: "range-fault-ignores-owner",
     title: "a private page is told as it is whoever's it is",
-    source: "commit 08ddddda667b: mm/hmm: check the device private page owner in hmm_range_fault(); mutant 26",
+    source: "commit 08ddddda667b: mm/hmm: check the device private page owner in hmm_range_fault()",
     scenario: foreignPrivate.id,
     bound: { invalidations: 0 },
     breaks: "HMM-OWN-ONLY",

@@ -17,7 +17,7 @@ const mappedBlock: Property<BlocksWorld> = {
   id: "BLOCK-MAPPED",
   statement:
     "What a process has mapped of a file is a block of the file: a block that is free, or another file's, nobody has mapped.",
-  source: "mm/truncate.c: truncate_pagecache; TRUNC-FAULT and DAX-IDLE of the reference",
+  source: "mm/truncate.c: truncate_pagecache",
   premise: ({ file }) => file.pte.some(({ value }) => value !== null),
   holds: (world) => world.file.pte.every(({ value }) => value === null || value === owner(world)),
 }
@@ -35,7 +35,7 @@ const storeInFile: Property<BlocksWorld> = {
   kind: "invariant",
   id: "BLOCK-STORED",
   statement: "What is stored through a mapping is in the file's block.",
-  source: "mm/truncate.c: truncate_pagecache; DAX-IDLE of the reference",
+  source: "mm/truncate.c: truncate_pagecache",
   premise: ({ seen }) => seen.stored !== "",
   holds: ({ seen }) => seen.astray === 0,
 }

@@ -47,7 +47,7 @@ const initialised: Property<ContextWorld> = {
   kind: "invariant",
   id: "FLCTX-INITIALISED",
   statement: "Who finds the context of an inode finds its lists initialised, and memory that nobody has given back.",
-  source: "fs/locks.c: locks_get_lock_context; section 20 of the reference, row 21",
+  source: "fs/locks.c: locks_get_lock_context",
   premise: ({ used }) => used.any,
   holds: ({ used }) => !used.bad,
 }
@@ -85,7 +85,7 @@ const bugs: ReadonlyArray<SeededBug<ContextWorld>> = [
   {
     id: "lock-context-published-first",
     title: "the inode leads to the context before the stores that initialise its lists",
-    source: "section 20 of the reference, row 21: cmpxchg without the order that it gives, or a load without acquire",
+    source: "fs/locks.c: locks_get_lock_context: cmpxchg without the order that it gives, or a load without acquire",
     scenario: first.id,
     breaks: "FLCTX-INITIALISED",
     at: () => moveBehind("INIT_LIST_HEAD", "locks_get_lock_context: out"),

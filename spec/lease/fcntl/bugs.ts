@@ -23,7 +23,7 @@ export const fcntlBugs: ReadonlyArray<SeededBug<FcntlWorld>> = [
   {
     id: "break-lease-without-fence",
     title: "the look at the list of leases overtakes the store that says that the file is being opened",
-    source: "section 20 of the reference, row 12: smp_mb in break_lease",
+    source: "include/linux/filelock.h: break_lease, smp_mb",
     references: zoo(14),
     scenario: opening.id,
     breaks: "LEASE-OPEN",

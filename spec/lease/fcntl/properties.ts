@@ -96,7 +96,7 @@ export const openEnds: Property<FcntlWorld> = {
   kind: "leadsTo",
   id: "L-BREAK",
   statement: "Who opens a file on which there is a lease is through in the end.",
-  source: "fs/locks.c: __break_lease; section 19 of the reference",
+  source: "fs/locks.c: __break_lease",
   to: ({ opened }, { ended }) => Object.keys(opened).every((fiber) => ended(fiber)),
 }
 

@@ -1,4 +1,4 @@
-/** Seeded bugs of layouts. Mutants are those of the reference's list; where a name is that of an entry of the bug zoo, its references say so. */
+/** Seeded bugs of layouts. Where a name is that of an entry of the bug zoo, its references say so. */
 import * as Effect from "effect/Effect"
 import {
   builtIn,
@@ -89,7 +89,7 @@ export const layoutBugs: ReadonlyArray<SeededBug<LayoutWorld>> = [
   {
     id: "layout-break-without-recheck",
     title: "who had to drop the lock to wait for a layout does not look again whether another was granted meanwhile",
-    source: "mutant 37; fs/xfs/xfs_pnfs.c: xfs_break_leased_layouts",
+    source: "fs/xfs/xfs_pnfs.c: xfs_break_leased_layouts",
     scenario: race.id,
     breaks: "LEASE-RECHECK",
     at: (_, fiber) => (fiber === "cpu0" ? noRecheck() : {}),
@@ -97,7 +97,7 @@ export const layoutBugs: ReadonlyArray<SeededBug<LayoutWorld>> = [
   {
     id: "layout-grant-while-pending",
     title: "a lease is granted while another one is being broken",
-    source: "mutant 38; fs/locks.c: generic_add_lease, FL_UNLOCK_PENDING",
+    source: "fs/locks.c: generic_add_lease, FL_UNLOCK_PENDING",
     scenario: race.id,
     breaks: "LEASE-NO-GRANT-WHILE-BREAK",
     at: ({ server }) => ({
@@ -110,7 +110,7 @@ export const layoutBugs: ReadonlyArray<SeededBug<LayoutWorld>> = [
   {
     id: "layout-removed-without-fence",
     title: "a lease that is overdue is removed by force, its holder not fenced",
-    source: "mutant 39; what NFSD: Enforce timeout on layout recall, linux-nfs 2026, is careful to avoid",
+    source: "what NFSD: Enforce timeout on layout recall, linux-nfs 2026, is careful to avoid",
     scenario: silent.id,
     breaks: "LEASE-FORCED-FENCED",
     at: withoutFence,
@@ -118,7 +118,7 @@ export const layoutBugs: ReadonlyArray<SeededBug<LayoutWorld>> = [
   {
     id: "break-timeout-without-fence",
     title: "the same: the block goes to another file while the holder can still access it",
-    source: "seed 002; synthetic",
+    source: "LKML 2019-04-26, Direct block mapping through fs for device; synthetic",
     references: zoo("breakTimeoutWithoutFence"),
     scenario: silent.id,
     breaks: "LEASE-NO-STALE-BLOCK",
@@ -127,7 +127,7 @@ export const layoutBugs: ReadonlyArray<SeededBug<LayoutWorld>> = [
   {
     id: "layout-stale-extents",
     title: "a client goes on to use the blocks that it was told before it returned its layout",
-    source: "mutant 40; seed 002",
+    source: "LKML 2019-04-26, Direct block mapping through fs for device",
     scenario: operations.id,
     breaks: "LEASE-IO-NEEDS-LEASE",
     at: firstExtents,
@@ -135,7 +135,7 @@ export const layoutBugs: ReadonlyArray<SeededBug<LayoutWorld>> = [
   {
     id: "layout-not-remapped",
     title: "a client that has a layout again does not look which blocks it was given this time",
-    source: "mutant 40; seed 002: it must renew the lease and remap the file",
+    source: "LKML 2019-04-26, Direct block mapping through fs for device: it must renew the lease and remap the file",
     scenario: operations.id,
     breaks: "LEASE-REMAP",
     at: firstExtents,
@@ -143,7 +143,7 @@ export const layoutBugs: ReadonlyArray<SeededBug<LayoutWorld>> = [
   {
     id: "layout-size-beyond-written",
     title: "a commit may make the file grow to where nothing has been written",
-    source: "mutant 41; fs/xfs/xfs_pnfs.c: xfs_pnfs_validate_isize",
+    source: "fs/xfs/xfs_pnfs.c: xfs_pnfs_validate_isize",
     scenario: sizes.id,
     breaks: "LEASE-ISIZE",
     at: () => ({ xfs_pnfs_validate_isize: leaveOut(true) }),
@@ -247,7 +247,7 @@ export const layoutBugs: ReadonlyArray<SeededBug<LayoutWorld>> = [
   {
     id: "commit-after-revoke",
     title: "a commit is accepted from a client whose layout has been taken from it",
-    source: "seed 002; synthetic",
+    source: "LKML 2019-04-26, Direct block mapping through fs for device; synthetic",
     references: zoo("commitAfterRevoke"),
     scenario: silent.id,
     breaks: "LEASE-COMMIT-HELD",
@@ -262,7 +262,7 @@ export const layoutBugs: ReadonlyArray<SeededBug<LayoutWorld>> = [
   {
     id: "layout-return-without-commit",
     title: "a client returns its layout without having committed what it has written",
-    source: "LEASE-COMMIT-BEFORE-RELEASE of the reference; seed 002",
+    source: "LKML 2019-04-26, Direct block mapping through fs for device",
     scenario: operations.id,
     breaks: "LEASE-COMMIT-BEFORE-RELEASE",
     at: () => ({ pnfs_layoutcommit_inode: changeBody(() => []) }),
@@ -319,7 +319,8 @@ export const layoutBugs: ReadonlyArray<SeededBug<LayoutWorld>> = [
   {
     id: "layout-fall-back-refused",
     title: "a client that may not write a block by itself does not write it at all",
-    source: "seed 002: falling back is always acceptable; fs/nfs/pnfs.c: pnfs_write_through_mds",
+    source:
+      "LKML 2019-04-26, Direct block mapping through fs for device: falling back is always acceptable; fs/nfs/pnfs.c: pnfs_write_through_mds",
     scenario: fallingBack.id,
     breaks: "LEASE-FALLBACK",
     at: () => ({ pnfs_write_through_mds: leaveOut(false) }),

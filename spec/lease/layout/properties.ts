@@ -1,4 +1,4 @@
-/** What must be true of layouts: the invariants of section 18.9 of the reference. */
+/** What must be true of layouts. */
 import { actionInvariant, type Property } from "../../../checker/index.ts"
 import { contentOnDisk } from "../../../model/lease/xfsFile.ts"
 import { at } from "../../../model/mm/range.ts"
@@ -46,14 +46,14 @@ export const layoutProperties: ReadonlyArray<Property<LayoutWorld>> = [
   never(
     "LEASE-IO-NEEDS-LEASE",
     "A client's access to the device succeeds only while it has a lease on the file.",
-    "seed 002: before you read/write data, you map the blocks; fs/nfsd/nfs4layouts.c",
+    "LKML 2019-04-26, Direct block mapping through fs for device: before you read/write data, you map the blocks; fs/nfsd/nfs4layouts.c",
     "accesses",
     "withoutLease",
   ),
   never(
     "LEASE-REMAP",
     "A client accesses a block only as it was given with the layout that it has, not as an earlier one said.",
-    "seed 002: to access the file range again, it must renew the lease and remap the file",
+    "LKML 2019-04-26, Direct block mapping through fs for device: to access the file range again, it must renew the lease and remap the file",
     "accesses",
     "outdated",
   ),
@@ -81,7 +81,7 @@ export const layoutProperties: ReadonlyArray<Property<LayoutWorld>> = [
     id: "LEASE-NO-STALE-BLOCK",
     statement:
       "A block that a client may access is the file's and nobody else's: it was not freed, moved or shared, unless the client is kept from the device.",
-    source: "fs/xfs/xfs_pnfs.c: xfs_break_leased_layouts; seed 002",
+    source: "fs/xfs/xfs_pnfs.c: xfs_break_leased_layouts; LKML 2019-04-26, Direct block mapping through fs for device",
     premise: ({ clients }) => clients.some(({ segments }) => segments.value.length > 0),
     holds: (world) => staleBlocks(world).length === 0,
     explain: (world) => staleBlocks(world).join(" "),
@@ -142,14 +142,14 @@ export const layoutProperties: ReadonlyArray<Property<LayoutWorld>> = [
   never(
     "LEASE-COMMIT-HELD",
     "What a client has written is committed only while it has a lease: not after its layout has been taken from it.",
-    "seed 002; fs/nfsd/nfs4proc.c: nfsd4_layoutcommit",
+    "LKML 2019-04-26, Direct block mapping through fs for device; fs/nfsd/nfs4proc.c: nfsd4_layoutcommit",
     "commits",
     "uncovered",
   ),
   never(
     "LEASE-COMMIT-BEFORE-RELEASE",
     "A client that returns its layout has committed what it has written under it.",
-    "seed 002: the client must finish off its outstanding operations, commit them and release the lease",
+    "LKML 2019-04-26, Direct block mapping through fs for device: the client must finish off its outstanding operations, commit them and release the lease",
     "returns",
     "uncommitted",
   ),
@@ -214,7 +214,7 @@ export const breakEnds: Property<LayoutWorld> = {
   kind: "leadsTo",
   id: "L-TRUNC",
   statement: "What the server does with a file that clients have layouts of comes to its end.",
-  source: "fs/xfs/xfs_file.c: xfs_break_layouts; section 19 of the reference",
+  source: "fs/xfs/xfs_file.c: xfs_break_layouts",
   to: (_, { ended }) => ended("cpu0"),
 }
 
@@ -223,7 +223,7 @@ export const leaseBroken: Property<LayoutWorld> = {
   kind: "leadsTo",
   id: "L-BREAK",
   statement: "A lease that is being broken is gone in the end.",
-  source: "fs/locks.c: __break_lease; section 19 of the reference",
+  source: "fs/locks.c: __break_lease",
   from: (world) => pending(world).some((lease) => lease.pending),
   to: (world) => !pending(world).some((lease) => lease.pending),
 }
@@ -277,7 +277,8 @@ export const fallBack: ReadonlyArray<Property<LayoutWorld>> = [
     kind: "invariant",
     id: "LEASE-FALLBACK",
     statement: "A client that is refused a layout, or has lost it, writes by the server.",
-    source: "fs/nfs/pnfs.c: pnfs_do_write, pnfs_write_through_mds; seed 002: falling back is always acceptable",
+    source:
+      "fs/nfs/pnfs.c: pnfs_do_write, pnfs_write_through_mds; LKML 2019-04-26, Direct block mapping through fs for device: falling back is always acceptable",
     premise: ({ record }) => record.written.byServer || record.written.denied,
     holds: ({ record }) => !record.written.denied,
   },

@@ -16,7 +16,7 @@ export const layoutsAsPublished: ReadonlyArray<SeededBug<LayoutWorld>> = [
   {
     id: "layout-break-time-zero",
     title: "as before 2026: lm_break sets break_time to 0, and a break waits for the client however long that takes",
-    source: "fs/nfsd/nfs4layouts.c: nfsd4_layout_lm_break; L-BREAK of the reference",
+    source: "fs/nfsd/nfs4layouts.c: nfsd4_layout_lm_break",
     scenario: bounded.id,
     breaks: "LEASE-BREAK-TIME",
     at: ({ server }) => ({

@@ -50,7 +50,8 @@ export const mappedProperties: ReadonlyArray<Property<MappedWorld>> = [
     kind: "invariant",
     id: "LAYOUT-NO-FOREIGN-WRITE",
     statement: "A block that another file has got holds what was written to that file.",
-    source: "seed 002; fs/xfs/xfs_pnfs.c: xfs_break_leased_layouts; mm/truncate.c: truncate_inode_pages_range",
+    source:
+      "LKML 2019-04-26, Direct block mapping through fs for device; fs/xfs/xfs_pnfs.c: xfs_break_leased_layouts; mm/truncate.c: truncate_inode_pages_range",
     premise: ({ other }) => other.state.size > 0,
     holds: ({ other }) => other.state.size === 0 || contentOnDisk(other, 0) === other.name,
     explain: ({ other }) => `It holds ${contentOnDisk(other, 0)}.`,
@@ -89,6 +90,6 @@ export const callEnds: Property<MappedWorld> = {
   kind: "leadsTo",
   id: "L-TRUNC",
   statement: "Truncation and the punching of holes end, whatever the client and the process do.",
-  source: "fs/xfs/xfs_file.c: xfs_break_layouts; section 19 of the reference",
+  source: "fs/xfs/xfs_file.c: xfs_break_layouts",
   to: (_, { ended }) => ended("fs"),
 }

@@ -78,7 +78,8 @@ const properties: ReadonlyArray<Property<SetleaseWorld>> = [
     kind: "invariant",
     id: "LEASE-RIGHTS",
     statement: "Who has a lease owns the file or has CAP_LEASE.",
-    source: "fs/locks.c: vfs_setlease; seed 002: lease may require privileges for the applications",
+    source:
+      "fs/locks.c: vfs_setlease; LKML 2019-04-26, Direct block mapping through fs for device: lease may require privileges for the applications",
     premise: hasLease,
     holds: (all) => !hasLease(all) || all.process.role !== "other",
   },
@@ -86,7 +87,8 @@ const properties: ReadonlyArray<Property<SetleaseWorld>> = [
     kind: "invariant",
     id: "LEASE-REGULAR",
     statement: "There are leases on regular files alone.",
-    source: "fs/locks.c: generic_setlease; seed 002: vma that comes from device file",
+    source:
+      "fs/locks.c: generic_setlease; LKML 2019-04-26, Direct block mapping through fs for device: vma that comes from device file",
     premise: hasLease,
     holds: (all) => !hasLease(all) || all.process.file === "regular",
   },
@@ -102,7 +104,8 @@ const properties: ReadonlyArray<Property<SetleaseWorld>> = [
     kind: "atEnd",
     id: "LEASE-CLOSED",
     statement: "Who has closed the file has no lease on it, whatever he has mapped.",
-    source: "fs/locks.c: locks_remove_file; seed 002: work on file descriptor not virtual addresses",
+    source:
+      "fs/locks.c: locks_remove_file; LKML 2019-04-26, Direct block mapping through fs for device: work on file descriptor not virtual addresses",
     premise: ({ process }) => !process.open && process.got === "0",
     holds: (all) => all.process.open || !hasLease(all),
   },

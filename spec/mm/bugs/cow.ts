@@ -1,4 +1,4 @@
-/** Seeded bugs of copy-on-write. Numbers are those of the list of mutants in the reference. */
+/** Seeded bugs of copy-on-write. */
 import * as Effect from "effect/Effect"
 import { changeBody, guardedStep, type SeededBug, step } from "../../../checker/index.ts"
 import { handleMmFault } from "../../../model/mm/fault.ts"
@@ -94,7 +94,7 @@ export const cowBugs: ReadonlyArray<SeededBug<MmWorld>> = [
   {
     id: "notify-after-pte-replace",
     title: "copy-on-write maps the copy before it tells the notifier",
-    source: "mutant 13; mm: mmu_notifier: fix inconsistent memory between secondary MMU and host, LKML August 2012",
+    source: "mm: mmu_notifier: fix inconsistent memory between secondary MMU and host, LKML August 2012",
     references: zoo(16),
     scenario: "mm/pairs/store+store",
     bound: { devices: 1 },
@@ -125,7 +125,7 @@ export const cowBugs: ReadonlyArray<SeededBug<MmWorld>> = [
   {
     id: "cow-rmap-before-flush",
     title: "copy-on-write takes the old page's mapping off its map count, and flushes the TLBs then",
-    source: "mutant 14; mm/memory.c: wp_page_copy (comment)",
+    source: "mm/memory.c: wp_page_copy (comment)",
     scenario: "mm/pairs/store+store",
     bound: alone,
     breaks: "COW-OLD-RMAP-LAST",
@@ -148,7 +148,7 @@ export const cowBugs: ReadonlyArray<SeededBug<MmWorld>> = [
   {
     id: "cow-without-pte-same",
     title: "copy-on-write does not look again whether the entry still is the one that was copied",
-    source: "mutant 15; mm/memory.c: wp_page_copy",
+    source: "mm/memory.c: wp_page_copy",
     scenario: "mm/pairs/store+store",
     bound: alone,
     breaks: "COW-NO-LEAK",
@@ -195,8 +195,7 @@ export const cowBugs: ReadonlyArray<SeededBug<MmWorld>> = [
   {
     id: "no-unshare-for-read-pin",
     title: "a pin for reading is given of a page that is not the process's alone",
-    source:
-      "mutant 20; commit a7f226604170: mm/gup: trigger FAULT_FLAG_UNSHARE when R/O-pinning a possibly shared anonymous page",
+    source: "commit a7f226604170: mm/gup: trigger FAULT_FLAG_UNSHARE when R/O-pinning a possibly shared anonymous page",
     scenario: "mm/pairs/store+pin-fast-read",
     bound: alone,
     breaks: "COW-PIN-STAYS",

@@ -10,7 +10,7 @@ export const fileBugs: ReadonlyArray<SeededBug<MmWorld>> = [
   {
     id: "truncate-size-last",
     title: "truncation stores the new size when it has unmapped everything and faults are let in again",
-    source: "mutant 35; mm/truncate.c: truncate_setsize",
+    source: "mm/truncate.c: truncate_setsize",
     scenario: "mm/pairs/store+truncate",
     bound: alone,
     breaks: "TRUNC-NO-MAP",
@@ -29,7 +29,7 @@ export const fileBugs: ReadonlyArray<SeededBug<MmWorld>> = [
   {
     id: "truncate-unmaps-once",
     title: "truncation does not unmap once more what faults have copied meanwhile",
-    source: "mutant 36; mm/truncate.c: truncate_pagecache (comment)",
+    source: "mm/truncate.c: truncate_pagecache (comment)",
     scenario: truncatedUnmapped.id,
     bound: alone,
     breaks: "TRUNC-NO-MAP",

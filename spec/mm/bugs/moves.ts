@@ -86,7 +86,7 @@ export const moveBugs: ReadonlyArray<SeededBug<MmWorld>> = [
   {
     id: "mprotect-forgets-migration-entries",
     title: "mprotect leaves the right to store in entries of pages that are being moved",
-    source: "mutant 31, of migration entries; mm/mprotect.c: change_pte_range",
+    source: "mm/mprotect.c: change_pte_range",
     scenario: "mm/pairs/mprotect+migrate",
     bound: alone,
     breaks: "PROT-PRIV-RO",
@@ -100,7 +100,7 @@ export const moveBugs: ReadonlyArray<SeededBug<MmWorld>> = [
   {
     id: "zap-migration-entry-without-rss",
     title: "a zapped migration entry stays charged",
-    source: "mutant 33, of migration entries; mm/memory.c: zap_nonpresent_ptes",
+    source: "mm/memory.c: zap_nonpresent_ptes",
     scenario: "mm/pairs/exit+migrate",
     bound: alone,
     breaks: "EXIT-RSS-ZERO",
@@ -116,7 +116,7 @@ export const moveBugs: ReadonlyArray<SeededBug<MmWorld>> = [
   {
     id: "migration-wait-holds-reference",
     title: "who waits for a page that is being moved holds a reference to it, which keeps it from being moved",
-    source: "mutant 53; commit ffa65753c431: mm/migrate.c: rework migration_entry_wait() to not take a pageref",
+    source: "commit ffa65753c431: mm/migrate.c: rework migration_entry_wait() to not take a pageref",
     scenario: migrationWait.id,
     bound: alone,
     breaks: "MIG-WAITERS-LET-MOVE",

@@ -23,7 +23,7 @@ export const pinBugs: ReadonlyArray<SeededBug<MmWorld>> = [
   {
     id: "gup-fast-vs-fork",
     title: "fork does not say that it is copying the page tables: who pins without locks does not notice",
-    source: "mutant 18; commit 57efa1fe5957: mm/gup: prevent gup_fast from racing with COW during fork",
+    source: "commit 57efa1fe5957: mm/gup: prevent gup_fast from racing with COW during fork",
     references: zoo(11),
     scenario: forkAndPin.id,
     bound: alone,
@@ -42,7 +42,7 @@ export const pinBugs: ReadonlyArray<SeededBug<MmWorld>> = [
   {
     id: "fork-shares-pinned-page",
     title: "fork shares a page with the child without asking whether it is pinned",
-    source: "mutant 19; commit 70e806e4e645: mm: Do early cow for pinned pages during fork() for ptes",
+    source: "commit 70e806e4e645: mm: Do early cow for pinned pages during fork() for ptes",
     scenario: forkAndPin.id,
     bound: alone,
     breaks: "COW-PIN-STAYS",
@@ -61,7 +61,7 @@ export const pinBugs: ReadonlyArray<SeededBug<MmWorld>> = [
   {
     id: "gup-fast-without-recheck",
     title: "who pins without locks does not look at the entry again behind the pin",
-    source: "mutant 16; mm/gup.c: gup_fast_pte_range",
+    source: "mm/gup.c: gup_fast_pte_range",
     scenario: recycledPage.id,
     bound: alone,
     breaks: "COW-NO-LEAK",
@@ -70,7 +70,7 @@ export const pinBugs: ReadonlyArray<SeededBug<MmWorld>> = [
   {
     id: "unmap-without-barrier",
     title: "who unmaps looks at the pins before the cleared entry can be seen",
-    source: "mutant 17; include/linux/rmap.h: __folio_try_share_anon_rmap",
+    source: "include/linux/rmap.h: __folio_try_share_anon_rmap",
     scenario: "mm/pairs/pin-fast-write+reclaim",
     bound: alone,
     breaks: "GUP-UNMAP-DEKKER",

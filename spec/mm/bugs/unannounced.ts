@@ -25,7 +25,7 @@ const shows: {
   copy_page_range: { scenario: "mm/pairs/load+fork", breaks: "MIRROR-AGREE" },
   change_protection: { scenario: "mm/pairs/mprotect+mprotect", breaks: "MIRROR-PERM" },
   change_prot_numa: { scenario: "mm/pairs/numa-hint+numa-hint", breaks: "MIRROR-AGREE" },
-  // Mutant 32 of the reference: mremap forgets to notify of the old range.
+  // mremap forgets to notify of the old range.
   move_page_tables: { scenario: "mm/pairs/mremap+mremap", breaks: "MIRROR-AGREE" },
   try_to_unmap_one: { scenario: "mm/pairs/reclaim+reclaim", breaks: "MIRROR-NO-UAF" },
   try_to_migrate_one: { scenario: "mm/pairs/migrate+migrate", breaks: "MIRROR-NO-UAF" },

@@ -64,7 +64,7 @@ export const bugs2008: ReadonlyArray<SeededBug<World2008>> = [
   {
     id: "n08-end-without-begin",
     title: "as published: a device registers between the begin and the end of a truncation",
-    source: `${m4}: "invalidate_range_begin() and invalidate_range_end() must be paired"; mmu_notifier_register takes mmap_sem only; cf. mutant 9`,
+    source: `${m4}: "invalidate_range_begin() and invalidate_range_end() must be paired"; mmu_notifier_register takes mmap_sem only`,
     ...inRegister,
     breaks: "N08-PAIRED",
     at: () => ({ hlist_add_head_rcu: changeGuard() }),
@@ -73,7 +73,7 @@ export const bugs2008: ReadonlyArray<SeededBug<World2008>> = [
     id: "n08-end-without-begin-installs",
     title:
       "as published: after an end without a begin the count is one too low, and the next invalidation keeps nobody out",
-    source: `${m4}: "invalidate_range_begin() and invalidate_range_end() must be paired"; mmu_notifier_register takes mmap_sem only; cf. mutant 9`,
+    source: `${m4}: "invalidate_range_begin() and invalidate_range_end() must be paired"; mmu_notifier_register takes mmap_sem only`,
     scenario: register.id,
     bound: { pages: 2, invalidations: 1 },
     breaks: "N08-COUNTER",
@@ -83,7 +83,7 @@ export const bugs2008: ReadonlyArray<SeededBug<World2008>> = [
     id: "n08-begin-end-inside-fault",
     title:
       "as published: the device asks whether an invalidation is under way, not whether there was one since it looked",
-    source: `${m4}: "simply stop all references when any invalidate_range is in progress (KVM and GRU do that)"; cf. mutant 7`,
+    source: `${m4}: "simply stop all references when any invalidate_range is in progress (KVM and GRU do that)"`,
     ...inCounter,
     breaks: "N08-BEGIN-END-INSIDE",
     at: retryOnlyByCount,
@@ -92,7 +92,7 @@ export const bugs2008: ReadonlyArray<SeededBug<World2008>> = [
     id: "n08-begin-end-inside-fault-frees",
     title:
       "as published: an invalidation falls inside a fault, and the device maps a page that was truncated and freed",
-    source: `${m4}: "simply stop all references when any invalidate_range is in progress (KVM and GRU do that)"; cf. mutant 7`,
+    source: `${m4}: "simply stop all references when any invalidate_range is in progress (KVM and GRU do that)"`,
     ...inCounter,
     breaks: "MIRROR-NO-UAF",
     at: retryOnlyByCount,
@@ -153,7 +153,7 @@ export const bugs2008: ReadonlyArray<SeededBug<World2008>> = [
   {
     id: "n08-end-without-range",
     title: "as published: the end does not say of which range it is, and who keeps a list forgets the oldest",
-    source: "mutant 50; the patch of January 2008, whose invalidate_range_end has no range",
+    source: "the patch of January 2008, whose invalidate_range_end has no range",
     scenario: rangeList.id,
     bound: { pages: 2, invalidations: 2, devices: 1 },
     breaks: "N08-RANGE",
@@ -233,7 +233,7 @@ export const bugs2008: ReadonlyArray<SeededBug<World2008>> = [
   {
     id: "n08-rmap-notifier-after-walk",
     title: "the rmap notifier is called after the kernel's own rmap walk",
-    source: `mutant 49; ${m4}: it is called "*before* the Linux rmaps are walked. At that point only the page lock is held."`,
+    source: `${m4}: it is called "*before* the Linux rmaps are walked. At that point only the page lock is held."`,
     ...inSleepingReclaim,
     breaks: "N08-RMAP-FIRST",
     at: ({ machine }) => {

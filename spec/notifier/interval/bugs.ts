@@ -1,4 +1,4 @@
-/** Seeded bugs of the interval notifier and its mirrors. Numbers are those of the list of mutants in the reference. */
+/** Seeded bugs of the interval notifier and its mirrors. */
 import * as Effect from "effect/Effect"
 import {
   builtIn,
@@ -55,7 +55,7 @@ export const intervalBugs: ReadonlyArray<SeededBug<IntervalWorld>> = [
   {
     id: "end-without-seq-bump",
     title: "the end of an invalidation leaves the sequence odd",
-    source: "mutant 1",
+    source: "mm/mmu_notifier.c: mn_itree_inv_end",
     ...inOneFault,
     breaks: "L-READBEGIN",
     at: ({ subs }) => ({
@@ -78,7 +78,7 @@ export const intervalBugs: ReadonlyArray<SeededBug<IntervalWorld>> = [
   {
     id: "read-retry-outside-lock",
     title: "the driver asks read_retry before it takes its lock",
-    source: "mutant 2",
+    source: "include/linux/mmu_notifier.h: mmu_interval_read_retry",
     ...inOneFault,
     breaks: "MIRROR-NO-UAF",
     at: inDevice(() => moveBehind("mutex_lock", "mmu_interval_read_retry")),
@@ -94,7 +94,7 @@ export const intervalBugs: ReadonlyArray<SeededBug<IntervalWorld>> = [
   {
     id: "set-seq-omitted",
     title: "the callback drops the device's mappings and does not set the sequence",
-    source: "mutant 3; lib/test_hmm.c: dmirror_interval_invalidate, on the driver's own migrations",
+    source: "lib/test_hmm.c: dmirror_interval_invalidate, on the driver's own migrations",
     ...inOneFault,
     breaks: "MIRROR-NO-UAF",
     at: () => ({ mmu_interval_set_seq: leaveOut() }),
@@ -102,7 +102,7 @@ export const intervalBugs: ReadonlyArray<SeededBug<IntervalWorld>> = [
   {
     id: "insert-idle-seq-equal",
     title: "a subscription inserted while nothing is invalidated starts with the current sequence",
-    source: "mutant 4, idle form",
+    source: "mm/mmu_notifier.c: __mmu_interval_notifier_insert",
     ...inInsertRemove,
     breaks: "L-READBEGIN",
     at: (world) => ({
@@ -116,7 +116,7 @@ export const intervalBugs: ReadonlyArray<SeededBug<IntervalWorld>> = [
   {
     id: "insert-full-seq-minus-one",
     title: "a subscription inserted during an invalidation starts with the sequence before it",
-    source: "mutant 4, full form",
+    source: "mm/mmu_notifier.c: __mmu_interval_notifier_insert",
     ...inInsertRemove,
     breaks: "MIRROR-NO-UAF",
     at: (world) => ({
@@ -130,7 +130,7 @@ export const intervalBugs: ReadonlyArray<SeededBug<IntervalWorld>> = [
   {
     id: "tree-edited-while-odd",
     title: "insert and remove change the interval tree while an invalidation walks it",
-    source: "mutant 5",
+    source: "mm/mmu_notifier.c: mn_itree_inv_end, deferred_list",
     ...inInsertRemove,
     breaks: "SEQ-TREE-FROZEN",
     at: ({ subs }) => ({
@@ -151,7 +151,7 @@ export const intervalBugs: ReadonlyArray<SeededBug<IntervalWorld>> = [
   {
     id: "check-retry-as-authority",
     title: "the driver trusts the lockless check inside hmm_range_fault and does not ask read_retry",
-    source: "mutant 45",
+    source: "include/linux/mmu_notifier.h: mmu_interval_check_retry",
     ...inOneFault,
     breaks: "MIRROR-NO-UAF",
     at: inDevice(() => ({ mmu_interval_read_retry: leaveOut(false) })),
@@ -159,7 +159,7 @@ export const intervalBugs: ReadonlyArray<SeededBug<IntervalWorld>> = [
   {
     id: "read-begin-under-ulock",
     title: "the driver calls read_begin, which sleeps, with its lock held",
-    source: "mutant 47",
+    source: "mm/mmu_notifier.c: mmu_interval_read_begin",
     ...inOverlapping,
     breaks: "L-READBEGIN",
     at: inDevice(({ lock }) => {
@@ -185,7 +185,7 @@ export const intervalBugs: ReadonlyArray<SeededBug<IntervalWorld>> = [
   {
     id: "remove-from-callback",
     title: "a callback removes its own subscription",
-    source: "mutant 48",
+    source: "mm/mmu_notifier.c: mmu_interval_notifier_remove",
     ...inTwoDevices,
     breaks: "L-REMOVE",
     at: (world) => ({

@@ -1,4 +1,4 @@
-/** Seeded bugs of notifiers that come and go. Numbers are those of the list of mutants in the reference. */
+/** Seeded bugs of notifiers that come and go. */
 import * as Effect from "effect/Effect"
 import { changeBody, changeGuard, leaveOut, type SeededBug } from "../../../../checker/index.ts"
 import { listDelete } from "../../../../model/notifier/mmuNotifier.ts"
@@ -38,7 +38,7 @@ export const lifeBugs: ReadonlyArray<SeededBug<MmuNotifierWorld>> = [
   {
     id: "unregister-without-grace-period",
     title: "unregister does not wait for those who walk the list, and the driver frees its notifier",
-    source: "mutant 10",
+    source: "mm/mmu_notifier.c: mmu_notifier_unregister, synchronize_srcu",
     ...inUnregisterAndTruncate,
     breaks: "NOTIFIER-NO-CB-AFTER-UNREGISTER",
     at: (_, fiber) => (fiber.startsWith("kvm") ? withoutWaiting : {}),
@@ -46,7 +46,7 @@ export const lifeBugs: ReadonlyArray<SeededBug<MmuNotifierWorld>> = [
   {
     id: "exit-without-grace-period",
     title: "exit does not wait for who has unlinked its notifier and is in the middle of its release",
-    source: "mutant 10; mm/mmu_notifier.c: mn_hlist_release, the comment on synchronize_srcu",
+    source: "mm/mmu_notifier.c: mn_hlist_release, the comment on synchronize_srcu",
     scenario: releaseOnce.id,
     bound: { pages: 1, devices: 1 },
     breaks: "NOTIFIER-RELEASE-BEFORE-FREE",
@@ -207,7 +207,7 @@ export const lifeBugs: ReadonlyArray<SeededBug<MmuNotifierWorld>> = [
     id: "first-insert-without-all-locks",
     title:
       "the first interval subscription makes the tree while ranges are open, whose ends it counts and not their starts",
-    source: "mutant 9; mm/mmu_notifier.c: mmu_interval_notifier_insert calls mmu_notifier_register(NULL, mm)",
+    source: "mm/mmu_notifier.c: mmu_interval_notifier_insert calls mmu_notifier_register(NULL, mm)",
     scenario: firstInsert.id,
     bound: { pages: 1, devices: 1, cpus: 1 },
     breaks: "NOTIFIER-PAIRING",

@@ -1,4 +1,4 @@
-/** Seeded bugs of starts and ends. Numbers are those of the list of mutants in the reference. */
+/** Seeded bugs of starts and ends. */
 import * as Effect from "effect/Effect"
 import {
   builtIn,
@@ -29,7 +29,7 @@ const asPublished =
   "mm/mmu_notifier.c: __mmu_notifier_invalidate_range_start returns what mn_hlist_invalidate_range_start does, and nothing " +
   "undoes mn_itree_inv_start_range. Found in the protocol as published, by reading the source; not observed on a running " +
   "kernel. What triggers it: the OOM reaper, the only caller whose range is not blockable, on a process that has an " +
-  "interval subscription beside a classic notifier that refuses, as nouveau's has; mutant 11"
+  "interval subscription beside a classic notifier that refuses, as nouveau's has"
 
 export const rangeBugs: ReadonlyArray<SeededBug<MmuNotifierWorld>> = [
   {
@@ -70,7 +70,7 @@ export const rangeBugs: ReadonlyArray<SeededBug<MmuNotifierWorld>> = [
   {
     id: "end-after-eagain",
     title: "the OOM reaper announces the end of a range although the start was refused",
-    source: "mutant 12",
+    source: "mm/mmu_notifier.c: mn_itree_invalidate, the comment on -EAGAIN",
     ...inNonBlockable,
     breaks: "NOTIFIER-NO-END-AFTER-EAGAIN",
     at: ({ mm }) => {
@@ -113,7 +113,7 @@ export const rangeBugs: ReadonlyArray<SeededBug<MmuNotifierWorld>> = [
   {
     id: "nonblock-callback-takes-mutex",
     title: "a callback takes its mutex although the range is not blockable",
-    source: "mutant 46, of NOTIFIER-NONBLOCK-NO-SLEEP; mm/mmu_notifier.c: non_block_start",
+    source: "mm/mmu_notifier.c: non_block_start",
     references: zoo("atomicStartSleeps"),
     ...inNonBlockable,
     breaks: builtIn.context,
@@ -155,7 +155,7 @@ export const rangeBugs: ReadonlyArray<SeededBug<MmuNotifierWorld>> = [
   {
     id: "count-without-number",
     title: "the device asks whether an invalidation is under way, not whether one has ended since it looked",
-    source: "mutant 7",
+    source: "include/linux/kvm_host.h: mmu_invalidate_retry",
     ...inOverlapping,
     breaks: "MIRROR-NO-UAF",
     at: ({ counting }) => ({
@@ -173,7 +173,7 @@ export const rangeBugs: ReadonlyArray<SeededBug<MmuNotifierWorld>> = [
   {
     id: "register-without-all-locks",
     title: "a notifier is registered under mmap_lock alone, and is told of an end without its start",
-    source: "mutant 9; mm/mmu_notifier.c: __mmu_notifier_register, the comment on mm_take_all_locks",
+    source: "mm/mmu_notifier.c: __mmu_notifier_register, the comment on mm_take_all_locks",
     ...inRegister,
     breaks: "NOTIFIER-NO-ORPHAN-END",
     at: () => ({
@@ -188,7 +188,7 @@ export const rangeBugs: ReadonlyArray<SeededBug<MmuNotifierWorld>> = [
   {
     id: "register-without-file-locks",
     title: "mm_take_all_locks forgets the files, by which truncation comes",
-    source: "mutant 9; mm/mmap.c: vm_lock_mapping",
+    source: "mm/mmap.c: vm_lock_mapping",
     ...inRegister,
     breaks: "NOTIFIER-REG-NO-INFLIGHT",
     at: () => ({ vm_lock_mapping: leaveOut(), vm_unlock_mapping: leaveOut() }),
