@@ -44,7 +44,7 @@ const [index, page] = handbookPages({
       explorations: [],
       hunts: [{ bug: subject.bugs[0] ?? expect.fail(), trace: ["```", "</code></pre><b>", nasty] }],
       actors: [{ name: "fiber`|", scenarios: 1 }],
-      cells: ["a|b.c"],
+      cells: ["a|b.c", "alone"],
       steps: [],
     },
   ],
@@ -75,6 +75,10 @@ describe("a page", () => {
       const columns = table.split("<th ").length - 1
       for (const [row] of table.matchAll(/<tr><td.*?<\/tr>/gs)) expect(row.split("<td").length - 1).toBe(columns)
     }
+  })
+
+  it("leaves no row of the shared state without cells", () => {
+    expect(page).toMatch(/<code>alone<\/code><\/td><td>one cell<\/td>/)
   })
 
   it("says what specs say, in tables and outside", () => {

@@ -73,7 +73,10 @@ const stateLines = ({ cells }: ProtocolSubject): ReadonlyArray<string> => [
   "",
   ...table(
     [{ title: "object" }, { title: "cells" }],
-    stateKinds(cells).map(({ objects, fields }) => [objectsText(objects), fields.map(code).join(", ")]),
+    stateKinds(cells).map(({ objects, fields }) => [
+      objectsText(objects),
+      fields.length === 0 ? "one cell" : fields.map(code).join(", "),
+    ]),
   ),
 ]
 
