@@ -1,5 +1,6 @@
 /** What a state alone does not show: events in which a rule is kept or broken, recorded from outside. */
-import { type Monitor, type Struct, struct } from "../../checker/index.ts"
+import { cell, type Monitor, type Struct, struct } from "../../checker/index.ts"
+import { flushed } from "../../model/mm/batchedFlush.ts"
 import { hasTable, type Mm } from "../../model/mm/mm.ts"
 import { at, pagesOf } from "../../model/mm/range.ts"
 import { mmOf } from "../../model/mm/rmap.ts"
@@ -30,6 +31,8 @@ export type Slips = Struct<{
   migrationEnds: Kept
   /** mremap moves entries: whether it has moved one. */
   moves: Kept
+  /** mremap finds nothing where it unmaps what it has moved. */
+  leavesNothing: Kept
   /** Whoever frees the page tables of a range leaves no area there. */
   unmapsAreas: Kept
   /** The subscribers have heard of the end of the address space before it is unmapped. */
@@ -49,6 +52,7 @@ export const noSlips = (): Slips =>
     reaperWaitsNot: "untested",
     migrationEnds: "untested",
     moves: "untested",
+    leavesNothing: "untested",
     unmapsAreas: "untested",
     releasedFirst: "untested",
   })
@@ -84,10 +88,6 @@ export const watchSlips = (system: System, mirrored: Mm, slips: Slips): Monitor 
   mutex_lock: ({ fiber, args }) => {
     if (fiber.startsWith("oom_reaper") && String(args[0]).startsWith("gpu")) note(slips, "reaperWaitsNot", false)
   },
-  copy_vma: ({ args }) => {
-    note(slips, "movesToEmpty", at(mmOf(system, String(args[0])).pte, Number(args[2])).value === null)
-  },
-  move_ptes: () => note(slips, "moves", true),
   free_pgtables: ({ args }) => {
     const { vma } = mmOf(system, String(args[0]))
     const range = { start: Number(args[1]), end: Number(args[2]) }
@@ -106,3 +106,26 @@ export const watchSlips = (system: System, mirrored: Mm, slips: Slips): Monitor 
     if (isMirrored && slips.releasedFirst === "untested") note(slips, "releasedFirst", false)
   },
 })
+
+/** The same of mremap. */
+export const watchMoves = (system: System, slips: Slips): Monitor => {
+  /** Who has copied an area, from where: unless it is to stay, that is what it unmaps next. */
+  const movers = cell<ReadonlyArray<{ readonly fiber: string; readonly from: number }>>("slips.movers", [])
+  return {
+    copy_vma: ({ fiber, args, result }) => {
+      note(slips, "movesToEmpty", at(mmOf(system, String(args[0])).pte, Number(args[2])).value === null)
+      if (result === true) movers.value = [...movers.value, { fiber, from: Number(args[1]) }]
+    },
+    move_ptes: () => note(slips, "moves", true),
+    vms_gather_munmap_vmas: ({ fiber, args }) => {
+      movers.value = movers.value.filter((mover) => mover.fiber !== fiber || mover.from === args[1])
+    },
+    zap_pte_range: ({ fiber, result }) => {
+      const isMover = movers.value.some((mover) => mover.fiber === fiber)
+      if (isMover && result !== flushed) note(slips, "leavesNothing", result === "nothing")
+    },
+    mmap_write_unlock: ({ fiber }) => {
+      movers.value = movers.value.filter((mover) => mover.fiber !== fiber)
+    },
+  }
+}

@@ -22,7 +22,7 @@ import { type Advised, recordAdvice } from "./advice.ts"
 import { type Holders, recordHolders } from "./holders.ts"
 import { anything, type Memory, recordMemory } from "./memory.ts"
 import { recordShootdowns, type Shootdowns } from "./shootdowns.ts"
-import { noSlips, type Slips, watchSlips } from "./slips.ts"
+import { noSlips, type Slips, watchMoves, watchSlips } from "./slips.ts"
 import { recordWalks, type Walks } from "./walks.ts"
 
 /** What the properties and seeded bugs of the memory-management core see. */
@@ -242,6 +242,7 @@ export const build = (
     ...holders.monitors,
     ...memory.monitors,
     watchSlips(of, parent, slips),
+    watchMoves(of, slips),
     advised.monitor,
     walks.monitor,
     shootdowns.monitor,

@@ -1,6 +1,6 @@
 /** Seeded bugs of moving pages and entries: mremap, mprotect, migration, swap. */
 import * as Effect from "effect/Effect"
-import { changeBody, moveBehind, type SeededBug, self } from "../../../checker/index.ts"
+import { changeBody, moveBehind, type SeededBug, self, step } from "../../../checker/index.ts"
 import { folioAlloc, folioOf } from "../../../model/mm/folio.ts"
 import type { Present } from "../../../model/mm/pte.ts"
 import { at } from "../../../model/mm/range.ts"
@@ -20,6 +20,21 @@ export const moveBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     bound: alone,
     breaks: "ZAP-TLB-BEFORE-FREE",
     at: () => moveBehind("move_ptes: flush_tlb_range", "pte_unmap_unlock"),
+  },
+  {
+    id: "mremap-skips-without-lock",
+    title: "mremap skips an entry in which it finds nothing, and does not take the page table's lock to look",
+    source: "mm/mremap.c: move_ptes, which asks pte_none under the lock; mm/rmap.c: try_to_migrate_one",
+    scenario: "mm/pairs/mremap+migrate",
+    bound: alone,
+    breaks: "MOVE-LEAVES-NOTHING",
+    at: (world) => ({
+      pte_offset_map_lock: (original, operation) => {
+        const { mm, va } = placeOf(world, operation)
+        const isNone = step("pte_none", [mm.name, va], () => at(mm.pte, va).value === null)
+        return Effect.flatMap(isNone, (none) => (none ? Effect.succeed(false) : original))
+      },
+    }),
   },
   {
     id: "protnone-pending-flush-migration",

@@ -124,6 +124,14 @@ export const unmapProperties: ReadonlyArray<Spec> = [
   },
   {
     kind: "invariant",
+    id: "MOVE-LEAVES-NOTHING",
+    statement: "mremap leaves no entry behind: where it unmaps the range that it has moved, there is none.",
+    source: "mm/mremap.c: move_ptes, move_page_tables, unmap_source_vma",
+    premise: ({ slips }) => slips.leavesNothing !== "untested",
+    holds: ({ slips }) => slips.leavesNothing !== "broken",
+  },
+  {
+    kind: "invariant",
     id: "MOVE-ATOMIC",
     statement: "A page that mremap moves is mapped at its old or its new place, never at both.",
     source: "mm/mremap.c: move_ptes",
