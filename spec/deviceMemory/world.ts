@@ -27,15 +27,19 @@ export const deviceRace = (
 /** Steps that the core's recorders watch and nobody takes here: of files, of debuggers, of devices and CPUs of other kinds. */
 const elsewhere: ReadonlySet<string> = new Set([
   "__access_remote_vm: copy_to_user_page",
+  "collapse_pte_mapped_thp",
+  "collapse_pte_mapped_thp: folio_unlock",
   "device_store",
   "ext4_ext_remove_space",
   "filemap_invalidate_lock",
   "filemap_invalidate_unlock",
   "finish_fault",
+  "i_mmap_unlock_read",
   "i_size_write",
   "inc_mm_tlb_gen",
   "sva_store",
   "tlb_flush_mmu_tlbonly",
+  "unmap_mapping_range",
 ])
 
 /** The core's recorders, as far as they have something to watch here. */

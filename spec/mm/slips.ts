@@ -35,6 +35,8 @@ export type Slips = Struct<{
   leavesNothing: Kept
   /** Whoever frees the page tables of a range leaves no area there. */
   unmapsAreas: Kept
+  /** No khugepaged takes page tables away when the unmapping at the end of an address space begins. */
+  endsUncollapsed: Kept
   /** The subscribers have heard of the end of the address space before it is unmapped. */
   releasedFirst: Kept
 }>
@@ -54,6 +56,7 @@ export const noSlips = (): Slips =>
     moves: "untested",
     leavesNothing: "untested",
     unmapsAreas: "untested",
+    endsUncollapsed: "untested",
     releasedFirst: "untested",
   })
 
@@ -127,5 +130,19 @@ export const watchMoves = (system: System, slips: Slips): Monitor => {
     mmap_write_unlock: ({ fiber }) => {
       movers.value = movers.value.filter((mover) => mover.fiber !== fiber)
     },
+  }
+}
+
+/** The same of khugepaged, while it works on page tables with `mmap_lock` for read. */
+export const watchCollapses = (slips: Slips): Monitor => {
+  const collapsed = cell<ReadonlyArray<string>>("slips.collapsed", [])
+  return {
+    collapse_pte_mapped_thp: ({ args, result }) => {
+      if (result !== null) collapsed.value = [...collapsed.value, String(args[0])]
+    },
+    "collapse_pte_mapped_thp: folio_unlock": ({ args }) => {
+      collapsed.value = collapsed.value.filter((mm) => mm !== args[0])
+    },
+    exit_mmap: ({ args }) => note(slips, "endsUncollapsed", !collapsed.value.includes(String(args[0]))),
   }
 }

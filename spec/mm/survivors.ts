@@ -4,8 +4,6 @@ const nothingStored = "that a device, or a debugger, stores nothing to what it h
 const overwritten = "a store of the model is to the whole page: what was copied under it is seen by nobody"
 const asked =
   "nobody here looks whether it did what it was called for: what calls come to is compared with a kernel (test/fidelity)"
-const waited =
-  "khugepaged has mmap_lock for read, and exit_mmap takes it for write before it takes areas and page tables away"
 const hardware = "what the hardware may do of its own accord it need not do"
 const insideLock =
   "who holds a page table's lock for more than a step has cleared the entry, or, as fork and khugepaged, keeps faults and pins out by mmap_lock and the areas' locks"
@@ -19,7 +17,6 @@ export const mmSurvivors: Survivors = {
   "leave-out vma_set_page_prot": asked,
   "leave-out ext4_ext_remove_space": asked,
   "leave-out exit_mm": "what the CPU keeps of the address space is flushed before a page of it is freed",
-  "leave-out khugepaged_exit": waited,
   "leave-out arm_smmu_mm_release":
     "what a device has cached of the upper levels is not modelled: one that still is bound finds page tables unlinked, and every flush reaches it",
   "leave-out enter_lazy_tlb":
@@ -35,11 +32,11 @@ export const mmSurvivors: Survivors = {
     "a reference keeps the page from being freed or moved, whoever has it locked; what the lock is for, the file's accounting of dirty pages, is not modelled",
   "open-guard remove_migration_pte":
     "a migration entry is cleared by nobody else while its folio is locked, and who changes its rights does so in one step",
+  "open-guard folio_referenced_one":
+    "it takes away no more than the accessed bit, by which reclaim decides whether it tries, not whether it may: an entry that somebody has cleared for a moment counts as not used, one that fork writes back as used",
+  "open-guard collapse_pte_mapped_thp: check entries":
+    "the entries are looked at once more, under the lock, before one is cleared; where one does not fit it gives up",
   "open-guard migration_entry_wait": "who does not wait takes the fault again, until the entry is there",
-  "open-guard free_pgtables": "that an area is freed under who walks to it by reverse mapping is not modelled",
-  "lose-wake-up collapse_pte_mapped_thp": waited,
   "lose-wake-up pageout: folio_trylock":
     "whoever locks a folio has a reference, and of a folio that somebody refers to the references cannot be frozen",
-  "lose-wake-up folio_referenced":
-    "what it looks at it looks at under the page table's lock; that an area is freed under who walks to it is not modelled",
 }

@@ -22,7 +22,7 @@ import { type Advised, recordAdvice } from "./advice.ts"
 import { type Holders, recordHolders } from "./holders.ts"
 import { anything, type Memory, recordMemory } from "./memory.ts"
 import { recordShootdowns, type Shootdowns } from "./shootdowns.ts"
-import { noSlips, type Slips, watchMoves, watchSlips } from "./slips.ts"
+import { noSlips, type Slips, watchCollapses, watchMoves, watchSlips } from "./slips.ts"
 import { recordWalks, type Walks } from "./walks.ts"
 
 /** What the properties and seeded bugs of the memory-management core see. */
@@ -216,7 +216,7 @@ export const build = (
   const holders = recordHolders(of, invalidators, slips)
   const memory = recordMemory(of, mms, holders)
   const advised = recordAdvice(parent, crew.fibers)
-  const walks = recordWalks(crew.fibers)
+  const walks = recordWalks(of, crew.fibers)
   const shootdowns = recordShootdowns(crew.fibers)
   const world: MmWorld = {
     system: of,
@@ -243,6 +243,7 @@ export const build = (
     ...memory.monitors,
     watchSlips(of, parent, slips),
     watchMoves(of, slips),
+    watchCollapses(slips),
     advised.monitor,
     walks.monitor,
     shootdowns.monitor,

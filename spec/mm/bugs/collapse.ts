@@ -98,4 +98,13 @@ export const collapseBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     breaks: "MIG-RESTORE",
     at: () => ({ anon_vma_lock_write: leaveOut(), anon_vma_unlock_write: leaveOut() }),
   },
+  {
+    id: "exit-beside-collapse",
+    title: "the end of an address space does not wait for khugepaged, which works on its page tables",
+    source: "mm/khugepaged.c: __khugepaged_exit (mmap_write_lock and mmap_write_unlock)",
+    scenario: "mm/pairs/exit+collapse",
+    bound: alone,
+    breaks: "EXIT-AFTER-COLLAPSE",
+    at: () => ({ khugepaged_exit: leaveOut() }),
+  },
 ]

@@ -64,6 +64,15 @@ export const fileBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     breaks: "COW-CONTENT-BEFORE-MAP",
     at: () => ({ lock_folio_maybe_drop_mmap: changeGuard() }),
   },
+  {
+    id: "area-freed-under-truncation",
+    title: "munmap frees an area and its page tables without taking it out of the file's tree first",
+    source: "mm/memory.c: free_pgtables (Hide vma from rmap and truncate_pagecache before freeing pgtables)",
+    scenario: "mm/pairs/munmap+truncate",
+    bound: alone,
+    breaks: "PT-HIDDEN-FIRST",
+    at: () => ({ free_pgtables: changeGuard() }),
+  },
 ]
 
 /** The file's size before it is truncated, in pages. */

@@ -1,5 +1,7 @@
 /** Page tables are freed when nobody can be inside any more: neither software nor hardware. */
 import { isTable, type Mm, tableOf } from "../../../model/mm/mm.ts"
+import { at } from "../../../model/mm/range.ts"
+import { mmOf } from "../../../model/mm/rmap.ts"
 import { isLost, type Walk } from "../walks.ts"
 import type { MmWorld } from "../world.ts"
 import type { Spec } from "./places.ts"
@@ -18,6 +20,10 @@ const cachedTables = ({ mms }: MmWorld) =>
           ),
     ),
   )
+
+/** The places that somebody walks to by reverse mapping. */
+const met = ({ system, walks }: MmWorld) =>
+  [...walks.met].flatMap(([fiber, { value }]) => value.map(({ mm, va }) => ({ fiber, mm: mmOf(system, mm), va })))
 
 const isStale = (mm: Mm, va: number, generation: number): boolean => !isTable(tableOf(mm, va), generation)
 
@@ -60,6 +66,27 @@ export const tableProperties: ReadonlyArray<Spec> = [
         .filter(({ mm, va, generation }) => isStale(mm, va, generation))
         .map(({ mm, cpu, va }) => `${cpu} can walk the page table of page ${va} of ${mm.name}, which was freed.`)
         .join(" "),
+  },
+  {
+    kind: "invariant",
+    id: "PT-HIDDEN-FIRST",
+    statement: "No area, and no page table below it, is freed while somebody walks to it by reverse mapping.",
+    source: "mm/memory.c: free_pgtables (Hide vma from rmap and truncate_pagecache before freeing pgtables)",
+    premise: (world) => met(world).length > 0,
+    holds: (world) => met(world).every(({ mm, va }) => at(mm.vma, va).value !== null),
+    explain: (world) =>
+      met(world)
+        .filter(({ mm, va }) => at(mm.vma, va).value === null)
+        .map(({ fiber, mm, va }) => `${fiber} is on its way to page ${va} of ${mm.name}, whose area was freed.`)
+        .join(" "),
+  },
+  {
+    kind: "invariant",
+    id: "EXIT-AFTER-COLLAPSE",
+    statement: "The unmapping at the end of an address space begins when no khugepaged works on its page tables.",
+    source: "mm/khugepaged.c: __khugepaged_exit (Stop here until khugepaged has finished working on the pagetables)",
+    premise: ({ slips }) => slips.endsUncollapsed !== "untested",
+    holds: ({ slips }) => slips.endsUncollapsed !== "broken",
   },
   {
     kind: "atEnd",
