@@ -6,7 +6,7 @@ import type { Facts, StepFacts } from "./facts.ts"
 import { generic } from "./facts.ts"
 import type { Mutation } from "./mutation.ts"
 
-/** How many programs a mutant is explored in before it is asked what is new in them. */
+/** How many programs, or scenarios, a mutant is explored in before it is asked what is new in them. */
 const few = 24
 
 /** What the steps that a mutation changes share with steps of other fibers, one of the two changing it. */
@@ -38,18 +38,21 @@ const met = (of: StepFacts, facts: Facts): ReadonlySet<string> => {
 
 /**
  * Of many, those that have something new: a step that those before do not take, or a cell at which what is mutated meets
- * a step of another fiber that it has not met there before. All, where they are few.
+ * a step of another fiber that it has not met there before. All, where they are few. Where it is the scenarios that are
+ * few, each was written for something of its own, such as the same steps in another order, and is new as well.
  *
  * @param rungs the smaller before the larger
  */
-export const thoseWithNews = <R extends { readonly facts: Facts }>(
+export const thoseWithNews = <R extends { readonly facts: Facts; readonly scenario: object }>(
   mutation: Mutation,
   rungs: ReadonlyArray<R>,
 ): ReadonlyArray<R> => {
   if (rungs.length <= few) return rungs
-  const seen = new Set<string>()
-  return rungs.filter(({ facts }) => {
+  const areScenariosFew = new Set(rungs.map(({ scenario }) => scenario)).size <= few
+  const seen = new Set<object | string>()
+  return rungs.filter(({ facts, scenario }) => {
     const size = seen.size
+    if (areScenariosFew) seen.add(scenario)
     for (const news of [...facts.steps.keys(), ...meetings(mutation, facts)]) seen.add(news)
     return seen.size > size
   })

@@ -165,6 +165,24 @@ describe("survivors", () => {
     expect(bounds["drop-lock lock by cpu#"]).toBe(2)
   })
 
+  it("are asked in every one of a few scenarios, however many bounds of others have shown the same", async () => {
+    const parameters: Parameters = Object.fromEntries(
+      Array.from({ length: 30 }, (_, position) => [
+        `p${position}`,
+        { description: "of no use", default: 0, min: 0, max: 1 },
+      ]),
+    )
+    const shape = { summary: "a test", setup: locked }
+    const scenarios = [
+      scenario({ ...shape, id: "of-many-bounds", parameters, properties: [] }),
+      scenario({ ...shape, id: "that-notices", parameters: {}, properties: [eachCounts] }),
+    ]
+    const run = new MutationRun(protocol({ id: "test", title: "a test", scenarios }))
+    const budget = { maxSteps: 500, maxStates: 10_000, only: "leave-out lock" }
+    const { mutants } = await Effect.runPromise(run.carryOut(budget, exploreHere))
+    expect(mutants).toMatchObject([{ verdict: "killed", scenario: "that-notices", property: eachCounts.id }])
+  })
+
   it("are not looked for in a scenario that does not hold", async () => {
     const never: typeof eachCounts = { ...eachCounts, kind: "atEnd", holds: () => false }
     const { mutants, trouble } = await mutate(locked, [never])
