@@ -31,6 +31,7 @@ const many = [
   "lease/fcntl",
   "lease/setlease",
   "lease/context",
+  "lease/layout",
   "lease/mapped",
   "lease/drain",
   "lease/blocks",
