@@ -13,6 +13,7 @@ import { nouveau } from "./driver/nouveau/index.ts"
 import { odp } from "./driver/odp/index.ts"
 import { odp2014 } from "./driver/odp2014/index.ts"
 import { testHmm } from "./driver/testHmm/index.ts"
+import { ttm } from "./driver/ttm/index.ts"
 import { hmm2019 } from "./hmm/2019/index.ts"
 import { hmmDma } from "./hmm/dma/index.ts"
 import { hmmHuge } from "./hmm/huge/index.ts"
@@ -48,6 +49,7 @@ export const registry: Registry = [
   gru,
   i915Userptr,
   gntdev,
+  ttm,
   memoryManagement,
   hugetlb,
   deviceMemory,

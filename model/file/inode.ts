@@ -13,8 +13,10 @@ import {
   isFrozen,
   zeroes,
 } from "../mm/folio.ts"
+import type { Mm } from "../mm/mm.ts"
 import { at } from "../mm/range.ts"
 import type { System } from "../mm/system.ts"
+import type { Vma } from "../mm/vma.ts"
 import { type Mutex, mutex } from "../sync/mutex.ts"
 import { type RwSem, rwSem } from "../sync/rwsem.ts"
 
@@ -31,12 +33,20 @@ export interface Inode {
   readonly tracksDirty: boolean
   /** IS_DAX: its blocks are memory and are mapped themselves; it has no page cache. */
   readonly dax: DaxMapping | null
+  /** What maps it has VM_PFNMAP, and page faults are its driver's: the file of a device. */
+  readonly pfnmap: PfnmapOps | null
   /** `i_rwsem` */
   readonly lock: Mutex
   /** `mapping->invalidate_lock`: keeps pages out of the cache while they are being removed. */
   readonly invalidateLock: RwSem
   /** `i_mmap_rwsem` */
   readonly mmapRwsem: RwSem
+}
+
+/** `vm_ops` of areas with VM_PFNMAP. */
+export interface PfnmapOps {
+  /** The fault of a page that is not mapped, `mmap_lock` held for read; where it says `UNLOCKED` it has given that back. */
+  readonly fault: (mm: Mm, va: number, vma: Vma) => Effect.Effect<"done" | "UNLOCKED">
 }
 
 /** What a file is made with. */
@@ -49,6 +59,7 @@ export interface FileShape {
   /** What is on the disk, by page; the rest is zeroes. */
   readonly contents?: ReadonlyArray<Content>
   readonly dax?: DaxMapping
+  readonly pfnmap?: PfnmapOps
   /** Its size and what is on the disk, where the file system has an inode of its own. */
   readonly on?: { readonly state: Inode["state"]; readonly disk: Inode["disk"] }
 }
@@ -63,6 +74,7 @@ export const inode = (of: System, name: string, shape: FileShape): Inode => {
     disk: shape.on?.disk ?? pages.map((index) => cell(`${name}.disk${index}`, shape.contents?.[index] ?? zeroes)),
     tracksDirty: shape.tracksDirty ?? true,
     dax: shape.dax ?? null,
+    pfnmap: shape.pfnmap ?? null,
     lock: mutex(`${name}.i_rwsem`, "i_rwsem"),
     invalidateLock: rwSem(`${name}.invalidate_lock`, "invalidate_lock"),
     mmapRwsem: rwSem(`${name}.i_mmap_rwsem`, "i_mmap_rwsem"),

@@ -74,6 +74,10 @@ export const walk = (mm: Mm, va: number, write: boolean): TlbEntry | null => {
   const cell = at(mm.pte, va)
   const pte = cell.value
   if (pte?.kind === "zero") return write || pte.access === "none" ? null : { page: null, write: false, dirty: false }
+  if (pte?.kind === "special") {
+    const allowed = write ? pte.access === "write" : pte.access !== "none"
+    return allowed ? { page: pte.page, write: pte.access === "write", dirty: true } : null
+  }
   if (pte?.kind !== "present" || pte.access === "none" || (write && pte.access !== "write")) return null
   cell.value = { ...pte, young: true, dirty: pte.dirty || write }
   return { page: pte.page, write: pte.access === "write", dirty: pte.dirty || write }

@@ -49,7 +49,7 @@ export type FaultResult = "done" | "SIGBUS" | "OOM" | "RETRY" | "UNLOCKED"
 /** What `handle_pte_fault` finds, and what it therefore calls. */
 type Found =
   | { readonly call: "nothing" | "__pte_alloc" | "do_anonymous_page" | "do_fault" | "do_cow_fault" | "SIGBUS" }
-  | { readonly call: "dax_iomap_fault"; readonly vma: Vma }
+  | { readonly call: "dax_iomap_fault" | "vm_ops->fault"; readonly vma: Vma }
   | { readonly call: "do_swap_page"; readonly pte: Swap }
   | { readonly call: "migration_entry_wait"; readonly pte: Migration }
   | { readonly call: "do_device_private"; readonly pte: Private }
@@ -84,6 +84,8 @@ export const handleMmFault = Effect.fnUntraced(function* (mm: Mm, va: number, fl
       return yield* cowFault(mm, va, flags)
     case "dax_iomap_fault":
       return yield* daxFault(mm, va, found.vma, flags)
+    case "vm_ops->fault":
+      return yield* vmOpsFault(mm, va, found.vma, flags)
     case "do_swap_page":
       return yield* doSwapPage(mm, va, found.pte, flags.write)
     case "migration_entry_wait":
@@ -107,6 +109,7 @@ const handlePteFault = (mm: Mm, va: number, { write, unshare }: FaultFlags): Fou
   switch (pte?.kind) {
     case undefined:
       if (vma.file === null) return { call: "do_anonymous_page" }
+      if (inodeOf(mm.system, vma.file).pfnmap !== null) return { call: "vm_ops->fault", vma }
       if (inodeOf(mm.system, vma.file).dax !== null) return { call: "dax_iomap_fault", vma }
       return { call: write && !vma.shared ? "do_cow_fault" : "do_fault" }
     case "swap":
@@ -128,6 +131,13 @@ const handlePteFault = (mm: Mm, va: number, { write, unshare }: FaultFlags): Fou
   }
   return (write || unshare === true) && !isWritable(pte) ? { call: "do_wp_page", pte } : { call: "nothing" }
 }
+
+/** `do_fault`, of an area with VM_PFNMAP: under the VMA's lock no driver is asked (`vmf_can_call_fault`). */
+const vmOpsFault = Effect.fnUntraced(function* (mm: Mm, va: number, vma: Vma, flags: FaultFlags) {
+  const { pfnmap } = inodeOf(mm.system, vma.file ?? "")
+  if (flags.vmaLock === true || pfnmap === null) return "RETRY" as const
+  return yield* pfnmap.fault(mm, va, vma)
+})
 
 /** The VMA that the caller's lock keeps where it is. */
 export const lockedVma = (mm: Mm, va: number): Vma => {

@@ -183,6 +183,7 @@ const copyOneEntry = (parent: Mm, child: Mm, va: number, prealloc: Frame | null)
   const target = at(child.pte, va)
   switch (pte.kind) {
     case "zero":
+    case "special":
       target.value = pte
       return "copied"
     case "swap":

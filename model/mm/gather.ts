@@ -13,12 +13,14 @@ export interface Gather {
   readonly mm: Mm
   readonly pages: Array<Frame>
   range: Range | null
+  /** The area has VM_PFNMAP, and something of it was gathered. */
+  vmaPfn: boolean
   /** Page tables were unlinked, which the hardware may know of. */
   freedTables: boolean
 }
 
 /** `tlb_gather_mmu`: nothing is gathered yet. */
-export const tlbGather = (mm: Mm): Gather => ({ mm, pages: [], range: null, freedTables: false })
+export const tlbGather = (mm: Mm): Gather => ({ mm, pages: [], range: null, vmaPfn: false, freedTables: false })
 
 /**
  * The running fiber has cleared an entry and owes a flush (`inc_tlb_flush_pending`, which the kernel does when the
@@ -58,11 +60,15 @@ const tlbFlushMmuTlbonly = Effect.fnUntraced(function* (gather: Gather) {
   yield* step("tlb_flush_mmu_tlbonly", [mm.name, range.start, range.end], () => flushAtOnce(mm, range))
 })
 
-/** `tlb_end_vma`: where gathers do not go on from area to area (MMU_GATHER_MERGE_VMAS), each area is flushed by itself. */
+/**
+ * `tlb_end_vma`: where gathers do not go on from area to area (MMU_GATHER_MERGE_VMAS), each area is flushed by itself; so
+ * is one with VM_PFNMAP, whose memory is not kept by references until the flush.
+ */
 export const tlbEndVma = Effect.fnUntraced(function* (gather: Gather) {
   const { mm, range } = gather
-  if (mm.system.mergesVmas || range === null) return
+  if ((mm.system.mergesVmas && !gather.vmaPfn) || range === null) return
   gather.range = null
+  gather.vmaPfn = false
   yield* step("tlb_end_vma", [mm.name, range.start, range.end], () => flushAtOnce(mm, range))
 })
 

@@ -100,7 +100,7 @@ export const zapPmd = Effect.fnUntraced(function* (gather: Gather, va: number, r
   for (const [position, found] of zapped.entries()) {
     if (found === "nothing" || found === "not present") continue
     gatherEntry(gather, span.start + position)
-    if (found !== "entry") gather.pages.push(found.page)
+    if (typeof found === "object") gather.pages.push(found.page)
   }
   return span.end
 })

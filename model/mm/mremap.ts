@@ -22,6 +22,7 @@ import {
   writeLockVmas,
 } from "./mm.ts"
 import { freePgtables, tlbRemoveTables } from "./pageTable.ts"
+import { isPresent } from "./pte.ts"
 import { at, isWithin, overlaps, pagesOf, type Range } from "./range.ts"
 import { canChangeTrees, dropRmapLocks, takeRmapLocks, treesWait } from "./rmap.ts"
 import { dropTranslations } from "./tlb.ts"
@@ -276,8 +277,7 @@ const moveLocked = Effect.fnUntraced(function* (mm: Mm, from: number, to: number
   )
   if (ready === flushed) yield* step("move_ptes", [mm.name, from, to], () => moveEntry(mm, from, to))
   yield* step("move_ptes: flush_tlb_range", [mm.name, from, from + 1], () => {
-    const moved = at(mm.pte, to).value
-    if (moved?.kind === "present" || moved?.kind === "zero") dropTranslations(mm, { start: from, end: from + 1 })
+    if (isPresent(at(mm.pte, to).value)) dropTranslations(mm, { start: from, end: from + 1 })
   })
   yield* step("pte_unmap_unlock", [mm.name, from, to], () => {
     release(newLock)

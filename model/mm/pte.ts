@@ -18,6 +18,9 @@ export type Present = {
 /** Maps the zero page, never for writing. */
 export type Zero = { readonly kind: "zero"; readonly access: "none" | "read" }
 
+/** Maps memory that has no page (`pte_special`), in an area with VM_PFNMAP: nobody counts the entry, and nothing leads from the memory to it. */
+export type Special = { readonly kind: "special"; readonly page: Frame; readonly access: Access }
+
 /** The page is in swap. `exclusive`: it was this entry's alone (AnonExclusive). */
 export type Swap = { readonly kind: "swap"; readonly slot: number; readonly exclusive: boolean }
 
@@ -40,7 +43,7 @@ export type Exclusive = { readonly kind: "exclusive"; readonly page: Frame }
 export type Marker = { readonly kind: "marker" }
 
 /** An entry of a page table; `null` is None. */
-export type Pte = null | Zero | Present | Swap | Migration | Private | Exclusive | Marker
+export type Pte = null | Zero | Special | Present | Swap | Migration | Private | Exclusive | Marker
 
 /** An entry that its page counts among its mappings. */
 export type Rmapped = Present | Private | Exclusive
@@ -54,6 +57,10 @@ export const isRmapped = (pte: Pte): pte is Rmapped =>
 
 /** The page that an entry maps for the CPU, if it maps one. */
 export const mappedPage = (pte: Pte): Frame | null => (pte?.kind === "present" ? pte.page : null)
+
+/** `pte_present`: the hardware may have a translation of it. */
+export const isPresent = (pte: Pte): boolean =>
+  pte?.kind === "present" || pte?.kind === "zero" || pte?.kind === "special"
 
 /** `pte_write` */
 export const isWritable = (pte: Pte): boolean => pte?.kind === "present" && pte.access === "write"

@@ -62,7 +62,8 @@ export const unmapPageRange = Effect.fnUntraced(function* (gather: Gather, range
     const found = yield* underFlushedLock(mm, va, "zap_pte_range", [mm.name, va], () => zapPte(mm, va, details))
     if (found === "nothing" || found === "not present") continue
     gatherEntry(gather, va)
-    if (found === "entry") continue
+    if (found === "special") gather.vmaPfn = true
+    if (found === "entry" || found === "special") continue
     const { page, forceFlush } = found
     gather.pages.push(page)
     if (forceFlush) {
@@ -122,7 +123,7 @@ export const zapPte = (mm: Mm, va: number, { keepCows }: ZapDetails) => {
   }
   if (pte.kind === "migration") mm.rss[isAnon(folioOf(folios, pte.page)) ? "anon" : "file"]--
   // No TLB has what the hardware cannot use: nothing is gathered for it (zap_nonpresent_ptes).
-  return pte.kind === "zero" ? "entry" : "not present"
+  return pte.kind === "special" ? "special" : pte.kind === "zero" ? "entry" : "not present"
 }
 
 /** `should_zap_cows`, `should_zap_folio`: whether what is no page now was one of private memory, or may become one. */
