@@ -17,6 +17,7 @@ const many = [
   "driver/gru",
   "driver/i915-userptr",
   "driver/gntdev",
+  "driver/ttm",
   "hugetlb",
   "device/live",
   "hmm/range-fault",

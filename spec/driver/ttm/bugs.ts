@@ -4,13 +4,14 @@ import {
   changeBody,
   changeGuard,
   changeResult,
+  leaveOut,
   moveBehind,
   type Replacements,
   type SeededBug,
   self,
   step,
 } from "../../../checker/index.ts"
-import { folioOf, isLive } from "../../../model/mm/folio.ts"
+import { folioOf } from "../../../model/mm/folio.ts"
 import { grab } from "../../../model/mm/gup.ts"
 import { mmapReadLock, mmapReadUnlock } from "../../../model/mm/mm.ts"
 import { directIo, evict, unmapped } from "./scenarios.ts"
@@ -128,19 +129,28 @@ export const ttmBugs: ReadonlyArray<SeededBug<TtmWorld>> = [
   },
   {
     id: "pfnmap-page-pinned",
-    title: "whoever wants the page gets what the entry maps, and a reference to it that its driver does not know of",
-    source: "mm/gup.c: check_vma_flags; virt/kvm/kvm_main.c did so, CVE-2021-22543",
+    title: "whoever wants the page takes a reference to what the entry maps, of which its driver does not know",
+    source: "virt/kvm/kvm_main.c: hva_to_pfn_remapped, CVE-2021-22543",
     scenario: directIo.id,
     breaks: "PFN-NO-GUP",
     at: ({ mms, device: { system } }) => ({
-      check_vma_flags: changeResult(() => true),
-      follow_page_pte: changeBody(({ args, body }) => {
-        const pte = mms.find(({ name }) => name === args[0])?.pte[Number(args[1])]?.value
-        if (pte?.kind !== "special" || !isLive(system.folios, pte.page)) return body()
-        grab(folioOf(system.folios, pte.page), true)
-        return { frame: pte.page, pinned: true }
-      }),
+      check_vma_flags: (original, { args }) =>
+        Effect.tap(original, () =>
+          step("follow_pfn, kvm_get_pfn", args, () => {
+            const pte = mms.find(({ name }) => name === args[0])?.pte[Number(args[1])]?.value
+            if (pte?.kind === "special") grab(folioOf(system.folios, pte.page), true)
+          }),
+        ),
     }),
+  },
+  {
+    id: "ttm-fault-maps-nothing",
+    title: "the fault says that all is well and maps nothing: it is taken again for ever",
+    source: "drivers/gpu/drm/ttm/ttm_bo_vm.c: ttm_bo_vm_fault_reserved, VM_FAULT_NOPAGE; by inference",
+    scenario: unmapped.id,
+    bound: { processes: 1, jobs: 0 },
+    breaks: "L-PFN-FAULT",
+    at: () => ({ vmf_insert_pfn_prot: leaveOut() }),
   },
   {
     id: "ttm-submit-takes-mmap-lock",

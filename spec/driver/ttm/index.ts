@@ -1,6 +1,7 @@
 import { protocol } from "../../../checker/index.ts"
 import { ttmBugs } from "./bugs.ts"
 import { ttmScenarios } from "./scenarios.ts"
+import { ttmSurvivors } from "./survivors.ts"
 
 export const ttm = protocol({
   id: "driver/ttm",
@@ -18,4 +19,5 @@ export const ttm = protocol({
   steps: ["ttm_*", "vmf_insert_pfn_prot", "tlb_end_vma", "dma_*", "gpu_store"],
   scenarios: ttmScenarios,
   bugs: ttmBugs,
+  survivors: ttmSurvivors,
 })

@@ -134,3 +134,12 @@ export const noGup: Property<TtmWorld> = {
   premise: ({ mms }) => mms.some(({ state }) => state.hasPinned),
   holds: ({ device: { system } }) => system.folios.arena.slots.every(({ pincount }) => pincount === 0),
 }
+
+/** A fault that finds the object reserved is taken again, and not for ever. */
+export const faultsEnd: Property<TtmWorld> = {
+  kind: "leadsTo",
+  id: "L-PFN-FAULT",
+  statement: "Who stores to an object gets through in the end, or is told that it may not.",
+  source: "drivers/gpu/drm/ttm/ttm_bo_vm.c: ttm_bo_vm_reserve, VM_FAULT_RETRY",
+  to: ({ mms }, fibers) => mms.every(({ name }) => fibers.ended(`thread.${name}`)),
+}

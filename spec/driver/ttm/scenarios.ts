@@ -1,5 +1,5 @@
 import { parameter, scenariosOf } from "../../define.ts"
-import { noGup, ttmProperties } from "./properties.ts"
+import { faultsEnd, noGup, ttmProperties } from "./properties.ts"
 import { ttmWorld } from "./world.ts"
 
 const define = scenariosOf("driver/ttm", ttmWorld, ttmProperties)
@@ -19,6 +19,7 @@ export const unmapped = define(
   "a process unmaps an object while the driver moves it to the device",
   { processes: processes(1), jobs: jobs(1) },
   (bound) => ({ ...bound, objects: 1, unmaps: 1 }),
+  [faultsEnd],
 )
 
 export const directIo = define(
