@@ -1,51 +1,117 @@
 import * as Effect from "effect/Effect"
-import type { Comparison } from "../../../checker/index.ts"
+import type { Bound, Comparison, Protocol } from "../../../checker/index.ts"
 import { acceptance } from "../../deviceMemory/coherent/seed000.ts"
 import { deviceMemory } from "../../deviceMemory/index.ts"
+import { ttm } from "../../driver/ttm/index.ts"
+import { directIo, evict, unmapped } from "../../driver/ttm/scenarios.ts"
 import { breaks, comesOut } from "../outcomes.ts"
 
-const points = [
-  {
-    point: "Every place that maps a page of the device is found from the page.",
-    property: "DEV-NOT-PFNMAP",
-    bug: "device-page-not-in-rmap",
-    finding: "An area with VM_PFNMAP has no pages to ask: nothing leads from the memory to its mappings.",
-  },
-  {
-    point: "A page of the device's memory that is mapped is charged to a control group.",
-    property: "DEV-MEMCG",
-    bug: "device-page-uncharged",
-    finding: "A mapping without a page is charged to nobody.",
-  },
-  {
-    point: "Pages in the device's memory count as their process's.",
-    property: "DEV-RSS",
-    bug: "device-page-not-counted",
-    finding: "A mapping without a page is not counted either.",
-  },
-] as const
+/** What a design is asked: a scenario and the properties that are about the point, and a bug that takes them away. */
+interface Asked {
+  readonly protocol: Protocol
+  readonly scenario: string
+  readonly bound?: Bound
+  readonly properties: ReadonlyArray<string>
+  readonly bug?: string
+  readonly finding?: string
+}
 
-/** Device memory with pages, and what a mapping without pages loses. */
+const pages = (scenario: string, properties: ReadonlyArray<string>, bug?: string, finding?: string): Asked => ({
+  protocol: deviceMemory,
+  scenario,
+  properties,
+  ...(bug === undefined ? {} : { bug }),
+  ...(finding === undefined ? {} : { finding }),
+})
+
+const pfnmap = (
+  { id }: { readonly id: string },
+  properties: ReadonlyArray<string>,
+  bug: string,
+  finding: string,
+): Asked => ({
+  protocol: ttm,
+  scenario: id,
+  ...(id === evict.id ? { bound: { processes: 1 } } : {}),
+  properties,
+  bug,
+  finding,
+})
+
+const points: ReadonlyArray<readonly [point: string, withPages: Asked, without: Asked]> = [
+  [
+    "Memory moves to the device while a process stores to it, and no store is lost.",
+    pages(acceptance.id, ["MIGD-NO-LOST-WRITE"], "device-finalize-before-copy"),
+    pfnmap(
+      evict,
+      ["PFN-MAPS-RESOURCE", "PFN-LAST-STORE"],
+      "ttm-moved-while-mapped",
+      "It holds where the driver unmaps what it moves, by the place in its file. What is not its own object it cannot move.",
+    ),
+  ],
+  [
+    "Every place that maps a page of the device is found from the page.",
+    pages(acceptance.id, ["DEV-NOT-PFNMAP"], "device-page-not-in-rmap"),
+    pfnmap(
+      evict,
+      ["PFN-NOT-RMAPPED"],
+      "ttm-object-mapped-as-page",
+      "The reverse holds: nothing leads from the memory to its mappings. Only its driver, which knows the file, finds them.",
+    ),
+  ],
+  [
+    "A process unmaps the memory while it is taken away: nobody reaches what has been given up.",
+    pages("device/pairs/migrate-to-device+munmap", ["ZAP-TLB-BEFORE-FREE"]),
+    pfnmap(
+      unmapped,
+      ["PFN-TLB"],
+      "pfnmap-munmap-flushes-late",
+      "A page is kept by a reference until the TLBs are flushed. Without pages munmap has to flush before the area leaves the file's tree, in which the driver looks: for years it did not.",
+    ),
+  ],
+  [
+    "What is mapped is charged to a control group and counts as the process's memory.",
+    pages(acceptance.id, ["DEV-MEMCG", "DEV-RSS"], "device-page-uncharged"),
+    pfnmap(
+      evict,
+      ["PFN-UNCOUNTED"],
+      "ttm-object-counted",
+      "The reverse holds: it is charged to nobody and not counted.",
+    ),
+  ],
+  [
+    "Direct I/O to the memory is possible.",
+    pages(
+      "device/pairs/migrate-to-device+pin-fast-write",
+      ["MIGD-PIN-STOPS"],
+      "device-migrate-commit-unchecked",
+      "The page comes back to the system's memory first; while it is pinned there it stays.",
+    ),
+    pfnmap(directIo, ["PFN-NO-GUP"], "pfnmap-page-pinned", "The reverse holds: whoever asks for the page gets EFAULT."),
+  ],
+]
+
+const cell = Effect.fnUntraced(function* ({ protocol, scenario, bound = {}, properties, bug, finding }: Asked) {
+  const holds = yield* comesOut(protocol, scenario, bound, properties)
+  const outcome = bug === undefined ? holds : [...holds, ...(yield* breaks(protocol, bug))]
+  return { outcome, ...(finding === undefined ? {} : { finding }) }
+})
+
+/** Device memory with pages, and mapped by its driver without. */
 export const structPageOrPfnmap: Comparison = {
   id: "comparison/struct-page-or-pfnmap",
   title: "Device memory: pages of its own, or a special area (VM_PFNMAP)",
   question:
-    "Should a device's memory have struct pages, so that anonymous memory can move there and back, or be mapped by its driver through an area of its own kind? The model has the first. Of the second it has what the mail says that it loses, each as a seeded bug that takes just that from the first.",
+    "Should a device's memory have struct pages, so that anonymous memory can move there and back, or be mapped by its driver through an area of its own kind? Both are modelled: ZONE_DEVICE memory, and buffer objects of TTM. Each cell has a run of the protocol, and most have one of a seeded bug that takes away what the point is about.",
   source: "Re: Interacting with coherent memory on external devices, LKML, 27 April 2015",
-  designs: ["struct pages (ZONE_DEVICE)", "no pages (VM_PFNMAP), by what it takes away"],
-  rows: Effect.forEach(points, ({ point, property, bug, finding }) =>
+  designs: ["struct pages (ZONE_DEVICE)", "no pages (VM_PFNMAP)"],
+  rows: Effect.forEach(points, ([point, withPages, without]) =>
     Effect.gen(function* () {
-      return {
-        point,
-        cells: [
-          { outcome: yield* comesOut(deviceMemory, acceptance.id, {}, [property]) },
-          { outcome: yield* breaks(deviceMemory, bug), finding },
-        ],
-      }
+      return { point, cells: [yield* cell(withPages), yield* cell(without)] }
     }),
   ),
   conclusion: [
-    "With pages, memory that comes into being on the device is used as any other: both sides store to it in every order, it is counted, charged and found.",
+    "With pages, memory that comes into being on the device is used as any other: both sides store to it in every order, it is counted, charged, found and pinned (or brought back for that). Without pages what moves is the driver's own object, and the driver answers for each mapping itself: the core neither finds, counts, charges nor lends it.",
     "That special areas need vm_ops for anonymous memory too, and how many places of the core would have to know of them, is not a matter of schedules: no run of a model says it.",
   ],
 }
