@@ -37,6 +37,8 @@ export type Slips = Struct<{
   unmapsAreas: Kept
   /** No khugepaged takes page tables away when the unmapping at the end of an address space begins. */
   endsUncollapsed: Kept
+  /** Areas are looked up with `mmap_lock` held: broken, or nothing is known. */
+  looksLocked: Kept
   /** The subscribers have heard of the end of the address space before it is unmapped. */
   releasedFirst: Kept
 }>
@@ -57,6 +59,7 @@ export const noSlips = (): Slips =>
     leavesNothing: "untested",
     unmapsAreas: "untested",
     endsUncollapsed: "untested",
+    looksLocked: "untested",
     releasedFirst: "untested",
   })
 
@@ -146,3 +149,28 @@ export const watchCollapses = (slips: Slips): Monitor => {
     exit_mmap: ({ args }) => note(slips, "endsUncollapsed", !collapsed.value.includes(String(args[0]))),
   }
 }
+
+/** The steps that look up the areas with which a call goes on. */
+const lookUps = [
+  "MADV_DONTNEED",
+  "MADV_FREE",
+  "MADV_PAGEOUT",
+  "mprotect_fixup",
+  "remap_move",
+  "dup_mm",
+  "hpage_collapse_scan_pmd",
+  "check_vma_flags",
+  "vms_gather_munmap_vmas",
+]
+
+/** The same of those who look areas up. That it is kept is not recorded: the lock shows who may. */
+export const watchLookUps = (system: System, slips: Slips): Monitor =>
+  Object.fromEntries(
+    lookUps.map((name) => [
+      name,
+      ({ fiber, args }) => {
+        const { writer, readers } = mmOf(system, String(args[0])).mmapLock.state
+        if (writer !== fiber && !readers.includes(fiber)) note(slips, "looksLocked", false)
+      },
+    ]),
+  )

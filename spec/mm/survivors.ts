@@ -8,6 +8,17 @@ const hardware = "what the hardware may do of its own accord it need not do"
 const insideLock =
   "who holds a page table's lock for more than a step has cleared the entry, or, as fork and khugepaged, keeps faults and pins out by mmap_lock and the areas' locks"
 
+const wakesLate =
+  "who is woken has waited for the sequence with no lock in hand: nothing that the waker waits for behind it is held up"
+const noneUnderLock =
+  "the entry is none until then, under its page table's lock: a device that faults when the window has closed waits for that lock, and so does everybody else"
+const nextPlace = "each entry is none until it is set, under the lock of its own page table, which is held for so long"
+const longerWindow = "a window that begins earlier bars what it is to bar, and more"
+const keptUntilFlush =
+  "what was gathered keeps its reference until the TLBs are flushed, wherever that comes behind the clearing"
+const givenBack =
+  "what is given back was unmapped and flushed before: nobody reaches it, whichever lock is dropped first"
+
 /** Why mutants of the core's steps survive. */
 export const mmSurvivors: Survivors = {
   "leave-out dma_write": nothingStored,
@@ -39,4 +50,45 @@ export const mmSurvivors: Survivors = {
   "open-guard migration_entry_wait": "who does not wait takes the fault again, until the entry is there",
   "lose-wake-up pageout: folio_trylock":
     "whoever locks a folio has a reference, and of a folio that somebody refers to the references cannot be frozen",
+  "swap wake_up_all | rmap_walk_end": wakesLate,
+  "swap wake_up_all | free_pgtables": wakesLate,
+  "swap wake_up_all | vms_gather_munmap_vmas": wakesLate,
+  "swap wake_up_all | try_to_unmap_one: ptep_get_and_clear": wakesLate,
+  "swap wake_up_all | mmap_read_lock": wakesLate,
+  "swap wake_up_all | mm_tlb_flush_nested": wakesLate,
+  "swap wake_up_all | try_to_migrate_one: ptep_get_and_clear": wakesLate,
+  "swap wake_up_all | collapse_pte_mapped_thp: folio_unlock": wakesLate,
+  "swap try_to_migrate_one: set_migration_pte | mn_itree_inv_end": noneUnderLock,
+  "swap tlb_flush_rmaps | mn_itree_inv_end": noneUnderLock,
+  "swap ptep_modify_prot_commit | mn_itree_inv_end": noneUnderLock,
+  "swap try_to_unmap_one: folio_test_dirty | mn_itree_inv_end": noneUnderLock,
+  "swap change_huge_pmd: set_pmd_at | mn_itree_inv_end": noneUnderLock,
+  "swap page_mkclean_one: set_pte_at | mn_itree_inv_end": noneUnderLock,
+  "swap pte_unmap_unlock | mn_itree_inv_end":
+    "the entries have moved: that the locks are held a little longer keeps nobody from anything for good",
+  "swap tlb_end_vma | mn_itree_inv_end":
+    "pages are freed behind the flush; zap_page_range_single closes its window before it, too",
+  "swap try_to_migrate_one: set_migration_pte | try_to_migrate_one: ptep_get_and_clear": nextPlace,
+  "swap try_to_unmap_one: folio_test_dirty | try_to_unmap_one: ptep_get_and_clear": nextPlace,
+  "swap page_mkclean_one: set_pte_at | page_mkclean_one: ptep_clear_flush": nextPlace,
+  "swap mmap_write_downgrade | mn_itree_inv_start_range": longerWindow,
+  "swap mmap_read_lock | mn_itree_inv_start_range": longerWindow,
+  "swap tlb_finish_mmu | mn_itree_inv_start_range": longerWindow,
+  "swap tlb_finish_mmu | i_mmap_unlock_read": keptUntilFlush,
+  "swap tlb_finish_mmu | zap_pte_range": keptUntilFlush,
+  "swap ptep_modify_prot_commit | tlb_finish_mmu":
+    "the flush is of what the entry was before: it is none until it is committed, under its lock, and no TLB fills from it",
+  "swap tlb_remove_table | mmap_write_unlock": givenBack,
+  "swap free_pages_and_swap_cache | tlb_remove_table": givenBack,
+  "swap free_pages_and_swap_cache | mmap_read_unlock": givenBack,
+  "swap free_unref_folios | mmap_read_unlock": givenBack,
+  "swap migrate_folio_done | folio_putback_lru":
+    "the old page is left by all and the new one is mapped: which of the two is unlocked and put first makes no difference to those who wait for either",
+  "swap folio_end_writeback | pageout: folio_trylock":
+    "reclaim meets its own writeback and leaves the page where it is, as it may with any",
+  "swap mmap_read_unlock | mmap_read_trylock": "both are for reading, and readers share",
+  "swap tlb_remove_table_sync_one | __collapse_huge_page_isolate":
+    "who walks without locks looks a second time at the entry of the upper level, which is none by then, and gives its reference back (70cbc3cc78a9); the page table is freed behind the wait all the same",
+  "swap enter_lazy_tlb | hardware walk: pmd":
+    "the hardware may walk of its own accord before the CPU says that it is lazy, too",
 }

@@ -22,7 +22,7 @@ import { type Advised, recordAdvice } from "./advice.ts"
 import { type Holders, recordHolders } from "./holders.ts"
 import { anything, type Memory, recordMemory } from "./memory.ts"
 import { recordShootdowns, type Shootdowns } from "./shootdowns.ts"
-import { noSlips, type Slips, watchCollapses, watchMoves, watchSlips } from "./slips.ts"
+import { noSlips, type Slips, watchCollapses, watchLookUps, watchMoves, watchSlips } from "./slips.ts"
 import { recordWalks, type Walks } from "./walks.ts"
 
 /** What the properties and seeded bugs of the memory-management core see. */
@@ -244,6 +244,7 @@ export const build = (
     watchSlips(of, parent, slips),
     watchMoves(of, slips),
     watchCollapses(slips),
+    watchLookUps(of, slips),
     advised.monitor,
     walks.monitor,
     shootdowns.monitor,

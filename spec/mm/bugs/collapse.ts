@@ -1,6 +1,6 @@
 /** Seeded bugs of khugepaged, and of those who meet it. */
 import * as Effect from "effect/Effect"
-import { changeBody, changeGuard, leaveOut, type SeededBug } from "../../../checker/index.ts"
+import { changeBody, changeGuard, leaveOut, moveBehind, type SeededBug } from "../../../checker/index.ts"
 import { ungrab } from "../../../model/mm/gup.ts"
 import { mappedPage } from "../../../model/mm/pte.ts"
 import { at } from "../../../model/mm/range.ts"
@@ -44,6 +44,15 @@ export const collapseBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     bound: alone,
     breaks: "PT-NO-WALKER",
     at: () => noWalkerSync,
+  },
+  {
+    id: "collapse-scans-before-lock",
+    title: "khugepaged looks for an area before it has mmap_lock, under which areas are not freed",
+    source: "mm/khugepaged.c: khugepaged_scan_mm_slot, mmap_read_trylock; by inference",
+    scenario: "mm/pairs/load+collapse",
+    bound: alone,
+    breaks: "AREA-LOCKED",
+    at: (_, fiber) => (fiber.startsWith("khugepaged") ? moveBehind("mmap_read_lock", "hpage_collapse_scan_pmd") : {}),
   },
   {
     id: "collapse-without-notifier",

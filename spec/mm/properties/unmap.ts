@@ -92,6 +92,14 @@ export const unmapProperties: ReadonlyArray<Spec> = [
   },
   {
     kind: "invariant",
+    id: "AREA-LOCKED",
+    statement: "Who looks an area up to go on with it has mmap_lock.",
+    source: "include/linux/mmap_lock.h: mmap_assert_locked, in mm/mmap.c: find_vma",
+    premise: ({ mms }) => mms.some(({ mmapLock: { state } }) => state.writer !== "" || state.readers.length > 0),
+    holds: ({ slips }) => slips.looksLocked !== "broken",
+  },
+  {
+    kind: "invariant",
     id: "PROT-LAZY-WINDOW",
     statement: "mprotect announces nothing where no page table is.",
     source: "mm/mprotect.c: change_pmd_range",
