@@ -16,6 +16,12 @@ const nextPlace = "each entry is none until it is set, under the lock of its own
 const longerWindow = "a window that begins earlier bars what it is to bar, and more"
 const keptUntilFlush =
   "what was gathered keeps its reference until the TLBs are flushed, wherever that comes behind the clearing"
+const isOneNumber =
+  "the readers of a lock are one number, which changes atomically: that a change is lost shows only where two come or go at once and a third wants the lock for itself"
+const dirtyBooks =
+  "a reference keeps the page from being freed or moved, whoever has it locked; what the lock is for, the file's accounting of dirty pages, is not modelled"
+const youngBit =
+  "it takes away no more than the accessed bit, by which reclaim decides whether it tries, not whether it may: an entry that somebody has cleared for a moment counts as not used, one that fork writes back as used"
 const givenBack =
   "what is given back was unmapped and flushed before: nobody reaches it, whichever lock is dropped first"
 
@@ -39,12 +45,12 @@ export const mmSurvivors: Survivors = {
   "open-guard do_wp_page": insideLock,
   "open-guard wp_page_copy: ptep_clear_flush": insideLock,
   "open-guard follow_page_pte": insideLock,
-  "open-guard set_page_dirty_lock":
-    "a reference keeps the page from being freed or moved, whoever has it locked; what the lock is for, the file's accounting of dirty pages, is not modelled",
+  "open-guard set_page_dirty_lock": dirtyBooks,
+  "split set_page_dirty_lock": dirtyBooks,
   "open-guard remove_migration_pte":
     "a migration entry is cleared by nobody else while its folio is locked, and who changes its rights does so in one step",
-  "open-guard folio_referenced_one":
-    "it takes away no more than the accessed bit, by which reclaim decides whether it tries, not whether it may: an entry that somebody has cleared for a moment counts as not used, one that fork writes back as used",
+  "open-guard folio_referenced_one": youngBit,
+  "split folio_referenced_one": youngBit,
   "open-guard collapse_pte_mapped_thp: check entries":
     "the entries are looked at once more, under the lock, before one is cleared; where one does not fit it gives up",
   "open-guard migration_entry_wait": "who does not wait takes the fault again, until the entry is there",
@@ -91,4 +97,21 @@ export const mmSurvivors: Survivors = {
     "who walks without locks looks a second time at the entry of the upper level, which is none by then, and gives its reference back (70cbc3cc78a9); the page table is freed behind the wait all the same",
   "swap enter_lazy_tlb | hardware walk: pmd":
     "the hardware may walk of its own accord before the CPU says that it is lazy, too",
+  "split vma_end_read": isOneNumber,
+  "split filemap_invalidate_lock_shared": isOneNumber,
+  "split filemap_invalidate_unlock_shared": isOneNumber,
+  "split rmap_walk_end": isOneNumber,
+  "split i_mmap_unlock_read": isOneNumber,
+  "split unmap_mapping_range": isOneNumber,
+  "split folio_referenced": isOneNumber,
+  "split ptep_modify_prot_commit":
+    "the entry is none, under its page table's lock: nobody changes it between the reading and the writing",
+  "split move_ptes":
+    "the new place is empty, so that who takes its lock in between finds nothing, and the old page table's lock is held",
+  "split collapse_pte_mapped_thp":
+    "the area stands while mmap_lock is held for reading; that khugepaged is there is written down by it alone",
+  "split flush_tlb_func":
+    "the interrupt runs on the CPU for which it stands: nothing that this CPU does comes in between, and what others do makes it no more than late",
+  "split switch_mm_irqs_off":
+    "interrupts are off, and what is read is the CPU's own: others see no more than that it has not begun yet",
 }

@@ -19,6 +19,7 @@ const many = [
   "driver/gntdev",
   "driver/ttm",
   "hugetlb",
+  "device",
   "device/live",
   "hmm/range-fault",
   "hmm/requests",
