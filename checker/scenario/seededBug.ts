@@ -20,7 +20,7 @@ export type Replacements = { readonly [stepName: string]: Replacement }
 export interface SeededBug<in World> {
   readonly id: string
   readonly title: string
-  /** Where the bug is known from: a commit, a report, a section of the reference. */
+  /** Where the bug is known from: a commit, a report, a mail. */
   readonly source: string
   /** What else to look for it by: its number in a catalogue of bugs, the commit that fixed it, its CVE. */
   readonly references?: ReadonlyArray<string>

@@ -75,7 +75,7 @@ describe("the interval notifier", () => {
     expectSourced(intervalNotifier)
   })
 
-  it("states the invariants of the reference", () => {
+  it("states the invariants of the protocol", () => {
     const wanted =
       `NOTIFIER-PAIRING NOTIFIER-ALL-CALLED NOTIFIER-NO-CB-AFTER-REMOVE NOTIFIER-SUBSCRIBED SEQ-ODD-IFF-FULL SEQ-IDLE-EVEN
       SEQ-SUB-ODD SEQ-MONOTONE SEQ-SUB-NOT-AHEAD SEQ-TREE-FROZEN SEQ-DEFERRED-EMPTY SEQ-DEFERRED-MEANING

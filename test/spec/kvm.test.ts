@@ -38,7 +38,7 @@ describe("KVM", () => {
     expect(missingFrom(stated, broken)).toEqual(["deadlock"])
   })
 
-  it("states the rules of the reference, each in a sentence with its source", () => {
+  it("states the rules of the protocol, each in a sentence with its source", () => {
     const wanted = `MIRROR-AGREE MIRROR-NO-INSTALL-IN-WINDOW MIRROR-NO-UAF MIRROR-PERM MIRROR-NO-REF KVM-RETRY
       KVM-RANGE-COVERS KVM-COUNT-NONNEG KVM-MEMSLOT-STABLE NOTIFIER-RELEASE-BEFORE-FREE L-RETRY`.split(/\s+/)
     expect(missingFrom(statedIn(kvm), wanted)).toEqual([])

@@ -83,7 +83,7 @@ describe("the memory-management core", () => {
     expectSourced(memoryManagement)
   })
 
-  it("states the invariants of the reference", () => {
+  it("states the invariants of the protocol", () => {
     const wanted = `COW-AE-SINGLE COW-WRITABLE-AE COW-PIN-AE COW-PIN-STAYS COW-NO-LEAK COW-OLD-RMAP-LAST
       COW-CONTENT-BEFORE-MAP COW-ZERO-RO COW-NO-REPLACE-UNSEEN COW-UPGRADE-SAME REF-GE-MAP FREE-IFF-ZERO
       FORK-NO-W-SHARED FORK-PIN-COPIED FORK-GUPFAST GUP-UNMAP-DEKKER GUP-LT-POLICY GUP-LT-FILE GUP-FAIL-CLEAN

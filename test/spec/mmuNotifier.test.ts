@@ -50,7 +50,7 @@ describe("the mmu notifier of today, corrected", () => {
     await holdAndExercise(mmuNotifier.scenarios.map(({ id, program }) => program(small[id] ?? {})))
   })
 
-  it("states the invariants of the reference, and each is broken by a seeded bug", () => {
+  it("states the invariants of the protocol, and each is broken by a seeded bug", () => {
     const [stated, broken] = [statedIn(mmuNotifier), brokenIn(mmuNotifier)]
     const wanted = `NOTIFIER-PAIRING NOTIFIER-NO-END-AFTER-EAGAIN NOTIFIER-FAIL-RESTORES NOTIFIER-BLOCKABLE-NEVER-FAILS
       NOTIFIER-FAILER-HAS-NO-END NOTIFIER-NO-ORPHAN-END NOTIFIER-ALL-CALLED
