@@ -61,7 +61,7 @@ export const ttmWorld = (shape: Shape): Setup<TtmWorld> => {
     ...Object.fromEntries(mms.map((mm) => [`thread.${mm.name}`, storeAndLoad(mm)])),
     ...fibersNamed("submit", shape.jobs, (by) => {
       const object = device.objects[(shape.objects - 1 + Number(by.at(-1))) % shape.objects]
-      return object === undefined ? Effect.void : submitJob(device, object, `by ${by}`)
+      return object === undefined ? Effect.void : submitJob(device, object, by)
     }),
     ...fibersNamed("munmap", first === undefined ? 0 : (shape.unmaps ?? 0), () =>
       first === undefined ? Effect.void : Effect.ignore(munmap(first, { start: 0, end: 1 })),
