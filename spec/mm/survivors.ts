@@ -22,6 +22,8 @@ const dirtyBooks =
   "a reference keeps the page from being freed or moved, whoever has it locked; what the lock is for, the file's accounting of dirty pages, is not modelled"
 const youngBit =
   "it takes away no more than the accessed bit, by which reclaim decides whether it tries, not whether it may: an entry that somebody has cleared for a moment counts as not used, one that fork writes back as used"
+const oneProcess =
+  "where somebody waits for it, in the parent, the first of the two steps is all of it; in the child nobody but the child itself changes areas"
 const givenBack =
   "what is given back was unmapped and flushed before: nobody reaches it, whichever lock is dropped first"
 
@@ -108,10 +110,14 @@ export const mmSurvivors: Survivors = {
     "the entry is none, under its page table's lock: nobody changes it between the reading and the writing",
   "split move_ptes":
     "the new place is empty, so that who takes its lock in between finds nothing, and the old page table's lock is held",
-  "split collapse_pte_mapped_thp":
-    "the area stands while mmap_lock is held for reading; that khugepaged is there is written down by it alone",
   "split flush_tlb_func":
     "the interrupt runs on the CPU for which it stands: nothing that this CPU does comes in between, and what others do makes it no more than late",
   "split switch_mm_irqs_off":
     "interrupts are off, and what is read is the CPU's own: others see no more than that it has not begun yet",
+  "split __remove_mapping":
+    "the references are frozen: nobody can store to the page, or find it in the cache, between the look at the dirty bit and the removal",
+  "split copy_present_ptes: ptep_set_wrprotect":
+    "a dirty bit that the hardware sets in between is lost: of anonymous memory that matters only while a copy in swap is good, which takes another thread's store and reclaim beside fork",
+  "wake-early lock_vma_under_rcu": oneProcess,
+  "wake-early vma_end_read": oneProcess,
 }

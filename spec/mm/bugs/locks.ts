@@ -1,6 +1,6 @@
-/** Seeded bugs of the order of locks, which need not deadlock to be found. */
+/** Seeded bugs of locks that are taken or given back in the wrong order: they need not deadlock to be found. */
 import * as Effect from "effect/Effect"
-import type { SeededBug } from "../../../checker/index.ts"
+import { changeBody, type SeededBug } from "../../../checker/index.ts"
 import { mmapReadLock, mmapReadUnlock } from "../../../model/mm/mm.ts"
 import type { MmWorld } from "../world.ts"
 import { alone } from "./instead.ts"
@@ -19,6 +19,19 @@ export const lockBugs: ReadonlyArray<SeededBug<MmWorld>> = [
           mmapReadLock(parent),
           Effect.tap(original, () => mmapReadUnlock(parent)),
         ),
+    }),
+  },
+  {
+    id: "areas-stay-locked",
+    title: "mmap_lock is given back and the locks of the areas are kept: faults find them taken",
+    source: "include/linux/mmap_lock.h: vma_end_write_all in mmap_write_unlock; by inference",
+    scenario: "mm/pairs/load+mprotect",
+    bound: alone,
+    breaks: "AREA-WRITE-LOCKED",
+    at: ({ parent }) => ({
+      mmap_write_unlock: changeBody(() => {
+        parent.mmapLock.state.writer = ""
+      }),
     }),
   },
 ]

@@ -100,6 +100,15 @@ export const unmapProperties: ReadonlyArray<Spec> = [
   },
   {
     kind: "invariant",
+    id: "AREA-WRITE-LOCKED",
+    statement: "An area is locked for writing only while mmap_lock is held for writing.",
+    source: "include/linux/mmap_lock.h: vma_start_write, vma_end_write_all in mmap_write_unlock",
+    premise: ({ mms }) => mms.some(({ vmaLock }) => vmaLock.some(({ writer }) => writer)),
+    holds: ({ mms }) =>
+      mms.every(({ vmaLock, mmapLock }) => mmapLock.state.writer !== "" || vmaLock.every(({ writer }) => !writer)),
+  },
+  {
+    kind: "invariant",
     id: "PROT-LAZY-WINDOW",
     statement: "mprotect announces nothing where no page table is.",
     source: "mm/mprotect.c: change_pmd_range",
