@@ -130,7 +130,7 @@ it("explores, saves what breaks, and replays it the next time", async () => {
   put("checks.test.ts", tests)
   put("only.test.ts", only)
   put("last-item.ts", blockAfter("Put this into `last-item.ts`"))
-  put("last-item.test.ts", blockAfter("and into `last-item.test.ts`"))
+  put("last-item.test.ts", blockAfter("into `last-item.test.ts`"))
 
   const first = await vitest([])
   expect(first.status).toBe(1)
