@@ -73,7 +73,8 @@ export const ttmDevice = (of: System, name: string, count: number): TtmDevice =>
   return { system: of, file, vram, manager: struct(`${name}.vram`, { owner: "" }), objects }
 }
 
-const objectAt = (objects: ReadonlyArray<BufferObject>, index: number): BufferObject => {
+/** The object at that page of the device's file. */
+export const objectAt = (objects: ReadonlyArray<BufferObject>, index: number): BufferObject => {
   const bo = objects[index]
   if (bo === undefined) throw new RangeError(`the device's file has no page ${index}`)
   return bo

@@ -90,6 +90,9 @@ export const inodeOf = (of: System, name: string): Inode => {
   return found
 }
 
+/** Whether an area has VM_PFNMAP. */
+export const isPfnmap = (of: System, { file }: Vma): boolean => file !== null && inodeOf(of, file).pfnmap !== null
+
 /** Whether the file has that page (`index < DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE)`). Within a step. */
 export const withinSize = (file: Inode, index: number): boolean => index < file.state.size
 

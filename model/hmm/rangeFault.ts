@@ -7,7 +7,7 @@
 import * as Effect from "effect/Effect"
 import { type Cell, enterLoop, step } from "../../checker/program/index.ts"
 import { pgmapOf } from "../deviceMemory/pgmap.ts"
-import { inodeOf } from "../file/inode.ts"
+import { isPfnmap } from "../file/inode.ts"
 import { handleMmFault, migrationEntryWait } from "../mm/fault.ts"
 import type { Frame } from "../mm/folio.ts"
 import { findVma, hasTable, isHuge, type Mm, spanOf } from "../mm/mm.ts"
@@ -244,10 +244,10 @@ const requestOf = ({ defaultFlags, pfnFlagsMask }: HmmWish, entry: HmmEntry | nu
   write: defaultFlags.write || (entry?.write === true && pfnFlagsMask.write),
 })
 
-/** Whether the page's area has VM_PFNMAP: what is mapped there is no memory to be told of (`hmm_vma_walk_test`). */
-const isPfnmap = (mm: Mm, va: number): boolean => {
-  const file = findVma(mm, va)?.file ?? null
-  return file !== null && inodeOf(mm.system, file).pfnmap !== null
+/** `hmm_vma_walk_test`: whether there is memory in the page's area that can be told of. Within a step. */
+const hasMemory = (mm: Mm, va: number): boolean => {
+  const vma = findVma(mm, va)
+  return vma !== null && allows(vma, false) && !isPfnmap(mm.system, vma)
 }
 
 const isOutput = (found: Found): found is HmmOutput =>
@@ -262,7 +262,7 @@ export const filled = ({ dmaMapped, p2p }: HmmEntry, output: HmmOutput): HmmEntr
 })
 
 const look = (mm: Mm, va: number, request: HmmRequest, owner: string): Found => {
-  if (!mayAccess(mm, va, false) || isPfnmap(mm, va)) return request.fault ? "-EFAULT" : "error"
+  if (!hasMemory(mm, va)) return request.fault ? "-EFAULT" : "error"
   const pte: Pte = hasTable(mm, va) ? at(mm.pte, va).value : null
   switch (pte?.kind) {
     case "present":

@@ -5,7 +5,7 @@ import { daxFault } from "../dax/daxFault.ts"
 import { removeDeviceExclusiveEntry } from "../deviceMemory/deviceExclusive.ts"
 import { doDevicePrivate } from "../deviceMemory/privateFault.ts"
 import { cowFault, fileFault } from "../file/fault.ts"
-import { inodeOf } from "../file/inode.ts"
+import { inodeOf, isPfnmap } from "../file/inode.ts"
 import { underLock } from "../sync/spinlock.ts"
 import { doWpPage } from "./cow.ts"
 import { type Frame, folioAlloc, folioLockWait, folioOf, folioPut, isGoneOrUnlocked } from "./folio.ts"
@@ -109,7 +109,7 @@ const handlePteFault = (mm: Mm, va: number, { write, unshare }: FaultFlags): Fou
   switch (pte?.kind) {
     case undefined:
       if (vma.file === null) return { call: "do_anonymous_page" }
-      if (inodeOf(mm.system, vma.file).pfnmap !== null) return { call: "vm_ops->fault", vma }
+      if (isPfnmap(mm.system, vma)) return { call: "vm_ops->fault", vma }
       if (inodeOf(mm.system, vma.file).dax !== null) return { call: "dax_iomap_fault", vma }
       return { call: write && !vma.shared ? "do_cow_fault" : "do_fault" }
     case "swap":
@@ -134,8 +134,9 @@ const handlePteFault = (mm: Mm, va: number, { write, unshare }: FaultFlags): Fou
 
 /** `do_fault`, of an area with VM_PFNMAP: under the VMA's lock no driver is asked (`vmf_can_call_fault`). */
 const vmOpsFault = Effect.fnUntraced(function* (mm: Mm, va: number, vma: Vma, flags: FaultFlags) {
+  if (flags.vmaLock === true) return "RETRY" as const
   const { pfnmap } = inodeOf(mm.system, vma.file ?? "")
-  if (flags.vmaLock === true || pfnmap === null) return "RETRY" as const
+  if (pfnmap === null) throw new RangeError(`the area of page ${va} has no driver`)
   return yield* pfnmap.fault(mm, va, vma)
 })
 

@@ -51,13 +51,13 @@ export const tlbFlushMmu = Effect.fnUntraced(function* (gather: Gather) {
   yield* freePages(gather)
 })
 
-/** `tlb_flush_mmu_tlbonly`: flushes what was gathered so far and forgets which range that was. */
-const tlbFlushMmuTlbonly = Effect.fnUntraced(function* (gather: Gather) {
+/** `tlb_flush_mmu_tlbonly`, under the caller's name: flushes what was gathered so far and forgets which range that was. */
+const tlbFlushMmuTlbonly = Effect.fnUntraced(function* (gather: Gather, name = "tlb_flush_mmu_tlbonly") {
   const { mm, range } = gather
   if (range === null) return
   gather.range = null
   if (mm.context !== null) yield* flushTlbMmRange(mm, mm.context, range, gather.freedTables)
-  yield* step("tlb_flush_mmu_tlbonly", [mm.name, range.start, range.end], () => flushAtOnce(mm, range))
+  yield* step(name, [mm.name, range.start, range.end], () => flushAtOnce(mm, range))
 })
 
 /**
@@ -65,11 +65,9 @@ const tlbFlushMmuTlbonly = Effect.fnUntraced(function* (gather: Gather) {
  * is one with VM_PFNMAP, whose memory is not kept by references until the flush.
  */
 export const tlbEndVma = Effect.fnUntraced(function* (gather: Gather) {
-  const { mm, range } = gather
-  if ((mm.system.mergesVmas && !gather.vmaPfn) || range === null) return
-  gather.range = null
+  const isAlone = !gather.mm.system.mergesVmas || gather.vmaPfn
   gather.vmaPfn = false
-  yield* step("tlb_end_vma", [mm.name, range.start, range.end], () => flushAtOnce(mm, range))
+  if (isAlone) yield* tlbFlushMmuTlbonly(gather, "tlb_end_vma")
 })
 
 /** `tlb_flush`, where it takes no more than a step. Within one. */

@@ -4,7 +4,7 @@ import { enterLoop, guardedStep, step } from "../../checker/program/index.ts"
 import { migrateDeviceCoherentFolio } from "../deviceMemory/migrateCoherent.ts"
 import { isDeviceCoherent, isLongtermPinnable } from "../deviceMemory/pgmap.ts"
 import { Errno } from "../errno.ts"
-import { inodeOf } from "../file/inode.ts"
+import { inodeOf, isPfnmap } from "../file/inode.ts"
 import { underLock } from "../sync/spinlock.ts"
 import { handleMmFault } from "./fault.ts"
 import { type Content, type Folio, type Frame, folioLockWait, folioOf, folioPut } from "./folio.ts"
@@ -80,7 +80,7 @@ export const how = ({ write, pin }: GupFlags): string => `${pin ? "pin" : "get"}
 
 /** `check_vma_flags`: whether the area's protection and kind allow it. Within a step. */
 const checkVmaFlags = (system: System, vma: Vma, { write, longterm, force }: GupFlags): boolean | "EOPNOTSUPP" => {
-  if (vma.file !== null && inodeOf(system, vma.file).pfnmap !== null) return false
+  if (isPfnmap(system, vma)) return false
   // vma_is_fsdax: the file system would wait for ever for a block to be idle.
   if (longterm === true && vma.file !== null && inodeOf(system, vma.file).dax !== null) return "EOPNOTSUPP"
   if (write && vma.prot !== "rw" && !(force === true && !vma.shared)) return false

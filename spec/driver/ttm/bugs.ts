@@ -14,6 +14,8 @@ import {
 import { folioOf } from "../../../model/mm/folio.ts"
 import { grab } from "../../../model/mm/gup.ts"
 import { mmapReadLock, mmapReadUnlock } from "../../../model/mm/mm.ts"
+import { at } from "../../../model/mm/range.ts"
+import { mmOf } from "../../../model/mm/rmap.ts"
 import { directIo, evict, unmapped } from "./scenarios.ts"
 import type { TtmWorld } from "./world.ts"
 
@@ -119,10 +121,9 @@ export const ttmBugs: ReadonlyArray<SeededBug<TtmWorld>> = [
     source: "mm/memory.c: insert_pfn, by inference",
     ...oneMove,
     breaks: "PFN-UNCOUNTED",
-    at: ({ mms }) => ({
+    at: ({ device: { system } }) => ({
       vmf_insert_pfn_prot: changeBody(({ args, body }) => {
-        const mm = mms.find(({ name }) => name === args[0])
-        if (mm !== undefined) mm.rss.file++
+        mmOf(system, String(args[0])).rss.file++
         return body()
       }),
     }),
@@ -133,11 +134,11 @@ export const ttmBugs: ReadonlyArray<SeededBug<TtmWorld>> = [
     source: "virt/kvm/kvm_main.c: hva_to_pfn_remapped, CVE-2021-22543",
     scenario: directIo.id,
     breaks: "PFN-NO-GUP",
-    at: ({ mms, device: { system } }) => ({
+    at: ({ device: { system } }) => ({
       check_vma_flags: (original, { args }) =>
         Effect.tap(original, () =>
           step("follow_pfn, kvm_get_pfn", args, () => {
-            const pte = mms.find(({ name }) => name === args[0])?.pte[Number(args[1])]?.value
+            const pte = at(mmOf(system, String(args[0])).pte, Number(args[1])).value
             if (pte?.kind === "special") grab(folioOf(system.folios, pte.page), true)
           }),
         ),
@@ -158,9 +159,12 @@ export const ttmBugs: ReadonlyArray<SeededBug<TtmWorld>> = [
     source: "drivers/dma-buf/dma-resv.c: dma_resv_lockdep",
     ...oneMove,
     breaks: "PFN-LOCK-ORDER",
-    at: ({ mms: [mm] }) => ({
-      ttm_resource_compatible: (original) =>
-        mm === undefined ? original : Effect.andThen(Effect.andThen(mmapReadLock(mm), mmapReadUnlock(mm)), original),
-    }),
+    at: ({ device: { system } }) => {
+      const mm = mmOf(system, "mm0")
+      return {
+        ttm_resource_compatible: (original) =>
+          Effect.andThen(Effect.andThen(mmapReadLock(mm), mmapReadUnlock(mm)), original),
+      }
+    },
   },
 ]

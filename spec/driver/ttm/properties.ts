@@ -1,31 +1,27 @@
 /** The invariants of memory that is mapped without pages: the driver's rules, and what the core does not do for it. */
 import { actionInvariant, lockOrder, type Property } from "../../../checker/index.ts"
-import type { BufferObject } from "../../../model/driver/ttm.ts"
 import { folioOf, isLive } from "../../../model/mm/folio.ts"
-import type { Mm } from "../../../model/mm/mm.ts"
 import { placesOf } from "../../../model/mm/rmap.ts"
 import type { TtmWorld } from "./world.ts"
 
-/** The processes that map something of the device, and which object and memory. */
-const mappings = ({ mms }: TtmWorld) =>
-  mms.flatMap((mm) => mm.pte.flatMap(({ value: pte }) => (pte?.kind === "special" ? [{ mm, page: pte.page }] : [])))
+/** What the entries of processes map. */
+const mappings = ({ processes }: TtmWorld) =>
+  processes.flatMap(({ mm, bo }) =>
+    mm.pte.flatMap(({ value: pte }) => (pte?.kind === "special" ? [{ mm, bo, page: pte.page }] : [])),
+  )
 
-/** Likewise what their TLBs have. */
-const translations = ({ mms }: TtmWorld) =>
-  mms.flatMap((mm) =>
+/** What their TLBs have. */
+const translations = ({ processes }: TtmWorld) =>
+  processes.flatMap(({ mm, bo }) =>
     [...mm.tlbs.values()].flatMap((tlb) =>
-      tlb.flatMap(({ value }) => (value?.page == null ? [] : [{ mm, page: value.page }])),
+      tlb.flatMap(({ value }) => (value?.page == null ? [] : [{ mm, bo, page: value.page }])),
     ),
   )
 
-/** The object that a process maps. It is known by the name of the process, for the area may be gone. */
-const objectOf = ({ device: { objects }, mms }: TtmWorld, mm: Mm): BufferObject | undefined =>
-  objects[mms.indexOf(mm) % objects.length]
+type Mapping = ReturnType<typeof mappings>[number]
 
-const isOfObject = (world: TtmWorld, mm: Mm, { pfn, generation }: { pfn: number; generation: number }): boolean => {
-  const resource = objectOf(world, mm)?.state.resource
-  return resource?.pfn === pfn && resource.generation === generation
-}
+const isStale = ({ bo: { state }, page }: Mapping): boolean =>
+  page.pfn !== state.resource.pfn || page.generation !== state.resource.generation
 
 const inVram = ({ device: { objects, vram } }: TtmWorld) =>
   objects.filter(({ state }) => state.resource.pfn === vram.pfn).map(({ name }) => name)
@@ -37,11 +33,11 @@ export const ttmProperties: ReadonlyArray<Property<TtmWorld>> = [
     statement: "An entry maps the memory in which its object lies.",
     source: "drivers/gpu/drm/ttm/ttm_bo.c: ttm_bo_handle_move_mem; ttm_bo_vm.c: ttm_bo_vm_fault_reserved",
     premise: (world) => mappings(world).length > 0,
-    holds: (world) => mappings(world).every(({ mm, page }) => isOfObject(world, mm, page)),
+    holds: (world) => !mappings(world).some(isStale),
     explain: (world) =>
       mappings(world)
-        .filter(({ mm, page }) => !isOfObject(world, mm, page))
-        .map(({ mm, page }) => `${mm.name} maps page ${page.pfn}, which ${objectOf(world, mm)?.name} has left.`)
+        .filter(isStale)
+        .map(({ mm, bo, page }) => `${mm.name} maps page ${page.pfn}, which ${bo.name} has left.`)
         .join(" "),
   },
   {
@@ -51,11 +47,11 @@ export const ttmProperties: ReadonlyArray<Property<TtmWorld>> = [
     source:
       "mm/mmu_gather.c: tlb_end_vma; commit b67fbebd4cf9: mmu_gather: Force tlb-flush VM_PFNMAP vmas, CVE-2022-39188",
     premise: (world) => translations(world).length > 0,
-    holds: (world) => translations(world).every(({ mm, page }) => isOfObject(world, mm, page)),
+    holds: (world) => !translations(world).some(isStale),
     explain: (world) =>
       translations(world)
-        .filter(({ mm, page }) => !isOfObject(world, mm, page))
-        .map(({ mm, page }) => `A TLB of ${mm.name} has page ${page.pfn}, which ${objectOf(world, mm)?.name} has left.`)
+        .filter(isStale)
+        .map(({ mm, bo, page }) => `A TLB of ${mm.name} has page ${page.pfn}, which ${bo.name} has left.`)
         .join(" "),
   },
   {
@@ -103,8 +99,8 @@ export const ttmProperties: ReadonlyArray<Property<TtmWorld>> = [
     statement: "What is mapped counts neither among the memory of the process nor as charged to its control group.",
     source: "Re: Interacting with coherent memory on external devices, LKML, 27 April 2015; mm/memory.c: insert_pfn",
     premise: (world) => mappings(world).length > 0,
-    holds: ({ mms, device: { system } }) =>
-      mms.every(({ name, rss }) => rss.file === 0 && rss.anon === 0 && system.folios.charged[name] === 0),
+    holds: ({ processes, device: { system } }) =>
+      processes.every(({ mm: { name, rss } }) => rss.file === 0 && rss.anon === 0 && system.folios.charged[name] === 0),
   },
   lockOrder(
     ["mmap_lock", "dma_resv", "i_mmap_rwsem", "pte_lock"],
@@ -131,7 +127,7 @@ export const noGup: Property<TtmWorld> = {
   statement: "Nobody gets a page of the area, or pins one: direct I/O to it fails.",
   source: "mm/gup.c: check_vma_flags, VM_IO | VM_PFNMAP",
   // Who asks says so before the area is looked at (mm_set_has_pinned_flag).
-  premise: ({ mms }) => mms.some(({ state }) => state.hasPinned),
+  premise: ({ processes }) => processes.some(({ mm: { state } }) => state.hasPinned),
   holds: ({ device: { system } }) => system.folios.arena.slots.every(({ pincount }) => pincount === 0),
 }
 
@@ -141,5 +137,5 @@ export const faultsEnd: Property<TtmWorld> = {
   id: "L-PFN-FAULT",
   statement: "Who stores to an object gets through in the end, or is told that it may not.",
   source: "drivers/gpu/drm/ttm/ttm_bo_vm.c: ttm_bo_vm_reserve, VM_FAULT_RETRY",
-  to: ({ mms }, fibers) => mms.every(({ name }) => fibers.ended(`thread.${name}`)),
+  to: ({ processes }, fibers) => processes.every(({ mm }) => fibers.ended(`thread.${mm.name}`)),
 }

@@ -1,11 +1,12 @@
 import * as Effect from "effect/Effect"
-import { type Monitor, type Setup, type Struct, struct } from "../../../checker/index.ts"
-import { submitJob, type TtmDevice, ttmDevice } from "../../../model/driver/ttm.ts"
+import { type Monitor, type Plain, type Setup, type Struct, struct } from "../../../checker/index.ts"
+import { type BufferObject, objectAt, submitJob, type TtmDevice, ttmDevice } from "../../../model/driver/ttm.ts"
 import { userLoad, userStore } from "../../../model/mm/access.ts"
 import { zeroes } from "../../../model/mm/folio.ts"
 import { getUserPages, putUserPage, storeThrough } from "../../../model/mm/gup.ts"
 import { addressSpace, type Mm } from "../../../model/mm/mm.ts"
 import { at } from "../../../model/mm/range.ts"
+import { mmOf } from "../../../model/mm/rmap.ts"
 import { system } from "../../../model/mm/system.ts"
 import { munmap } from "../../../model/mm/unmap.ts"
 import { anonymous } from "../../../model/mm/vma.ts"
@@ -19,11 +20,16 @@ export type TtmRecord = {
   lost: boolean
 }
 
+/** A process, and the object that it maps as its page 0. */
+export interface Process {
+  readonly mm: Mm
+  readonly bo: BufferObject
+}
+
 /** What the properties and seeded bugs of buffer objects see. */
 export interface TtmWorld {
   readonly device: TtmDevice
-  /** Processes, each of which maps one object as its page 0. */
-  readonly mms: ReadonlyArray<Mm>
+  readonly processes: ReadonlyArray<Process>
   readonly record: Struct<TtmRecord>
 }
 
@@ -43,34 +49,28 @@ const cpu = "cpu"
 
 /** A GPU whose memory has room for one object, and processes that map its objects. */
 export const ttmWorld = (shape: Shape): Setup<TtmWorld> => {
-  const processes = names("mm", shape.processes)
+  const mms = names("mm", shape.processes)
   // Each object has a page of the system's, besides the device's memory.
-  const machine = system({ folios: 1 + shape.objects, cgroups: ["gpu", ...processes], pagesPerTable: 1 })
+  const machine = system({ folios: 1 + shape.objects, cgroups: ["gpu", ...mms], pagesPerTable: 1 })
   const device = ttmDevice(machine, "gpu", shape.objects)
-  const mms = processes.map((name) => addressSpace(machine, name, 1, [cpu]))
-  const objectOf = (mm: string) => processes.indexOf(mm) % shape.objects
-  for (const mm of mms) {
-    at(mm.vma, 0).value = { ...anonymous, shared: true, accounted: false, file: "gpu", pgoff: objectOf(mm.name) }
-  }
-  const record = struct<TtmRecord>("record", {
-    contents: device.objects.map(() => zeroes),
-    lost: false,
+  const processes = mms.map((name, i): Process => {
+    const mm = addressSpace(machine, name, 1, [cpu])
+    const bo = objectAt(device.objects, i % shape.objects)
+    at(mm.vma, 0).value = { ...anonymous, shared: true, accounted: false, file: "gpu", pgoff: bo.index }
+    return { mm, bo }
   })
-  const [first] = mms
+  const record = struct<TtmRecord>("record", { contents: device.objects.map(() => zeroes), lost: false })
+  const first = mmOf(machine, "mm0")
   const fibers = {
-    ...Object.fromEntries(mms.map((mm) => [`thread.${mm.name}`, storeAndLoad(mm)])),
+    ...Object.fromEntries(processes.map(({ mm }) => [`thread.${mm.name}`, storeAndLoad(mm)])),
     ...fibersNamed("submit", shape.jobs, (by) => {
-      const object = device.objects[(shape.objects - 1 + Number(by.at(-1))) % shape.objects]
-      return object === undefined ? Effect.void : submitJob(device, object, by)
+      const behind = Number(by.at(-1)) % shape.objects
+      return submitJob(device, objectAt(device.objects, (shape.objects - 1 + behind) % shape.objects), by)
     }),
-    ...fibersNamed("munmap", first === undefined ? 0 : (shape.unmaps ?? 0), () =>
-      first === undefined ? Effect.void : Effect.ignore(munmap(first, { start: 0, end: 1 })),
-    ),
-    ...fibersNamed("dio", first === undefined ? 0 : (shape.transfers ?? 0), (by) =>
-      first === undefined ? Effect.void : transfer(first, by),
-    ),
+    ...fibersNamed("munmap", shape.unmaps ?? 0, () => Effect.ignore(munmap(first, { start: 0, end: 1 }))),
+    ...fibersNamed("dio", shape.transfers ?? 0, (by) => transfer(first, by)),
   }
-  return { world: { device, mms, record }, fibers, monitors: [monitor(record, objectOf)] }
+  return { world: { device, processes, record }, fibers, monitors: [monitor(record, device, processes)] }
 }
 
 const storeAndLoad = (mm: Mm): Effect.Effect<void> =>
@@ -86,17 +86,19 @@ const transfer = (mm: Mm, by: string): Effect.Effect<void> =>
     }),
   )
 
-const monitor = (record: Struct<TtmRecord>, objectOf: (mm: string) => number): Monitor => {
-  const stored = (object: number, content: string) => {
-    record.contents = record.contents.map((before, index) => (index === object ? content : before))
+const monitor = (record: Struct<TtmRecord>, { objects }: TtmDevice, processes: ReadonlyArray<Process>): Monitor => {
+  const ofProcess = new Map(processes.map(({ mm, bo }) => [mm.name, bo.index]))
+  const ofObject = new Map(objects.map(({ name, index }) => [name, index]))
+  const stored = (object: number | undefined, content: Plain) => {
+    record.contents = record.contents.map((before, index) => (index === object ? String(content) : before))
   }
   return {
     user_store: ({ args, result }) => {
-      if (typeof result === "string") stored(objectOf(String(args[0])), result)
+      if (result !== null) stored(ofProcess.get(String(args[0])), result)
     },
     user_load: ({ args, result }) => {
-      if (typeof result === "string" && result !== record.contents[objectOf(String(args[0]))]) record.lost = true
+      if (result !== null && result !== record.contents[ofProcess.get(String(args[0])) ?? -1]) record.lost = true
     },
-    gpu_store: ({ args }) => stored(Number(String(args[0]).slice("bo".length)), String(args[1])),
+    gpu_store: ({ args: [object, content] }) => stored(ofObject.get(String(object)), content),
   }
 }

@@ -16,78 +16,70 @@ interface Asked {
   readonly finding?: string
 }
 
-const pages = (scenario: string, properties: ReadonlyArray<string>, bug?: string, finding?: string): Asked => ({
-  protocol: deviceMemory,
-  scenario,
-  properties,
-  ...(bug === undefined ? {} : { bug }),
-  ...(finding === undefined ? {} : { finding }),
-})
+const withPages = { protocol: deviceMemory } as const
+const evicted = { protocol: ttm, scenario: evict.id, bound: { processes: 1 } } as const
 
-const pfnmap = (
-  { id }: { readonly id: string },
-  properties: ReadonlyArray<string>,
-  bug: string,
-  finding: string,
-): Asked => ({
-  protocol: ttm,
-  scenario: id,
-  ...(id === evict.id ? { bound: { processes: 1 } } : {}),
-  properties,
-  bug,
-  finding,
-})
-
-const points: ReadonlyArray<readonly [point: string, withPages: Asked, without: Asked]> = [
+const points: ReadonlyArray<readonly [point: string, pages: Asked, pfnmap: Asked]> = [
   [
     "Memory moves to the device while a process stores to it, and no store is lost.",
-    pages(acceptance.id, ["MIGD-NO-LOST-WRITE"], "device-finalize-before-copy"),
-    pfnmap(
-      evict,
-      ["PFN-MAPS-RESOURCE", "PFN-LAST-STORE"],
-      "ttm-moved-while-mapped",
-      "It holds where the driver unmaps what it moves, by the place in its file. What is not its own object it cannot move.",
-    ),
+    { ...withPages, scenario: acceptance.id, properties: ["MIGD-NO-LOST-WRITE"], bug: "device-finalize-before-copy" },
+    {
+      ...evicted,
+      properties: ["PFN-MAPS-RESOURCE", "PFN-LAST-STORE"],
+      bug: "ttm-moved-while-mapped",
+      finding:
+        "It holds where the driver unmaps what it moves, by the place in its file. What is not its own object it cannot move.",
+    },
   ],
   [
     "Every place that maps a page of the device is found from the page.",
-    pages(acceptance.id, ["DEV-NOT-PFNMAP"], "device-page-not-in-rmap"),
-    pfnmap(
-      evict,
-      ["PFN-NOT-RMAPPED"],
-      "ttm-object-mapped-as-page",
-      "The reverse holds: nothing leads from the memory to its mappings. Only its driver, which knows the file, finds them.",
-    ),
+    { ...withPages, scenario: acceptance.id, properties: ["DEV-NOT-PFNMAP"], bug: "device-page-not-in-rmap" },
+    {
+      ...evicted,
+      properties: ["PFN-NOT-RMAPPED"],
+      bug: "ttm-object-mapped-as-page",
+      finding:
+        "The reverse holds: nothing leads from the memory to its mappings. Only its driver, which knows the file, finds them.",
+    },
   ],
   [
     "A process unmaps the memory while it is taken away: nobody reaches what has been given up.",
-    pages("device/pairs/migrate-to-device+munmap", ["ZAP-TLB-BEFORE-FREE"]),
-    pfnmap(
-      unmapped,
-      ["PFN-TLB"],
-      "pfnmap-munmap-flushes-late",
-      "A page is kept by a reference until the TLBs are flushed. Without pages munmap has to flush before the area leaves the file's tree, in which the driver looks: for years it did not.",
-    ),
+    { ...withPages, scenario: "device/pairs/migrate-to-device+munmap", properties: ["ZAP-TLB-BEFORE-FREE"] },
+    {
+      protocol: ttm,
+      scenario: unmapped.id,
+      properties: ["PFN-TLB"],
+      bug: "pfnmap-munmap-flushes-late",
+      finding:
+        "A page is kept by a reference until the TLBs are flushed. Without pages munmap has to flush before the area leaves the file's tree, in which the driver looks: for years it did not.",
+    },
   ],
   [
     "What is mapped is charged to a control group and counts as the process's memory.",
-    pages(acceptance.id, ["DEV-MEMCG", "DEV-RSS"], "device-page-uncharged"),
-    pfnmap(
-      evict,
-      ["PFN-UNCOUNTED"],
-      "ttm-object-counted",
-      "The reverse holds: it is charged to nobody and not counted.",
-    ),
+    { ...withPages, scenario: acceptance.id, properties: ["DEV-MEMCG", "DEV-RSS"], bug: "device-page-uncharged" },
+    {
+      ...evicted,
+      properties: ["PFN-UNCOUNTED"],
+      bug: "ttm-object-counted",
+      finding: "The reverse holds: it is charged to nobody and not counted.",
+    },
   ],
   [
     "Direct I/O to the memory is possible.",
-    pages(
-      "device/pairs/migrate-to-device+pin-fast-write",
-      ["MIGD-PIN-STOPS"],
-      "device-migrate-commit-unchecked",
-      "The page comes back to the system's memory first; while it is pinned there it stays.",
-    ),
-    pfnmap(directIo, ["PFN-NO-GUP"], "pfnmap-page-pinned", "The reverse holds: whoever asks for the page gets EFAULT."),
+    {
+      ...withPages,
+      scenario: "device/pairs/migrate-to-device+pin-fast-write",
+      properties: ["MIGD-PIN-STOPS"],
+      bug: "device-migrate-commit-unchecked",
+      finding: "The page comes back to the system's memory first; while it is pinned there it stays.",
+    },
+    {
+      protocol: ttm,
+      scenario: directIo.id,
+      properties: ["PFN-NO-GUP"],
+      bug: "pfnmap-page-pinned",
+      finding: "The reverse holds: whoever asks for the page gets EFAULT.",
+    },
   ],
 ]
 
@@ -105,9 +97,9 @@ export const structPageOrPfnmap: Comparison = {
     "Should a device's memory have struct pages, so that anonymous memory can move there and back, or be mapped by its driver through an area of its own kind? Both are modelled: ZONE_DEVICE memory, and buffer objects of TTM. Each cell has a run of the protocol, and most have one of a seeded bug that takes away what the point is about.",
   source: "Re: Interacting with coherent memory on external devices, LKML, 27 April 2015",
   designs: ["struct pages (ZONE_DEVICE)", "no pages (VM_PFNMAP)"],
-  rows: Effect.forEach(points, ([point, withPages, without]) =>
+  rows: Effect.forEach(points, ([point, pages, pfnmap]) =>
     Effect.gen(function* () {
-      return { point, cells: [yield* cell(withPages), yield* cell(without)] }
+      return { point, cells: [yield* cell(pages), yield* cell(pfnmap)] }
     }),
   ),
   conclusion: [
