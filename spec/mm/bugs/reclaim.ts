@@ -1,5 +1,6 @@
 /** Seeded bugs of reclaim, and of the OOM reaper. */
-import { leaveOut, moveBehind, type SeededBug } from "../../../checker/index.ts"
+import * as Effect from "effect/Effect"
+import { changeBody, leaveOut, moveBehind, type SeededBug, step } from "../../../checker/index.ts"
 import type { MmWorld } from "../world.ts"
 import { alone } from "./instead.ts"
 
@@ -21,5 +22,45 @@ export const reclaimBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     bound: alone,
     breaks: "OOM-SKIP",
     at: () => ({ "oom_reap_task: set_bit(MMF_OOM_SKIP)": leaveOut() }),
+  },
+  {
+    id: "pageout-unlocks-first",
+    title: "reclaim unlocks a page and puts it under writeback then: in between it is anybody's, and looks written",
+    source: "mm/page_io.c: __swap_writepage (folio_start_writeback, folio_unlock); by inference",
+    scenario: "mm/pairs/store+reclaim",
+    bound: alone,
+    breaks: "WRITEBACK-LOCKED",
+    at: ({ folios }) => ({
+      pageout: (original, { args }) =>
+        Effect.andThen(
+          step("folio_unlock", args, () => {
+            const folio = folios.arena.slots[Number(args[0])]
+            if (folio !== undefined) folio.lock = ""
+          }),
+          original,
+        ),
+    }),
+  },
+  {
+    id: "lru-behind-the-put",
+    title: "reclaim gives back its reference to a page that it leaves alone, and puts the page on the LRU then",
+    source: "mm/vmscan.c: folio_putback_lru; by inference",
+    scenario: "mm/pairs/munmap+reclaim",
+    bound: alone,
+    breaks: "FREE-CLEAN",
+    at: (world) => ({
+      folio_putback_lru: (original, operation) => {
+        const [folio] = world.folios.arena.slots.filter(({ index }) => index === operation.args[0])
+        if (folio === undefined) return original
+        const puts = changeBody(({ body }) => {
+          body()
+          folio.lru = false
+        })
+        const adds = step("folio_add_lru", operation.args, () => {
+          folio.lru = true
+        })
+        return Effect.andThen(puts(original, operation), adds)
+      },
+    }),
   },
 ]

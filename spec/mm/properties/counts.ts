@@ -14,6 +14,10 @@ const knownReferences = (world: MmWorld, folio: Folio): number =>
 const isFrozen = ({ refcount, mapcount, pincount, lru }: Folio): boolean =>
   refcount === 0 && mapcount === 0 && pincount === 0 && !lru
 
+/** Whether a page has no flag, and is nobody's. */
+const isFresh = ({ lock, lru, mapping, swap, dirty, writeback }: Folio): boolean =>
+  lock === "" && !lru && mapping === "" && swap === null && !dirty && !writeback
+
 /** What an address space is charged with, counted afresh. */
 const counted = (world: MmWorld, mm: Mm) => {
   const own = entries(world).filter((entry) => entry.mm === mm)
@@ -59,6 +63,14 @@ export const countProperties: ReadonlyArray<Spec> = [
       folios.arena.slots.every((folio) =>
         folio.live ? folio.refcount > 0 || isFrozen(folio) : folio.refcount === 0 && folio.mapcount === 0,
       ),
+  },
+  {
+    kind: "invariant",
+    id: "FREE-CLEAN",
+    statement: "A free page is locked by nobody, on no LRU, in no cache, neither dirty nor under writeback.",
+    source: "mm/page_alloc.c: check_new_page; include/linux/page-flags.h: PAGE_FLAGS_CHECK_AT_PREP",
+    premise: ({ folios }) => folios.arena.slots.some(({ live, generation }) => !live && generation > 0),
+    holds: ({ folios }) => folios.arena.slots.every((folio) => folio.live || isFresh(folio)),
   },
   {
     kind: "invariant",

@@ -1,5 +1,7 @@
 /** Files under the mappings: truncation, holes, private mappings. */
+import { actionInvariant } from "../../../checker/index.ts"
 import { contentInFile, withinSize } from "../../../model/file/inode.ts"
+import type { Folio } from "../../../model/mm/folio.ts"
 import { anything } from "../memory.ts"
 import type { MmWorld } from "../world.ts"
 import { entries, folioOf, isAnon, mappings, type Spec } from "./places.ts"
@@ -27,6 +29,28 @@ const changedPages = ({ file, folios, memory }: MmWorld) =>
     const expected = memory.expectedInFile(file, index)
     const found = contentInFile(folios, file, index)
     return expected === anything || expected === found ? [] : [{ index, expected, found }]
+  })
+
+/** What is observed of a frame: its life, 0 while it is free; dirty, swap-backed, under writeback, locked. */
+type FrameState = readonly [
+  life: number,
+  flags: { readonly [flag in "dirty" | "swapBacked" | "writeback" | "locked"]: boolean },
+]
+
+const observeFrame = ({ live, generation, dirty, swapBacked, writeback, lock }: Folio): FrameState => [
+  live ? generation : 0,
+  { dirty, swapBacked, writeback, locked: lock !== "" },
+]
+
+/**
+ * What was observed, before a step, of the frames that it makes clean or takes into writeback; not of those that
+ * MADV_FREE makes clean, which locks them for no longer than that.
+ */
+const cleaned = (before: ReadonlyArray<FrameState>, after: ReadonlyArray<FrameState>) =>
+  before.flatMap(([life, was], pfn) => {
+    const [lifeNow, is] = after[pfn] ?? [0, was]
+    const cleans = (was.dirty && !is.dirty && is.swapBacked) || (!was.writeback && is.writeback)
+    return life !== 0 && life === lifeNow && cleans ? [was] : []
   })
 
 export const fileProperties: ReadonlyArray<Spec> = [
@@ -66,4 +90,13 @@ export const fileProperties: ReadonlyArray<Spec> = [
         .map(({ index, expected, found }) => `In page ${index} of the file is "${found}" instead of "${expected}".`)
         .join(" "),
   },
+  actionInvariant({
+    id: "WRITEBACK-LOCKED",
+    statement: "A page is made clean, and goes under writeback, only while it is locked.",
+    source:
+      "mm/page-writeback.c: folio_clear_dirty_for_io (VM_BUG_ON_FOLIO); Documentation/filesystems/locking.rst: set_page_writeback before unlock_page",
+    observe: ({ folios }: MmWorld): ReadonlyArray<FrameState> => folios.arena.slots.map(observeFrame),
+    premise: (before, after) => cleaned(before, after).length > 0,
+    holds: (before, after) => cleaned(before, after).every(({ locked }) => locked),
+  }),
 ]
