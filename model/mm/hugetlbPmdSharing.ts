@@ -61,20 +61,27 @@ export interface HugeFile {
   readonly faultMutex: ReadonlyArray<Mutex>
   readonly mms: ReadonlyMap<string, HugeMm>
   readonly hugePages: Arena<{ refcount: number; mapcount: number; lock: string; content: Content }>
+  /** Whether faults are given what is free; else it is kept for migration, and the pool is empty for them. */
+  readonly fills: boolean
   readonly tables: Arena<{ sharers: number }>
   readonly ptes: ReadonlyArray<PmdTable["pte"]>
 }
 
 const positions = (count: number) => Array.from({ length: count }, (_, i) => i)
 
-/** Makes a file of `pages` pages, which all its processes map by one page table, and one page that is free. */
+/**
+ * Makes a file of `pages` pages. All its processes map it by one page table; or, where it is a hole, none has a table.
+ *
+ * @param hole whether it is one, and then the pool has as many pages; else it has one, which is migration's
+ */
 export const hugeFile = (
   pages: number,
   processes: { readonly [name: string]: ReadonlyArray<string> },
   content: Content,
+  hole = false,
 ): HugeFile => {
   const none = () => null
-  const hugePages = arena("hpage", pages + 1, { refcount: 0, mapcount: 0, lock: "", content })
+  const hugePages = arena("hpage", hole ? pages : pages + 1, { refcount: 0, mapcount: 0, lock: "", content })
   const tables = arena("pmd", 1 + Object.keys(processes).length, { sharers: 0 })
   const ptes = tables.slots.map(({ index }) =>
     positions(pages).map((va) => cell<HugePte>(`pmd${index}.pte${va}`, none())),
@@ -108,14 +115,16 @@ export const hugeFile = (
     faultMutex: positions(pages).map((va) => mutex(`hugetlb_fault_mutex${va}`, "hugetlb_fault_mutex")),
     mms,
     hugePages,
+    fills: hole,
     tables,
     ptes,
   }
+  if (hole) return file
   const table = allocTable(file)
   for (const { pud } of mms.values()) pud.value = table
   tableAt(file, table).slot.sharers = mms.size
   for (const va of positions(pages)) {
-    const page = allocHugePage(file)
+    const page = allocMigrateHugePage(file)
     at(file.cache, va).value = page
     mapPage(file, tableAt(file, table), va, page)
   }
@@ -158,10 +167,18 @@ export const hugeMm = ({ mms }: HugeFile, name: string): HugeMm => {
   return mm
 }
 
-/** A page of the pool, with one reference; the pool has what the model needs at once. Within a step. */
-export const allocHugePage = ({ hugePages }: HugeFile): Life => {
+/** A page of the pool for a fault, with one reference, if there is one. Within a step. */
+export const allocHugePage = ({ hugePages, fills }: HugeFile): Life | null => {
+  const page = fills ? hugePages.allocate() : undefined
+  if (page === undefined) return null
+  page.refcount = 1
+  return lifeOf(page)
+}
+
+/** `alloc_migrate_huge_page`, likewise: migration finds one always. Within a step. */
+export const allocMigrateHugePage = ({ hugePages }: HugeFile): Life => {
   const page = hugePages.allocate()
-  assert(page !== undefined, "the pool of huge pages is empty")
+  assert(page !== undefined, "there is no huge page to migrate to")
   page.refcount = 1
   return lifeOf(page)
 }

@@ -6,6 +6,7 @@ import { downRead, downWrite, upRead, upWrite } from "../sync/rwsem.ts"
 import type { Content } from "./folio.ts"
 import {
   allocHugePage,
+  allocMigrateHugePage,
   allocTable,
   dropHugeTranslations,
   type HugeFile,
@@ -14,6 +15,7 @@ import {
   hugePageAt,
   type Life,
   mapPage,
+  type PmdTable,
   putHugePage,
   sameLife,
   tableAt,
@@ -63,12 +65,12 @@ const translate = (file: HugeFile, mm: HugeMm, { walk, entries }: HugeTlb, va: n
   return entry.value
 }
 
-/** `hugetlb_fault`: whether the access may be tried again. A hole is not filled: the pool is empty. */
+/** `hugetlb_fault`: whether the access may be tried again. */
 const hugetlbFault = Effect.fnUntraced(function* (file: HugeFile, mm: HugeMm, va: number) {
   const mutex = faultMutexOf(file, va)
   yield* downRead(mm.mmapLock, "mmap_read_lock", [mm.name])
   const found = yield* step("find_vma", [mm.name], () => mm.vma.mapped)
-  let result: "mapped" | "migrating" | "SIGBUS" = "SIGBUS"
+  let result: FaultResult = "SIGBUS"
   if (found) {
     yield* downRead(file.iMmapRwsem, "i_mmap_lock_read")
     yield* step("huge_pmd_share", [mm.name], () => {
@@ -82,21 +84,7 @@ const hugetlbFault = Effect.fnUntraced(function* (file: HugeFile, mm: HugeMm, va
       mm.pud.value = other
     })
     yield* mutexLock(mutex)
-    const mapped = () => (mm.pud.value === null ? null : at(tableAt(file, mm.pud.value).pte, va).value)
-    result = yield* guardedStep(
-      "hugetlb_no_page",
-      [mm.name, va],
-      () => mapped() !== null || isUnlocked(file, at(file.cache, va).value),
-      () => {
-        const pte = mapped()
-        if (pte !== null) return pte.migration ? ("migrating" as const) : ("mapped" as const)
-        const [table, page] = [mm.pud.value, at(file.cache, va).value]
-        assert(table !== null, `${mm.name} has lost its page table under i_mmap_rwsem`)
-        if (page === null) return "SIGBUS" as const
-        mapPage(file, tableAt(file, table), va, page)
-        return "mapped" as const
-      },
-    )
+    result = yield* hugetlbNoPage(file, mm, va)
     yield* mutexUnlock(mutex)
     yield* upRead(file.iMmapRwsem, "i_mmap_unlock_read")
   }
@@ -110,6 +98,51 @@ const hugetlbFault = Effect.fnUntraced(function* (file: HugeFile, mm: HugeMm, va
     )
   }
   return result !== "SIGBUS"
+})
+
+/** What a fault comes to. */
+type FaultResult = "mapped" | "migrating" | "SIGBUS"
+
+/** `hugetlb_no_page`, of a shared area: maps the page of the page cache, which it gets if there is none yet. */
+const hugetlbNoPage = Effect.fnUntraced(function* (file: HugeFile, mm: HugeMm, va: number) {
+  const mapped = () => (mm.pud.value === null ? null : at(tableAt(file, mm.pud.value).pte, va).value)
+  const found = yield* guardedStep(
+    "hugetlb_no_page",
+    [mm.name, va],
+    () => mapped() !== null || isUnlocked(file, at(file.cache, va).value),
+    () => {
+      const pte = mapped()
+      if (pte !== null) return pte.migration ? ("migrating" as const) : ("mapped" as const)
+      const page = at(file.cache, va).value
+      if (page === null) return file.fills ? ("hole" as const) : ("SIGBUS" as const)
+      mapPage(file, ownTable(file, mm), va, page)
+      return "mapped" as const
+    },
+  )
+  return found === "hole" ? yield* fillHole(file, mm, va) : found
+})
+
+const ownTable = (file: HugeFile, mm: HugeMm): PmdTable => {
+  assert(mm.pud.value !== null, `${mm.name} has lost its page table under i_mmap_rwsem`)
+  return tableAt(file, mm.pud.value)
+}
+
+/** The rest of `hugetlb_no_page`: a page of the pool becomes the file's, locked until it is mapped. */
+const fillHole = Effect.fnUntraced(function* (file: HugeFile, mm: HugeMm, va: number) {
+  const page = yield* step("alloc_huge_page", [mm.name, va], () => allocHugePage(file))
+  if (page === null) return "SIGBUS" as const
+  yield* step("huge_add_to_page_cache", [va, page.slot], () => {
+    const cached = at(file.cache, va)
+    assert(cached.value === null, `page ${va} of the file has two huge pages`)
+    cached.value = page
+    hugePageAt(file, page).lock = self()
+  })
+  yield* step("set_huge_pte_at", [mm.name, va, page.slot], () => {
+    const table = ownTable(file, mm)
+    if (at(table.pte, va).value === null) mapPage(file, table, va, page)
+    hugePageAt(file, page).lock = ""
+  })
+  return "mapped" as const
 })
 
 const isUnlocked = (file: HugeFile, page: Life | null): boolean => page === null || hugePageAt(file, page).lock === ""
@@ -291,7 +324,7 @@ export const migrateHugePage = Effect.fnUntraced(function* (file: HugeFile, va: 
     const old = hugePageAt(file, page)
     // Its own reference, and the page cache's.
     if (old.mapcount > 0 || old.refcount !== 2) return page
-    const moved = allocHugePage(file)
+    const moved = allocMigrateHugePage(file)
     hugePageAt(file, moved).content = old.content
     hugePageAt(file, moved).lock = self()
     at(file.cache, va).value = moved

@@ -4,7 +4,7 @@ import { changeBody, leaveOut, moveBehind, type Plain, type SeededBug, step } fr
 import { hugeMm } from "../../model/mm/hugetlbPmdSharing.ts"
 import { at } from "../../model/mm/range.ts"
 import { zoo } from "../bugZoo.ts"
-import { migrate, migrateAndTake, unmap } from "./scenarios.ts"
+import { fill, migrate, migrateAndTake, unmap } from "./scenarios.ts"
 import type { HugetlbWorld } from "./world.ts"
 
 const flush = "commit a4a118f2eead: hugetlbfs: flush TLBs correctly after huge_pmd_unshare; CVE-2021-4002"
@@ -134,5 +134,13 @@ export const hugetlbBugs: ReadonlyArray<SeededBug<HugetlbWorld>> = [
     scenario: unmap.id,
     breaks: "HUGETLB-NO-AREA-NO-TABLE",
     at: (_, fiber) => (fiber === "cpu0" ? moveBehind("mmap_read_lock", "find_vma") : {}),
+  },
+  {
+    id: "hugetlb-faults-without-mutex",
+    title: "faults do not take the fault mutex: the second one for a hole finds the pool empty",
+    source: "mm/hugetlb.c: hugetlb_fault (Serialize hugepage allocation and instantiation); by inference",
+    scenario: fill.id,
+    breaks: "HUGETLB-FILLED",
+    at: () => ({ mutex_lock: leaveOut(), mutex_unlock: leaveOut() }),
   },
 ]

@@ -139,3 +139,16 @@ export const mirrorProperty: Spec = {
   premise: (world) => mirrored(world).length > 0,
   holds: (world) => mirrored(world).every(({ mm, va, page }) => sameLife(page, mappedPage(world.file, mm, va))),
 }
+
+/** Where the pool has a page for each that the file lacks. */
+export const filledProperty: Spec = {
+  kind: "invariant",
+  id: "HUGETLB-FILLED",
+  statement:
+    "Nobody gets SIGBUS for a hole because another fault has taken the last page of the pool for the same hole.",
+  source:
+    "mm/hugetlb.c: hugetlb_fault and hugetlb_no_page, the comments on the fault mutex (spurious allocation failures)",
+  premise: ({ file }) => file.hugePages.slots.every(({ live }) => live),
+  holds: ({ seen }) => seen.killed === "",
+  explain: ({ seen }) => `${seen.killed} gets SIGBUS, and the page that it wanted is there, or on its way.`,
+}

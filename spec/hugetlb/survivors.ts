@@ -1,17 +1,10 @@
 import type { Survivors } from "../../checker/index.ts"
 
-const faultMutex =
-  "what it is for, two faults that would each allocate a page for one hole, is not modelled: the pool is empty; against the hole that is being punched the page's lock suffices"
 const asksAgain = "who does not wait takes the fault again, and again meets the migration, until that is over"
 const announced = "what is announced earlier, or until later, is announced"
 
 /** Why mutants of huge pages of shared page tables survive. */
 export const hugetlbSurvivors: Survivors = {
-  "leave-out mutex_lock": faultMutex,
-  "swap mutex_lock | hugetlb_no_page": faultMutex,
-  "split mutex_lock": faultMutex,
-  "drop-lock mutex_lock(hugetlb_fault_mutex#) by cpu#": faultMutex,
-  "open-guard mutex_lock": faultMutex,
   "open-guard hugetlb_no_page":
     "who has the page locked is punching the hole, and has the fault mutex too, or moves the page, and leaves it where it is if it is mapped again",
   "leave-out try_to_migrate_one: huge_ptep_clear_flush": "the page stays where it is, as one does that somebody keeps",
@@ -24,8 +17,6 @@ export const hugetlbSurvivors: Survivors = {
     "in a process that has unmapped the file meanwhile there is no page table, and nothing to be unmapped",
   "swap free_pages_and_swap_cache | i_mmap_unlock_write":
     "the pages are in no page table and no TLB: when they are given back is seen by nobody",
-  "split huge_pmd_share":
-    "i_mmap_rwsem is held for reading, without which nobody lets go of a table that was found; who finds none has one of its own",
   "split remove_migration_pte":
     "an entry that is being migrated is left alone by everybody else, and i_mmap_rwsem keeps out who would take its table away",
   "lose-wake-up put_page": "the page is free, and whoever gets it finds it unlocked",

@@ -1,6 +1,6 @@
 /** Two processes that share the page table of a file of huge pages, and what can happen to it. */
 import * as Effect from "effect/Effect"
-import { choose, type Monitor, type Setup, type Struct, struct } from "../../checker/index.ts"
+import { choose, type Monitor, type Setup, type Struct, step, struct } from "../../checker/index.ts"
 import { type HugeFile, type HugeMm, type HugeTlb, hugeFile, hugeMm } from "../../model/mm/hugetlbPmdSharing.ts"
 import {
   hugeMunmap,
@@ -13,8 +13,8 @@ import {
 /** What the properties and seeded bugs of huge pages see. */
 export interface HugetlbWorld {
   readonly file: HugeFile
-  /** What was stored last to the page that migrates, the first one; nothing yet is "". */
-  readonly seen: Struct<{ stored: string }>
+  /** What was stored last to the first page, and which CPU got a signal for its store; nothing yet is "". */
+  readonly seen: Struct<{ stored: string; killed: string }>
 }
 
 export interface Shape {
@@ -26,17 +26,22 @@ export interface Shape {
   readonly unmaps: boolean
   /** Whether the second does, or a hole is punched. */
   readonly takesAway: boolean
+  /** Whether the file is a hole, which faults fill, at the beginning. */
+  readonly hole: boolean
   /** Whether a device mirrors the first process. */
   readonly mirrors: boolean
 }
 
 /** Makes them. */
 export const hugetlbWorld = (shape: Shape): Setup<HugetlbWorld> => {
-  const file = hugeFile(shape.pages, { parent: ["cpu0"], child: ["cpu1"] }, "old")
+  const file = hugeFile(shape.pages, { parent: ["cpu0"], child: ["cpu1"] }, "old", shape.hole)
   const [parent, child] = [hugeMm(file, "parent"), hugeMm(file, "child")]
-  const seen = struct("seen", { stored: "" })
+  const seen = struct("seen", { stored: "", killed: "" })
   const stores = Effect.fnUntraced(function* (mm: HugeMm, cpu: string) {
-    for (let i = 1; i <= shape.stores; i++) yield* hugeStore(file, mm, tlbOf(mm, cpu), 0, `${cpu} ${i}`)
+    for (let i = 1; i <= shape.stores; i++) {
+      const stored = yield* hugeStore(file, mm, tlbOf(mm, cpu), 0, `${cpu} ${i}`)
+      if (!stored && shape.hole) yield* sigbus(seen, cpu)
+    }
   })
   const fibers: Record<string, Effect.Effect<unknown, unknown>> = {
     cpu0: stores(parent, "cpu0"),
@@ -47,6 +52,11 @@ export const hugetlbWorld = (shape: Shape): Setup<HugetlbWorld> => {
   }
   return { world: { file, seen }, fibers, monitors: [monitor(seen)] }
 }
+
+const sigbus = (seen: HugetlbWorld["seen"], cpu: string) =>
+  step("SIGBUS", [cpu], () => {
+    seen.killed = cpu
+  })
 
 const takesAway = Effect.fnUntraced(function* (file: HugeFile, mm: HugeMm) {
   const how = yield* choose("syscall", ["munmap", "fallocate(FALLOC_FL_PUNCH_HOLE)"])

@@ -120,8 +120,6 @@ export const mmSurvivors: Survivors = {
     "a dirty bit that the hardware sets in between is lost: of anonymous memory that matters only while a copy in swap is good, which takes another thread's store and reclaim beside fork",
   "wake-early folio_alloc_swap":
     "add_to_swap_cache takes its references first, too; no entry leads to the slot yet, and who looks at a page's slot has the page locked",
-  "wake-early fault_dirty_shared_page":
-    "the page is dirty since page_mkwrite, and a reference keeps it: who cleans it or takes it from its file in between leaves a page that is written once too often, or is nobody's",
   "wake-early ptep_set_access_flags: flush_tlb_page":
     "the entry has only got more rights: a device that has it with fewer goes on with those until the flush, and a flush too many takes nothing from anybody",
   "wake-early lock_vma_under_rcu": oneProcess,
