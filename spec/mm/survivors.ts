@@ -41,10 +41,8 @@ export const mmSurvivors: Survivors = {
   "leave-out enter_lazy_tlb":
     "a CPU that does not say that it is lazy is interrupted for flushes that it could do without",
   "leave-out hardware walk: pmd": hardware,
-  "drop-lock mmap_read_lock(child) by child#": "nobody but the child itself takes its mmap_lock for write",
   "drop-lock filemap_invalidate_lock(file) by ftruncate#":
     "the size is changed first, and a page is added to the cache within it only: the lock is for holes, of which the size tells nothing",
-  "open-guard do_wp_page": insideLock,
   "open-guard wp_page_copy: ptep_clear_flush": insideLock,
   "open-guard follow_page_pte": insideLock,
   "open-guard set_page_dirty_lock": dirtyBooks,
@@ -52,34 +50,19 @@ export const mmSurvivors: Survivors = {
   "open-guard remove_migration_pte":
     "a migration entry is cleared by nobody else while its folio is locked, and who changes its rights does so in one step",
   "open-guard folio_referenced_one": youngBit,
-  "split folio_referenced_one": youngBit,
   "open-guard collapse_pte_mapped_thp: check entries":
     "the entries are looked at once more, under the lock, before one is cleared; where one does not fit it gives up",
   "open-guard migration_entry_wait": "who does not wait takes the fault again, until the entry is there",
-  "lose-wake-up pageout: folio_trylock":
-    "whoever locks a folio has a reference, and of a folio that somebody refers to the references cannot be frozen",
-  "swap wake_up_all | rmap_walk_end": wakesLate,
-  "swap wake_up_all | free_pgtables": wakesLate,
-  "swap wake_up_all | vms_gather_munmap_vmas": wakesLate,
   "swap wake_up_all | try_to_unmap_one: ptep_get_and_clear": wakesLate,
-  "swap wake_up_all | mmap_read_lock": wakesLate,
   "swap wake_up_all | mm_tlb_flush_nested": wakesLate,
-  "swap wake_up_all | try_to_migrate_one: ptep_get_and_clear": wakesLate,
-  "swap wake_up_all | collapse_pte_mapped_thp: folio_unlock": wakesLate,
   "swap try_to_migrate_one: set_migration_pte | mn_itree_inv_end": noneUnderLock,
-  "swap tlb_flush_rmaps | mn_itree_inv_end": noneUnderLock,
   "swap ptep_modify_prot_commit | mn_itree_inv_end": noneUnderLock,
   "swap try_to_unmap_one: folio_test_dirty | mn_itree_inv_end": noneUnderLock,
   "swap change_huge_pmd: set_pmd_at | mn_itree_inv_end": noneUnderLock,
   "swap page_mkclean_one: set_pte_at | mn_itree_inv_end": noneUnderLock,
-  "swap pte_unmap_unlock | mn_itree_inv_end":
-    "the entries have moved: that the locks are held a little longer keeps nobody from anything for good",
-  "swap tlb_end_vma | mn_itree_inv_end":
-    "pages are freed behind the flush; zap_page_range_single closes its window before it, too",
   "swap try_to_migrate_one: set_migration_pte | try_to_migrate_one: ptep_get_and_clear": nextPlace,
   "swap try_to_unmap_one: folio_test_dirty | try_to_unmap_one: ptep_get_and_clear": nextPlace,
   "swap page_mkclean_one: set_pte_at | page_mkclean_one: ptep_clear_flush": nextPlace,
-  "swap mmap_write_downgrade | mn_itree_inv_start_range": longerWindow,
   "swap mmap_read_lock | mn_itree_inv_start_range": longerWindow,
   "swap tlb_finish_mmu | mn_itree_inv_start_range": longerWindow,
   "swap tlb_finish_mmu | i_mmap_unlock_read": keptUntilFlush,
@@ -104,7 +87,6 @@ export const mmSurvivors: Survivors = {
   "split filemap_invalidate_unlock_shared": isOneNumber,
   "split rmap_walk_end": isOneNumber,
   "split i_mmap_unlock_read": isOneNumber,
-  "split unmap_mapping_range": isOneNumber,
   "split folio_referenced": isOneNumber,
   "split ptep_modify_prot_commit":
     "the entry is none, under its page table's lock: nobody changes it between the reading and the writing",

@@ -32,7 +32,7 @@ const once: Omit<Shape, "kind"> = {
   updates: 0,
   callers: 0,
   calls: 0,
-  flusher: false,
+  flushers: 0,
   cpus: 1,
   wrap: 16,
 }
@@ -96,7 +96,7 @@ const barriers = (kind: Kind, defaults: Bounds) =>
     "barriers",
     "objects freed by callbacks, with one barrier while they are queued and one behind",
     defaults,
-    { callers: 1, flusher: true },
+    { callers: 1, flushers: 1 },
     [...callbackPromises, ...cleanup(kind)],
   )
 
@@ -139,6 +139,14 @@ export const treeMigration = syncScenario(
 export const treeNested = nested("srcutree", { readers: 2, rounds: 1, nesting: 2, updaters: 1, updates: 1 })
 export const treeCallbacks = callbacks("srcutree", { readers: 1, rounds: 1, calls: 2 })
 export const treeBarriers = barriers("srcutree", { readers: 1, rounds: 1, calls: 1 })
+export const treeTwoBarriers = syncScenario(
+  "srcutree",
+  "two-barriers",
+  "two barriers at once, while a callback is queued",
+  { calls: 1 },
+  { readers: 0, callers: 1, flushers: 2 },
+  [...callbackPromises, ...cleanup("srcutree")],
+)
 export const treeSteadyReaders = steadyReaders("srcutree", { readers: 2 })
 
 export const syncScenarios = [
@@ -156,5 +164,6 @@ export const syncScenarios = [
   treeNested,
   treeCallbacks,
   treeBarriers,
+  treeTwoBarriers,
   treeSteadyReaders,
 ]

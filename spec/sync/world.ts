@@ -47,8 +47,8 @@ export interface Shape {
   /** Fibers that replace the object and have it freed by a callback, and how often each does. */
   readonly callers: number
   readonly calls: number
-  /** Whether a fiber waits for the callbacks meanwhile. */
-  readonly flusher: boolean
+  /** Fibers that wait for the callbacks meanwhile. */
+  readonly flushers: number
   /** CPUs of the machine. */
   readonly cpus: number
   /** Where counters wrap; null for as early as may be. */
@@ -67,7 +67,7 @@ export const syncWorld = (shape: Shape): Setup<SyncWorld> => {
   const readers = names("reader", shape.readers)
   const updaters = names("updater", shape.updaters)
   const callers = names("caller", shape.callers)
-  const flushers = shape.flusher ? ["flusher"] : []
+  const flushers = names("flusher", shape.flushers)
   const replaced = shape.updaters * shape.updates + shape.callers * shape.calls
   const objects = new Map(
     names("object", 1 + replaced).map((name, i) => [name, cell<Life>(name, i === 0 ? "live" : "unused")]),
