@@ -166,10 +166,25 @@ const spansIn = (mm: Mm, range: Range): ReadonlyArray<Range> =>
     .map((va) => spanOf(mm, va))
     .filter((span, position, spans) => span.start !== spans[position - 1]?.start)
 
-/** `__unmap_hugepage_range` between `hugetlb_zap_begin` and `hugetlb_zap_end`, of whole pages, inside the caller's window. */
+/**
+ * `hugetlb_zap_begin`: where the area is hugetlbfs' nobody faults in it from now on, until `hugetlbZapEnd`. Who frees
+ * pages in between has given them back by then: a fault is not told that there are none.
+ *
+ * @returns whether the area is
+ */
+export const hugetlbZapBegin = Effect.fnUntraced(function* (mm: Mm, va: number) {
+  const isHugetlb = yield* isVmHugetlbPage(mm, va)
+  if (isHugetlb) yield* hugetlbVmaLockWrite(mm)
+  return isHugetlb
+})
+
+/** `hugetlb_zap_end`, where `hugetlbZapBegin` has said that the area is hugetlbfs'. */
+export const hugetlbZapEnd = (mm: Mm, isHugetlb: boolean): Effect.Effect<void> =>
+  isHugetlb ? hugetlbVmaUnlockWrite(mm) : Effect.void
+
+/** `__unmap_hugepage_range`, of whole pages, inside the caller's window, between `hugetlbZapBegin` and `hugetlbZapEnd`. */
 export const unmapHugepageRange = Effect.fnUntraced(function* (gather: Gather, range: Range) {
   const { mm } = gather
-  yield* hugetlbVmaLockWrite(mm)
   for (const span of spansIn(mm, range)) {
     const zapped = yield* underLock(
       pageTableLock(mm, span.start),
@@ -182,7 +197,6 @@ export const unmapHugepageRange = Effect.fnUntraced(function* (gather: Gather, r
       gather.pages.push(page)
     }
   }
-  yield* hugetlbVmaUnlockWrite(mm)
   yield* tlbEndVma(gather)
 })
 

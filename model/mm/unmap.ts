@@ -18,7 +18,7 @@ import {
   tlbGather,
 } from "./gather.ts"
 import { zapPmd } from "./hugeMemory.ts"
-import { hugetlbVmOpSplit, isVmHugetlbPage, unmapHugepageRange } from "./hugetlb.ts"
+import { hugetlbVmOpSplit, hugetlbZapBegin, hugetlbZapEnd, unmapHugepageRange } from "./hugetlb.ts"
 import {
   canStartWrite,
   changeVmas,
@@ -52,7 +52,6 @@ export interface ZapDetails {
  */
 export const unmapPageRange = Effect.fnUntraced(function* (gather: Gather, range: Range, details: ZapDetails = {}) {
   const { mm } = gather
-  if (yield* isVmHugetlbPage(mm, range.start)) return yield* unmapHugepageRange(gather, range)
   let next = range.start
   for (const va of pagesOf(range)) {
     if (mm.system.thp && va === next) next = yield* zapPmd(gather, va, range, details)
@@ -140,20 +139,26 @@ export const unmapVmas = Effect.fnUntraced(function* (gather: Gather, range: Ran
   if (areas.length === 0) return
   const window = notifierRange("UNMAP", "unmap_vmas", range)
   yield* mmuNotifierInvalidateRangeStart(mm.subscriptions, window)
-  for (const area of areas) yield* unmapPageRange(gather, area)
+  for (const area of areas) {
+    const isHugetlb = yield* hugetlbZapBegin(mm, area.start)
+    yield* isHugetlb ? unmapHugepageRange(gather, area) : unmapPageRange(gather, area)
+    yield* hugetlbZapEnd(mm, isHugetlb)
+  }
   yield* mmuNotifierInvalidateRangeEnd(mm.subscriptions, window)
 })
 
 /**
  * `zap_page_range_single`: one window, a gather of its own. The window closes before the TLBs are flushed and the pages
- * freed.
+ * freed; of hugetlbfs, the lock that keeps faults out is given back behind that.
  */
 export const zapPageRange = Effect.fnUntraced(function* (mm: Mm, window: NotifierRange, details: ZapDetails = {}) {
   const gather = tlbGather(mm)
+  const isHugetlb = yield* hugetlbZapBegin(mm, window.start)
   yield* mmuNotifierInvalidateRangeStart(mm.subscriptions, window)
-  yield* unmapPageRange(gather, window, details)
+  yield* isHugetlb ? unmapHugepageRange(gather, window) : unmapPageRange(gather, window, details)
   yield* mmuNotifierInvalidateRangeEnd(mm.subscriptions, window)
   yield* tlbFinishMmu(gather, window)
+  yield* hugetlbZapEnd(mm, isHugetlb)
 })
 
 /** `munmap`: the VMAs go first, so that no fault brings a page back. @throws Errno EINVAL for a range that cannot be */

@@ -70,7 +70,8 @@ export const hugetlbCases: ReadonlyArray<Selftest> = [
   },
 ]
 
-const world = () => selftestWorld({ pages: hugePages, devicePages: hugePages, hugePages, hugetlb: true })
+const size = { pages: hugePages, devicePages: hugePages, hugePages, hugetlb: true }
+const world = () => selftestWorld(size)
 
 /** One at a time, by one fiber. */
 export const hugetlbOneAtATime = scenario({
@@ -106,6 +107,28 @@ export const writeAgainstZap = scenario({
         behind: [],
       },
       world(),
+      ["private"],
+    ),
+  properties: [...concurrentProperties, ...hugeProperties],
+})
+
+/** A page of hugetlbfs that a thread stores to is zapped, and there is no other. */
+export const storeAgainstZap = scenario({
+  id: "device/selftests/hugetlb-store+zap",
+  summary:
+    "a thread stores to a page of hugetlbfs, the only one that there is, while another has it zapped (MADV_DONTNEED). Expected: 0, the fault waits until the page was given back",
+  setup: () =>
+    concurrently(
+      {
+        fixture: "hmm",
+        before: [mmapHugetlb(huge), store(huge)],
+        atOnce: (bench) => ({
+          storer: Effect.all(store(pages(0, 1), minusI)(bench)),
+          zapper: Effect.ignore(madvise(bench.world.parent, huge, "MADV_DONTNEED")),
+        }),
+        behind: [],
+      },
+      selftestWorld({ ...size, memory: hugePages }),
       ["private"],
     ),
   properties: [...concurrentProperties, ...hugeProperties],

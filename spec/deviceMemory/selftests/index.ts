@@ -3,7 +3,7 @@ import { selftestBugs } from "./bugs.ts"
 import { doubleMap, teardown } from "./concurrent.ts"
 import { hugeBugs } from "./hugeBugs.ts"
 import { hugeScenarios } from "./hugeConcurrent.ts"
-import { hugetlbOneAtATime, writeAgainstZap } from "./hugetlb.ts"
+import { hugetlbOneAtATime, storeAgainstZap, writeAgainstZap } from "./hugetlb.ts"
 import { hugetlbBugs, userfaultfdBugs } from "./lastBugs.ts"
 import { notModelled } from "./notModelled.ts"
 import { hugeOneAtATime, oneAtATime } from "./scenarios.ts"
@@ -28,6 +28,7 @@ export const selftests = protocol({
     ...hugeScenarios,
     hugetlbOneAtATime,
     writeAgainstZap,
+    storeAgainstZap,
     readAgainstUnmap,
   ],
   bugs: [...selftestBugs, ...hugeBugs, ...hugetlbBugs, ...userfaultfdBugs],

@@ -1,6 +1,6 @@
 /** Seeded bugs of hugetlbfs and userfaultfd. */
 import { changeResult, leaveOut, moveBehind, type SeededBug } from "../../../checker/index.ts"
-import { hugetlbOneAtATime, writeAgainstZap } from "./hugetlb.ts"
+import { hugetlbOneAtATime, storeAgainstZap, writeAgainstZap } from "./hugetlb.ts"
 import { oneAtATime } from "./scenarios.ts"
 import { readAgainstUnmap } from "./userfaultfd.ts"
 import type { SelftestWorld } from "./world.ts"
@@ -31,6 +31,15 @@ export const hugetlbBugs: ReadonlyArray<SeededBug<SelftestWorld>> = [
     scenario: hugetlbOneAtATime.id,
     breaks: "SELFTEST-OUTCOME",
     at: () => ({ flush_hugetlb_tlb_range: leaveOut() }),
+  },
+  {
+    id: "hugetlb-freed-behind-lock",
+    title:
+      "MADV_DONTNEED frees a page of hugetlbfs when it has given back the lock that keeps faults out: a fault finds none",
+    source: "commit 2820b0f09be9: hugetlbfs: close race between MADV_DONTNEED and page fault",
+    scenario: storeAgainstZap.id,
+    breaks: "SELFTEST-OUTCOME",
+    at: () => moveBehind("free_pages_and_swap_cache", "hugetlb_vma_unlock_write"),
   },
 ]
 

@@ -57,6 +57,8 @@ export type Verb = (bench: Bench) => ReadonlyArray<Effect.Effect<unknown>>
 /** How large a machine is, in pages: its processes, and the memory of each device; and whether there are huge pages, of how many. */
 interface Size {
   readonly pages: number
+  /** Its own memory, if not twice as much as a process. */
+  readonly memory?: number
   readonly devicePages: number
   readonly hugePages?: number
   /** Whether there is hugetlbfs, where there are huge pages. */
@@ -78,7 +80,7 @@ const perVariant = 2
 
 /** Makes the machine, nothing mapped. */
 export const selftestWorld = (size: Size = plain, cpus: ReadonlyArray<string> = ["cpu0"]): SelftestWorld => {
-  const { pages: mmPages, devicePages, hugePages, hugetlb = false, lives } = size
+  const { pages: mmPages, memory = 2 * mmPages, devicePages, hugePages, hugetlb = false, lives } = size
   const memories = variants.flatMap((type, position) =>
     Array.from({ length: perVariant }, (_, i) => {
       const name = `hmm_dmirror${position * perVariant + i}`
@@ -86,7 +88,7 @@ export const selftestWorld = (size: Size = plain, cpus: ReadonlyArray<string> = 
     }),
   )
   const of = system({
-    folios: 2 * mmPages,
+    folios: memory,
     devices: memories,
     pagesPerTable: hugePages ?? 4,
     thp: hugePages !== undefined,
