@@ -52,6 +52,7 @@ const small: ReadonlyArray<readonly [string, Readonly<Record<string, number>>]> 
   ["sync/srcutree/nested", { readers: 1, rounds: 1, nesting: 2, updaters: 1, updates: 1 }],
   ["sync/srcutree/callbacks", { readers: 1, rounds: 1, calls: 2 }],
   ["sync/srcutree/barriers", { readers: 1, rounds: 1, calls: 1 }],
+  ["sync/srcutree/two-barriers", { calls: 1 }],
   ["sync/srcutree/steady-readers", { readers: 1 }],
 ]
 
