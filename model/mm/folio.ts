@@ -220,6 +220,8 @@ export const folioPut = (all: Folios, frame: Frame): void => {
 
 const free = (all: Folios, folio: Folio): void => {
   assert(folio.mapcount === 0, `page ${folio.index} is freed while ${folio.mapcount} page table entries map it`)
+  // PAGE_FLAGS_CHECK_AT_FREE
+  assert(folio.lock === "" && !folio.writeback, `page ${folio.index} is freed while it is locked or written`)
   if (folio.memcg !== "") all.charged[folio.memcg] = (all.charged[folio.memcg] ?? 0) - 1
   all.arena.free(folio)
   // free_zone_device_folio: its driver has it back, and the memory one user less.

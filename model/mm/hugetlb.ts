@@ -170,7 +170,7 @@ const spansIn = (mm: Mm, range: Range): ReadonlyArray<Range> =>
  * `hugetlb_zap_begin`: where the area is hugetlbfs' nobody faults in it from now on, until `hugetlbZapEnd`. Who frees
  * pages in between has given them back by then: a fault is not told that there are none.
  *
- * @returns whether the area is
+ * @returns whether the area is hugetlbfs'
  */
 export const hugetlbZapBegin = Effect.fnUntraced(function* (mm: Mm, va: number) {
   const isHugetlb = yield* isVmHugetlbPage(mm, va)

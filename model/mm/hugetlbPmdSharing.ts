@@ -61,7 +61,7 @@ export interface HugeFile {
   readonly faultMutex: ReadonlyArray<Mutex>
   readonly mms: ReadonlyMap<string, HugeMm>
   readonly hugePages: Arena<{ refcount: number; mapcount: number; lock: string; content: Content }>
-  /** Whether faults are given what is free; else it is kept for migration, and the pool is empty for them. */
+  /** Whether faults are given what is free; else it is kept for migration. */
   readonly fills: boolean
   readonly tables: Arena<{ sharers: number }>
   readonly ptes: ReadonlyArray<PmdTable["pte"]>
@@ -72,6 +72,7 @@ const positions = (count: number) => Array.from({ length: count }, (_, i) => i)
 /**
  * Makes a file of `pages` pages. All its processes map it by one page table; or, where it is a hole, none has a table.
  *
+ * @param content what is in its pages, and in those of the pool
  * @param hole whether it is one, and then the pool has as many pages; else it has one, which is migration's
  */
 export const hugeFile = (
@@ -124,7 +125,7 @@ export const hugeFile = (
   for (const { pud } of mms.values()) pud.value = table
   tableAt(file, table).slot.sharers = mms.size
   for (const va of positions(pages)) {
-    const page = allocMigrateHugePage(file)
+    const page = needHugePage(file)
     at(file.cache, va).value = page
     mapPage(file, tableAt(file, table), va, page)
   }
@@ -167,20 +168,21 @@ export const hugeMm = ({ mms }: HugeFile, name: string): HugeMm => {
   return mm
 }
 
-/** A page of the pool for a fault, with one reference, if there is one. Within a step. */
-export const allocHugePage = ({ hugePages, fills }: HugeFile): Life | null => {
-  const page = fills ? hugePages.allocate() : undefined
+const takeHugePage = ({ hugePages }: HugeFile): Life | null => {
+  const page = hugePages.allocate()
   if (page === undefined) return null
   page.refcount = 1
   return lifeOf(page)
 }
 
-/** `alloc_migrate_huge_page`, likewise: migration finds one always. Within a step. */
-export const allocMigrateHugePage = ({ hugePages }: HugeFile): Life => {
-  const page = hugePages.allocate()
-  assert(page !== undefined, "there is no huge page to migrate to")
-  page.refcount = 1
-  return lifeOf(page)
+/** `alloc_huge_page`: a page of the pool for a fault, with one reference, if there is one. Within a step. */
+export const allocHugePage = (file: HugeFile): Life | null => (file.fills ? takeHugePage(file) : null)
+
+/** A page for the file or for migration, likewise, which is there always. Within a step. */
+export const needHugePage = (file: HugeFile): Life => {
+  const page = takeHugePage(file)
+  assert(page !== null, "there is no huge page left")
+  return page
 }
 
 /** `put_page`: the last reference gives the page back to the pool. Within a step. */

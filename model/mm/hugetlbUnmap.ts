@@ -6,7 +6,6 @@ import { downRead, downWrite, upRead, upWrite } from "../sync/rwsem.ts"
 import type { Content } from "./folio.ts"
 import {
   allocHugePage,
-  allocMigrateHugePage,
   allocTable,
   dropHugeTranslations,
   type HugeFile,
@@ -15,6 +14,7 @@ import {
   hugePageAt,
   type Life,
   mapPage,
+  needHugePage,
   type PmdTable,
   putHugePage,
   sameLife,
@@ -73,16 +73,19 @@ const hugetlbFault = Effect.fnUntraced(function* (file: HugeFile, mm: HugeMm, va
   let result: FaultResult = "SIGBUS"
   if (found) {
     yield* downRead(file.iMmapRwsem, "i_mmap_lock_read")
-    yield* step("huge_pmd_share", [mm.name], () => {
-      if (mm.pud.value !== null) return
+    const hasTable = yield* step("huge_pmd_share", [mm.name], () => {
+      if (mm.pud.value !== null) return true
       const other = [...file.mms.values()].find(({ vma, pud }) => vma.mayShare && pud.value !== null)?.pud.value
-      if (other === undefined || other === null) {
-        mm.pud.value = allocTable(file)
-        return
-      }
+      if (other === undefined || other === null) return false
       tableAt(file, other).slot.sharers++
       mm.pud.value = other
+      return true
     })
+    if (!hasTable) {
+      yield* step("pmd_alloc", [mm.name], () => {
+        mm.pud.value ??= allocTable(file)
+      })
+    }
     yield* mutexLock(mutex)
     result = yield* hugetlbNoPage(file, mm, va)
     yield* mutexUnlock(mutex)
@@ -130,7 +133,11 @@ const ownTable = (file: HugeFile, mm: HugeMm): PmdTable => {
 /** The rest of `hugetlb_no_page`: a page of the pool becomes the file's, locked until it is mapped. */
 const fillHole = Effect.fnUntraced(function* (file: HugeFile, mm: HugeMm, va: number) {
   const page = yield* step("alloc_huge_page", [mm.name, va], () => allocHugePage(file))
-  if (page === null) return "SIGBUS" as const
+  if (page === null) {
+    return yield* step("hugetlb_no_page: huge_ptep_get", [mm.name, va], () =>
+      at(ownTable(file, mm).pte, va).value === null ? ("SIGBUS" as const) : ("mapped" as const),
+    )
+  }
   yield* step("huge_add_to_page_cache", [va, page.slot], () => {
     const cached = at(file.cache, va)
     assert(cached.value === null, `page ${va} of the file has two huge pages`)
@@ -324,7 +331,7 @@ export const migrateHugePage = Effect.fnUntraced(function* (file: HugeFile, va: 
     const old = hugePageAt(file, page)
     // Its own reference, and the page cache's.
     if (old.mapcount > 0 || old.refcount !== 2) return page
-    const moved = allocMigrateHugePage(file)
+    const moved = needHugePage(file)
     hugePageAt(file, moved).content = old.content
     hugePageAt(file, moved).lock = self()
     at(file.cache, va).value = moved

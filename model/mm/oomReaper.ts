@@ -35,7 +35,7 @@ const oomReapTaskMm = Effect.fnUntraced(function* (mm: Mm) {
     mm.state.unstable = true
     const reapable = (va: number) => {
       const vma = findVma(mm, va)
-      return vma !== null && !vma.shared ? vma : null
+      return vma !== null && !vma.shared && !vma.hugetlb ? vma : null
     }
     return areasIn(reapable, { start: 0, end: mm.pages })
   })

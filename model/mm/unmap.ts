@@ -133,6 +133,10 @@ const isCowed = (mm: Mm, pte: Exclude<Pte, Present | null>): boolean =>
   pte.kind === "exclusive" ||
   (pte.kind === "migration" && isAnon(folioOf(mm.system.folios, pte.page)))
 
+/** `unmap_single_vma`, inside the caller's window. */
+const unmapSingleVma = (gather: Gather, range: Range, isHugetlb: boolean, details?: ZapDetails): Effect.Effect<void> =>
+  isHugetlb ? unmapHugepageRange(gather, range) : unmapPageRange(gather, range, details)
+
 /** `unmap_vmas`: one window over all of the range, what lies between the areas included. */
 export const unmapVmas = Effect.fnUntraced(function* (gather: Gather, range: Range, areas: ReadonlyArray<Range>) {
   const { mm } = gather
@@ -141,7 +145,7 @@ export const unmapVmas = Effect.fnUntraced(function* (gather: Gather, range: Ran
   yield* mmuNotifierInvalidateRangeStart(mm.subscriptions, window)
   for (const area of areas) {
     const isHugetlb = yield* hugetlbZapBegin(mm, area.start)
-    yield* isHugetlb ? unmapHugepageRange(gather, area) : unmapPageRange(gather, area)
+    yield* unmapSingleVma(gather, area, isHugetlb)
     yield* hugetlbZapEnd(mm, isHugetlb)
   }
   yield* mmuNotifierInvalidateRangeEnd(mm.subscriptions, window)
@@ -155,7 +159,7 @@ export const zapPageRange = Effect.fnUntraced(function* (mm: Mm, window: Notifie
   const gather = tlbGather(mm)
   const isHugetlb = yield* hugetlbZapBegin(mm, window.start)
   yield* mmuNotifierInvalidateRangeStart(mm.subscriptions, window)
-  yield* isHugetlb ? unmapHugepageRange(gather, window) : unmapPageRange(gather, window, details)
+  yield* unmapSingleVma(gather, window, isHugetlb, details)
   yield* mmuNotifierInvalidateRangeEnd(mm.subscriptions, window)
   yield* tlbFinishMmu(gather, window)
   yield* hugetlbZapEnd(mm, isHugetlb)

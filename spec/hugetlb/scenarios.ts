@@ -30,7 +30,7 @@ export const migrateAndTake = define(
 
 export const fill = define(
   "fill",
-  "two processes store to a hole of a file of huge pages at once, for which the pool has one page, and one stays",
+  "two processes store to a hole of a file of huge pages at once, for which the pool has one page",
   { stores: stores(1) },
   (bound) => ({ ...bound, pages: 1, migrates: false, unmaps: false, takesAway: false, mirrors: false, hole: true }),
   [filledProperty],

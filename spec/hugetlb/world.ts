@@ -1,6 +1,7 @@
 /** Two processes that share the page table of a file of huge pages, and what can happen to it. */
 import * as Effect from "effect/Effect"
 import { choose, type Monitor, type Setup, type Struct, step, struct } from "../../checker/index.ts"
+import { zeroes } from "../../model/mm/folio.ts"
 import { type HugeFile, type HugeMm, type HugeTlb, hugeFile, hugeMm } from "../../model/mm/hugetlbPmdSharing.ts"
 import {
   hugeMunmap,
@@ -34,7 +35,7 @@ export interface Shape {
 
 /** Makes them. */
 export const hugetlbWorld = (shape: Shape): Setup<HugetlbWorld> => {
-  const file = hugeFile(shape.pages, { parent: ["cpu0"], child: ["cpu1"] }, "old", shape.hole)
+  const file = hugeFile(shape.pages, { parent: ["cpu0"], child: ["cpu1"] }, shape.hole ? zeroes : "old", shape.hole)
   const [parent, child] = [hugeMm(file, "parent"), hugeMm(file, "child")]
   const seen = struct("seen", { stored: "", killed: "" })
   const stores = Effect.fnUntraced(function* (mm: HugeMm, cpu: string) {

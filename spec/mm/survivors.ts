@@ -101,7 +101,7 @@ export const mmSurvivors: Survivors = {
   "split copy_present_ptes: ptep_set_wrprotect":
     "a dirty bit that the hardware sets in between is lost: of anonymous memory that matters only while a copy in swap is good, which takes another thread's store and reclaim beside fork",
   "wake-early folio_alloc_swap":
-    "add_to_swap_cache takes its references first, too; no entry leads to the slot yet, and who looks at a page's slot has the page locked",
+    "add_to_swap_cache takes its references first, too; no entry leads to the slot yet, and who looks at the slot leaves a locked page alone, but for MADV_FREE, whose mark reclaim takes back, as the page is dirty then",
   "wake-early ptep_set_access_flags: flush_tlb_page":
     "the entry has only got more rights: a device that has it with fewer goes on with those until the flush, and a flush too many takes nothing from anybody",
   "wake-early lock_vma_under_rcu": oneProcess,

@@ -14,6 +14,7 @@ export const synchronisation = protocol({
       "RCU's own algorithm (kernel/rcu/tree.c): only what it promises.",
       "The tree of srcu_nodes, for the struct is small (SRCU_SIZE_SMALL): callbacks are in the list of the boot CPU.",
       "srcu_gp_mutex and srcu_cb_mutex, which one work item alone takes, and expediting, which only changes how soon a scan is repeated.",
+      "srcu_barrier_seq, by which a barrier returns at once if another has done its work, and the one completion of all barriers: each has its own.",
       "Memory is sequentially consistent: what SRCU's barriers A to E order is in order, and their loss does not show.",
     ],
   },

@@ -1,4 +1,4 @@
-/** The self tests of hugetlbfs, one after the other, and a device's store against what unmaps its page. */
+/** The self tests of hugetlbfs, one after the other, and the stores of a device and of a thread against what unmaps their page. */
 import * as Effect from "effect/Effect"
 import { choose, scenario } from "../../../checker/index.ts"
 import { dmirrorWrite } from "../../../model/driver/testHmm.ts"

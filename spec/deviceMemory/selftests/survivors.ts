@@ -1,7 +1,9 @@
 import type { Survivors } from "../../../checker/index.ts"
 
-const vmaLock =
-  "what the lock keeps apart is the unmapping of a page and a fault that comes behind it, until the page was given back; who is under way already, or only looks, finds what there is under the page table's lock"
+const nobodyElse = "what is done one after the other meets nobody in the area"
+const holeIsJudged = "what a walk has seen of a hole is judged by the sequence of the notifier, like all that it sees"
+const nothingMapped =
+  "who faults already has found nothing mapped, so that whoever zaps meanwhile has nothing to give back"
 const asksAgain = "who does not sleep takes the fault again, until the page is there or is nobody's to fill in"
 const filledTwice = "who is read of once more is filled in for once more, which comes to EEXIST, and woken"
 const oneFaults =
@@ -9,14 +11,14 @@ const oneFaults =
 
 /** Why mutants of hugetlbfs and userfaultfd survive in the self tests. */
 export const selftestSurvivors: Survivors = {
-  "swap hugetlb_fault: hugetlb_vma_lock_read | hugetlb_fault: huge_ptep_get": vmaLock,
-  "leave-out walk_hugetlb_range: hugetlb_vma_lock_read": vmaLock,
-  "split walk_hugetlb_range: hugetlb_vma_lock_read": vmaLock,
-  "split hugetlb_fault: hugetlb_vma_lock_read": vmaLock,
-  "drop-lock hugetlb_vma_lock_write(parent) by task": vmaLock,
-  "open-guard walk_hugetlb_range: hugetlb_vma_lock_read": vmaLock,
-  "open-guard hugetlb_vma_lock_write": vmaLock,
-  "wake-early hugetlb_vma_lock_write": vmaLock,
+  "swap hugetlb_fault: hugetlb_vma_lock_read | hugetlb_fault: huge_ptep_get": nothingMapped,
+  "leave-out walk_hugetlb_range: hugetlb_vma_lock_read": holeIsJudged,
+  "split walk_hugetlb_range: hugetlb_vma_lock_read": holeIsJudged,
+  "split hugetlb_fault: hugetlb_vma_lock_read": nothingMapped,
+  "drop-lock hugetlb_vma_lock_write(parent) by task": nobodyElse,
+  "open-guard walk_hugetlb_range: hugetlb_vma_lock_read": holeIsJudged,
+  "open-guard hugetlb_vma_lock_write": nothingMapped,
+  "wake-early hugetlb_vma_lock_write": nothingMapped,
   "leave-out hugetlb_vma_lock_write: rwsem_add_waiter":
     "who waits to write only keeps those who come later to read from going first",
   "leave-out handle_userfault: __add_wait_queue":

@@ -25,8 +25,8 @@ export const reclaimBugs: ReadonlyArray<SeededBug<MmWorld>> = [
   },
   {
     id: "pageout-unlocks-first",
-    title: "reclaim unlocks a page and puts it under writeback then: in between it is anybody's, and looks written",
-    source: "mm/page_io.c: __swap_writepage (folio_start_writeback, folio_unlock); by inference",
+    title: "reclaim unlocks a page before it makes it clean and puts it under writeback",
+    source: "mm/vmscan.c: pageout; mm/page-writeback.c: folio_clear_dirty_for_io; by inference",
     scenario: "mm/pairs/store+reclaim",
     bound: alone,
     breaks: "WRITEBACK-LOCKED",
@@ -50,7 +50,7 @@ export const reclaimBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     breaks: "FREE-CLEAN",
     at: (world) => ({
       folio_putback_lru: (original, operation) => {
-        const [folio] = world.folios.arena.slots.filter(({ index }) => index === operation.args[0])
+        const folio = world.folios.arena.slots[Number(operation.args[0])]
         if (folio === undefined) return original
         const puts = changeBody(({ body }) => {
           body()

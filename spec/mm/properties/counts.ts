@@ -14,7 +14,7 @@ const knownReferences = (world: MmWorld, folio: Folio): number =>
 const isFrozen = ({ refcount, mapcount, pincount, lru }: Folio): boolean =>
   refcount === 0 && mapcount === 0 && pincount === 0 && !lru
 
-/** Whether a page has no flag, and is nobody's. */
+/** Whether a page is as it was when it was freed. */
 const isFresh = ({ lock, lru, mapping, swap, dirty, writeback }: Folio): boolean =>
   lock === "" && !lru && mapping === "" && swap === null && !dirty && !writeback
 
@@ -67,7 +67,8 @@ export const countProperties: ReadonlyArray<Spec> = [
   {
     kind: "invariant",
     id: "FREE-CLEAN",
-    statement: "A free page is locked by nobody, on no LRU, in no cache, neither dirty nor under writeback.",
+    statement:
+      "Nobody changes a page that is free: it is locked by nobody, on no LRU, in no cache, neither dirty nor under writeback.",
     source: "mm/page_alloc.c: check_new_page; include/linux/page-flags.h: PAGE_FLAGS_CHECK_AT_PREP",
     premise: ({ folios }) => folios.arena.slots.some(({ live, generation }) => !live && generation > 0),
     holds: ({ folios }) => folios.arena.slots.every((folio) => folio.live || isFresh(folio)),

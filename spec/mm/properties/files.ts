@@ -1,4 +1,4 @@
-/** Files under the mappings: truncation, holes, private mappings. */
+/** Files under the mappings: truncation, holes, private mappings, writeback. */
 import { actionInvariant } from "../../../checker/index.ts"
 import { contentInFile, withinSize } from "../../../model/file/inode.ts"
 import type { Folio } from "../../../model/mm/folio.ts"
@@ -43,14 +43,14 @@ const observeFrame = ({ live, generation, dirty, swapBacked, writeback, lock }: 
 ]
 
 /**
- * What was observed, before a step, of the frames that it makes clean or takes into writeback; not of those that
- * MADV_FREE makes clean, which locks them for no longer than that.
+ * The frames that a step makes clean or takes into writeback: whether they were locked, and whether it is MADV_FREE that
+ * makes them clean, which tries the lock and gives it back in the same step.
  */
 const cleaned = (before: ReadonlyArray<FrameState>, after: ReadonlyArray<FrameState>) =>
   before.flatMap(([life, was], pfn) => {
     const [lifeNow, is] = after[pfn] ?? [0, was]
-    const cleans = (was.dirty && !is.dirty && is.swapBacked) || (!was.writeback && is.writeback)
-    return life !== 0 && life === lifeNow && cleans ? [was] : []
+    const cleans = (was.dirty && !is.dirty) || (!was.writeback && is.writeback)
+    return life !== 0 && life === lifeNow && cleans ? [{ locked: was.locked, freed: !is.swapBacked }] : []
   })
 
 export const fileProperties: ReadonlyArray<Spec> = [
@@ -92,11 +92,12 @@ export const fileProperties: ReadonlyArray<Spec> = [
   },
   actionInvariant({
     id: "WRITEBACK-LOCKED",
-    statement: "A page is made clean, and goes under writeback, only while it is locked.",
+    statement:
+      "A page is made clean, and goes under writeback, only while it is locked; by MADV_FREE only while nobody else has it locked.",
     source:
       "mm/page-writeback.c: folio_clear_dirty_for_io (VM_BUG_ON_FOLIO); Documentation/filesystems/locking.rst: set_page_writeback before unlock_page",
     observe: ({ folios }: MmWorld): ReadonlyArray<FrameState> => folios.arena.slots.map(observeFrame),
     premise: (before, after) => cleaned(before, after).length > 0,
-    holds: (before, after) => cleaned(before, after).every(({ locked }) => locked),
+    holds: (before, after) => cleaned(before, after).every(({ locked, freed }) => locked !== freed),
   }),
 ]
