@@ -54,7 +54,7 @@ const locksOf = (mm: Mm): HugetlbLocks => {
 
 const faultMutexOf = (mm: Mm, va: number): Mutex => {
   const mutex = locksOf(mm).faultMutexes[spanOf(mm, va).start / mm.system.pagesPerTable]
-  if (mutex === undefined) throw new RangeError(`page ${va} is beyond the address space`)
+  if (mutex === undefined) throw new RangeError(`there is no page ${va}`)
   return mutex
 }
 

@@ -168,19 +168,17 @@ export const hugeMm = ({ mms }: HugeFile, name: string): HugeMm => {
   return mm
 }
 
-const takeHugePage = ({ hugePages }: HugeFile): Life | null => {
+/** `alloc_huge_page`: a page of the pool, with one reference, if there is one. Within a step. */
+export const allocHugePage = ({ hugePages }: HugeFile): Life | null => {
   const page = hugePages.allocate()
   if (page === undefined) return null
   page.refcount = 1
   return lifeOf(page)
 }
 
-/** `alloc_huge_page`: a page of the pool for a fault, with one reference, if there is one. Within a step. */
-export const allocHugePage = (file: HugeFile): Life | null => (file.fills ? takeHugePage(file) : null)
-
 /** A page for the file or for migration, likewise, which is there always. Within a step. */
 export const needHugePage = (file: HugeFile): Life => {
-  const page = takeHugePage(file)
+  const page = allocHugePage(file)
   assert(page !== null, "there is no huge page left")
   return page
 }

@@ -147,7 +147,7 @@ export const addressSpace = (
 /** The page table that a page's entry lies in. */
 export const tableOf = (mm: Mm, va: number): PageTable => {
   const table = mm.tables[Math.floor(va / mm.system.pagesPerTable)]
-  if (table === undefined) throw new RangeError(`page ${va} is beyond the address space`)
+  if (table === undefined) throw new RangeError(`there is no page ${va}`)
   return table
 }
 
@@ -227,7 +227,7 @@ export const canStartWrite = (mm: Mm, range: Range): boolean =>
 /** The per-VMA lock of a page. */
 export const vmaLockOf = (mm: Mm, va: number): Mm["vmaLock"][number] => {
   const lock = mm.vmaLock[va]
-  if (lock === undefined) throw new RangeError(`page ${va} is beyond the address space`)
+  if (lock === undefined) throw new RangeError(`there is no page ${va}`)
   return lock
 }
 

@@ -1,5 +1,3 @@
-import type { Cell } from "../../checker/program/index.ts"
-
 /** A half-open range of pages of an address space. */
 export type Range = { readonly start: number; readonly end: number }
 
@@ -14,9 +12,9 @@ export const isWithin = (pages: number, { start, end }: Range): boolean =>
 /** Whether two ranges have a page in common. */
 export const overlaps = (a: Range, b: Range): boolean => a.start < b.end && b.start < a.end
 
-/** A page's entry in a table that has one for each page of an address space. */
-export const at = <A>(table: ReadonlyArray<Cell<A>>, va: number): Cell<A> => {
-  const entry = table[va]
-  if (entry === undefined) throw new RangeError(`page ${va} is beyond the address space`)
+/** A page's entry in a table that has one for each page. */
+export const at = <A>(table: ReadonlyArray<A>, page: number): A => {
+  const entry = table[page]
+  if (entry === undefined) throw new RangeError(`there is no page ${page}`)
   return entry
 }

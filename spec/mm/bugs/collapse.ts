@@ -29,8 +29,8 @@ export const collapseBugs: ReadonlyArray<SeededBug<MmWorld>> = [
       "gup_fast_pte_range: recheck": changeBody(({ args }) => {
         const page = mappedPage(at(parent.pte, Number(args[1])).value)
         if (page?.pfn === args[2]) return true
-        const slot = folios.arena.slots[Number(args[2])]
-        if (slot !== undefined) ungrab(system, { pfn: slot.index, generation: slot.generation }, true)
+        const { index, generation } = at(folios.arena.slots, Number(args[2]))
+        ungrab(system, { pfn: index, generation }, true)
         return false
       }),
     }),

@@ -1,6 +1,7 @@
 /** Seeded bugs of reclaim, and of the OOM reaper. */
 import * as Effect from "effect/Effect"
 import { changeBody, leaveOut, moveBehind, type SeededBug, step } from "../../../checker/index.ts"
+import { at } from "../../../model/mm/range.ts"
 import type { MmWorld } from "../world.ts"
 import { alone } from "./instead.ts"
 
@@ -31,14 +32,12 @@ export const reclaimBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     bound: alone,
     breaks: "WRITEBACK-LOCKED",
     at: ({ folios }) => ({
-      pageout: (original, { args }) =>
-        Effect.andThen(
-          step("folio_unlock", args, () => {
-            const folio = folios.arena.slots[Number(args[0])]
-            if (folio !== undefined) folio.lock = ""
-          }),
-          original,
-        ),
+      pageout: (original, { args }) => {
+        const unlocks = step("folio_unlock", args, () => {
+          at(folios.arena.slots, Number(args[0])).lock = ""
+        })
+        return Effect.andThen(unlocks, original)
+      },
     }),
   },
   {
@@ -48,10 +47,9 @@ export const reclaimBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     scenario: "mm/pairs/munmap+reclaim",
     bound: alone,
     breaks: "FREE-CLEAN",
-    at: (world) => ({
+    at: ({ folios }) => ({
       folio_putback_lru: (original, operation) => {
-        const folio = world.folios.arena.slots[Number(operation.args[0])]
-        if (folio === undefined) return original
+        const folio = at(folios.arena.slots, Number(operation.args[0]))
         const puts = changeBody(({ body }) => {
           body()
           folio.lru = false

@@ -31,26 +31,25 @@ const changedPages = ({ file, folios, memory }: MmWorld) =>
     return expected === anything || expected === found ? [] : [{ index, expected, found }]
   })
 
-/** What is observed of a frame: its life, 0 while it is free; dirty, swap-backed, under writeback, locked. */
-type FrameState = readonly [
-  life: number,
-  flags: { readonly [flag in "dirty" | "swapBacked" | "writeback" | "locked"]: boolean },
-]
-
-const observeFrame = ({ live, generation, dirty, swapBacked, writeback, lock }: Folio): FrameState => [
-  live ? generation : 0,
-  { dirty, swapBacked, writeback, locked: lock !== "" },
-]
+/** What is observed of a frame; its life is 0 while it is free. */
+const observeFrame = ({ live, generation, dirty, swapBacked, writeback, lock }: Folio) => ({
+  life: live ? generation : 0,
+  dirty,
+  swapBacked,
+  writeback,
+  locked: lock !== "",
+})
+type Frames = ReadonlyArray<ReturnType<typeof observeFrame>>
 
 /**
  * The frames that a step makes clean or takes into writeback: whether they were locked, and whether it is MADV_FREE that
  * makes them clean, which tries the lock and gives it back in the same step.
  */
-const cleaned = (before: ReadonlyArray<FrameState>, after: ReadonlyArray<FrameState>) =>
-  before.flatMap(([life, was], pfn) => {
-    const [lifeNow, is] = after[pfn] ?? [0, was]
+const cleaned = (before: Frames, after: Frames) =>
+  before.flatMap((was, pfn) => {
+    const is = after[pfn] ?? was
     const cleans = (was.dirty && !is.dirty) || (!was.writeback && is.writeback)
-    return life !== 0 && life === lifeNow && cleans ? [{ locked: was.locked, freed: !is.swapBacked }] : []
+    return was.life !== 0 && was.life === is.life && cleans ? [{ locked: was.locked, freed: !is.swapBacked }] : []
   })
 
 export const fileProperties: ReadonlyArray<Spec> = [
@@ -96,7 +95,7 @@ export const fileProperties: ReadonlyArray<Spec> = [
       "A page is made clean, and goes under writeback, only while it is locked; by MADV_FREE only while nobody else has it locked.",
     source:
       "mm/page-writeback.c: folio_clear_dirty_for_io (VM_BUG_ON_FOLIO); Documentation/filesystems/locking.rst: set_page_writeback before unlock_page",
-    observe: ({ folios }: MmWorld): ReadonlyArray<FrameState> => folios.arena.slots.map(observeFrame),
+    observe: ({ folios }: MmWorld): Frames => folios.arena.slots.map(observeFrame),
     premise: (before, after) => cleaned(before, after).length > 0,
     holds: (before, after) => cleaned(before, after).every(({ locked, freed }) => locked !== freed),
   }),
