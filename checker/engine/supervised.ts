@@ -20,8 +20,8 @@ export class Stalled extends Data.TaggedError("Stalled")<{ readonly message: str
  */
 export const stretchTime = 100
 
-/** Milliseconds that a stretch may take by default. */
-export const defaultLimit = 30_000
+/** Milliseconds that a stretch may take by default: more than a loaded machine stands still. Ctrl-C need not wait. */
+export const defaultLimit = 120_000
 
 /** A script sees globals only, so what it is to run is left there. */
 const slot = Symbol.for("shootdown/stretch")

@@ -56,7 +56,7 @@ describe("auto", () => {
       name: "large",
       threads: litmus(...Array.from({ length: 12 }, (_, i) => `Wx=${i} Rx Wx=${i + 20} Rx`)),
     })
-    const result = await run(program, "auto", { executions: 10 }, { milliseconds: 1_500 })
+    const result = await run(program, "auto", { executions: 10 }, { milliseconds: 6_000 })
     expect(result.outcome).toBe("inconclusive")
     expect(result.reason).toMatch(/schedules were (drawn|taken).* by surw/)
   })

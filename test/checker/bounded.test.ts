@@ -5,11 +5,12 @@ import { describe, expect, it } from "vitest"
 import { publishedProgram } from "../../checker/bench/programs/index.ts"
 import { litmus, type Threads } from "../../checker/bench/programs/threads.ts"
 import { cell, countPreemptions, type Program, step } from "../../checker/index.ts"
+import { long } from "../long.ts"
 import { interpret, racyProgram } from "./randomProgram.ts"
 import { programOf, run, survey, unconfirmed } from "./support.ts"
 
 /** `SHOOTDOWN_LONG=1` compares more random programs. */
-const wanted = process.env.SHOOTDOWN_LONG === undefined ? 150 : 3_000
+const wanted = long ? 3_000 : 80
 
 const programOfThreads = (threads: Threads): Program => publishedProgram({ name: "threads", threads })
 
@@ -39,7 +40,7 @@ const twice = () =>
   ])
 
 describe("bounded", () => {
-  it("finds a violation of the fewest preemptions first, on random programs", { timeout: 1_800_000 }, async () => {
+  it("finds a violation of the fewest preemptions first, on random programs", async () => {
     let compared = 0
     let preempting = 0
     const check = async (source: Parameters<typeof interpret>[0]) => {

@@ -1,13 +1,14 @@
 import type * as Effect from "effect/Effect"
 import { expect } from "vitest"
 import { type Cell, cell, type Program, type Property, step } from "../../checker/index.ts"
+import { long } from "../long.ts"
 import { programOf, run, timeless, unconfirmed } from "./support.ts"
 
 /** The strategies that every rule is checked under; `auto` is the first two. */
 export const everyStrategy = ["states", "optimal", "bounded", "dfs", "random"]
 
 /** Those that what takes long is checked under, unless there is time: one on each engine. */
-export const someStrategies = process.env.SHOOTDOWN_LONG === undefined ? ["states", "dfs"] : everyStrategy
+export const someStrategies = long ? everyStrategy : ["states", "dfs"]
 
 /** What the programs of these tests share. */
 export interface World {

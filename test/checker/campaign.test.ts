@@ -15,6 +15,7 @@ import { MemoryGuard } from "../../checker/campaign/memory.ts"
 import { Pool } from "../../checker/campaign/pool.ts"
 import { segmentBytes, Visited } from "../../checker/explore/visited.ts"
 import { type Budget, builtIn, type Cell, type SearchOptions, type Survey } from "../../checker/index.ts"
+import { long } from "../long.ts"
 import { forever, over, promise, set } from "./promising.ts"
 import { type RandomProgram, randomProgram, symmetricProgram } from "./randomProgram.ts"
 import { type Argument, program, sourceOf } from "./sources.ts"
@@ -70,7 +71,7 @@ const grid: Argument = { kind: "grid", fibers: 5, to: 7 }
 const gridTotals = { outcome: "holds", states: 8 ** 5, transitions: 5 * 7 * 8 ** 4 }
 
 /** Programs are compared until there are so many; `SHOOTDOWN_LONG=1` compares more. */
-const wanted = process.env.SHOOTDOWN_LONG === undefined ? 100 : 20_000
+const wanted = long ? 20_000 : 60
 
 describe("several workers", () => {
   it.each([1, 2, 3])("%i find the same", async (workers) => {
@@ -207,22 +208,18 @@ describe("another thread alone", () => {
     expect(seen.broken).toBeGreaterThan(6)
   })
 
-  it.skipIf(process.env.SHOOTDOWN_LONG === undefined)(
-    "carries out many within the same memory, and says where it is full",
-    { timeout: 60_000 },
-    async () => {
-      const large: Argument = { kind: "grid", fibers: 6, to: 9 }
-      const limit = process.memoryUsage.rss() + 200e6
-      for (let i = 0; i < 5; i++) {
-        const memory = new MemoryGuard(limit)
-        const result = await elsewhereOf(large, { memory })
-        expect(totals(result)).toMatchObject({ outcome: "holds", states: 10 ** 6 })
-        expect(memory.peak).toBeGreaterThan(1e6)
-      }
-      const full = await elsewhereOf(large, { memory: new MemoryGuard(1e6) })
-      expect(full).toMatchObject({ outcome: "inconclusive", reason: /the memory that may be used is full/ })
-    },
-  )
+  it.skipIf(!long)("carries out many within the same memory, and says where it is full", async () => {
+    const large: Argument = { kind: "grid", fibers: 6, to: 9 }
+    const limit = process.memoryUsage.rss() + 200e6
+    for (let i = 0; i < 5; i++) {
+      const memory = new MemoryGuard(limit)
+      const result = await elsewhereOf(large, { memory })
+      expect(totals(result)).toMatchObject({ outcome: "holds", states: 10 ** 6 })
+      expect(memory.peak).toBeGreaterThan(1e6)
+    }
+    const full = await elsewhereOf(large, { memory: new MemoryGuard(1e6) })
+    expect(full).toMatchObject({ outcome: "inconclusive", reason: /the memory that may be used is full/ })
+  })
 
   it("stops when its time is over, or a step does not return", async () => {
     const endless: Argument = { kind: "grid", fibers: 9, to: 9 }
@@ -297,7 +294,7 @@ describe("checkpoints", () => {
     identity: identityOf(program(argument)),
   })
 
-  it("can be taken up again, each of them, by any number of workers", { timeout: 300_000 }, async () => {
+  it("can be taken up again, each of them, by any number of workers", async () => {
     const file = join(directory, "running")
     const copies: Array<string> = []
     const save: NonNullable<Resources<never, never>["checkpoints"]>["save"] = (remainder) =>

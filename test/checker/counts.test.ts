@@ -7,9 +7,8 @@ import { describe, expect, it } from "vitest"
 import { boundedPrograms } from "../../checker/bench/programs/bounded.ts"
 import { families, publishedProgram } from "../../checker/bench/programs/index.ts"
 import { philosophers } from "../../checker/bench/programs/philosophers.ts"
+import { long } from "../long.ts"
 import { run, survey } from "./support.ts"
-
-const long = process.env.SHOOTDOWN_LONG === "1"
 
 /** More states than these are counted in the long tests only; `npm run check -- bench` counts them too. */
 const manyStates = 60_000
@@ -18,7 +17,6 @@ const manyStates = 60_000
 const fewSchedules = 1_000
 const enumerable = 1_000_000
 const mostSchedules = long ? enumerable : fewSchedules
-const longest = 900_000
 
 for (const { title, programs } of families) {
   if (programs.every(({ states }) => states === undefined)) continue
@@ -45,20 +43,16 @@ for (const { title, programs } of families) {
 
       const orders = schedules <= fewSchedules ? [false, true] : [false]
       const tooMany = schedules > enumerable ? ", too many to run one by one" : ""
-      it.skipIf(schedules > mostSchedules)(
-        `${name}: schedules${tooMany}`,
-        async () => {
-          for (const reversed of orders) {
-            const program = publishedProgram(published, reversed)
-            const { ends, deadlockedEnds, result } = await survey(program, "dfs", { executions: schedules + 1 })
-            expect(result.outcome).toBe("holds")
-            expect(result.statistics.executions, "schedules").toBe(schedules)
-            expect(ends).toBe(schedules)
-            if (deadlocked !== "unpublished") expect(deadlockedEnds, "deadlocked").toBe(deadlocked.schedules)
-          }
-        },
-        longest,
-      )
+      it.skipIf(schedules > mostSchedules)(`${name}: schedules${tooMany}`, async () => {
+        for (const reversed of orders) {
+          const program = publishedProgram(published, reversed)
+          const { ends, deadlockedEnds, result } = await survey(program, "dfs", { executions: schedules + 1 })
+          expect(result.outcome).toBe("holds")
+          expect(result.statistics.executions, "schedules").toBe(schedules)
+          expect(ends).toBe(schedules)
+          if (deadlocked !== "unpublished") expect(deadlockedEnds, "deadlocked").toBe(deadlocked.schedules)
+        }
+      })
     }
   })
 }
@@ -70,19 +64,15 @@ const mostByDfs = 2_000
 describe.each(boundedPrograms)("numbers of schedules within a bound: $name", ({ name, threads, ...published }) => {
   for (const by of ["preemptions", "delays"] as const) {
     const numbers = published[by].flatMap((count, most) => (count <= mostBounded ? [{ count, most }] : []))
-    it.skipIf(numbers.length === 0)(
-      by,
-      async () => {
-        for (const { count, most } of numbers) {
-          const options = { [by]: most, executions: count + 1 }
-          const { result, ends } = await survey(publishedProgram({ name, threads }), "bounded", options)
-          expect(result.outcome).toBe("holds")
-          expect(result.statistics.executions, `at most ${most}`).toBe(count)
-          expect(ends).toBe(count)
-        }
-      },
-      longest,
-    )
+    it.skipIf(numbers.length === 0)(by, async () => {
+      for (const { count, most } of numbers) {
+        const options = { [by]: most, executions: count + 1 }
+        const { result, ends } = await survey(publishedProgram({ name, threads }), "bounded", options)
+        expect(result.outcome).toBe("holds")
+        expect(result.statistics.executions, `at most ${most}`).toBe(count)
+        expect(ends).toBe(count)
+      }
+    })
   }
   it("preemptions, by dfs and with the fibers in the other order", async () => {
     for (const [preemptions, count] of published.preemptions.entries()) {

@@ -14,11 +14,12 @@ import {
   scenario,
   step,
 } from "../../checker/index.ts"
+import { long } from "../long.ts"
 import { interpret, type RandomProgram, randomProgram } from "./randomProgram.ts"
 import { programOf, run, survey } from "./support.ts"
 
 /** So many random programs are compared; `SHOOTDOWN_LONG=1` compares more. */
-const wanted = process.env.SHOOTDOWN_LONG === undefined ? 80 : 2_000
+const wanted = long ? 2_000 : 50
 
 const times = async (program: Program, strategy: string, executions?: number) =>
   Object.fromEntries((await run(program, strategy, executions === undefined ? {} : { executions })).steps)
@@ -137,7 +138,7 @@ describe("how often steps are taken", () => {
     )
   })
 
-  it("is known by the states as by the schedules of random programs", { timeout: 1_800_000 }, async () => {
+  it("is known by the states as by the schedules of random programs", async () => {
     let seen = 0
     let waited = 0
     const compare = async (source: RandomProgram): Promise<void> => {

@@ -3,11 +3,12 @@ import * as Effect from "effect/Effect"
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { type Cell, cell, choose, guardedStep, type Program, type Property, step } from "../../checker/index.ts"
+import { long } from "../long.ts"
 import { interpret, randomProgram } from "./randomProgram.ts"
 import { programOf, run, survey, timeless } from "./support.ts"
 
 /** So many random programs are searched twice; `SHOOTDOWN_LONG=1` does that with more. */
-const wanted = process.env.SHOOTDOWN_LONG === undefined ? 40 : 1_000
+const wanted = long ? 1_000 : 25
 
 /** Three fibers that pass a token around and gamble. */
 const gamblers = (limit: number): Program =>
@@ -144,7 +145,7 @@ describe("determinism", () => {
     }
   })
 
-  it("holds of random programs: figures, final states and violations", { timeout: 1_800_000 }, async () => {
+  it("holds of random programs: figures, final states and violations", async () => {
     await fc.assert(
       fc.asyncProperty(randomProgram, async (source) => {
         for (const strategy of ["states", "optimal", "dfs", "random"]) {

@@ -2,11 +2,11 @@ import * as Exit from "effect/Exit"
 import fc from "fast-check"
 import { expect, it } from "vitest"
 import { effectProgram } from "../../checker/index.ts"
+import { long } from "../long.ts"
 import { forkingPlan, interruptingPlan, type Plan, plan, programOf } from "./effectArbitrary.ts"
 import { enumerate } from "./effectEnumeration.ts"
 import { survey } from "./support.ts"
 
-const long = process.env.SHOOTDOWN_LONG !== undefined
 const numRuns = long ? 3_000 : 30
 const most = long ? 60_000 : 1_000
 

@@ -10,13 +10,14 @@ import {
   type Protocol,
   type ScenarioEntry,
 } from "../../checker/index.ts"
+import { long } from "../long.ts"
 import { guardedProgram, interpretGuarded } from "./guardedPrograms.ts"
 import { interpretLocked, lockedProgram } from "./lockedPrograms.ts"
 import { interpret, randomProgram } from "./randomProgram.ts"
 import { survey } from "./support.ts"
 
 /** `SHOOTDOWN_LONG=1 npx vitest run test/checker/mutationProofs.test.ts` compares many more programs. */
-const wanted = process.env.SHOOTDOWN_LONG !== undefined ? 3_000 : 100
+const wanted = long ? 3_000 : 100
 
 /** Larger programs are passed over. */
 const budget = { maxSteps: 500, maxStates: 400 }

@@ -22,14 +22,12 @@ import {
   type Property,
   step,
 } from "../../checker/index.ts"
+import { long } from "../long.ts"
 import { guardedProgram, interpretGuarded } from "./guardedPrograms.ts"
 import { programOf, run, survey } from "./support.ts"
 
-const long = process.env.SHOOTDOWN_LONG !== undefined
-
 /** More executions than these are counted in the long tests only; `npm run check -- bench` counts them too. */
 const fewExecutions = 400
-const longest = 1_800_000
 
 /** The same threads in another order. */
 const shuffled = ({ fibers, ...threads }: Threads, seed: number): Threads => ({
@@ -45,23 +43,19 @@ const shuffled = ({ fibers, ...threads }: Threads, seed: number): Threads => ({
 
 describe.each(families)("$title: one execution of each class", ({ programs }) => {
   for (const { complete, name, stuck = 0, threads } of programs) {
-    it.skipIf(!long && complete + stuck > fewExecutions)(
-      name,
-      async () => {
-        for (const seed of [0, 1, 2, 3]) {
-          const ordered = seed === 0 ? threads : shuffled(threads, seed)
-          const found = await survey(publishedProgram({ name, threads: ordered }), "optimal", {
-            executions: complete + stuck + 1,
-          })
-          expect(found.result.outcome).toBe("holds")
-          expect(found.ends - found.deadlockedEnds, "complete").toBe(complete)
-          expect(found.deadlockedEnds, "stuck").toBe(stuck)
-          expect(found.result.statistics.executions).toBe(complete + stuck)
-          expect(found.result.statistics.blocked, "blocked").toBe(0)
-        }
-      },
-      longest,
-    )
+    it.skipIf(!long && complete + stuck > fewExecutions)(name, async () => {
+      for (const seed of [0, 1, 2, 3]) {
+        const ordered = seed === 0 ? threads : shuffled(threads, seed)
+        const found = await survey(publishedProgram({ name, threads: ordered }), "optimal", {
+          executions: complete + stuck + 1,
+        })
+        expect(found.result.outcome).toBe("holds")
+        expect(found.ends - found.deadlockedEnds, "complete").toBe(complete)
+        expect(found.deadlockedEnds, "stuck").toBe(stuck)
+        expect(found.result.statistics.executions).toBe(complete + stuck)
+        expect(found.result.statistics.blocked, "blocked").toBe(0)
+      }
+    })
   }
 })
 
@@ -184,11 +178,11 @@ describe("fibers that act on others", () => {
 })
 
 describe("random programs with guards over several cells", () => {
-  const wanted = long ? 20_000 : 120
+  const wanted = long ? 20_000 : 60
   /** Programs of more schedules than this are passed over, so that enumerating them ends quickly. */
   const schedules = 400
 
-  it("end in the same states as by all schedules, and no execution is cut off", { timeout: longest }, async () => {
+  it("end in the same states as by all schedules, and no execution is cut off", async () => {
     const counts = { compared: 0, stuck: 0, fewer: 0 }
     await fc.assert(
       fc.asyncProperty(guardedProgram, async (source) => {

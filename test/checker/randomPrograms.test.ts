@@ -1,6 +1,7 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { builtIn } from "../../checker/index.ts"
+import { long } from "../long.ts"
 import {
   type Contents,
   expectedViolations,
@@ -13,7 +14,6 @@ import {
 import { type Found, run, survey, unconfirmed } from "./support.ts"
 
 /** `SHOOTDOWN_LONG=1 npx vitest run test/checker/randomPrograms.test.ts` compares many more programs. */
-const long = process.env.SHOOTDOWN_LONG !== undefined
 const wanted = long ? 20_000 : 60
 
 /** Programs of more schedules than this are passed over, so that enumerating them ends quickly. */
@@ -135,7 +135,7 @@ const compareSymmetric = async (source: RandomProgram & { readonly alike: number
 }
 
 describe("random programs with interchangeable fibers", () => {
-  it("mean the same with and without", { timeout: 1_800_000 }, async () => {
+  it("mean the same with and without", async () => {
     await fc.assert(fc.asyncProperty(symmetricProgram, compareSymmetric), {
       seed: 20_27,
       numRuns: Math.ceil(wanted / 2),
@@ -147,7 +147,7 @@ describe("random programs with interchangeable fibers", () => {
 })
 
 describe("random programs", () => {
-  it("mean the same to every strategy", { timeout: 1_800_000 }, async () => {
+  it("mean the same to every strategy", async () => {
     await fc.assert(fc.asyncProperty(randomProgram, compare), { seed: 20_26, numRuns: Math.ceil(wanted * 1.3) })
     expect(counts.compared).toBeGreaterThanOrEqual(wanted)
     for (const [what, atLeast] of Object.entries({

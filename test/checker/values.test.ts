@@ -179,7 +179,7 @@ describe("plain values are compared by content", () => {
         expect(await statesOf([() => one, () => other])).toBe(same ? 1 : 2)
         if (same) expect(one).toEqual(other)
       }),
-      { seed: 11, numRuns: 150 },
+      { seed: 11, numRuns: 60 },
     )
   })
 })

@@ -6,6 +6,7 @@ import { describe, expect, it } from "vitest"
 import { boundedPrograms } from "../../checker/bench/programs/bounded.ts"
 import { families } from "../../checker/bench/programs/index.ts"
 import { BenchReport } from "../../checker/index.ts"
+import { long } from "../long.ts"
 import { repository, scratch, shootdown } from "./run.ts"
 
 const put = scratch()
@@ -41,7 +42,7 @@ const script = (name: string, rounds: number, expected: string) =>
   )
 
 // It counts for ten seconds, and on a loaded machine for minutes.
-describe.concurrent("bench", { timeout: 600_000 }, () => {
+describe.concurrent("bench", () => {
   it("counts what is published and measures speeds, as a document", async () => {
     const ran = await shootdown(["bench", "--size", "quick", "--json", "-"])
     const report = decode(ran.stdout)
@@ -102,7 +103,7 @@ describe.concurrent("bench", { timeout: 600_000 }, () => {
   })
 
   // Each of these counts all programs anew: `npm run test:long`.
-  it.skipIf(process.env.SHOOTDOWN_LONG === undefined)("marks what is not as expected: 1", async () => {
+  it.skipIf(!long)("marks what is not as expected: 1", async () => {
     const ran = await shootdown(["bench", "--size", "quick"], {
       script: script("wrong", 3, "expected: { states: 16, transitions: 25 }"),
     })
@@ -127,28 +128,25 @@ describe.concurrent("bench", { timeout: 600_000 }, () => {
   })
 
   // Half a minute of both cores: `npm run test:long`.
-  it.skipIf(process.env.SHOOTDOWN_LONG === undefined)(
-    "measures two workers beside one, and says so only where there were two",
-    async () => {
-      const from = (module: string) => `import { main } from "${repository}/checker/cli/main.ts"
+  it.skipIf(!long)("measures two workers beside one, and says so only where there were two", async () => {
+    const from = (module: string) => `import { main } from "${repository}/checker/cli/main.ts"
      import { registry } from "${repository}/spec/registry.ts"
      const scenario = registry.flatMap((p) => p.scenarios).find(({ id }) => id === "notifier/interval/overlapping")
      const bound = { devices: 1, pages: 2, invalidations: 3, removals: 0 }
      const benchmarks = [{ scenario, bound, size: "quick", twoWorkers: 1.1 }]
      main(registry, { benchmarks, ${module} })`
-      const measured = async (name: string, module: string) => {
-        const ran = await shootdown(["bench", "--size", "quick", "--json", "-"], {
-          script: put(`${name}.ts`, from(module)),
-        })
-        expect(ran.status).toBe(0)
-        const { speeds, ratios } = decode(ran.stdout)
-        expect(new Set(speeds.map(({ states, transitions }) => `${states} ${transitions}`)).size).toBe(1)
-        return [speeds.map(({ workers }) => workers), ratios.filter(({ of }) => of.endsWith("by two workers")).length]
-      }
-      expect(await measured("two", `module: "file://${repository}/spec/registry.ts"`)).toEqual([[1, 2], 1])
-      expect(await measured("alone", "")).toEqual([[1, 1], 0])
-    },
-  )
+    const measured = async (name: string, module: string) => {
+      const ran = await shootdown(["bench", "--size", "quick", "--json", "-"], {
+        script: put(`${name}.ts`, from(module)),
+      })
+      expect(ran.status).toBe(0)
+      const { speeds, ratios } = decode(ran.stdout)
+      expect(new Set(speeds.map(({ states, transitions }) => `${states} ${transitions}`)).size).toBe(1)
+      return [speeds.map(({ workers }) => workers), ratios.filter(({ of }) => of.endsWith("by two workers")).length]
+    }
+    expect(await measured("two", `module: "file://${repository}/spec/registry.ts"`)).toEqual([[1, 2], 1])
+    expect(await measured("alone", "")).toEqual([[1, 1], 0])
+  })
 
   it("knows its sizes", async () => {
     const ran = await shootdown(["bench", "--size", "huge"])

@@ -7,6 +7,7 @@ import { join } from "node:path"
 import * as Schema from "effect/Schema"
 import { describe, expect, it } from "vitest"
 import { Report, type ScenarioReport } from "../../checker/index.ts"
+import { long } from "../long.ts"
 import * as programs from "./programs.ts"
 import { type Ran, scratch, shootdown, shootdownAlone, shootdownInTurn } from "./run.ts"
 
@@ -46,8 +47,6 @@ const written = (checkpoint: string, times: number) => {
 }
 
 const often = ["--checkpoint-every", "20ms"]
-
-const long = process.env.SHOOTDOWN_LONG !== undefined
 
 describe("workers", () => {
   it("come to the same as one thread, and are counted", async () => {

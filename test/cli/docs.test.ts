@@ -38,7 +38,7 @@ beforeAll(async () => {
   expect(ran.stderr).toBe("")
   expect(ran.status).toBe(0)
   expect(ran.stdout).toContain("5 pages")
-}, 60_000)
+})
 
 describe("the handbook", () => {
   it("has a page for all that was asked for, as Markdown and as HTML", () => {
@@ -117,7 +117,7 @@ describe("the handbook", () => {
     for (const name of readdirSync(directory)) {
       expect(readFileSync(join(again, name), "utf8"), name).toBe(read(name))
     }
-  }, 30_000)
+  })
 
   it("says what became of mutants, by the document of their run", async () => {
     const [mutants, out] = [join(put.directory, "mutants.json"), join(put.directory, "mutants")]
@@ -142,14 +142,14 @@ describe("the handbook", () => {
     const wrong = await small(["docs", "lease/*", "--mutants", document, "--out", out])
     expect(wrong.status).toBe(2)
     expect(wrong.stderr).toMatch(/report\.json is not a document of mutants --json: [^\n]*\n$/)
-  }, 30_000)
+  })
 
   it("replaces an earlier one, and leaves none of its pages behind", async () => {
     const out = join(put.directory, "again")
     expect((await small(["docs", "guide/new-protocol", "--out", out])).status).toBe(0)
     const expected = ["guide-new-protocol.html", "guide-new-protocol.md", "handbook.json", "index.html", "index.md"]
     expect(readdirSync(out).sort()).toEqual([...expected, "style.css"])
-  }, 30_000)
+  })
 
   it("goes into no directory that has something else", async () => {
     const mine = put("mine/notes.txt", "mine")
@@ -159,7 +159,7 @@ describe("the handbook", () => {
       /^shootdown: --out .* cannot take a handbook: it has files that are no handbook's: notes\.txt; name another directory\n$/,
     )
     expect(readdirSync(dirname(mine))).toEqual(["notes.txt"])
-  }, 30_000)
+  })
 
   it.each([
     ["truncated", '{"formatVersion": 1, "scenarios": [', "is truncated: the JSON ends in the middle"],
@@ -168,52 +168,44 @@ describe("the handbook", () => {
       '{"formatVersion": 1, "protocols": []}',
       "is not a document of --json: its field protocols is not one of the format's",
     ],
-  ])(
-    "says in one sentence what is wrong with a document: %s",
-    async (_, text, sentence) => {
-      const ran = await inTurn(["docs", "--from", put("bad.json", text), "--out", join(put.directory, "never")])
-      expect(ran.status).toBe(2)
-      expect(ran.stderr).toMatch(/^shootdown: [^\n]*\n$/)
-      expect(ran.stderr).toContain(`bad.json ${sentence}`)
-      expect(existsSync(join(put.directory, "never"))).toBe(false)
-    },
-    30_000,
-  )
+  ])("says in one sentence what is wrong with a document: %s", async (_, text, sentence) => {
+    const ran = await inTurn(["docs", "--from", put("bad.json", text), "--out", join(put.directory, "never")])
+    expect(ran.status).toBe(2)
+    expect(ran.stderr).toMatch(/^shootdown: [^\n]*\n$/)
+    expect(ran.stderr).toContain(`bad.json ${sentence}`)
+    expect(existsSync(join(put.directory, "never"))).toBe(false)
+  })
 
   const seen = chromium === undefined ? " (skipped: CHROMIUM names no browser, and none is in PATH)" : ""
-  it.skipIf(chromium === undefined).each([1280, 390])(
-    `can be read at a width of %i pixels${seen}`,
-    async (width) => {
-      const browser = await browsers.launch({ executablePath: chromium ?? "", args: ["--no-sandbox"] })
-      try {
-        for (const colorScheme of ["light", "dark"] as const) {
-          const page = await browser.newPage({ viewport: { width, height: 900 }, colorScheme })
-          const troubles: Array<string> = []
-          page.on("console", (message) => void troubles.push(message.text()))
-          page.on("pageerror", (error) => void troubles.push(error.message))
-          page.on("requestfailed", (request) => void troubles.push(request.url()))
-          for (const name of readdirSync(directory).filter((each) => each.endsWith(".html"))) {
-            await page.goto(pathToFileURL(join(directory, name)).href)
-            const overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-            expect(await page.evaluate(overflow), name).toBe(0)
-            expect(await page.locator("h1").count(), name).toBe(1)
-            expect(await page.locator("main h2").count(), name).toBeGreaterThan(0)
-            const wide = ".scrolling > table, .scrolling > pre"
-            expect(await page.locator("main table, main pre").count()).toBe(await page.locator(wide).count())
-            await page.keyboard.press("Tab")
-            expect(await page.evaluate("document.activeElement.textContent"), name).toBe("Skip to the content")
-            const background = await page.evaluate("getComputedStyle(document.body).backgroundColor")
-            expect(background === "rgb(255, 255, 255)", name).toBe(colorScheme === "light")
-          }
-          expect(troubles).toEqual([])
-          await page.close()
+  it.skipIf(chromium === undefined).each([1280, 390])(`can be read at a width of %i pixels${seen}`, async (width) => {
+    const browser = await browsers.launch({ executablePath: chromium ?? "", args: ["--no-sandbox"] })
+    try {
+      for (const colorScheme of ["light", "dark"] as const) {
+        const page = await browser.newPage({ viewport: { width, height: 900 }, colorScheme })
+        const troubles: Array<string> = []
+        page.on("console", (message) => void troubles.push(message.text()))
+        page.on("pageerror", (error) => void troubles.push(error.message))
+        page.on("requestfailed", (request) => void troubles.push(request.url()))
+        for (const name of readdirSync(directory).filter((each) => each.endsWith(".html"))) {
+          await page.goto(pathToFileURL(join(directory, name)).href)
+          const overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+          expect(await page.evaluate(overflow), name).toBe(0)
+          expect(await page.locator("h1").count(), name).toBe(1)
+          expect(await page.locator("main h2").count(), name).toBeGreaterThan(0)
+          const wide = ".scrolling > table, .scrolling > pre"
+          expect(await page.locator("main table, main pre").count()).toBe(await page.locator(wide).count())
+          await page.keyboard.press("Tab")
+          expect(await page.evaluate("document.activeElement.textContent"), name).toBe("Skip to the content")
+          const background = await page.evaluate("getComputedStyle(document.body).backgroundColor")
+          expect(background === "rgb(255, 255, 255)", name).toBe(colorScheme === "light")
         }
-      } finally {
-        await browser.close()
+        expect(troubles).toEqual([])
+        await page.close()
       }
-    },
-    60_000,
-  )
+    } finally {
+      await browser.close()
+    }
+  })
 })
 
 describe("the guide to a new protocol", () => {
@@ -234,5 +226,5 @@ describe("the guide to a new protocol", () => {
       expect(timeless(ran.stdout)).toBe(timeless(said[position + 1]?.text ?? ""))
       expect(ran.status).toBe(args.includes("--mutant") ? 1 : 0)
     }
-  }, 30_000)
+  })
 })

@@ -5,6 +5,7 @@ import * as Schema from "effect/Schema"
 import { describe, expect, it } from "vitest"
 import { MutationReport } from "../../checker/index.ts"
 import { countMutants, countsText } from "../../checker/report/mutation.ts"
+import { long } from "../long.ts"
 import * as programs from "./programs.ts"
 import { scratch, shootdown, shootdownAlone, shootdownInTurn } from "./run.ts"
 
@@ -58,7 +59,7 @@ describe.concurrent("mutants", () => {
     expect(stale.status).toBe(1)
   })
 
-  it.skipIf(process.env.SHOOTDOWN_LONG === undefined)("that a budget leaves undecided are named: 3", async () => {
+  it.skipIf(!long)("that a budget leaves undecided are named: 3", async () => {
     const ran = await inTurn(["mutants", put("large.ts", programs.big), "--states", "80", "--only", "split *"])
     expect(ran.stdout).toMatch(/inconclusive: split add: big: the budget of 80 states ran out/)
     expect(ran.status).toBe(3)
@@ -79,20 +80,14 @@ describe.concurrent("mutants", () => {
     expect(help.status).toBe(0)
   })
 
-  it.skipIf(process.env.SHOOTDOWN_LONG === undefined)(
-    "are reported as far as they are known when ctrl-C is pressed: 130",
-    async () => {
-      const json = join(put.directory, "cut.json")
-      const ran = await shootdownAlone(
-        ["mutants", put("big.ts", programs.big), "--states", "4000000", "--json", json],
-        {
-          signal: "SIGINT",
-        },
-      )
-      expect(ran.stdout).toMatch(/interrupted in big \((being learnt|\d+ mutants?)\)/)
-      expect(ran.status).toBe(130)
-      expect(existsSync(json)).toBe(true)
-      expect(report(readFileSync(json, "utf8")).interrupted).toBe(true)
-    },
-  )
+  it.skipIf(!long)("are reported as far as they are known when ctrl-C is pressed: 130", async () => {
+    const json = join(put.directory, "cut.json")
+    const ran = await shootdownAlone(["mutants", put("big.ts", programs.big), "--states", "4000000", "--json", json], {
+      signal: "SIGINT",
+    })
+    expect(ran.stdout).toMatch(/interrupted in big \((being learnt|\d+ mutants?)\)/)
+    expect(ran.status).toBe(130)
+    expect(existsSync(json)).toBe(true)
+    expect(report(readFileSync(json, "utf8")).interrupted).toBe(true)
+  })
 })

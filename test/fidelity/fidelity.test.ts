@@ -1,6 +1,7 @@
 /** The model does what the kernel that runs here does: random sequences of operations, compared operation by operation. */
 import fc from "fast-check"
 import { afterAll, describe, expect, it } from "vitest"
+import { long } from "../long.ts"
 import { difference } from "./difference.ts"
 import type { Kernel } from "./kernel.ts"
 import { fork, madvise, mmap, read, write } from "./operations.ts"
@@ -9,7 +10,7 @@ import { referenceKernel, tooOld } from "./reference.ts"
 import type { Observation, Sequence } from "./sequence.ts"
 
 /** `SHOOTDOWN_LONG=1 npx vitest run test/fidelity/fidelity.test.ts` compares many more sequences. */
-const wanted = process.env.SHOOTDOWN_LONG === undefined ? 200 : 2000
+const wanted = long ? 2000 : 200
 const seed = 2026
 
 const here = referenceKernel()
@@ -43,13 +44,9 @@ const compare = async (kernel: Kernel, count: number): Promise<void> => {
 
 describe("fidelity", () => {
   const why = typeof here === "string" ? `, not compared: ${here}` : ""
-  it.skipIf(typeof here === "string")(
-    `the model does what the kernel does in ${wanted} sequences${why}`,
-    async () => {
-      if (typeof here !== "string") await compare(here, wanted)
-    },
-    600_000,
-  )
+  it.skipIf(typeof here === "string")(`the model does what the kernel does in ${wanted} sequences${why}`, async () => {
+    if (typeof here !== "string") await compare(here, wanted)
+  })
 
   it("is not looked for on a kernel with older rules", () => {
     expect(tooOld("6.18.44-generic")).toBeUndefined()

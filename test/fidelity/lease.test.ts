@@ -170,7 +170,6 @@ const operation = fc.record({
 describe("leases of the kernel that runs here", () => {
   it.skipIf(unable !== undefined)(
     `give the results that the model predicts${unable === undefined ? "" : `: ${unable}`}`,
-    { timeout: 60_000 },
     () => {
       fc.assert(
         fc.property(fc.array(operation, { minLength: 4, maxLength: 14 }), (operations) => {
@@ -204,7 +203,6 @@ describe("leases of the kernel that runs here", () => {
 
   it.skipIf(unable !== undefined || !isWritable)(
     `are taken away when they are overdue, as it predicts${isWritable ? "" : `: ${setting} may not be written`}`,
-    { timeout: 60_000 },
     () => {
       const before = readFileSync(setting, "utf8")
       try {

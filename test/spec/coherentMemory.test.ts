@@ -11,13 +11,13 @@ import { deviceProperties } from "../../spec/deviceMemory/properties.ts"
 import { deviceRace } from "../../spec/deviceMemory/world.ts"
 import { canMeet, operation, operations } from "../../spec/mm/operations.ts"
 import type { Operation } from "../../spec/mm/world.ts"
+import { long } from "../long.ts"
 import { explored, holds, scenariosIn } from "./support.ts"
 
-const long = process.env.SHOOTDOWN_LONG !== undefined
 const entryOf = scenariosIn([deviceMemory])
 const own = new Set(deviceProperties.map(({ id }) => id))
 
-describe("coherent memory", { timeout: 60_000 }, () => {
+describe("coherent memory", () => {
   it.each([...seed003, acceptance].map(({ id, properties }) => [id, properties] as const))(
     "holds in %s, and every answer is put to the test",
     async (id, properties) => {

@@ -6,8 +6,7 @@ import { comparison, type Row, type Shown } from "../../spec/deviceMap/compariso
 import { points } from "../../spec/deviceMap/comparison/points.ts"
 import { answerInWords, costsInWords } from "../../spec/deviceMap/comparison/words.ts"
 import { registry } from "../../spec/registry.ts"
-
-const long = process.env.SHOOTDOWN_LONG !== undefined
+import { long } from "../long.ts"
 
 /** A side of a row: of each scenario what came out, and what it cost. */
 const words = ({ asked, outcome }: Shown): ReadonlyArray<string> =>
@@ -106,7 +105,7 @@ const table: Readonly<Record<string, readonly [ReadonlyArray<string>, ReadonlyAr
 const dear = ["any-process", "fall-back", "unchanged-programs", "several-devices"]
 const run = points.filter(({ id }) => long || !dear.includes(id))
 
-describe("the comparison of layout leases and device mappings", { timeout: 60_000 }, () => {
+describe("the comparison of layout leases and device mappings", () => {
   it("has the mail's nine objectives and five shortcomings, each shown by scenarios that there are", () => {
     expect(points.filter(({ kind }) => kind === "objective").length).toBe(9)
     expect(points.filter(({ kind }) => kind === "shortcoming").length).toBe(5)

@@ -2,22 +2,26 @@
 import { describe, expect, it } from "vitest"
 import type { Bound } from "../../checker/index.ts"
 import { deviceLive } from "../../spec/deviceMemory/live/index.ts"
+import { long } from "../long.ts"
 import { brokenIn, holds, missingFrom, scenariosIn, statedIn } from "./support.ts"
 
 const scenarioOf = scenariosIn([deviceLive], "device/live/")
 
-const larger: ReadonlyArray<readonly [string, Bound]> = [
+const larger: Array<[string, Bound]> = [
   ["private-faults", { cpus: 1, drivers: 1 }],
-  ["private-faults", { cpus: 2, drivers: 0 }],
   ["lru-drain", {}],
-  ["longterm-pin", { migrations: 2, cpus: 0 }],
-  ["unbind", { cpus: 0, migrations: 1 }],
-  ["unbind-pinned", {}],
   ["close", { cpus: 1 }],
   ["exclusive", { cpus: 2 }],
-  // Two GPUs have nearly a million states.
-  ...(process.env.SHOOTDOWN_LONG === undefined ? [] : [["ping-pong", { gpus: 2, cpus: 0 }] as const]),
 ]
+if (long) {
+  larger.push(
+    ["private-faults", { cpus: 2, drivers: 0 }],
+    ["longterm-pin", { migrations: 2, cpus: 0 }],
+    ["unbind", { cpus: 0, migrations: 1 }],
+    ["unbind-pinned", {}],
+    ["ping-pong", { gpus: 2, cpus: 0 }],
+  )
+}
 
 describe("what device memory promises", () => {
   it.each(larger)("holds in %s at %o, every state visited", async (name, bound) => {

@@ -1,6 +1,6 @@
 /** Device memory: it holds where many things happen at once, and each of its own properties is broken by a seeded bug. */
 import { describe, expect, it } from "vitest"
-import { protocolOf, scenario } from "../../checker/index.ts"
+import { type Bound, protocolOf, scenario } from "../../checker/index.ts"
 import { deviceMemory } from "../../spec/deviceMemory/index.ts"
 import { gpuOperation } from "../../spec/deviceMemory/operations.ts"
 import { deviceProperties } from "../../spec/deviceMemory/properties.ts"
@@ -8,21 +8,22 @@ import { deviceRace } from "../../spec/deviceMemory/world.ts"
 import { operation } from "../../spec/mm/operations.ts"
 import { held } from "../../spec/mm/properties/places.ts"
 import { mmProperties } from "../../spec/mm/properties.ts"
+import { long } from "../long.ts"
 import { brokenIn, explored, holds, missingFrom, scenariosIn } from "./support.ts"
 
 const scenarioNamed = scenariosIn([deviceMemory])
 
 describe("device memory", () => {
-  // Half a minute for the one with many states, which the check explores without this suspicion.
-  const suspected: ReadonlyArray<[string, { readonly [name: string]: number }]> = [
-    ["device/races/fork+pin", {}],
-    ["device/races/migrate+loads", { loads: 1 }],
-    ...(process.env.SHOOTDOWN_LONG === undefined
-      ? []
-      : [0, 1].map((coherent): [string, { coherent: number }] => ["device/races/fork+gpu-stores", { coherent }])),
-  ]
+  const suspected: Array<[string, Bound]> = [["device/races/migrate+loads", { loads: 1 }]]
+  if (long) {
+    suspected.push(
+      ["device/races/fork+pin", {}],
+      ["device/races/fork+gpu-stores", { coherent: 0 }],
+      ["device/races/fork+gpu-stores", { coherent: 1 }],
+    )
+  }
   it.each(suspected)("holds in %s at %o, every state visited", async (id, bound) => {
-    await holds(scenarioNamed(id).program({ ...bound }), { paranoid: true })
+    await holds(scenarioNamed(id).program(bound), { paranoid: true })
   })
 
   it("has a bug for each of its own properties", () => {

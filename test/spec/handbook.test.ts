@@ -9,6 +9,7 @@ import { cellOf } from "../../spec/handbook/comparisons/leaseOrCallback.ts"
 import { structPageOrPfnmap } from "../../spec/handbook/comparisons/structPageOrPfnmap.ts"
 import { handbook } from "../../spec/handbook/index.ts"
 import { registry } from "../../spec/registry.ts"
+import { long } from "../long.ts"
 
 /** Whether the runs of each cell held, were violated, or were none. */
 const verdicts = async ({ designs, rows }: Comparison) => {
@@ -24,7 +25,7 @@ const verdicts = async ({ designs, rows }: Comparison) => {
   })
 }
 
-describe("the comparisons", { timeout: 60_000 }, () => {
+describe("the comparisons", () => {
   it("have pages of their own", () => {
     const ids = [...registry, ...handbook.comparisons, ...handbook.chapters].map(({ id }) => id.replaceAll("/", "-"))
     expect(new Set(ids).size).toBe(ids.length)
@@ -50,14 +51,14 @@ describe("the comparisons", { timeout: 60_000 }, () => {
     ])
   })
 
-  it("say what was asked, where the outcome names a property", { timeout: 120_000 }, async () => {
+  it("say what was asked, where the outcome names a property", async () => {
     const [named, ...others] = await Effect.runPromise(comparison(points.filter(({ id }) => id === "privileges")))
     expect(others).toEqual([])
     const outcome = named === undefined ? [] : cellOf(named.lease).outcome
     expect(outcome.join()).toMatch(/violated: ASK-ANYBODY, .*; asked: [A-Z].*\.$/)
   })
 
-  it.skipIf(process.env.SHOOTDOWN_LONG === undefined).each(handbook.comparisons.map((one) => [one.id, one] as const))(
+  it.skipIf(!long).each(handbook.comparisons.map((one) => [one.id, one] as const))(
     "have a whole table: %s",
     async (_, comparison) => {
       expect((await verdicts(comparison)).length).toBeGreaterThan(2)

@@ -5,6 +5,7 @@ import { intervalNotifier } from "../../spec/notifier/interval/index.ts"
 import { insertRemove } from "../../spec/notifier/interval/scenarios.ts"
 import type { IntervalWorld } from "../../spec/notifier/interval/world.ts"
 import { strategyOf } from "../checker/support.ts"
+import { long } from "../long.ts"
 import {
   expectSourced,
   explored,
@@ -26,28 +27,26 @@ describe("the interval notifier", () => {
     ["notifier/interval/one-fault", { devices: 1, pages: 2, invalidations: 2, removals: 0 }],
     ["notifier/interval/two-devices", { devices: 2, pages: 1, invalidations: 1, removals: 1 }],
     ["notifier/interval/overlapping", { devices: 1, pages: 1, invalidations: 2, removals: 0 }],
-    ["notifier/interval/insert-remove", { devices: 2, pages: 1, invalidations: 1, removals: 2 }],
-    ["notifier/interval/repeated", { devices: 1, pages: 2, invalidations: 2, removals: 0 }],
-    ["notifier/interval/overlapping", { devices: 1, pages: 2, invalidations: 2, removals: 0 }],
   ] as const)("holds in %s at %o, every state visited", async (id, bound) => {
     const result = await holds(scenario(id).program(bound))
     expect(result.statistics.states).toBeGreaterThan(500)
   })
 
-  /** Half a minute each: what the default run explores at smaller bounds. */
-  it.skipIf(process.env.SHOOTDOWN_LONG === undefined).each([
+  /** Up to half a minute each: what the default run explores at smaller bounds. */
+  it.skipIf(!long).each([
+    ["notifier/interval/insert-remove", { devices: 2, pages: 1, invalidations: 1, removals: 2 }],
+    ["notifier/interval/repeated", { devices: 1, pages: 2, invalidations: 2, removals: 0 }],
+    ["notifier/interval/overlapping", { devices: 1, pages: 2, invalidations: 2, removals: 0 }],
     ["notifier/interval/repeated", { devices: 2, pages: 2, invalidations: 3, removals: 0 }],
     ["notifier/interval/retries", { devices: 2, pages: 2, invalidations: 3, removals: 0 }],
     ["notifier/interval/two-devices", { devices: 3, pages: 2, invalidations: 2, removals: 0 }],
     ["notifier/interval/overlapping", { devices: 1, pages: 2, invalidations: 3, removals: 0 }],
     ["notifier/interval/insert-remove", { devices: 3, pages: 2, invalidations: 1, removals: 3 }],
-  ] as const)("holds in %s at the larger bound %o", { timeout: 600_000 }, async (id, bound) => {
+  ] as const)("holds in %s at the larger bound %o", async (id, bound) => {
     await holds(scenario(id).program(bound))
   })
 
-  it("keeps to the rules of the language of programs, as far as they can be checked", {
-    timeout: 120_000,
-  }, async () => {
+  it("keeps to the rules of the language of programs, as far as they can be checked", async () => {
     const program = scenario("notifier/interval/one-fault").program({ ...smallest, removals: 1 })
     const plain = await explored(program)
     const checked = await explored(program, { paranoid: true })
@@ -63,7 +62,7 @@ describe("the interval notifier", () => {
   })
 
   // So does `npm run check`.
-  it.skipIf(process.env.SHOOTDOWN_LONG === undefined)("exercises every invariant in some scenario", async () => {
+  it.skipIf(!long)("exercises every invariant in some scenario", async () => {
     const programs = intervalNotifier.scenarios.map(({ id, program }) => {
       const bound = id.endsWith("insert-remove") ? { devices: 2, removals: 2 } : { invalidations: 2 }
       return program(id.endsWith("two-devices") ? { invalidations: 1 } : bound)

@@ -9,11 +9,11 @@ import { fcntlLeases } from "../../spec/lease/fcntl/index.ts"
 import { layouts } from "../../spec/lease/layout/index.ts"
 import { mappedLayouts } from "../../spec/lease/mapped/index.ts"
 import { setlease } from "../../spec/lease/setlease/index.ts"
+import { long } from "../long.ts"
 import { brokenIn, holds, missingFrom, scenariosIn, statedIn } from "./support.ts"
 
 const protocols = [fcntlLeases, setlease, lockContexts, layouts, mappedLayouts, pnfsStateids, layoutDrain, blocks]
 const scenarioOf = scenariosIn(protocols)
-const long = process.env.SHOOTDOWN_LONG !== undefined
 
 /** What is also looked at with suspicion, at bounds that allow for that. */
 const suspected: Array<[string, Bound]> = [

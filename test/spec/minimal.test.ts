@@ -6,9 +6,9 @@ import { describe, expect, it } from "vitest"
 import { type BugEntry, type Protocol, replay, runMoves, shrink, withoutFiber } from "../../checker/index.ts"
 import { zooKey } from "../../spec/bugZoo.ts"
 import { registry } from "../../spec/registry.ts"
+import { long } from "../long.ts"
 import { explored, recordOf, scenariosIn } from "./support.ts"
 
-const long = process.env.SHOOTDOWN_LONG !== undefined
 const isOfZoo = ({ references = [] }: BugEntry) => references.some((name) => name.startsWith(zooKey("")))
 const all = registry.flatMap((protocol) => protocol.bugs.map((bug) => [bug.id, protocol, bug] as const))
 const sample = `interval-remove-unlocked-seq memslot-changes-between-start-and-end
@@ -28,7 +28,7 @@ const saved = async (protocol: Protocol, { id, scenario }: BugEntry) => {
 }
 
 describe("shrinking", () => {
-  it.each(long ? all : inSample)("leaves %s as it is", { timeout: 300_000 }, async (_, protocol, bug) => {
+  it.each(long ? all : inSample)("leaves %s as it is", async (_, protocol, bug) => {
     const { file, entry, program, replayed } = await saved(protocol, bug)
     const shrunk = shrink(entry, program, bug.breaks, replayed.moves, file.cycle)
     expect(shrunk.program.bound).toEqual(file.bound)
@@ -41,7 +41,6 @@ describe("shrinking", () => {
 describe("a counterexample of the bug zoo", () => {
   it.each(long ? all.filter(([, , bug]) => isOfZoo(bug)) : inSample)(
     "needs all who act in %s",
-    { timeout: 300_000 },
     async (id, protocol, bug) => {
       const { file, entry, program, replayed } = await saved(protocol, bug)
       // `init` only starts the others.

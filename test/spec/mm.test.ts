@@ -5,9 +5,9 @@ import { memoryManagement } from "../../spec/mm/index.ts"
 import { canMeet, operations } from "../../spec/mm/operations.ts"
 import { pairs } from "../../spec/mm/pairs.ts"
 import { races } from "../../spec/mm/scenarios/index.ts"
+import { long } from "../long.ts"
 import { bugIn, expectSourced, explored, holds, missingFrom, scenariosIn, statedIn } from "./support.ts"
 
-const long = process.env.SHOOTDOWN_LONG !== undefined
 const scenario = scenariosIn([memoryManagement])
 const cellOf = (a: string, b: string) => `mm/pairs/${a}+${b}`
 
@@ -44,32 +44,22 @@ describe("the memory-management core", () => {
     }
   })
 
-  it.each(long ? pairs.map(({ id }) => id) : [...new Set(sample)])(
-    "holds in %s, every state visited",
-    { timeout: 120_000 },
-    async (id) => {
-      const bound = long ? {} : { devices: 0 }
-      const result = await holds(scenario(id).program(bound))
-      expect(result.statistics.states).toBeGreaterThan(20)
-    },
-  )
+  it.each(long ? pairs.map(({ id }) => id) : [...new Set(sample)])("holds in %s, every state visited", async (id) => {
+    const bound = long ? {} : { devices: 0 }
+    const result = await holds(scenario(id).program(bound))
+    expect(result.statistics.states).toBeGreaterThan(20)
+  })
 
   // So does `npm run check`.
-  it.skipIf(!long).each(races.map(({ id }) => id))(
-    "holds in %s, every state visited",
-    { timeout: 120_000 },
-    async (id) => {
-      await holds(scenario(id).program())
-    },
-  )
+  it.skipIf(!long).each(races.map(({ id }) => id))("holds in %s, every state visited", async (id) => {
+    await holds(scenario(id).program())
+  })
 
-  it("holds with a device that mirrors the process", { timeout: 60_000 }, async () => {
+  it("holds with a device that mirrors the process", async () => {
     await holds(scenario(cellOf("munmap", "mremap")).program())
   })
 
-  it("keeps to the rules of the language of programs, as far as they can be checked", {
-    timeout: 120_000,
-  }, async () => {
+  it("keeps to the rules of the language of programs, as far as they can be checked", async () => {
     const program = scenario(cellOf("mprotect", "migrate")).program({ devices: 0 })
     const plain = await explored(program)
     const checked = await explored(program, { paranoid: true })
@@ -140,7 +130,7 @@ describe("the memory-management core", () => {
       "do_wp_page(parent, 0)",
       "wp_page_copy: ptep_clear_flush(parent, 0)",
     ],
-  ])("finds %s within ten seconds, as a kernel developer tells it", { timeout: 60_000 }, async (id, ...told) => {
+  ])("finds %s within ten seconds, as a kernel developer tells it", async (id, ...told) => {
     const { seconds, program, moves } = await hunt(bugIn(memoryManagement, id))
     expect(seconds).toBeLessThan(10)
     const labels = runMoves(program, moves).steps.map(({ label }) => label)
@@ -155,7 +145,6 @@ describe("the memory-management core", () => {
   // So does `npm run check`.
   it.runIf(long).each(memoryManagement.bugs.map((bug) => [bug.id, bug] as const))(
     "finds %s by the default strategy, and shrinks it",
-    { timeout: 60_000 },
     async (_, bug) => {
       const { program, moves, cycle } = await hunt(bug)
       const { violations } = runMoves(program, moves, cycle)

@@ -1,9 +1,9 @@
 /** The protocols whose mutants are all killed, proved equivalent or explained, one by one. */
 import { describe, expect, it } from "vitest"
 import { shootdown } from "../cli/run.ts"
+import { long } from "../long.ts"
 
 /** `SHOOTDOWN_LONG=1 npx vitest run test/spec/mutants.test.ts` asks all of them. */
-const long = process.env.SHOOTDOWN_LONG !== undefined
 const many = [
   "sync",
   "notifier/interval",

@@ -43,7 +43,7 @@ describe("the notifiers of 2008, corrected", () => {
     expectSourced(notifier2008)
   })
 
-  it("keep to the rules of the language of programs, as far as they can be checked", { timeout: 120_000 }, async () => {
+  it("keep to the rules of the language of programs, as far as they can be checked", async () => {
     for (const [name, bound] of [
       ["range-list", { pages: 1, invalidations: 1, devices: 1 }],
       ["age", { counters: 2 }],

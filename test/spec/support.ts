@@ -15,6 +15,7 @@ import {
   shrink,
 } from "../../checker/index.ts"
 import { strategyOf } from "../checker/support.ts"
+import { long } from "../long.ts"
 
 export const options: SearchOptions = { maxSteps: 10_000, seed: 1 }
 export const states = strategyOf("states")
@@ -103,7 +104,7 @@ export const told = async (bug: string, of: ReadonlyArray<string>): Promise<Read
  * SHOOTDOWN_LONG=1 is set: `npm run check` finds them too, and test/spec/registry.test.ts replays them.
  */
 export const foundAsRecorded = (protocol: Protocol): void => {
-  it.skipIf(process.env.SHOOTDOWN_LONG === undefined).each(protocol.bugs.map((bug) => [bug.id, bug] as const))(
+  it.skipIf(!long).each(protocol.bugs.map((bug) => [bug.id, bug] as const))(
     "breaks with %s as recorded",
     async (id, { scenario: where, bound, breaks }) => {
       const entry = scenariosIn([protocol])(where)

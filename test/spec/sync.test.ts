@@ -23,6 +23,7 @@ import { srcuDomain, srcuReadLock, srcuReadUnlock, synchronizeSrcu } from "../..
 import { synchronisation } from "../../spec/sync/index.ts"
 import { rcuBarriers, srcuSteadyReaders, treeCallbacks, treeGracePeriods } from "../../spec/sync/scenarios.ts"
 import type { SyncWorld } from "../../spec/sync/world.ts"
+import { long } from "../long.ts"
 
 const options: SearchOptions = { maxSteps: 10_000, seed: 1 }
 const states = (() => {
@@ -104,7 +105,7 @@ describe("RCU and SRCU", () => {
 
   describe.each(synchronisation.bugs.map((bug) => [bug.id, bug] as const))("with %s", (_, bug) => {
     // So does `npm run check`.
-    it.skipIf(process.env.SHOOTDOWN_LONG === undefined)("breaks what it is meant to break, and replays", async () => {
+    it.skipIf(!long)("breaks what it is meant to break, and replays", async () => {
       const entry = scenario(bug.scenario)
       const program = entry.program(bug.bound, bug.id)
       const result = await Effect.runPromise(explore(program, states, { ...options, target: bug.breaks }))

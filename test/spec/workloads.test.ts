@@ -3,11 +3,11 @@ import * as Effect from "effect/Effect"
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { explore, leaveOut, type Replacements, strategies } from "../../checker/index.ts"
+import { long } from "../long.ts"
 import { workloads, workloadsOf } from "./workloadArbitrary.ts"
 import { bugOf, entryOf, search } from "./workloadSearch.ts"
 
 /** `SHOOTDOWN_LONG=1 npx vitest run test/spec/workloads.test.ts` explores many more workloads, which takes most of an hour. */
-const long = process.env.SHOOTDOWN_LONG !== undefined
 const wanted = long ? 100_000 : 400
 
 /** Steps that show that a call did something, and in how many of a hundred workloads they are taken at least. */
