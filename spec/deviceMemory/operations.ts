@@ -1,7 +1,8 @@
 /** What a GPU does to a page, and what takes pages to its memory and back. */
 import * as Effect from "effect/Effect"
 import { type GpuAccess, gpuAccess, gpuMigrateToDevice } from "../../model/driver/gpu.ts"
-import { type MmWorld, type Operation, type PageKind, page } from "../mm/world.ts"
+import { type PageKind, page } from "../mm/pages.ts"
+import type { MmWorld, Operation } from "../mm/world.ts"
 
 /** What can be there where device memory makes a difference. */
 export const deviceKinds: ReadonlyArray<PageKind> = ["none", "zero", "anon", "cow", "swap", "device", "exclusive"]

@@ -1,7 +1,8 @@
 /** Races of a few chosen operations on machines with GPUs that are laid out for them: `device/races/...`. */
 import { type Scenario, scenario } from "../../checker/index.ts"
 import { operation } from "../mm/operations.ts"
-import { type Machine, type Operation, otherPage, type PageKind, page, prepare } from "../mm/world.ts"
+import { otherPage, type PageKind, page, prepare } from "../mm/pages.ts"
+import type { Machine, Operation } from "../mm/world.ts"
 import { type Access, byOther, gpuAccesses, gpuOperation } from "./operations.ts"
 import { waitersLetMove } from "./properties/migration.ts"
 import type { Spec } from "./properties/places.ts"

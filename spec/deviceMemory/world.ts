@@ -1,6 +1,7 @@
 /** The machine of the memory-management core with GPUs, and the record of what they migrate. */
 import type { Monitor, Setup } from "../../checker/index.ts"
-import { type Machine, type MmWorld, type Operation, type PageKind, race, without } from "../mm/world.ts"
+import type { PageKind } from "../mm/pages.ts"
+import { type Machine, type MmWorld, type Operation, race, without } from "../mm/world.ts"
 import { type Migrations, recordMigrations } from "./record.ts"
 
 /** What the properties and seeded bugs of device memory see. */

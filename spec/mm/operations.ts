@@ -24,7 +24,8 @@ import { oomReapTask } from "../../model/mm/oomReaper.ts"
 import { changeProtNuma, mprotect } from "../../model/mm/protect.ts"
 import { reclaimPage } from "../../model/mm/reclaim.ts"
 import { munmap } from "../../model/mm/unmap.ts"
-import { type MmWorld, type Operation, otherPage, type PageKind, page } from "./world.ts"
+import { otherPage, type PageKind, page } from "./pages.ts"
+import type { MmWorld, Operation } from "./world.ts"
 
 const here = { start: page, end: page + 1 }
 

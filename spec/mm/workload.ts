@@ -6,8 +6,9 @@ import type * as Effect from "effect/Effect"
 import { type Scenario, type Setup, scenario } from "../../checker/index.ts"
 import type { Range } from "../../model/mm/range.ts"
 import { type Call, childOf, type DeviceAccess, device, type Job, kernelThread, thread } from "./calls.ts"
+import { type PageKind, prepare } from "./pages.ts"
 import { mmProperties } from "./properties.ts"
-import { build, type MmWorld, type PageKind, prepare, subscribe } from "./world.ts"
+import { build, type MmWorld, subscribe } from "./world.ts"
 
 /** What is at each of the two pages at the beginning; where it is `unmapped` not even an area is. */
 export type Contents = readonly [PageKind | "unmapped", PageKind | "unmapped"]

@@ -16,7 +16,8 @@ import { migratePage } from "../../model/mm/migrate.ts"
 import { changeProtNuma } from "../../model/mm/protect.ts"
 import { at } from "../../model/mm/range.ts"
 import { reclaimPage } from "../../model/mm/reclaim.ts"
-import { build, type MmWorld, page, prepare, subscribe } from "../../spec/mm/world.ts"
+import { page, prepare } from "../../spec/mm/pages.ts"
+import { build, type MmWorld, subscribe } from "../../spec/mm/world.ts"
 import { runAlone } from "./alone.ts"
 
 const here = { start: page, end: page + 1 }

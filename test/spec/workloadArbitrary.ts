@@ -2,8 +2,8 @@
 import fc from "fast-check"
 import type { Range } from "../../model/mm/range.ts"
 import type { Call, Job, Process, Way } from "../../spec/mm/calls.ts"
+import { isForked, type PageKind } from "../../spec/mm/pages.ts"
 import type { Gpu, KernelThread, Member, Workload } from "../../spec/mm/workload.ts"
-import { isForked, type PageKind } from "../../spec/mm/world.ts"
 
 const page = fc.nat({ max: 1 })
 

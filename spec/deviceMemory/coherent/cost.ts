@@ -11,7 +11,7 @@ import { dupMmap } from "../../../model/mm/fork.ts"
 import type { Mm } from "../../../model/mm/mm.ts"
 import { mappedPage } from "../../../model/mm/pte.ts"
 import { at } from "../../../model/mm/range.ts"
-import { page } from "../../mm/world.ts"
+import { page } from "../../mm/pages.ts"
 import { type CoherentWorld, tell } from "./machine.ts"
 import { judges, mail, type Spec } from "./properties.ts"
 

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import { type Scenario, scenario } from "../../../checker/index.ts"
 import { gpuAccess, gpuMigrateToDevice } from "../../../model/driver/gpu.ts"
 import { userStore } from "../../../model/mm/access.ts"
-import { page } from "../../mm/world.ts"
+import { page } from "../../mm/pages.ts"
 import { deviceProperties } from "../properties.ts"
 import { type CoherentWorld, tell } from "./machine.ts"
 

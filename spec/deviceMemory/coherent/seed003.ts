@@ -9,7 +9,7 @@ import { svmMigrateVramToRam } from "../../../model/driver/gpuToSystem.ts"
 import { userLoad, userStore } from "../../../model/mm/access.ts"
 import { dupMmap } from "../../../model/mm/fork.ts"
 import { operation } from "../../mm/operations.ts"
-import { page } from "../../mm/world.ts"
+import { page } from "../../mm/pages.ts"
 import { asAllowed, forWriting, readOnly } from "./cost.ts"
 import { type CoherentWorld, makeExclusive, type Story, tell } from "./machine.ts"
 import {

@@ -9,7 +9,8 @@ import { getUserPages, putUserPage } from "../../../model/mm/gup.ts"
 import { at } from "../../../model/mm/range.ts"
 import { type Mutex, mutex, mutexLock, mutexUnlock } from "../../../model/sync/mutex.ts"
 import { names, parameter } from "../../define.ts"
-import { type MmWorld, page, prepare } from "../../mm/world.ts"
+import { page, prepare } from "../../mm/pages.ts"
+import type { MmWorld } from "../../mm/world.ts"
 import {
   evictions,
   exclusiveAccess,

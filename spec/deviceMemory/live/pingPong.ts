@@ -4,7 +4,7 @@ import { gpuAccess } from "../../../model/driver/gpu.ts"
 import { userStore } from "../../../model/mm/access.ts"
 import { forgetNumbers } from "../../../model/notifier/sequence.ts"
 import { names, parameter } from "../../define.ts"
-import { page, prepare } from "../../mm/world.ts"
+import { page, prepare } from "../../mm/pages.ts"
 import { pingPong } from "./properties.ts"
 import { type LiveWorld, liveWorld } from "./world.ts"
 

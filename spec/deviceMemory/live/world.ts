@@ -7,7 +7,8 @@ import type * as Effect from "effect/Effect"
 import { type Monitor, type Setup, type Struct, struct } from "../../../checker/index.ts"
 import type { Gpu } from "../../../model/driver/gpu.ts"
 import type { Provider } from "../../../model/driver/gpuEvict.ts"
-import { build, type Machine, type MmWorld, page, prepare, subscribe } from "../../mm/world.ts"
+import { page, prepare } from "../../mm/pages.ts"
+import { build, type Machine, type MmWorld, subscribe } from "../../mm/world.ts"
 
 /** What the properties and seeded bugs of liveness see. */
 export interface LiveWorld extends MmWorld {

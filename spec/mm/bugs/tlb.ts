@@ -8,9 +8,10 @@ import { removeRmap } from "../../../model/mm/rmap.ts"
 import { mutexLock } from "../../../model/sync/mutex.ts"
 import { release } from "../../../model/sync/spinlock.ts"
 import { zoo } from "../../bugZoo.ts"
+import { page } from "../pages.ts"
 import { svaPermissionUpgrade, svaTwoAreas } from "../scenarios/sva.ts"
 import { dontneedHugePmd, zapWritebackStore } from "../scenarios/translations.ts"
-import { type MmWorld, page } from "../world.ts"
+import type { MmWorld } from "../world.ts"
 import { alone } from "./instead.ts"
 
 /** What a fiber no longer owes. Within a step. */

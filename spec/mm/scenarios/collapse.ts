@@ -1,7 +1,7 @@
 /** khugepaged, where a page table maps more than one page. */
 import { khugepagedScan } from "../../../model/mm/collapse.ts"
 import { operation } from "../operations.ts"
-import { otherPage, prepare } from "../world.ts"
+import { otherPage, prepare } from "../pages.ts"
 import { raceOf } from "./race.ts"
 
 export const collapseTwoPages = raceOf({

@@ -1,8 +1,9 @@
 /** Races of a few chosen operations on a machine that is laid out for them: `mm/races/...`. */
 import { type Scenario, scenario } from "../../../checker/index.ts"
+import type { PageKind } from "../pages.ts"
 import type { Spec } from "../properties/places.ts"
 import { mmProperties } from "../properties.ts"
-import { type Machine, type MmWorld, type Operation, type PageKind, race } from "../world.ts"
+import { type Machine, type MmWorld, type Operation, race } from "../world.ts"
 
 /** What is raced. */
 export interface Race extends Omit<Machine, "devices"> {

@@ -8,8 +8,9 @@ import { getUserPages, putUserPage, setPageDirty, storeThrough } from "../../../
 import { mremap } from "../../../model/mm/mremap.ts"
 import { munmap } from "../../../model/mm/unmap.ts"
 import { operation } from "../operations.ts"
+import { otherPage, page, prepare } from "../pages.ts"
 import { entries, type Spec } from "../properties/places.ts"
-import { type Operation, otherPage, page, prepare } from "../world.ts"
+import type { Operation } from "../world.ts"
 import { raceOf } from "./race.ts"
 
 /** A debugger stores to a page that its process may not store to: /proc/self/mem, ptrace (mm/memory.c: __access_remote_vm). */

@@ -5,8 +5,8 @@ import { at } from "../../../model/mm/range.ts"
 import { munmap } from "../../../model/mm/unmap.ts"
 import { anonymous } from "../../../model/mm/vma.ts"
 import { operation } from "../operations.ts"
+import { otherPage, page, prepare } from "../pages.ts"
 import { svaProperties } from "../properties/translations.ts"
-import { otherPage, page, prepare } from "../world.ts"
 import { raceOf } from "./race.ts"
 
 export const svaPermissionUpgrade = raceOf({

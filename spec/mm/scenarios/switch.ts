@@ -4,7 +4,8 @@ import { userLoad } from "../../../model/mm/access.ts"
 import type { Cpu } from "../../../model/mm/switch.ts"
 import { enterLazyTlb, switchMm, walkSpeculatively } from "../../../model/mm/switch.ts"
 import { operation } from "../operations.ts"
-import { type MmWorld, type Operation, page } from "../world.ts"
+import { page } from "../pages.ts"
+import type { MmWorld, Operation } from "../world.ts"
 import { raceOf } from "./race.ts"
 
 const cpuOf = (world: MmWorld, name: string): Cpu => {

@@ -1,7 +1,7 @@
 /** Who gives up pages, while others look at, clean or use what TLBs still have of them. */
 import { changeHugePmdNuma } from "../../../model/mm/hugePmd.ts"
 import { operation } from "../operations.ts"
-import { page } from "../world.ts"
+import { page } from "../pages.ts"
 import { raceOf } from "./race.ts"
 
 export const zapWritebackStore = raceOf({
