@@ -104,8 +104,7 @@ const svmmRelease = Effect.fnUntraced(function* (svmm: Svmm) {
  */
 const rangeFault = Effect.fnUntraced(function* (svmm: Svmm, va: number, write: boolean) {
   const { mm, notifiers } = svmm
-  const notifier = notifiers[va]
-  if (notifier === undefined) throw new RangeError(`there is no page ${va}`)
+  const notifier = at(notifiers, va)
   yield* mmuIntervalNotifierInsert(mm.subscriptions, notifier)
   const pfn = yield* faultedPage(svmm, notifier, write)
   if (pfn !== null) {

@@ -148,11 +148,7 @@ export const isLive = (
 ): boolean => slots[slot]?.live === true && slots[slot]?.generation === generation
 
 /** The memory of a page, whoever has it by now. */
-export const hugePageAt = ({ hugePages }: HugeFile, { slot }: Life): HugePage => {
-  const page = hugePages.slots[slot]
-  if (page === undefined) throw new RangeError(`there is no page ${slot}`)
-  return page
-}
+export const hugePageAt = ({ hugePages }: HugeFile, { slot }: Life): HugePage => at(hugePages.slots, slot)
 
 /** The memory of a page table, whoever has it by now. */
 export const tableAt = ({ tables, ptes }: HugeFile, { slot }: Life): PmdTable => {

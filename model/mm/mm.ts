@@ -225,11 +225,7 @@ export const canStartWrite = (mm: Mm, range: Range): boolean =>
   pagesOf(range).every((va) => vmaLockOf(mm, va).readers.length === 0)
 
 /** The per-VMA lock of a page. */
-export const vmaLockOf = (mm: Mm, va: number): Mm["vmaLock"][number] => {
-  const lock = mm.vmaLock[va]
-  if (lock === undefined) throw new RangeError(`there is no page ${va}`)
-  return lock
-}
+export const vmaLockOf = (mm: Mm, va: number): Mm["vmaLock"][number] => at(mm.vmaLock, va)
 
 /** `vma_end_read` */
 export const vmaEndRead = (mm: Mm, va: number): Effect.Effect<void> =>

@@ -7,6 +7,7 @@ import { brokenIn, holds, missingFrom, scenariosIn, statedIn } from "./support.t
 
 const scenarioOf = scenariosIn([deviceLive], "device/live/")
 
+/** Other bounds than the default ones, or what is otherwise explored without suspicion. */
 const larger: Array<[string, Bound]> = [
   ["private-faults", { cpus: 1, drivers: 1 }],
   ["lru-drain", {}],

@@ -45,6 +45,7 @@ describe.each([
   })
 })
 
+/** Larger bounds than the default ones. */
 const larger: Array<[string, Bound]> = [
   ["gru/one-fault", { pages: 1, grus: 2, invalidations: 1 }],
   ["gntdev/overlapping", { submissions: 2, invalidations: 1 }],
