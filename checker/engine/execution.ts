@@ -95,8 +95,15 @@ export class Execution implements System, Others {
     return guardHolds(this.instance, run, operation)
   }
 
-  take(move: Move): ReadonlyArray<Violation> {
-    return [...this.follow(move), ...this.tracker.checkAll(), ...this.judgeUpcoming()]
+  /**
+   * Takes a step and evaluates the properties behind it.
+   *
+   * @param all whether every property is evaluated, whatever the step wrote; or only those that have read what it wrote
+   */
+  take(move: Move, all = true): ReadonlyArray<Violation> {
+    const failures = this.follow(move)
+    const broken = all ? this.tracker.checkAll() : [...this.tracker.checkStep(0), ...this.tracker.checkState(0)]
+    return [...failures, ...broken, ...this.judgeUpcoming()]
   }
 
   private judgeUpcoming(): ReadonlyArray<Violation> {

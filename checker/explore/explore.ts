@@ -79,7 +79,9 @@ const largestSlice = 1_000_000
 
 /**
  * Plain executions that a search that matched states is compared with: at most, and at least, where their steps together
- * are more than it is worth.
+ * are more than it is worth. Those that there are at least evaluate every property after every step, so that one that
+ * looks at more than cells shows; the others only what a step can have changed, and all at their end: half of what they
+ * cost is properties.
  */
 const mostCompared = 60
 const fewestCompared = 10
@@ -348,8 +350,8 @@ const compare = (program: Program, search: Searched, options: SearchOptions): st
       const races = move === undefined ? [] : order.step(move)
       const violation = judged(
         move === undefined
-          ? [...execution.end(), ...promises.end()]
-          : [...execution.take(move), ...races, ...promises.step()],
+          ? [...execution.tracker.checkAll(), ...execution.end(), ...promises.end()]
+          : [...execution.take(move, i < fewestCompared), ...races, ...promises.step()],
       )
       if (violation !== undefined) {
         return `plain re-execution breaks ${violation.property} (${violation.message}) where the search found nothing: ${hidden}`

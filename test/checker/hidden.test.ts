@@ -243,6 +243,32 @@ describe("state that is hidden from the checker", () => {
     })
   }
 
+  it("a property that looks at a variable does not make states say holds, although no step writes what else it reads", async () => {
+    let leaked = false
+    const program = over(
+      ({ x }) => {
+        leaked = false
+        return {
+          a: step("read", () => x.value).pipe(
+            Effect.andThen((seen) =>
+              Effect.sync(() => {
+                leaked = seen === 2
+              }),
+            ),
+            Effect.andThen(step("rest", () => undefined)),
+          ),
+          b: step("set", () => {
+            x.value = 2
+          }),
+        }
+      },
+      [{ ...never, holds: ({ y }: World) => !(leaked && y.value === 0) }],
+    )
+    for (const strategy of ["dfs", "states"]) {
+      expect((await run(program, strategy)).outcome, strategy).toBe("violated")
+    }
+  })
+
   it("a variable outside of the scenario, which no setup makes anew, is reported and does no harm to the search", async () => {
     for (const strategy of everyStrategy) {
       let world = 0
