@@ -78,6 +78,8 @@ export const mmSurvivors: Survivors = {
   "swap folio_end_writeback | pageout: folio_trylock":
     "reclaim meets its own writeback and leaves the page where it is, as it may with any",
   "swap mmap_read_unlock | mmap_read_trylock": "both are for reading, and readers share",
+  "swap filemap_invalidate_unlock_shared | mmap_read_unlock":
+    "both are given back, one right behind the other: nobody who waits for one of them holds the other; with --states 500000 the mutant is proved to do the same",
   "swap tlb_remove_table_sync_one | __collapse_huge_page_isolate":
     "who walks without locks looks a second time at the entry of the upper level, which is none by then, and gives its reference back (70cbc3cc78a9); the page table is freed behind the wait all the same",
   "swap enter_lazy_tlb | hardware walk: pmd":
@@ -104,6 +106,8 @@ export const mmSurvivors: Survivors = {
     "add_to_swap_cache takes its references first, too; no entry leads to the slot yet, and who looks at the slot leaves a locked page alone, but for MADV_FREE, whose mark reclaim takes back, as the page is dirty then",
   "wake-early ptep_set_access_flags: flush_tlb_page":
     "the entry has only got more rights: a device that has it with fewer goes on with those until the flush, and a flush too many takes nothing from anybody",
+  "wake-early collapse_pte_mapped_thp":
+    "that khugepaged is there is all that the step changes of the kernel; what is left is a monitor's note, looked at when the address space ends, which waits for khugepaged",
   "wake-early lock_vma_under_rcu": oneProcess,
   "wake-early vma_end_read": oneProcess,
 }
