@@ -122,6 +122,9 @@ export const replayOne = Effect.fnUntraced(function* ({ file, counterexample, pr
     property,
     outcome: replayed.kind,
     message: messageOf(replayed),
+    ...(replayed.kind === "reproduced" && replayed.brokenAfter !== undefined
+      ? { brokenAfter: replayed.brokenAfter }
+      : {}),
   }
   session.replays?.push(report)
   return { report, replayed }
@@ -141,11 +144,15 @@ const messageOf = (replayed: Replayed): string => {
 }
 
 /** A replayed file in a line. */
-export const replayLine = Effect.fnUntraced(function* ({ file, outcome, message, property }: ReplayReport) {
+export const replayLine = Effect.fnUntraced(function* (report: ReplayReport) {
   const { paint } = yield* Output
+  const { file, outcome, message, property, brokenAfter } = report
   switch (outcome) {
-    case "reproduced":
-      return `${paint.good("replayed")}  ${file}  ${printable(property)}`
+    case "reproduced": {
+      const early =
+        brokenAfter === undefined ? "" : `, broken after ${count(brokenAfter, "step")} already: save it anew`
+      return `${paint.good("replayed")}  ${file}  ${printable(property)}${early}`
+    }
     case "stale":
       return `${paint.bad("stale")}     ${file}: ${message}`
     case "healed":

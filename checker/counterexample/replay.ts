@@ -20,6 +20,8 @@ export type Replayed =
       readonly moves: ReadonlyArray<Move>
       readonly preemptions: number
       readonly violation: Violation
+      /** After how many of the steps the property was broken already, where the schedule goes on needlessly. */
+      readonly brokenAfter: number | undefined
     }
   /** The schedule no longer fits the program: at `step` (counted from 1) something else was offered. */
   | {
@@ -37,6 +39,8 @@ export const replay = (program: Program, file: Pick<Counterexample, "schedule" |
     const run = new Rerun(program, file.cycle)
     const { execution, steps } = run
     const moves: Array<Move> = []
+    const broken = () => run.violations().find(({ property }) => property === file.property)
+    let brokenAfter: number | undefined
     for (const [position, expected] of file.schedule.entries()) {
       const fiber = execution.fibers.findIndex(({ name }) => name === expected.fiber)
       const move = moveOf(fiber, expected.choice ?? 0)
@@ -54,11 +58,13 @@ export const replay = (program: Program, file: Pick<Counterexample, "schedule" |
           offered: offers(execution, expected.fiber),
         }
       }
+      if (file.cycle === undefined && brokenAfter === undefined && broken() !== undefined) brokenAfter = position
       run.take(move)
       moves.push(move)
     }
-    const violation = run.violations().find(({ property }) => property === file.property)
-    if (violation !== undefined) return { kind: "reproduced", steps, moves, preemptions: run.preemptions, violation }
+    const violation = broken()
+    const { preemptions } = run
+    if (violation !== undefined) return { kind: "reproduced", steps, moves, preemptions, violation, brokenAfter }
     return { kind: "healed", steps, message: run.fault ?? `after the ${steps.length} steps ${file.property} holds` }
   })
 

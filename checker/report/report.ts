@@ -77,6 +77,8 @@ export const ReplayReport = Schema.Struct({
   /** It broke as recorded; the schedule no longer fits the program; or it fits and nothing breaks. */
   outcome: Schema.Literals(["reproduced", "stale", "healed"]),
   message: Schema.String,
+  /** After how many of its steps the property was broken already, where the schedule goes on needlessly. */
+  brokenAfter: Schema.optionalKey(Count),
 })
 export type ReplayReport = typeof ReplayReport.Type
 

@@ -269,8 +269,13 @@ describe("replay", () => {
 
   it("reproduces", () => {
     const replayed = replay(make(false), { schedule, property: "small" })
-    expect(replayed).toMatchObject({ kind: "reproduced", violation: { property: "small", message: "x is 3" } })
+    const violation = { property: "small", message: "x is 3" }
+    expect(replayed).toMatchObject({ kind: "reproduced", violation, brokenAfter: undefined })
     expect(replayed.kind === "reproduced" && scheduleOf(replayed.steps)).toEqual(schedule)
+  })
+
+  it("says where the property was broken before the last step", () => {
+    expect(replay(make(false, 0), { schedule, property: "small" })).toMatchObject({ brokenAfter: 2 })
   })
 
   it("is healed when the schedule fits and nothing breaks", () => {

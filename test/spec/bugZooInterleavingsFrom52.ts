@@ -80,9 +80,10 @@ export const interleavingsFrom52 = `
 
 65 implicit-child-destroyed-twice: I1 = cpu0, I2 = (cpu0 again: the second of its calls), W = kworker/child0.0/1/cpu0, nic0 (maps a page of the child, and again), kworker/child0.0/1/cpu0 once more (the same work item, run twice)
 1 I1 __xa_cmpxchg: erase(child0.0)
+4 W free_implicit_child_mr_work(child0.0, 1)
 2 I1 __xa_cmpxchg: erase(child0.0)
-4 W kfree(child0.0)
 5 kworker/child0.0/1/cpu0 once more free_implicit_child_mr_work(child0.0, 1)
+~ The work has begun when the child is erased again, and is still going on when it begins once more, which takes fewer steps than to wait for its end.
 
 67 layout-recall-waits-for-own-write: C = client0, S = (takes its steps within the client's call), client0-cb (the client's callback)
 1 C ff_layout_write_pagelist(client0)

@@ -66,7 +66,8 @@ describe("the registry", () => {
         const saved = await recordOf(id)
         expect(saved, id).toMatchObject({ scenario, mutant: id, property: breaks })
         const { program } = scenariosIn([protocol])(scenario)
-        expect(replay(program(saved.bound, id), saved).kind, id).toBe("reproduced")
+        const replayed = replay(program(saved.bound, id), saved)
+        expect(replayed, id).toMatchObject({ kind: "reproduced", brokenAfter: undefined })
         expect(replay(program(saved.bound), saved).kind, id).not.toBe("reproduced")
       }
     },
