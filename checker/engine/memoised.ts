@@ -8,7 +8,7 @@
  * that a checkpoint declares equivalent share a node. It rests on the rules of the language of programs; `execution.ts`
  * does not, and every exploration is compared with a sample of what that does.
  */
-import type { Operation } from "../program/operation.ts"
+import { labelOf, type Operation } from "../program/operation.ts"
 import type { Hash, Plain } from "../program/plain.ts"
 import type { Entry, Part, StoredCell } from "../program/store.ts"
 import { addTimes } from "../property/coverage.ts"
@@ -28,6 +28,7 @@ import { type Observer, Operations } from "./operations.ts"
 import { firstOfEach } from "./renaming.ts"
 import { guardedFootprint, noFootprint, type RoughFootprint } from "./roughFootprint.ts"
 import { fiberOf, type Move, moveOf, type Others, optionOf, StepFailed, type System, waitingIn } from "./system.ts"
+import { Thinning } from "./thinning.ts"
 import { Twins } from "./twins.ts"
 import { Whereabouts } from "./whereabouts.ts"
 import type { Compared } from "./witnesses.ts"
@@ -47,6 +48,13 @@ export interface MemoisedOptions extends NodesOptions {
 
 /** For how many different contents read an operation is compared with that of a fresh fiber. */
 const comparedReads = 6
+
+/**
+ * How many comparisons of a step there are, whatever came before it, until only some are made. A step that many histories
+ * lead to is the same code in all of them, and comparing it was a third of what a search of 100,000 states costs.
+ */
+const comparedSteps = 48
+const comparedFactor = 1.25
 
 export class Memoised implements System, Others {
   readonly instance: Instance
@@ -69,6 +77,8 @@ export class Memoised implements System, Others {
   readonly upcoming: Upcoming | undefined
   private readonly canPerformNow = (node: Node): boolean => this.canPerform(node)
   private begun = false
+  /** Which of the steps of a fiber and label are compared with those of a fresh one. */
+  private readonly comparisons = new Map<string, Thinning>()
   /** For which number of `Whereabouts.changes` the fingerprint was computed last. */
   private computedAt = -1
 
@@ -354,8 +364,15 @@ export class Memoised implements System, Others {
     const known = this.operations.performKnown(node, option)
     if (known !== undefined) return known
     const leaves = node.outcomes[option]?.leaves ?? 0
-    if (leaves > 0 && leaves < comparedReads) this.compareAlone(node)
+    if (leaves > 0 && leaves < comparedReads && this.comparisonOf(node).next()) this.compareAlone(node)
     return this.operations.performNew(node, option)
+  }
+
+  private comparisonOf({ fiber, operation }: Node): Thinning {
+    const key = `${fiber.name} ${operation === undefined ? "" : labelOf(operation)}`
+    const known = this.comparisons.get(key) ?? new Thinning(comparedSteps, comparedFactor)
+    this.comparisons.set(key, known)
+    return known
   }
 
   /** See `alone.ts`. */

@@ -216,7 +216,7 @@ class BoundedSearch implements Search {
     const { rest } = engine
     if (this.isBroken(together(engine.end(), this.promises.end()))) return
     if (rest !== "broken") options.survey?.final(engine.instance.store.contents(), rest === "stuck")
-    this.spotCheck?.look(engine, path, statistics.executions)
+    this.spotCheck?.look(engine, path)
     if (options.executions !== undefined && statistics.executions >= options.executions) {
       this.ending = { kind: "cut", reason: `${options.executions} executions were run, as asked` }
     }

@@ -2,6 +2,7 @@
 import { Execution } from "../engine/execution.ts"
 import { notTheSame, Unsound } from "../engine/fault.ts"
 import type { Move, System } from "../engine/system.ts"
+import { Thinning } from "../engine/thinning.ts"
 import { Promises } from "../property/promises.ts"
 import type { Program } from "../scenario/program.ts"
 import { decisive, type SearchOptions } from "./strategy.ts"
@@ -9,10 +10,6 @@ import { decisive, type SearchOptions } from "./strategy.ts"
 /** What a program does that means something else to the memoised engine than to plain re-execution. */
 export const hidden =
   "some code of the program depends on more than the results of its steps, such as a variable that two fibers share"
-
-/** So many schedules from the first one on are compared; then one whenever there are more by this factor. */
-const atFirst = 24
-const factor = 1.25
 
 /**
  * Takes a sample of the schedules of a search again, by plain re-execution: the property that breaks there and did not,
@@ -22,7 +19,7 @@ const factor = 1.25
 export class SpotCheck {
   private readonly program: Program
   private readonly options: SearchOptions
-  private wanted = 1
+  private readonly sample = new Thinning(24, 1.25)
 
   constructor(program: Program, options: SearchOptions) {
     this.program = program
@@ -30,14 +27,12 @@ export class SpotCheck {
   }
 
   /**
-   * Looks at a schedule that has come to its end, and at which nothing broke, if it is one of the sample.
+   * Looks at the next schedule that has come to its end, and at which nothing broke, if it is one of the sample.
    *
-   * @param number which schedule of the search it is, from 1 on
    * @throws Unsound
    */
-  look(system: System, path: ReadonlyArray<Move>, number: number): void {
-    if (number < this.wanted) return
-    this.wanted = number < atFirst ? number + 1 : Math.ceil(number * factor)
+  look(system: System, path: ReadonlyArray<Move>): void {
+    if (!this.sample.next()) return
     const { keepEnds = false, survey } = this.options
     const execution = new Execution(this.program, { keepEnds })
     const promises = new Promises(execution)

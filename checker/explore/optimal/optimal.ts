@@ -256,7 +256,7 @@ class Optimal implements Search, Listener {
     statistics.executions++
     const { rest } = engine
     if (rest !== "broken") options.survey?.final(engine.instance.store.contents(), rest === "stuck")
-    this.spotCheck.look(engine, path, statistics.executions)
+    this.spotCheck.look(engine, path)
     if (statistics.executions === options.executions) {
       this.ending = { kind: "cut", reason: `${options.executions} executions were run, as asked` }
     }
