@@ -101,6 +101,7 @@ export const handleUserfault = Effect.fnUntraced(function* (mm: Mm, va: number, 
     return "UNLOCKED" as const
   }
   yield* step("handle_userfault: __add_wait_queue", [mm.name, va], () => {
+    assert(!isQueued(ctx, self()), `${self()} is on a queue of the userfaultfd already, from a fault before`)
     state.pending = [...state.pending, { fiber: self(), va }]
   })
   const mustWait = yield* step(
@@ -113,13 +114,17 @@ export const handleUserfault = Effect.fnUntraced(function* (mm: Mm, va: number, 
     yield* guardedStep(
       "handle_userfault: schedule",
       [mm.name, va],
-      () => ![...state.pending, ...state.read].some(({ fiber }) => fiber === self()),
+      () => !isQueued(ctx, self()),
       () => undefined,
     )
   }
   yield* step("handle_userfault: list_del", [mm.name, va], () => remove(ctx, ({ fiber }) => fiber === self()))
   return "UNLOCKED" as const
 })
+
+/** Whether a fiber sleeps, or is about to, on one of the two queues. */
+const isQueued = ({ state }: Userfaultfd, name: string): boolean =>
+  [...state.pending, ...state.read].some(({ fiber }) => fiber === name)
 
 /** `release_fault_lock` */
 const releaseFaultLock = (mm: Mm, va: number, { vmaLock }: FaultFlags): Effect.Effect<void> =>

@@ -1,5 +1,14 @@
 import * as Effect from "effect/Effect"
-import { enterLoop, guardedStep, type Plain, type Struct, self, step, struct } from "../../checker/program/index.ts"
+import {
+  assert,
+  enterLoop,
+  guardedStep,
+  type Plain,
+  type Struct,
+  self,
+  step,
+  struct,
+} from "../../checker/program/index.ts"
 
 /** A wait queue: the fibers that sleep on it, sorted by name. */
 export interface WaitQueue {
@@ -15,7 +24,8 @@ export const waitQueue = (name: string): WaitQueue => {
 
 /**
  * `wait_event`: queues up and looks at the condition in one step (a wake-up in between would take the sleeper off the
- * queue again, so nothing is hidden by that), sleeps until woken, and looks again.
+ * queue again, so nothing is hidden by that), sleeps until woken, and looks again. Whoever comes and is on the queue
+ * already has not slept, or has left without taking itself off.
  *
  * @param caller the function that waits; its steps are `caller: prepare_to_wait` and `caller: schedule`
  * @param args shown with both steps
@@ -33,9 +43,10 @@ export const waitEvent = Effect.fnUntraced(function* (
   for (;;) {
     yield* head()
     const done = yield* guardedStep(`${caller}: prepare_to_wait`, args, mayLook, () => {
-      const others = queue.state.sleepers.filter((sleeper) => sleeper !== self())
+      const { sleepers } = queue.state
+      assert(!sleepers.includes(self()), `${self()} is on the queue ${queue.name}: it was not woken, or never left it`)
       const met = condition()
-      queue.state.sleepers = met ? others : [...others, self()].sort()
+      if (!met) queue.state.sleepers = [...sleepers, self()].sort()
       return met
     })
     if (done) return

@@ -26,7 +26,6 @@ export const selftestSurvivors: Survivors = {
   "leave-out handle_userfault: schedule": asksAgain,
   "open-guard handle_userfault: schedule": asksAgain,
   "swap handle_userfault: schedule | handle_userfault: list_del": asksAgain,
-  "leave-out handle_userfault: list_del": filledTwice,
   "lose-wake-up userfaultfd_ctx_read": filledTwice,
   "swap userfaultfd_set_vm_flags | mmap_write_unlock":
     "when the area is registered nobody else is there yet, and who finds it registered still finds the file closed",

@@ -1,14 +1,10 @@
 import type { Survivors } from "../../../checker/index.ts"
 
-const spins = "wait_event looks at its condition again and again: who does not sleep spins until it is met"
+const spins = "who is not put on the queue does not sleep, and looks at its condition again and again until it is met"
 const recorded = "what comes in a step of its own is the record that the properties keep of it"
 
 /** Why mutants of the interval notifier's steps survive. */
 export const intervalSurvivors: Survivors = {
-  "leave-out mmu_interval_read_begin: schedule": spins,
-  "leave-out mmu_interval_notifier_remove: schedule": spins,
-  "open-guard mmu_interval_read_begin: schedule": spins,
-  "open-guard mmu_interval_notifier_remove: schedule": spins,
   "lose-wake-up mmu_interval_read_begin: prepare_to_wait": spins,
   "lose-wake-up mmu_interval_notifier_remove: prepare_to_wait": spins,
   "split mmu_interval_read_begin": recorded,

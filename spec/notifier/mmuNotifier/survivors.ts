@@ -1,16 +1,12 @@
 import type { Survivors } from "../../../checker/index.ts"
 
-const spins = "wait_event looks at its condition again and again: who does not sleep spins until it is met"
+const spins = "who is not put on the queue does not sleep, and looks at its condition again and again until it is met"
 const marks = "it marks a moment of which a property takes note; nothing is done in it"
 const mapsNext =
   "whoever holds the device's lock maps the page in its next step, and that it is young then is said there"
 
 /** Why mutants of the steps of today's mmu notifier survive. */
 export const mmuNotifierSurvivors: Survivors = {
-  "leave-out mmu_interval_read_begin: schedule": spins,
-  "leave-out mmu_interval_notifier_remove: schedule": spins,
-  "open-guard mmu_interval_read_begin: schedule": spins,
-  "open-guard mmu_interval_notifier_remove: schedule": spins,
   "lose-wake-up mmu_interval_read_begin: prepare_to_wait": spins,
   "lose-wake-up mmu_interval_notifier_remove: prepare_to_wait": spins,
   "leave-out unmap_vmas": marks,
