@@ -62,6 +62,8 @@ export class Facts implements Observer {
   readonly cells = new Map<string, CellFacts>()
   /** Whether every state was visited. */
   isComplete = false
+  /** The cells that monitors write: notes for the properties, which are no part of a step. */
+  readonly notes = new Set<string>()
   /** The cells that properties read. */
   observed: ReadonlySet<string> = new Set()
   states = 0
@@ -189,3 +191,7 @@ export const changesOf = ({ footprints }: StepFacts): ReadonlySet<string> =>
 /** All cells that a step was seen to read, in any fiber. */
 export const readsOf = ({ footprints }: StepFacts): ReadonlySet<string> =>
   new Set([...footprints.values()].flatMap(({ reads }) => [...reads]))
+
+/** Of cells that a step touches, those that are no notes of monitors. */
+export const ownOf = ({ notes }: Facts, cells: ReadonlySet<string>): ReadonlyArray<string> =>
+  [...cells].filter((cell) => !notes.has(cell))

@@ -1,6 +1,8 @@
 /** Programs that differ from the correct one by a mutation, and one that tells more of itself. */
+import type { Store } from "../program/store.ts"
 import type { BoundPromise, BoundProperty, Fibers } from "../property/property.ts"
 import type { NamedFiber, Program } from "../scenario/program.ts"
+import type { Monitor, Taken } from "../scenario/scenario.ts"
 import { type Mutation, mutationId } from "./mutation.ts"
 import { operatorNamed } from "./operators/index.ts"
 
@@ -29,8 +31,10 @@ export const mutated = (program: Program, mutation: Mutation): Program => {
 /**
  * The correct program, in which no names are interchangeable, and promises read in every state what they may read: what
  * properties read is then known when its states are explored.
+ *
+ * @param noted told of each cell that a monitor writes
  */
-export const telling = (program: Program): Program => ({
+export const telling = (program: Program, noted: (cell: string) => void): Program => ({
   ...program,
   start: () => {
     const instance = program.start()
@@ -38,9 +42,22 @@ export const telling = (program: Program): Program => ({
     const readers = instance.properties.flatMap((property) =>
       property.kind === "leadsTo" ? [readerOf(property, fibers)] : [],
     )
-    return { ...instance, interchangeable: [], properties: [...instance.properties, ...readers] }
+    const monitors = instance.monitors.map((monitor) => watched(monitor, instance.store, noted))
+    return { ...instance, interchangeable: [], monitors, properties: [...instance.properties, ...readers] }
   },
 })
+
+const watched = (monitor: Monitor, store: Store, noted: (cell: string) => void): Monitor =>
+  Object.fromEntries(
+    Object.entries(monitor).map(([name, watch]) => [
+      name,
+      (taken: Taken) => {
+        const { mark } = store
+        watch(taken)
+        for (const cell of store.writtenSince(mark)) noted(cell.name)
+      },
+    ]),
+  )
 
 /** A property that always holds and reads what a promise reads, whichever of the fibers have ended. */
 const readerOf = ({ from, to, ...stated }: BoundPromise, names: ReadonlyArray<string>): BoundProperty => {

@@ -16,6 +16,4 @@ export const deviceMemorySurvivors: Survivors = {
     "the entry is back before either: whoever wants to change it again waits for the page's lock, and a device that faults, for the end of the announcement",
   "open-guard make_device_exclusive: ptep_clear_flush":
     "who holds the page table's lock for more than a step has cleared the entry, so that the fault is taken again, or has mmap_lock for writing, as fork and mremap",
-  "wake-early migrate_device_pfn_lock: folio_trylock":
-    "a large page has one lock, which is told of each of its pages here: the first page's, for which all wait, is taken first",
 }

@@ -106,8 +106,6 @@ export const mmSurvivors: Survivors = {
     "add_to_swap_cache takes its references first, too; no entry leads to the slot yet, and who looks at the slot leaves a locked page alone, but for MADV_FREE, whose mark reclaim takes back, as the page is dirty then",
   "wake-early ptep_set_access_flags: flush_tlb_page":
     "the entry has only got more rights: a device that has it with fewer goes on with those until the flush, and a flush too many takes nothing from anybody",
-  "wake-early collapse_pte_mapped_thp":
-    "that khugepaged is there is all that the step changes of the kernel; what is left is a monitor's note, looked at when the address space ends, which waits for khugepaged",
   "wake-early lock_vma_under_rcu": oneProcess,
   "wake-early vma_end_read": oneProcess,
 }

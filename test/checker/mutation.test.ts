@@ -242,6 +242,35 @@ describe("mutants of a wake-up", () => {
       "lose-wake-up publish": "killed deadlock",
     })
   })
+
+  it("are of what the steps do themselves, not of what monitors note of them", async () => {
+    const watched = () => {
+      const { world, fibers } = handover()
+      const gate = cell("gate", false)
+      const notes = cell<ReadonlyArray<string>>("notes", [])
+      const note = ({ fiber }: { readonly fiber: string }) => {
+        notes.value = [...notes.value, fiber]
+      }
+      return {
+        world,
+        fibers: {
+          ...fibers,
+          opener: step("open", () => {
+            gate.value = true
+          }),
+          reader: guardedStep(
+            "read",
+            () => gate.value,
+            () => gate.value,
+          ),
+        },
+        monitors: [{ open: note, read: note, publish: note }],
+      }
+    }
+    const { mutants } = await mutate(watched, [complete])
+    const split = mutants.map(({ id }) => id).filter((id) => /^(split|wake-early|lose-wake-up) /.test(id))
+    expect(split).toEqual(["split take", "wake-early publish", "lose-wake-up publish"])
+  })
 })
 
 describe("equivalent mutants", () => {

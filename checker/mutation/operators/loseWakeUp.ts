@@ -9,7 +9,7 @@ export const loseWakeUp: Operator = {
     [...facts.steps].flatMap(([step, of]) => {
       const cells = awaitedOf(facts, of)
       // A step that returns nothing and does nothing else is left out: another operator's mutant.
-      return cells.length > 0 && (changesMore(of, cells) || !of.returnsNothing) ? [{ step, cells }] : []
+      return cells.length > 0 && (changesMore(facts, of, cells) || !of.returnsNothing) ? [{ step, cells }] : []
     }),
   applies: ({ step }, { steps }) => steps.has(step),
   rewrite: (mutation, _, store) => {

@@ -1,4 +1,4 @@
-import { changesOf, readsOf } from "../facts.ts"
+import { changesOf, ownOf, readsOf } from "../facts.ts"
 import { foresee, inTwo, type Operator, stepNamed } from "../mutation.ts"
 
 const readsFirst = (step: string): string => `${step}: reads`
@@ -6,8 +6,10 @@ const readsFirst = (step: string): string => `${step}: reads`
 export const split: Operator = {
   name: "split",
   sentence: "A step reads everything first, in a step of its own, and writes what follows from it in a second one.",
-  mutations: ({ steps }) =>
-    [...steps].flatMap(([step, facts]) => (readsOf(facts).size > 0 && changesOf(facts).size > 0 ? [{ step }] : [])),
+  mutations: (facts) =>
+    [...facts.steps].flatMap(([step, of]) => {
+      return [readsOf(of), changesOf(of)].every((cells) => ownOf(facts, cells).length > 0) ? [{ step }] : []
+    }),
   applies: ({ step }, { steps }) => steps.has(step),
   rewrite: (mutation, _, store) => (operation) => {
     const whole = stepNamed(operation, mutation.step)

@@ -9,7 +9,7 @@ export const wakeEarly: Operator = {
   mutations: (facts) =>
     [...facts.steps].flatMap(([step, of]) => {
       const cells = awaitedOf(facts, of)
-      return cells.length > 0 && changesMore(of, cells) ? [{ step, cells }] : []
+      return cells.length > 0 && changesMore(facts, of, cells) ? [{ step, cells }] : []
     }),
   applies: ({ step }, { steps }) => steps.has(step),
   rewrite: (mutation, _, store) => (operation) => {

@@ -3,7 +3,7 @@
  * waited for it themselves, as who takes a lock does.
  */
 import type { Store } from "../../program/store.ts"
-import { changesOf, type Facts, generic, type StepFacts } from "../facts.ts"
+import { changesOf, type Facts, generic, ownOf, type StepFacts } from "../facts.ts"
 import type { Mutation, Write } from "../mutation.ts"
 
 /** The cells that others wait for, of those that a step changes; generic names. */
@@ -16,8 +16,8 @@ export const awaitedOf = ({ cells }: Facts, facts: StepFacts): ReadonlyArray<str
 }
 
 /** Whether a step changes something else too. */
-export const changesMore = (facts: StepFacts, awaited: ReadonlyArray<string>): boolean =>
-  [...changesOf(facts)].some((cell) => !awaited.includes(generic(cell)))
+export const changesMore = (facts: Facts, of: StepFacts, awaited: ReadonlyArray<string>): boolean =>
+  ownOf(facts, changesOf(of)).some((cell) => !awaited.includes(generic(cell)))
 
 /** Which of the writes of a mutated step are to what others wait for. */
 export const wakersIn =

@@ -12,8 +12,6 @@ export const kvmSurvivors: Survivors = {
     "the memslots are the same all along, for the invalidation is counted until behind both",
   "swap kvm_flush_remote_tlbs | try_to_unmap_one: ptep_get_and_clear":
     "reclaim defers its own flush only where the process runs on two CPUs, which is beyond the budget: until that flush the page is nobody else's, and the guests' TLBs are flushed before it",
-  "split kvm_mmu_faultin_pfn: mmu_seq":
-    "what comes in a step of its own is the record that the properties keep of the sequence",
   "wake-early kvm_flush_remote_tlbs":
     "the invalidation is counted and its range known: no fault installs anything there, and the callback returns behind the flush",
 }

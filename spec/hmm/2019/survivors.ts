@@ -15,8 +15,6 @@ export const hmm2019Survivors: Survivors = {
     "the section ends a step later, for which only a grace period waits, and that a little longer",
   "swap notifiers_decrement | hmm_put":
     "what a last reference frees is freed behind the section in which the callback runs, and nobody has a range any more whose validity were asked",
-  "split hmm_vma_handle_pte": "what comes in a step of its own is the record that the properties keep of it",
   "split mmap_read_unlock": readers,
   "split anon_vma_unlock_read": readers,
-  "wake-early anon_vma_unlock_read": "what comes in a step of its own is the record that the properties keep of it",
 }

@@ -48,7 +48,6 @@ export const layoutSurvivors: Survivors = {
   "split xfs_file_remap_range: xfs_iunlock": recorded,
   "split nfsd4_layout_fence_worker: nfsd4_close_layout":
     "no lease is granted while another is pending, so that none is lost; one that is given back meanwhile goes when it is overdue",
-  "split dax_layout_busy_page": recorded,
   "split unpin_user_page": "one process has pinned the page; references of several are the core's (protocol mm)",
   "drop-lock mutex_lock(client#.ls_mutex) by client#-cb": meeting,
   "drop-lock mutex_lock(client#.ls_mutex) by client#.#": meeting,
@@ -58,7 +57,4 @@ export const layoutSurvivors: Survivors = {
   "open-guard nfs4_put_stid": listed,
   "open-guard __break_lease: restart": listed,
   "open-guard xfs_wait_dax_page: schedule": busy,
-  "wake-early xfs_file_remap_range: xfs_iunlock": recorded,
-  "wake-early pin_user_pages": recorded,
-  "wake-early xfs_wait_dax_page: xfs_iunlock": recorded,
 }

@@ -13,8 +13,6 @@ export const survivors2008: Survivors = {
     "what a device stores before it has mapped the page finds no entry, and is not stored",
   "swap set_page_dirty | clear_page_dirty_for_io":
     "the page is dirty when its write has ended, and is written once more",
-  "split follow_page":
-    "the step only reads: what comes in a step of its own is the record that the properties keep of it",
   "wake-early xpmem_recall_page":
     "the page is locked, and only who has it locked exports it: what the device maps of it can but become less meanwhile",
   "lose-wake-up xpmem_recall_page": "it waits for the answer in its next step, whether it sleeps meanwhile or not",
