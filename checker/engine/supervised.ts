@@ -20,7 +20,10 @@ export class Stalled extends Data.TaggedError("Stalled")<{ readonly message: str
  */
 export const stretchTime = 100
 
-/** Milliseconds that a stretch may take by default: machines under load have stood still for 30 seconds. Ctrl-C need not wait. */
+/**
+ * Milliseconds that a stretch may take by default: machines under load have stood still for 30 seconds. Ctrl-C need not
+ * wait.
+ */
 export const defaultLimit = 120_000
 
 /** A script sees globals only, so what it is to run is left there. */

@@ -80,8 +80,8 @@ const largestSlice = 1_000_000
 /**
  * Plain executions that a search that matched states is compared with: at most, and at least, where their steps together
  * are more than it is worth. Those that there are at least evaluate every property after every step, so that one that
- * looks at more than cells shows; the others only what a step can have changed, and all at their end: half of what they
- * cost is properties.
+ * looks at more than cells shows; the others only what a step can have changed, and all where nothing can go on: half of
+ * what they cost is properties.
  */
 const mostCompared = 60
 const fewestCompared = 10

@@ -62,7 +62,7 @@ export class Facts implements Observer {
   readonly cells = new Map<string, CellFacts>()
   /** Whether every state was visited. */
   isComplete = false
-  /** The cells that monitors write: notes for the properties, which are no part of a step. */
+  /** The cells that monitors write, in any program: notes for the properties, which are no part of a step. */
   readonly notes = new Set<string>()
   /** The cells that properties read. */
   observed: ReadonlySet<string> = new Set()

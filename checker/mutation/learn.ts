@@ -133,12 +133,8 @@ const explored = Effect.fnUntraced(function* (program: Program, facts: Facts, al
       all.guard(node, reads, holds)
     },
   }
-  const noted = (cell: string) => {
-    facts.notes.add(cell)
-    all.notes.add(cell)
-  }
   const search = yield* Effect.catchIf(
-    attempt(() => new StatesSearch(telling(program, noted), { ...options, seed: 1, observer })),
+    attempt(() => new StatesSearch(telling(program, all.notes), { ...options, seed: 1, observer })),
     (error) => error instanceof SetupFailed,
     () => Effect.succeed(undefined),
   )

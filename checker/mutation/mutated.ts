@@ -32,9 +32,9 @@ export const mutated = (program: Program, mutation: Mutation): Program => {
  * The correct program, in which no names are interchangeable, and promises read in every state what they may read: what
  * properties read is then known when its states are explored.
  *
- * @param noted told of each cell that a monitor writes
+ * @param notes gets the names of the cells that monitors write
  */
-export const telling = (program: Program, noted: (cell: string) => void): Program => ({
+export const telling = (program: Program, notes: Set<string>): Program => ({
   ...program,
   start: () => {
     const instance = program.start()
@@ -42,19 +42,20 @@ export const telling = (program: Program, noted: (cell: string) => void): Progra
     const readers = instance.properties.flatMap((property) =>
       property.kind === "leadsTo" ? [readerOf(property, fibers)] : [],
     )
-    const monitors = instance.monitors.map((monitor) => watched(monitor, instance.store, noted))
+    const monitors = instance.monitors.map((monitor) => watched(monitor, instance.store, notes))
     return { ...instance, interchangeable: [], monitors, properties: [...instance.properties, ...readers] }
   },
 })
 
-const watched = (monitor: Monitor, store: Store, noted: (cell: string) => void): Monitor =>
+/** A monitor of which it is known what it writes. */
+const watched = (monitor: Monitor, store: Store, notes: Set<string>): Monitor =>
   Object.fromEntries(
     Object.entries(monitor).map(([name, watch]) => [
       name,
       (taken: Taken) => {
         const { mark } = store
         watch(taken)
-        for (const cell of store.writtenSince(mark)) noted(cell.name)
+        for (const cell of store.writtenSince(mark)) notes.add(cell.name)
       },
     ]),
   )

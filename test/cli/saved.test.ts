@@ -1,8 +1,9 @@
 /** What a check reports of a seeded bug: the steps of the counterexample that is saved of it, as long as that shows it. */
+import { readFile } from "node:fs/promises"
 import { join } from "node:path"
 import * as Schema from "effect/Schema"
 import { describe, expect, it } from "vitest"
-import { type Counterexample, formatVersion, Report } from "../../checker/index.ts"
+import { Counterexample, formatVersion, Report } from "../../checker/index.ts"
 import { repository, scratch, shootdown } from "./run.ts"
 
 const put = scratch()
@@ -67,6 +68,30 @@ const checkBeside = async (name: string, files: Readonly<Record<string, Partial<
   const [found] = scenarios.filter(({ mutant }) => mutant === "no-lock")
   return { status, found }
 }
+
+describe.concurrent("a replay", () => {
+  it("says where the property was broken before the last step", async () => {
+    const name = "odp2014-registers-without-lock"
+    const saved = Schema.decodeUnknownSync(Counterexample)(
+      JSON.parse(await readFile(join(repository, "counterexamples", `${name}.json`), "utf8")),
+    )
+    const needless = [
+      { fiber: "cpu0", label: "syscall", choice: 0 },
+      { fiber: "cpu0", label: "mmap_read_lock(mm)" },
+      { fiber: "cpu0", label: "MADV_DONTNEED(mm, 0, 1)" },
+      { fiber: "cpu0", label: "ib_ucontext_notifier_start_account(0, 1)" },
+      { fiber: "cpu0", label: "down_read: umem_rwsem(0, 1)" },
+    ]
+    const longer = put("longer.json", JSON.stringify({ ...saved, schedule: [...saved.schedule, ...needless] }))
+    const { stdout, status } = await shootdown(["replay", longer, "--json", "-"])
+    const { replays } = Schema.decodeUnknownSync(Report)(JSON.parse(stdout))
+    expect(replays).toMatchObject([{ outcome: "reproduced", brokenAfter: 1 }])
+    expect((await shootdown(["replay", longer])).stdout).toContain(
+      "LOCKDEP-HELD, broken after 1 step already: save it anew",
+    )
+    expect(status).toBe(0)
+  })
+})
 
 describe.concurrent("a check", () => {
   it("reports the steps of a saved counterexample, be it among others", async () => {
