@@ -1,5 +1,4 @@
 /** The command line as a process: arguments in, exit status out, and one clear sentence for whatever is wrong. */
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Cause from "effect/Cause"
 import * as CliConfig from "effect/cli/CliConfig"
@@ -10,6 +9,7 @@ import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Runtime from "effect/Runtime"
 import type { Benchmark } from "../bench/benchmark.ts"
 import { Pool } from "../campaign/pool.ts"
 import type { HandbookSource } from "../report/handbook/comparison.ts"
@@ -17,6 +17,7 @@ import { printable } from "../report/text.ts"
 import { tool } from "../report/tool.ts"
 import type { Registry } from "../scenario/protocol.ts"
 import { commandLine } from "./command.ts"
+import { hearCtrlC } from "./ctrlC.ts"
 import { exitStatus } from "./errors.ts"
 import { complain } from "./output.ts"
 import { SavedDirectory } from "./place.ts"
@@ -76,12 +77,23 @@ export const main = (registry: Registry, surroundings: Surroundings = {}): void 
   process.once("exit", endedFromWithin)
   // A step that returns a promise is reported by the engine; that promise failing later changes nothing.
   process.on("unhandledRejection", () => undefined)
-  NodeRuntime.runMain(runCommandLine(process.argv.slice(2), registry, surroundings), {
+  const listening = Effect.withFiber((fiber) => hearCtrlC(() => fiber.interruptUnsafe(fiber.id)))
+  runMain(Effect.andThen(listening, runCommandLine(process.argv.slice(2), registry, surroundings)), {
     disableErrorReporting: true,
     teardown: (exit) =>
       end(Exit.isSuccess(exit) && typeof exit.value === "number" ? exit.value : exitStatus.interrupted),
   })
 }
+
+/** As platform-node's, but for ctrl-C, which needs more than a handler. */
+const runMain = Runtime.makeRunMain(({ fiber, teardown }) => {
+  const interrupt = () => fiber.interruptUnsafe(fiber.id)
+  process.on("SIGTERM", interrupt)
+  fiber.addObserver((exit) => {
+    process.off("SIGTERM", interrupt)
+    teardown(exit, () => undefined)
+  })
+})
 
 /** The longest sentence with a program's own words in it. */
 const wholeSentence = 1000

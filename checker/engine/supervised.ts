@@ -14,10 +14,7 @@ import { withoutRealWorld } from "./realWorld.ts"
 /** Program code did not return; `message` says whose. */
 export class Stalled extends Data.TaggedError("Stalled")<{ readonly message: string }> {}
 
-/**
- * Milliseconds that a stretch should take. While one begins or ends, `node:vm` takes the handlers of ctrl-C away for some
- * 50 microseconds, in which a signal ends the process in silence: stretches are long enough to make that rare.
- */
+/** Milliseconds that a stretch should take: in between there is an answer to what others say. */
 export const stretchTime = 100
 
 /**
@@ -39,10 +36,7 @@ const script = new Script(`globalThis[Symbol.for("shootdown/stretch")]()`)
 export const attempt = <A>(run: () => A, limit = defaultLimit): Effect.Effect<A, SetupFailed | Stalled> =>
   isMainThread ? Effect.andThen(hearSignals, stretchOf(run, limit)) : stretchOf(run, limit)
 
-/**
- * Goes once round the event loop: a signal that has come since the last stretch is handled there, and would be lost with
- * the handlers that the next stretch takes away.
- */
+/** Goes once round the event loop, where a signal that came since the last stretch is handled. */
 const hearSignals = Effect.callback<void>((resume) => {
   let handle = setImmediate(() => {
     handle = setImmediate(() => resume(Effect.void))

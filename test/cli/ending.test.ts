@@ -1,11 +1,15 @@
 /** How runs end when somebody else ends them, or when the fault is ours. */
+import { join } from "node:path"
 import * as Schema from "effect/Schema"
 import { describe, expect, it } from "vitest"
 import { Report } from "../../checker/index.ts"
 import * as programs from "./programs.ts"
-import { npmRunCheck, repository, scratch, shootdownAlone } from "./run.ts"
+import { npmRunCheck, repository, scratch, shootdown, shootdownAlone } from "./run.ts"
 
 const put = scratch()
+
+const signalled = join(repository, "test/cli/signalled.ts")
+const Heard = Schema.Struct({ within: Schema.Number, between: Schema.Number })
 
 describe.concurrent("endings", () => {
   it.each(["SIGINT", "SIGTERM"] as const)("%s: 130, with what was reached", async (signal) => {
@@ -46,6 +50,14 @@ describe.concurrent("endings", () => {
     const ran = await shootdownAlone(["explore", put("never.ts", programs.neverReturns)], { signal: "SIGINT" })
     expect(ran.stdout).toMatch(/interrupted in never-returns: /)
     expect(ran.status).toBe(130)
+  })
+
+  it("no SIGINT falls between two stretches: each interrupts, and none ends the process", async () => {
+    const ran = await shootdown([], { script: signalled, signal: "SIGINT", times: 200 })
+    expect(ran.status, ran.stderr).toBe(0)
+    const heard = Schema.decodeUnknownSync(Heard)(JSON.parse(ran.stdout))
+    expect(heard.within).toBeGreaterThan(10)
+    expect(heard.between).toBeGreaterThan(1)
   })
 
   it("a closed pipe ends the run in silence", async () => {

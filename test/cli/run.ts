@@ -25,6 +25,8 @@ interface Options {
   readonly signal?: NodeJS.Signals
   /** Send it, instead, as soon as this is true. */
   readonly when?: () => boolean
+  /** Send it so often, every five milliseconds. */
+  readonly times?: number
   /** Stop reading standard output at the first byte. */
   readonly closeOutput?: boolean
 }
@@ -50,7 +52,7 @@ const collect = (command: string, args: ReadonlyArray<string>, options: Options)
       const before = stderr
       stderr += chunk
       if (signal !== undefined && when === undefined && stderr.includes("started") && !before.includes("started")) {
-        setTimeout(() => child.kill(signal), 500)
+        for (let nth = 0; nth < (options.times ?? 1); nth++) setTimeout(() => child.kill(signal), 500 + 5 * nth)
       }
     })
     const watch = setInterval(() => {
