@@ -78,14 +78,17 @@ const firstSlice = 1_000
 const largestSlice = 1_000_000
 
 /**
- * Plain executions that a search that matched states is compared with: at most, and at least, where their steps together
- * are more than it is worth. Those that there are at least evaluate every property after every step, so that one that
- * looks at more than cells shows; the others only what a step can have changed, and all where nothing can go on: half of
- * what they cost is properties.
+ * Plain executions that a search is compared with: at most, and at least, where their steps together are more than it is
+ * worth. Those that there are at least evaluate every property after every step, so that one that looks at more than cells
+ * shows; the others only what a step can have changed, and all where nothing can go on: half of what they cost is
+ * properties.
  */
 const mostCompared = 60
 const fewestCompared = 10
-const stepsCompared = 1_500
+
+/** What that is worth, in steps: a search of few states would be over long before the comparison. */
+const stepsCompared = ({ statistics: { states }, isReduced }: Searched): number =>
+  isReduced === true ? 1_500 : Math.min(1_500, Math.max(500, states / 20))
 
 /** The longest of them, in steps. A program without an end is compared up to some rounds beyond the depth of the search. */
 const comparedSteps = (search: Searched, { maxSteps }: SearchOptions): number =>
@@ -330,8 +333,9 @@ const compare = (program: Program, search: Searched, options: SearchOptions): st
   const judged = (violations: ReadonlyArray<Violation>) =>
     options.survey === undefined ? decisive(violations, options) : undefined
   const longest = comparedSteps(search, options)
+  const enough = stepsCompared(search)
   let steps = 0
-  for (let i = 0; i < mostCompared && (i < fewestCompared || steps < stepsCompared); i++) {
+  for (let i = 0; i < mostCompared && (i < fewestCompared || steps < enough); i++) {
     const execution = new Execution(program, {
       keepEnds: options.keepEnds ?? false,
       symmetry: options.symmetry ?? true,

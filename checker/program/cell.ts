@@ -1,4 +1,4 @@
-import { hashText, intern, NotPlain, type Plain } from "./plain.ts"
+import { type Hash, hashText, intern, NotPlain, type Plain } from "./plain.ts"
 import { breakRule, runtime } from "./runtime.ts"
 import { contributionOf, type Entry, type Part, type Place, type Store, type StoredCell } from "./store.ts"
 
@@ -6,6 +6,21 @@ import { contributionOf, type Entry, type Part, type Place, type Store, type Sto
 export interface Cell<A> {
   readonly name: string
   value: A
+}
+
+/** The place of a cell among all others. */
+class Salted implements Place {
+  readonly part: Part
+  private readonly salt: Hash
+
+  constructor(part: Part, salt: Hash) {
+    this.part = part
+    this.salt = salt
+  }
+
+  contributionOf(content: Plain): Hash {
+    return contributionOf(this.salt, content)
+  }
 }
 
 class CellOf<A> implements Cell<A>, StoredCell {
@@ -25,8 +40,7 @@ class CellOf<A> implements Cell<A>, StoredCell {
   private entries: Map<Plain, Entry> | undefined
 
   constructor(store: Store, name: string, initial: A, isData: boolean) {
-    const salt = hashText(`cell ${name}`)
-    this.place = { part: store, contributionOf: (content) => contributionOf(salt, content) }
+    this.place = new Salted(store, hashText(`cell ${name}`))
     this.store = store
     this.name = name
     this.isData = isData
@@ -124,8 +138,11 @@ const structOf = <A extends object>(make: typeof cell, name: string, initial: A)
     const stored = make<unknown>(`${name}.${field}`, value)
     Object.defineProperty(target, field, {
       enumerable: true,
-      get: () => stored.value,
-      set: (next: unknown) => {
+      // Methods: of functions that are values the loader would name each, and every instance of a program has thousands.
+      get() {
+        return stored.value
+      },
+      set(next: unknown) {
         stored.value = next
       },
     })
