@@ -13,8 +13,11 @@ import { type Death, Pool } from "./pool.ts"
 import type { Source } from "./source.ts"
 import { WorkersFailed } from "./team.ts"
 
-/** States beyond which a thread is ended with its campaign: the memory of its table comes back at once. */
-const manyStates = 1_000_000
+/**
+ * States beyond which a thread is ended with its campaign: the memory of its table comes back at once. Another one takes
+ * seconds to start, so it is not done for a hundred megabytes.
+ */
+const manyStates = 4_000_000
 
 /** What is to be done elsewhere, as `campaign` does it. */
 interface Errand {

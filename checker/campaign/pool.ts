@@ -30,8 +30,8 @@ export class Thread {
       execArgv: [],
       stdout: true,
       stderr: true,
-      // A search makes little garbage once it has learnt; the default would cost each worker tens of megabytes.
-      resourceLimits: { maxYoungGenerationSizeMb: 24 },
+      // While a search learns it makes much garbage, and most of them are over when they have learnt.
+      resourceLimits: { maxYoungGenerationSizeMb: 96 },
     })
     this.worker.stdout.resume()
     this.worker.stderr.resume()

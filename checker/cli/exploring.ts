@@ -11,7 +11,7 @@ import { elsewhere } from "../campaign/elsewhere.ts"
 import { MemoryGuard } from "../campaign/memory.ts"
 import type { Source } from "../campaign/source.ts"
 import { type Finding, findingOf, type How, shownBy } from "../counterexample/finding.ts"
-import { replay } from "../counterexample/replay.ts"
+import type { Replayed } from "../counterexample/replay.ts"
 import type { Counterexample } from "../counterexample/schema.ts"
 import { shrinkEffect } from "../counterexample/shrink.ts"
 import { type Budget, explore, type Result } from "../explore/explore.ts"
@@ -40,7 +40,11 @@ export interface Task {
    * The counterexamples that are saved already. Where one of this scenario and seeded bug still shows what is found, it is
    * what there is to report: nothing is shrunk once more.
    */
-  readonly saved?: ReadonlyArray<{ readonly program: Program; readonly counterexample: Counterexample }>
+  readonly saved?: ReadonlyArray<{
+    readonly program: Program
+    readonly counterexample: Counterexample
+    readonly replayed: () => Replayed
+  }>
   /** Where another thread gets the program from that is to carry out all of it. */
   readonly elsewhere?: Source
 }
@@ -127,10 +131,10 @@ const resultOf = (
 const savedFinding = (task: Task, { violation, moves }: Result): Finding | undefined => {
   if (violation === undefined || moves === undefined) return undefined
   const { scenario, mutant } = task.program
-  for (const { program, counterexample } of task.saved ?? []) {
+  for (const { program, counterexample, replayed: run } of task.saved ?? []) {
     const { property, cycle } = counterexample
     if (program.scenario !== scenario || program.mutant !== mutant || property !== violation.property) continue
-    const replayed = replay(program, counterexample)
+    const replayed = run()
     if (replayed.kind === "reproduced") return shownBy(how(task), replayed, { program, cycle, minimal: false })
   }
   return undefined

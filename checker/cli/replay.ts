@@ -28,6 +28,8 @@ export interface Saved {
   readonly counterexample: Counterexample
   readonly scenario: ScenarioEntry
   readonly program: Program
+  /** What it comes to when it is run again: once, however often that is asked. */
+  readonly replayed: () => Replayed
 }
 
 /** Runs `replay`. Every file is read and checked before the first is replayed. */
@@ -107,14 +109,19 @@ const readOne = Effect.fnUntraced(function* (path: string, registry: Registry) {
   const stranger = Object.keys(bound).find((name) => !Object.hasOwn(scenario.parameters, name))
   if (stranger !== undefined) return yield* bad(`scenario ${scenario.id} has no parameter ${printable(stranger, 60)}`)
   const program = yield* checked(scenario, bound, mutant, bad)
-  return { file, counterexample, scenario, program } satisfies Saved
+  let result: Replayed | undefined
+  const replayed = () => {
+    result ??= replay(program, counterexample)
+    return result
+  }
+  return { file, counterexample, scenario, program, replayed } satisfies Saved
 })
 
 /** Replays one counterexample and notes what it comes to. */
-export const replayOne = Effect.fnUntraced(function* ({ file, counterexample, program }: Saved) {
+export const replayOne = Effect.fnUntraced(function* ({ file, counterexample, replayed: run }: Saved) {
   const session = yield* Session
   const { scenario, mutant, property } = counterexample
-  const replayed = yield* attempt(() => replay(program, counterexample))
+  const replayed = yield* attempt(run)
   const report: ReplayReport = {
     file,
     scenario,

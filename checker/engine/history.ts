@@ -1,7 +1,7 @@
 /** What a fiber's future depends on. */
 import { canonicalText, digestText, type Hash, type Plain } from "../program/plain.ts"
 import type { NamedFiber } from "../scenario/program.ts"
-import type { Renaming } from "./renaming.ts"
+import { type Renaming, sameNames } from "./renaming.ts"
 
 /** What stands in the place of a result where a fiber was interrupted. */
 export const interruption: unique symbol = Symbol("interruption")
@@ -26,8 +26,6 @@ export const answersTo = (way: Way): ReadonlyArray<Answer> => {
   return answers.reverse()
 }
 
-const sameNames: Renaming = (value) => value
-
 /** A place that a fiber's future may depend on instead of all that came before it. */
 export interface Since {
   /** Which checkpoint or loop it is: `checkpoint retry`, `loop retry`. */
@@ -46,6 +44,8 @@ export class History {
   private readonly origin: History | undefined
   readonly since: Since | undefined
   private readonly answers: ReadonlyArray<Answer>
+  /** What `digest` came to: a loop is gone round again and again, and entered once. */
+  private digests: Map<Renaming, string> | undefined
   /** How many answers the fiber was told in all, those before the checkpoint included. */
   readonly told: number
 
@@ -89,8 +89,24 @@ export class History {
     return `${String(rename(this.fiber))}\n${start}${forked}\n${answers.join("\n")}`
   }
 
+  /** Looks at each value that the text is made of. */
+  forEach(look: (value: Plain) => void): void {
+    const { since, origin } = this
+    look(this.fiber)
+    if (since !== undefined) look(since.live)
+    since?.entry?.forEach(look)
+    origin?.forEach(look)
+    for (const answer of this.answers) if (answer !== interruption) look(answer)
+  }
+
   private digest(rename: Renaming): string {
-    const { low, high }: Hash = digestText(this.text(rename))
-    return `${low},${high}`
+    this.digests ??= new Map()
+    let digest = this.digests.get(rename)
+    if (digest === undefined) {
+      const { low, high }: Hash = digestText(this.text(rename))
+      digest = `${low},${high}`
+      this.digests.set(rename, digest)
+    }
+    return digest
   }
 }

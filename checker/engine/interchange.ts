@@ -18,7 +18,7 @@ import { contributionOf, mix, type Part, type Place, type Store, type StoredCell
 import type { Instance } from "../scenario/program.ts"
 import type { History } from "./history.ts"
 import { Mention } from "./mention.ts"
-import { isName, mentionedIn, type Renaming, renamingOf } from "./renaming.ts"
+import { isName, mentionedIn, type Renaming, renamingOf, sameNames } from "./renaming.ts"
 
 /** How many names a group has at most: their orders are tried one by one where they tie. */
 const mostNames = 6
@@ -62,6 +62,8 @@ export class Interchange {
   private readonly renamings = new Map<number, Renaming>()
   /** For each name, those that tell it from all others. */
   private readonly colourings: ReadonlyArray<Renaming>
+  /** For each name, by position, what says of it only whose it is. */
+  private readonly leavings: ReadonlyArray<Renaming>
   /** The names of each group, by position. */
   private readonly ranges: ReadonlyArray<Range>
   private readonly groupOf: ReadonlyArray<number>
@@ -104,6 +106,7 @@ export class Interchange {
         new Map(this.names.map((name) => [name.name, name === one ? own(name.group) : ranked(name.group, 0)])),
       ),
     )
+    this.leavings = this.names.map(({ name, group }) => renamingOf(new Map([[name, own(group)]])))
     this.ranges = this.groups.map((group) => {
       const first = group[0]?.position ?? 0
       return { first, end: first + group.length }
@@ -138,9 +141,8 @@ export class Interchange {
   placeOf(fiber: string, history: History): FiberPlace {
     const owner = this.ownerOf(fiber)
     let isOwn = mentionedIn(fiber, this.all).size <= 1
-    history.text((value) => {
+    history.forEach((value) => {
       isOwn &&= this.isOwn(value, owner)
-      return value
     })
     if (!isOwn) return { part: owner?.part, ...nothing, mention: this.mention((rename) => history.text(rename)) }
     return { part: owner?.part, ...digestText(history.text(this.leavingOut(owner))), mention: undefined }
@@ -332,7 +334,7 @@ export class Interchange {
   }
 
   private leavingOut(owner: Name | undefined): Renaming {
-    return renamingOf(new Map(owner === undefined ? [] : [[owner.name, own(owner.group)]]))
+    return owner === undefined ? sameNames : (this.leavings[owner.position] ?? sameNames)
   }
 }
 

@@ -53,8 +53,8 @@ const comparedReads = 6
  * How many comparisons of a step there are, whatever came before it, until only some are made. A step that many histories
  * lead to is the same code in all of them, and comparing it was a third of what a search of 100,000 states costs.
  */
-const comparedSteps = 24
-const comparedFactor = 1.25
+const comparedSteps = 16
+const comparedFactor = 1.5
 
 export class Memoised implements System, Others {
   readonly instance: Instance

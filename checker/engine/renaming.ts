@@ -4,6 +4,9 @@ import { canonicalText, intern, isTuple, type Plain } from "../program/plain.ts"
 /** A value with other names in it: tuples by element, records by key and value, texts by word. */
 export type Renaming = (value: Plain) => Plain
 
+/** Leaves all names as they are. */
+export const sameNames: Renaming = (value) => value
+
 /** A name, where it is mentioned: letters, digits, `_` and `-`, between anything else (`gpu0.lock`, `lock of gpu0`). */
 const word = /[\p{L}\p{N}_-]+/gu
 

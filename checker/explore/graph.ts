@@ -6,7 +6,7 @@ import { LimitReached } from "../engine/fault.ts"
 import { Memoised } from "../engine/memoised.ts"
 import { fiberOf, fibersOf, type Move, moveOf, optionOf } from "../engine/system.ts"
 import { isPromise } from "../property/promises.ts"
-import type { BoundPromise } from "../property/property.ts"
+import type { BoundPromise, Fibers } from "../property/property.ts"
 import type { Violation } from "../property/violation.ts"
 import type { Program } from "../scenario/program.ts"
 import { Column } from "./column.ts"
@@ -41,11 +41,13 @@ export class StateGraph {
   private readonly broken = new Column(Uint8Array)
   private readonly numbers = new Numbering()
   private readonly engine: Memoised
+  private readonly fibers: Fibers
   private readonly options: SearchOptions
   private readonly stateLimit: number
 
   constructor(program: Program, options: SearchOptions, stateLimit = defaultStateLimit) {
     this.engine = new Memoised(promisesOf(program, options.target), options.keepEnds ? { keepEnds: true } : {})
+    this.fibers = fibersOf(this.engine)
     this.promises = this.engine.instance.properties.filter(isPromise)
     this.labels = this.promises.map(() => new Column(Uint8Array))
     this.options = options
@@ -138,7 +140,7 @@ export class StateGraph {
     const { engine, options, statistics } = this
     if (this.size === 0) this.numbers.of(engine.low, engine.high)
     const violations: Array<Violation> = []
-    const promised = engine.tracker.promised(fibersOf(engine), this.size === 0, violations)
+    const promised = engine.tracker.promised(this.fibers, this.size === 0, violations)
     const broken = engine.rest === "broken"
     this.first.push(this.takers.length)
     this.broken.push(broken ? 1 : 0)
