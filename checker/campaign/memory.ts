@@ -27,7 +27,7 @@ export const heapFull =
   "the JavaScript heap is nearly full of the histories of fibers; a checkpoint at the head of loops lets those that no longer matter fall together, and NODE_OPTIONS=--max-old-space-size=MB makes the heap larger"
 
 /** Collects this thread's garbage, which V8 is in no hurry to do: it does not know how much tables take. */
-const collectGarbage = (): void => {
+export const collectGarbage = (): void => {
   setFlagsFromString("--expose-gc")
   const collect: unknown = runInNewContext("gc")
   if (typeof collect === "function") collect()

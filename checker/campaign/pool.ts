@@ -31,7 +31,7 @@ export class Thread {
       stdout: true,
       stderr: true,
       // While a search learns it makes much garbage, and most of them are over when they have learnt.
-      resourceLimits: { maxYoungGenerationSizeMb: 96 },
+      resourceLimits: { maxYoungGenerationSizeMb: 48 },
     })
     this.worker.stdout.resume()
     this.worker.stderr.resume()

@@ -14,7 +14,7 @@ import { type Ending, endingOf, type Survey } from "../explore/strategy.ts"
 import { type Supply, Visited } from "../explore/visited.ts"
 import type { Program } from "../scenario/program.ts"
 import { type CampaignResult, campaign } from "./campaign.ts"
-import { heapFull, heapIsFull, MemoryGuard } from "./memory.ts"
+import { collectGarbage, heapFull, heapIsFull, MemoryGuard } from "./memory.ts"
 import { Bell, type ConcludedResult, type Figures, Order, type Report, Supplied } from "./messages.ts"
 import { Pool } from "./pool.ts"
 import { exploreSlice } from "./slice.ts"
@@ -22,6 +22,9 @@ import { loadSource, type Source } from "./source.ts"
 
 const main = parentPort
 if (main === null) throw new Error("a worker is started as a thread of its own")
+
+/** States behind which this thread gives the memory of their table back before it says that it is ready for others. */
+const collectedStates = 500_000
 
 /** The main thread's bell, when it explores too. */
 let mainBell: Int32Array | undefined
@@ -232,6 +235,7 @@ const conclude = async (order: Order & { readonly kind: "campaign" }): Promise<v
     Effect.sync(() => tell({ kind: "underWay", progress })),
   )
   const result = await Effect.runPromise(Effect.result(Effect.provide(whole, Pool.layer)))
+  if (Result.isSuccess(result) && result.success.statistics.states > collectedStates) collectGarbage()
   if (Result.isSuccess(result)) tell({ kind: "concluded", result: concluded(result.success) })
   else tell({ kind: "failed", message: result.failure.message, failure: result.failure._tag })
 }

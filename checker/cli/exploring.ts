@@ -14,6 +14,7 @@ import { type Finding, findingOf, type How, shownBy } from "../counterexample/fi
 import type { Replayed } from "../counterexample/replay.ts"
 import type { Counterexample } from "../counterexample/schema.ts"
 import { shrinkEffect } from "../counterexample/shrink.ts"
+import { attempt } from "../engine/supervised.ts"
 import { type Budget, explore, type Result } from "../explore/explore.ts"
 import { emptyStatistics, type SearchOptions, type Statistics, type Strategy } from "../explore/strategy.ts"
 import { missedStateOdds } from "../explore/visited.ts"
@@ -97,7 +98,7 @@ export const carryOut = Effect.fnUntraced(function* (task: Task, checkpoint?: st
     return status
   })
   session.underWay.delete(current)
-  const finding = savedFinding(task, result) ?? (yield* shrunkFinding(task, result, status))
+  const finding = (yield* savedFinding(task, result)) ?? (yield* shrunkFinding(task, result, status))
   const report = reportOf(task, result, finding)
   session.scenarios.push(report)
   return { task, result, finding, report } satisfies Explored
@@ -128,17 +129,17 @@ const resultOf = (
       )
 
 /** A saved counterexample that still shows what was found. */
-const savedFinding = (task: Task, { violation, moves }: Result): Finding | undefined => {
+const savedFinding = Effect.fnUntraced(function* (task: Task, { violation, moves }: Result) {
   if (violation === undefined || moves === undefined) return undefined
   const { scenario, mutant } = task.program
   for (const { program, counterexample, replayed: run } of task.saved ?? []) {
     const { property, cycle } = counterexample
     if (program.scenario !== scenario || program.mutant !== mutant || property !== violation.property) continue
-    const replayed = run()
+    const replayed = yield* attempt(run)
     if (replayed.kind === "reproduced") return shownBy(how(task), replayed, { program, cycle, minimal: false })
   }
   return undefined
-}
+})
 
 /** What was found, as simple as it can be made. */
 const shrunkFinding = Effect.fnUntraced(function* (task: Task, result: Result, status: Effect.Effect<void>) {

@@ -60,6 +60,7 @@ export class Interchange {
     readonly known: ReadonlyArray<Mention | undefined>
   }> = []
   private readonly renamings = new Map<number, Renaming>()
+  private readonly swappings = new Map<number, Renaming>()
   /** For each name, those that tell it from all others. */
   private readonly colourings: ReadonlyArray<Renaming>
   /** For each name, by position, what says of it only whose it is. */
@@ -249,13 +250,19 @@ export class Interchange {
   }
 
   private readonly swapping = (a: number, b: number): Renaming => {
-    const [first = "", second = ""] = [this.names[a]?.name, this.names[b]?.name]
-    return renamingOf(
-      new Map([
-        [first, second],
-        [second, first],
-      ]),
-    )
+    const key = a * this.names.length + b
+    let renaming = this.swappings.get(key)
+    if (renaming === undefined) {
+      const [first = "", second = ""] = [this.names[a]?.name, this.names[b]?.name]
+      renaming = renamingOf(
+        new Map([
+          [first, second],
+          [second, first],
+        ]),
+      )
+      this.swappings.set(key, renaming)
+    }
+    return renaming
   }
 
   /** The least hash of the mentions, over all rankings that put the signatures in order. */

@@ -1,5 +1,5 @@
 import { digestText, type Hash } from "../program/plain.ts"
-import type { Renaming } from "./renaming.ts"
+import { type Renaming, sameNames } from "./renaming.ts"
 
 /** Something that mentions names beyond its own: a fiber after a history, or a cell with a content. */
 export class Mention {
@@ -13,7 +13,7 @@ export class Mention {
 
   constructor(textOf: (rename: Renaming) => string, colourings: ReadonlyArray<Renaming>) {
     this.textOf = textOf
-    this.text = textOf((value) => value)
+    this.text = textOf(sameNames)
     const colours = colourings.map((colouring) => digestText(textOf(colouring)))
     this.coloursLow = Int32Array.from(colours, ({ low }) => low)
     this.coloursHigh = Int32Array.from(colours, ({ high }) => high)

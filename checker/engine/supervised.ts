@@ -36,7 +36,7 @@ const script = new Script(`globalThis[Symbol.for("shootdown/stretch")]()`)
 export const attempt = <A>(run: () => A, limit = defaultLimit): Effect.Effect<A, SetupFailed | Stalled> =>
   isMainThread ? Effect.andThen(hearSignals, stretchOf(run, limit)) : stretchOf(run, limit)
 
-/** Goes once round the event loop, where a signal that came since the last stretch is handled. */
+/** Goes once round the event loop, where what came since the last stretch is handled: signals, and messages of other threads. */
 const hearSignals = Effect.callback<void>((resume) => {
   let handle = setImmediate(() => {
     handle = setImmediate(() => resume(Effect.void))
@@ -53,7 +53,7 @@ const stretchOf = <A>(run: () => A, limit: number): Effect.Effect<A, SetupFailed
     try {
       withoutRealWorld(() => {
         Reflect.set(globalThis, slot, stretch)
-        // Signals are the main thread's: a watch in another thread would only take them away from it.
+        // Signals are the main thread's: a watch in a worker's stretch would take them away from it.
         script.runInThisContext({ timeout: limit, breakOnSigint: isMainThread })
       })
       return Effect.succeed(outcome.value as A) // the stretch ended, so it was assigned
