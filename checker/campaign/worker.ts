@@ -235,9 +235,11 @@ const conclude = async (order: Order & { readonly kind: "campaign" }): Promise<v
     Effect.sync(() => tell({ kind: "underWay", progress })),
   )
   const result = await Effect.runPromise(Effect.result(Effect.provide(whole, Pool.layer)))
-  if (Result.isSuccess(result) && result.success.statistics.states > collectedStates) collectGarbage()
-  if (Result.isSuccess(result)) tell({ kind: "concluded", result: concluded(result.success) })
-  else tell({ kind: "failed", message: result.failure.message, failure: result.failure._tag })
+  if (Result.isFailure(result)) {
+    return tell({ kind: "failed", message: result.failure.message, failure: result.failure._tag })
+  }
+  if (result.success.statistics.states > collectedStates) collectGarbage()
+  tell({ kind: "concluded", result: concluded(result.success) })
 }
 
 const concluded = ({

@@ -86,9 +86,13 @@ const largestSlice = 1_000_000
 const mostCompared = 60
 const fewestCompared = 10
 
-/** What that is worth, in steps: a search of few states would be over long before the comparison. */
+/** What that is worth, in steps, at most and at least: a search of few states would be over long before the comparison. */
+const mostSteps = 1_500
+const fewestSteps = 500
+
+/** A reduced search counts no states that say how large it is. */
 const stepsCompared = ({ statistics: { states }, isReduced }: Searched): number =>
-  isReduced === true ? 1_500 : Math.min(1_500, Math.max(500, states / 20))
+  isReduced === true ? mostSteps : Math.min(mostSteps, Math.max(fewestSteps, states / 20))
 
 /** The longest of them, in steps. A program without an end is compared up to some rounds beyond the depth of the search. */
 const comparedSteps = (search: Searched, { maxSteps }: SearchOptions): number =>
