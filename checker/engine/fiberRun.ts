@@ -93,6 +93,10 @@ export class FiberRun implements Actor {
   interrupted = false
   /** The operation performed last. */
   private last: Operation | undefined
+  /** What the last checkpoint left of the history: calls that it came in the middle of forget no more than it did. */
+  private checkpointed: History | undefined
+  /** How many procedures it is in. */
+  private calls = 0
   /** The names of the operations that are being replaced right now: inside, they mean themselves. */
   private readonly replacing = new Set<string>()
 
@@ -152,7 +156,7 @@ export class FiberRun implements Actor {
     const original = this.park(operation)
     const { name } = operation
     if (this.rewrite === undefined || this.replacing.has(name)) return original
-    const replacement = this.rewrite(operation, original)
+    const replacement = this.rewrite.replace(operation, original)
     if (replacement === undefined || replacement === original) return original
     return Effect.suspend(() => {
       this.replacing.add(name)
@@ -166,12 +170,26 @@ export class FiberRun implements Actor {
 
   passCheckpoint(label: string, live: ReadonlyArray<Plain>): void {
     this.history = this.history.passing(`checkpoint ${label}`, live, undefined)
+    this.checkpointed = this.history
   }
 
   enterLoop(label: string): (live: ReadonlyArray<Plain>) => void {
     const entry = this.history
     return (live) => {
       this.history = this.history.passing(`loop ${label}`, live, entry)
+    }
+  }
+
+  enterProcedure(): (result: Plain) => void {
+    const { history, checkpointed } = this
+    const calls = this.calls + 1
+    this.calls = calls
+    return (result) => {
+      this.calls = calls - 1
+      // What came of no answer is the same whenever the fiber comes there.
+      if (this.history === history || this.rewrite?.remembers() === true) return
+      const entry = (checkpointed === this.checkpointed ? undefined : this.checkpointed) ?? history
+      this.history = this.history.returned(`call ${calls}`, result, entry, this.last)
     }
   }
 

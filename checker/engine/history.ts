@@ -1,5 +1,6 @@
 /** What a fiber's future depends on. */
 import { canonicalText, digestText, type Hash, type Plain } from "../program/plain.ts"
+import type { Operation } from "../program/operation.ts"
 import type { NamedFiber } from "../scenario/program.ts"
 import { type Renaming, sameNames } from "./renaming.ts"
 
@@ -28,16 +29,19 @@ export const answersTo = (way: Way): ReadonlyArray<Answer> => {
 
 /** A place that a fiber's future may depend on instead of all that came before it. */
 export interface Since {
-  /** Which checkpoint or loop it is: `checkpoint retry`, `loop retry`. */
+  /** Which checkpoint or loop it is, or which of the procedures called at `entry`: `checkpoint retry`, `loop retry`, `call 1`. */
   readonly label: string
+  /** What is still needed of what came before; of a procedure, what it returned. */
   readonly live: Plain
-  /** How the fiber came to the loop, for the head of a loop that was entered. */
+  /** How the fiber came to the loop that it is at the head of, or to the call that has returned. */
   readonly entry: History | undefined
+  /** The last operation of the call that has returned, for its name: it is not told apart by that. */
+  readonly last: Operation | undefined
 }
 
 /**
- * The history of a fiber: who it is, the last checkpoint that it passed, and what it was told since. Until the first
- * checkpoint, also how the fiber came to be, if it was forked.
+ * The history of a fiber: who it is, the last checkpoint or return that it passed, and what it was told since. Until the
+ * first, also how the fiber came to be, if it was forked.
  */
 export class History {
   private readonly fiber: string
@@ -48,6 +52,8 @@ export class History {
   private digests: Map<Renaming, string> | undefined
   /** How many answers the fiber was told in all, those before the checkpoint included. */
   readonly told: number
+  /** How many checkpoints and heads of loops the fiber passed in all. */
+  readonly heads: number
 
   private constructor(
     fiber: string,
@@ -55,26 +61,42 @@ export class History {
     since: Since | undefined,
     answers: ReadonlyArray<Answer>,
     told: number,
+    heads: number,
   ) {
     this.fiber = fiber
     this.origin = origin
     this.since = since
     this.answers = answers
     this.told = told
+    this.heads = heads
   }
 
   /** @param origin the history of the fiber that forked it */
   static of(fiber: string, origin: History | undefined): History {
-    return new History(fiber, origin, undefined, [], 0)
+    return new History(fiber, origin, undefined, [], 0, 0)
   }
 
   after(answer: Answer): History {
-    return new History(this.fiber, this.origin, this.since, [...this.answers, answer], this.told + 1)
+    return new History(this.fiber, this.origin, this.since, [...this.answers, answer], this.told + 1, this.heads)
   }
 
   /** Behind a checkpoint nothing older counts but the live values. */
   passing(label: string, live: Plain, entry: History | undefined): History {
-    return new History(this.fiber, undefined, { label, live, entry }, [], this.told)
+    return this.goingOn({ label, live, entry, last: undefined }, this.heads + 1)
+  }
+
+  /**
+   * Behind a call nothing older counts but how the fiber came to it and what it returned.
+   *
+   * @param label tells the calls apart to which the fiber came so
+   * @param last the last operation of the call
+   */
+  returned(label: string, result: Plain, entry: History, last: Operation | undefined): History {
+    return this.goingOn({ label, live: result, entry, last }, this.heads)
+  }
+
+  private goingOn(since: Since, heads: number): History {
+    return new History(this.fiber, undefined, since, [], this.told, heads)
   }
 
   /** One text per history: equal ones give equal texts, different ones different texts. */

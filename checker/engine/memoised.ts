@@ -79,6 +79,8 @@ export class Memoised implements System, Others {
   private begun = false
   /** Which of the steps of a fiber and label are compared with those of a fresh one. */
   private readonly comparisons = new Map<string, Thinning>()
+  /** The same of the nodes to which fibers come with another past. */
+  private readonly newcomers = new Map<string, Thinning>()
   /** For which number of `Whereabouts.changes` the fingerprint was computed last. */
   private computedAt = -1
 
@@ -201,6 +203,7 @@ export class Memoised implements System, Others {
     if (operation.kind === "fork") node.child ??= this.nodes.forked(node)
     outcome.next ??= this.nodes.after(node, result)
     this.whereabouts.move(fiber, node, outcome.next)
+    if (outcome.next.newcomer !== undefined) this.compareNewcomer(outcome.next, outcome.next.newcomer)
     let reached: Node | undefined
     if (operation.kind === "fork" || operation.kind === "interrupt") {
       reached = this.reach(node, operation)
@@ -364,20 +367,20 @@ export class Memoised implements System, Others {
     const known = this.operations.performKnown(node, option)
     if (known !== undefined) return known
     const leaves = node.outcomes[option]?.leaves ?? 0
-    if (leaves > 0 && leaves < comparedReads && this.comparisonOf(node).next()) this.compareAlone(node)
+    if (leaves > 0 && leaves < comparedReads && thinningOf(this.comparisons, node).next()) {
+      this.compareAlone(node, this.nodes.rerun(node))
+    }
     return this.operations.performNew(node, option)
   }
 
-  private comparisonOf({ fiber, operation }: Node): Thinning {
-    const key = `${fiber.name} ${operation === undefined ? "" : labelOf(operation)}`
-    const known = this.comparisons.get(key) ?? new Thinning(comparedSteps, comparedFactor)
-    this.comparisons.set(key, known)
-    return known
+  private compareNewcomer(node: Node, newcomer: FiberRun): void {
+    node.newcomer = undefined
+    if (thinningOf(this.newcomers, node).next()) this.compareAlone(node, newcomer)
   }
 
   /** See `alone.ts`. */
-  protected compareAlone(node: Node): void {
-    compareAlone(node, this.instance, this.nodes, this.operations, this.whereabouts)
+  protected compareAlone(node: Node, other: FiberRun): void {
+    compareAlone(node, other, this.instance, this.nodes, this.operations, this.whereabouts)
   }
 
   /** Does to another fiber what the operation does. Returns where that one then stands. */
@@ -401,4 +404,11 @@ export class Memoised implements System, Others {
     if (node === undefined) throw new Error(`there is no fiber ${fiber}`)
     return node
   }
+}
+
+const thinningOf = (thinnings: Map<string, Thinning>, { fiber, operation }: Node): Thinning => {
+  const key = `${fiber.name} ${operation === undefined ? "" : labelOf(operation)}`
+  const known = thinnings.get(key) ?? new Thinning(comparedSteps, comparedFactor)
+  thinnings.set(key, known)
+  return known
 }

@@ -43,6 +43,8 @@ export interface Node extends Way {
   readonly forkedBy: Node | undefined
   readonly parent: Node | undefined
   run: FiberRun | undefined
+  /** The fiber that came here last with another past, until it is compared: see `alone.ts`. */
+  newcomer: FiberRun | undefined
   /** The operation that was reached first: for its name, arguments and options. */
   readonly operation: Operation | undefined
   /** How many ways there are to perform the operation; 0 when there is none. */
@@ -61,6 +63,8 @@ export interface Node extends Way {
   /** What the history says of interchangeable names beyond its own. */
   readonly mention: Mention | undefined
   readonly next: Map<Answer, Node>
+  /** The answers behind which it passes a checkpoint or the head of a loop. */
+  heads: Set<Answer> | undefined
   /** The fiber that the operation forks, as it is at first. */
   child: Node | undefined
   /** Whether the guard holds; `undefined` where there is none. */

@@ -77,7 +77,12 @@ export class Nodes {
     if (known !== undefined) return known
     const run = this.visit(parent)
     parent.run = undefined
+    const { heads } = run.history
     run.answer(answer)
+    if (run.history.heads !== heads) {
+      parent.heads ??= new Set()
+      parent.heads.add(answer)
+    }
     const node = this.nodeOf(parent.fiber, parent.forkedBy, run, parent, answer)
     parent.next.set(answer, node)
     return node
@@ -139,6 +144,7 @@ export class Nodes {
     const known = standing.kind === "broken" ? undefined : this.known.get(history)
     if (known !== undefined) {
       expectSame(run, known)
+      if (standing.kind === "parked") known.newcomer = run
       return known
     }
     if (this.known.size >= this.nodeLimit) {
@@ -155,6 +161,7 @@ export class Nodes {
       fiber,
       forkedBy,
       run,
+      newcomer: undefined,
       operation,
       options,
       history: run.history,
@@ -170,6 +177,7 @@ export class Nodes {
       parent,
       answer,
       next: new Map(),
+      heads: undefined,
       child: undefined,
       guard: operation?.kind === "step" && operation.guard !== undefined ? new ReadTree(store) : undefined,
       outcomes: hasBody ? Array.from({ length: options }, () => new ReadTree(store)) : [],

@@ -11,7 +11,7 @@ import { FiberRun } from "./fiberRun.ts"
 import { type Answer, interruption } from "./history.ts"
 import type { Node } from "./node.ts"
 import { fiberOf, guardHolds, type Move, monitorsOf, optionOf, StepFailed } from "./system.ts"
-import { describeResult, describeStanding, forgetfulCheckpoint, type Past, tryOut } from "./witness.ts"
+import { describeResult, describeStanding, forgettingOf, type Past, tryOut } from "./witness.ts"
 
 /** A state on a path as the memoised engine knows it, and the move that led there. */
 export interface Frame {
@@ -129,10 +129,8 @@ export const causeOf = (program: Program, { fiber, path }: Disagreement, learnt:
   const told = takeAlong(program, path, fiber, undefined)
   if (told.beside === plain) {
     const asLearnt = takeAs(program, path, fiber, learnt)
-    const checkpoint = told.past && asLearnt.past && forgetfulCheckpoint(asLearnt.past, told.past)
-    if (checkpoint !== undefined && asLearnt.beside !== plain) {
-      return `${checkpoint} does not name a value that is still needed`
-    }
+    const forgetting = told.past && asLearnt.past && forgettingOf(asLearnt.past, told.past)
+    if (forgetting !== undefined && asLearnt.beside !== plain) return forgetting.why
   }
   const sharing = whoShares(program, path, fiber, plain)
   if (sharing !== undefined) {

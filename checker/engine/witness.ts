@@ -8,7 +8,7 @@ import type { Entry, Store, StoredCell } from "../program/store.ts"
 import type { Instance, NamedFiber } from "../scenario/program.ts"
 import type { Monitor } from "../scenario/scenario.ts"
 import { FiberRun, type Standing } from "./fiberRun.ts"
-import type { Answer, History } from "./history.ts"
+import type { Answer, History, Since } from "./history.ts"
 import { type Others, perform, StepFailed } from "./system.ts"
 
 /** How a fiber came to where it is. */
@@ -54,12 +54,19 @@ export class Witness implements Past {
   }
 }
 
+/** Where a fiber forgot what it still needed, in words. */
+export interface Forgetting {
+  /** As a sentence goes on: `for a fiber that`. */
+  readonly who: string
+  readonly why: string
+}
+
 /**
- * Of two fibers whose histories are equivalent and that differ all the same: the checkpoint that makes them so. That is
- * the last one; or, if that is the head of a loop to which they came differently, the last before the loop; or the last
- * of the fiber that forked them.
+ * Of two fibers whose histories are equivalent and that differ all the same: the checkpoint or procedure that makes them
+ * so. That is the last one; or, if that is the head of a loop or a call to which they came differently, the last before
+ * it; or the last of the fiber that forked them.
  */
-export const forgetfulCheckpoint = (one: Past, other: Past): string | undefined => {
+export const forgettingOf = (one: Past, other: Past): Forgetting | undefined => {
   let [a, b] = [one.history.since, other.history.since]
   while (a?.entry !== undefined && b?.entry !== undefined) {
     const [before, then] = [one.answers.slice(0, a.entry.told), other.answers.slice(0, b.entry.told)]
@@ -68,8 +75,20 @@ export const forgetfulCheckpoint = (one: Past, other: Past): string | undefined 
     a = a.entry.since
     b = b.entry.since
   }
-  return b?.label ?? other.origin?.since?.label
+  const since = b ?? other.origin?.since
+  return since === undefined ? undefined : forgettingAt(since)
 }
+
+const forgettingAt = ({ label, last }: Since): Forgetting =>
+  last === undefined
+    ? {
+        who: `came to ${label} with the same live values and another past`,
+        why: `${label} does not name a value that is still needed`,
+      }
+    : {
+        who: `came from the procedure that ends behind ${labelOf(last)} with the same result and another past`,
+        why: `the procedure that ends behind ${labelOf(last)} leaves something to its caller that its result does not say`,
+      }
 
 /** Where a fiber stands, in words: equal for equal standings. */
 export const describeStanding = (standing: Standing): string => {

@@ -12,7 +12,7 @@ import {
   describeStanding,
   differenceOf,
   type Effects,
-  forgetfulCheckpoint,
+  forgettingOf,
   tryOut,
   Witness,
 } from "./witness.ts"
@@ -179,14 +179,11 @@ export class Witnesses {
         "the body or guard of a step keeps something in a variable for later, or fibers share one; a step speaks to its fiber through its result only",
       )
     }
-    const checkpoint = forgetfulCheckpoint(learnt, witness)
-    if (checkpoint === undefined) {
+    const forgetting = forgettingOf(learnt, witness)
+    if (forgetting === undefined) {
       throw but("for a fiber that came here along an equivalent history", "fibers share nothing but cells")
     }
-    throw but(
-      `for a fiber that came to ${checkpoint} with the same live values and another past`,
-      `${checkpoint} does not name a value that is still needed`,
-    )
+    throw but(`for a fiber that ${forgetting.who}`, forgetting.why)
   }
 }
 

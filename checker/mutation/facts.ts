@@ -70,7 +70,7 @@ export class Facts implements Observer {
   private readonly nodes = new Set<Node>()
 
   outcome(node: Node, reads: ReadonlyArray<StoredCell>, { result, cells, entries }: Outcome): void {
-    const { operation, fiber, parent } = node
+    const { operation, fiber } = node
     if (operation?.kind !== "step") return
     this.nodes.add(node)
     const changed = cells.filter((cell, position) => !reads.includes(cell) || cell.entry !== entries[position])
@@ -82,16 +82,6 @@ export class Facts implements Observer {
     }
     for (const { name } of reads) this.touch(name, fiber.name, operation).readers.add(fiber.name)
     for (const { name } of changed) this.touch(name, fiber.name, operation).changers.add(fiber.name)
-    if (parent?.operation?.kind === "step") this.follows(parent.operation, node, operation)
-  }
-
-  private follows({ name }: Operation, node: Node, operation: Operation): void {
-    const fiber = generic(node.fiber.name)
-    const ofFiber = this.followers.get(fiber) ?? new Map<string, Set<string>>()
-    this.followers.set(fiber, ofFiber)
-    const followers = ofFiber.get(name) ?? new Set()
-    const isBehindCheckpoint = node.parent?.history.since !== node.history.since
-    ofFiber.set(name, followers.add(isBehindCheckpoint ? checkpoint : operation.name))
   }
 
   guard(node: Node, reads: ReadonlyArray<StoredCell>, holds: boolean): void {
@@ -112,13 +102,27 @@ export class Facts implements Observer {
     }
   }
 
-  /** Notes behind which steps fibers end, once a program is explored, and keeps nothing of it but what is known. */
+  /** Notes what comes behind each step, once a program is explored, and keeps nothing of it but what is known. */
   conclude(): void {
-    for (const { next, operation, fiber } of this.nodes) {
-      const isLast = [...next.values()].some(({ ended }) => ended)
-      if (isLast && operation !== undefined) this.followers.get(generic(fiber.name))?.get(operation.name)?.add(end)
+    for (const node of this.nodes) {
+      const { operation, fiber } = node
+      if (operation === undefined) continue
+      const followers = this.followersOf(generic(fiber.name), operation.name)
+      for (const [answer, next] of node.next) {
+        if (next.operation?.kind === "step") {
+          followers.add(node.heads?.has(answer) === true ? checkpoint : next.operation.name)
+        } else if (next.ended) followers.add(end)
+      }
     }
     this.nodes.clear()
+  }
+
+  private followersOf(fiber: string, step: string): Set<string> {
+    const ofFiber = this.followers.get(fiber) ?? new Map<string, Set<string>>()
+    this.followers.set(fiber, ofFiber)
+    const followers = ofFiber.get(step) ?? new Set()
+    ofFiber.set(step, followers)
+    return followers
   }
 
   /** Whether a fiber alone touches what a step touches in it, and no property sees what it changes there. */

@@ -48,7 +48,7 @@ export interface Operator {
   /** Whether what the mutation changes was taken in an exploration. */
   readonly applies: (mutation: Mutation, facts: Facts) => boolean
   /** What happens in a fiber instead. Called anew for each run of it. */
-  readonly rewrite: (mutation: Mutation, fiber: string, store: Store) => Rewrite
+  readonly rewrite: (mutation: Mutation, fiber: string, store: Store) => Rewrite | undefined
   /**
    * Why the mutated program does the same as the correct one at this bound, if that is evident from the correct one;
    * only of complete explorations.
@@ -57,6 +57,9 @@ export interface Operator {
   /** What the mutation parts, if that is what it does: its programs may be proved equivalent by `sameness.ts`. */
   readonly parted?: (mutation: Mutation) => Parted
 }
+
+/** What replaces operations and knows nothing of those before. */
+export const rewriting = (replace: Rewrite["replace"]): Rewrite => ({ replace, remembers: () => false })
 
 /** The step, if the operation is one of this name. */
 export const stepNamed = (operation: Operation, name: string): Step | undefined =>

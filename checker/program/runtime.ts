@@ -20,6 +20,8 @@ export interface Actor {
   passCheckpoint(label: string, live: ReadonlyArray<Plain>): void
   /** Notes where a loop is entered; what it returns is called at the head of each round. */
   enterLoop(label: string): (live: ReadonlyArray<Plain>) => void
+  /** Notes where a procedure is called; what it returns is called with the result when it returns. */
+  enterProcedure(): (result: Plain) => void
   /** Notes that the fiber broke a rule of the language; the first note counts (see `noteThatCounts`), even if the fiber catches the error. */
   blame(message: string): void
 }

@@ -449,5 +449,6 @@ const judge: Actor = {
   perform: (operation) => breakRule(`${labelOf(operation)} is performed in a property`),
   passCheckpoint: (label) => breakRule(`checkpoint ${label} is passed in a property`),
   enterLoop: (label) => breakRule(`loop ${label} is entered in a property`),
+  enterProcedure: () => breakRule("a procedure is called in a property"),
   blame: () => undefined,
 }

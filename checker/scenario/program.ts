@@ -37,11 +37,13 @@ export interface Program {
 /** The setup of a scenario threw, or made something that is no program. */
 export class SetupFailed extends Data.TaggedError("SetupFailed")<{ readonly message: string }> {}
 
-/** What a seeded bug does to the operations of a fiber; `undefined` where it does nothing. */
-export type Rewrite = (
-  operation: Operation,
-  original: Effect.Effect<Plain>,
-) => Effect.Effect<unknown, unknown> | undefined
+/** What a seeded bug does to the operations of a fiber. */
+export interface Rewrite {
+  /** What happens instead of an operation; `undefined` where it does nothing. */
+  readonly replace: (operation: Operation, original: Effect.Effect<Plain>) => Effect.Effect<unknown, unknown> | undefined
+  /** Whether it may know now what came before: what a procedure has done is then not forgotten when it returns. */
+  readonly remembers: () => boolean
+}
 
 /** A fiber of the program: its name, and the Effect that it runs, as often as the engine needs to. */
 export interface NamedFiber {
@@ -200,10 +202,14 @@ const checkOrders = <World>(
   }
 }
 
-const rewriteOf = <World>(bug: SeededBug<World>, world: World, fiber: string): Rewrite => {
+const rewriteOf = <World>(bug: SeededBug<World>, world: World, fiber: string): Rewrite | undefined => {
   const replacements = bug.at(world, fiber)
-  return (operation, original) =>
-    Object.hasOwn(replacements, operation.name) ? replacements[operation.name]?.(original, operation) : undefined
+  if (Object.keys(replacements).length === 0) return undefined
+  return {
+    replace: (operation, original) =>
+      Object.hasOwn(replacements, operation.name) ? replacements[operation.name]?.(original, operation) : undefined,
+    remembers: () => true, // its closure is its own
+  }
 }
 
 /** Runs a setup, whose cells go into the store. */

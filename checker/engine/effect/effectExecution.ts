@@ -233,6 +233,9 @@ class TurnActor implements Actor {
   enterLoop(): never {
     return noSteps("a loop's head")
   }
+  enterProcedure(): never {
+    return noSteps("a procedure")
+  }
   blame(message: string): void {
     this.blamed = noteThatCounts(this.blamed, message)
   }

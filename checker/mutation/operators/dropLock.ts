@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import { labelOf } from "../../program/operation.ts"
 import { changesOf, type Facts, generic, labelKey, type StepFacts } from "../facts.ts"
-import type { Operator } from "../mutation.ts"
+import { type Operator, rewriting } from "../mutation.ts"
 
 /** By what a key of `Facts.labels` ends. */
 const by = " by "
@@ -43,9 +43,10 @@ export const dropLock: Operator = {
   applies: ({ step, by: fiber = "" }, { labels }) => labels.has(`${step}${by}${fiber}`),
   rewrite: ({ step, by: ofFiber, releases = [] }, fiber) => {
     const left = new Set([step, ...releases])
-    if (generic(fiber) !== ofFiber) return () => undefined
-    return (operation) =>
-      operation.kind === "step" && left.has(generic(labelOf(operation))) ? Effect.succeed(undefined) : undefined
+    if (generic(fiber) !== ofFiber) return undefined
+    return rewriting((operation) =>
+      operation.kind === "step" && left.has(generic(labelOf(operation))) ? Effect.succeed(undefined) : undefined,
+    )
   },
   equivalent: ({ step, by: fiber = "" }, facts) => {
     const acquisition = facts.labels.get(labelKey(fiber, step))

@@ -1,14 +1,16 @@
 import * as Effect from "effect/Effect"
 import { changesOf } from "../facts.ts"
-import { type Operator, stepNamed } from "../mutation.ts"
+import { type Operator, rewriting, stepNamed } from "../mutation.ts"
 
 export const leaveOut: Operator = {
   name: "leave-out",
   sentence: "A step that returns nothing is not taken; where it wakes others, the wake-up is not delivered.",
   mutations: ({ steps }) => [...steps].flatMap(([step, { returnsNothing }]) => (returnsNothing ? [{ step }] : [])),
   applies: ({ step }, { steps }) => steps.has(step),
-  rewrite: (mutation) => (operation) =>
-    stepNamed(operation, mutation.step) === undefined ? undefined : Effect.succeed(undefined),
+  rewrite: (mutation) =>
+    rewriting((operation) =>
+      stepNamed(operation, mutation.step) === undefined ? undefined : Effect.succeed(undefined),
+    ),
   equivalent: ({ step }, facts) => {
     const of = facts.steps.get(step)
     if (of === undefined || of.hasWaited) return undefined

@@ -1,5 +1,5 @@
 import { changeBody } from "../../scenario/seededBug.ts"
-import { apply, foresee, type Operator, stepNamed } from "../mutation.ts"
+import { apply, foresee, type Operator, rewriting, stepNamed } from "../mutation.ts"
 import { awaitedOf, changesMore, wakersIn } from "./wakeUps.ts"
 
 export const loseWakeUp: Operator = {
@@ -22,8 +22,9 @@ export const loseWakeUp: Operator = {
       )
       return result
     })
-    return (operation, original) =>
-      stepNamed(operation, mutation.step) === undefined ? undefined : without(original, operation)
+    return rewriting((operation, original) =>
+      stepNamed(operation, mutation.step) === undefined ? undefined : without(original, operation),
+    )
   },
   equivalent: () => undefined,
 }

@@ -1,5 +1,5 @@
 import { changeGuard } from "../../scenario/seededBug.ts"
-import { type Operator, stepNamed } from "../mutation.ts"
+import { type Operator, rewriting, stepNamed } from "../mutation.ts"
 
 const always = changeGuard()
 
@@ -8,7 +8,9 @@ export const openGuard: Operator = {
   sentence: "A step does not wait for its guard: a lock is taken while another holds it, a sleeper wakes up by itself.",
   mutations: ({ steps }) => [...steps].flatMap(([step, { isGuarded }]) => (isGuarded ? [{ step }] : [])),
   applies: ({ step }, { steps }) => steps.get(step)?.isGuarded === true,
-  rewrite: (mutation) => (operation, original) =>
-    stepNamed(operation, mutation.step)?.guard === undefined ? undefined : always(original, operation),
+  rewrite: (mutation) =>
+    rewriting((operation, original) =>
+      stepNamed(operation, mutation.step)?.guard === undefined ? undefined : always(original, operation),
+    ),
   equivalent: ({ step }, { steps }) => (steps.get(step)?.hasWaited === false ? "its guard is never false" : undefined),
 }

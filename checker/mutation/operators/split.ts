@@ -1,5 +1,5 @@
 import { changesOf, ownOf, readsOf } from "../facts.ts"
-import { foresee, inTwo, type Operator, stepNamed } from "../mutation.ts"
+import { foresee, inTwo, type Operator, rewriting, stepNamed } from "../mutation.ts"
 
 const readsFirst = (step: string): string => `${step}: reads`
 
@@ -11,12 +11,13 @@ export const split: Operator = {
       return [readsOf(of), changesOf(of)].every((cells) => ownOf(facts, cells).length > 0) ? [{ step }] : []
     }),
   applies: ({ step }, { steps }) => steps.has(step),
-  rewrite: (mutation, _, store) => (operation) => {
-    const whole = stepNamed(operation, mutation.step)
-    if (whole === undefined) return undefined
-    const foreseen = () => foresee(store, whole.body)
-    return inTwo(whole, { store, first: readsFirst(whole.name), foreseen })
-  },
+  rewrite: (mutation, _, store) =>
+    rewriting((operation) => {
+      const whole = stepNamed(operation, mutation.step)
+      if (whole === undefined) return undefined
+      const foreseen = () => foresee(store, whole.body)
+      return inTwo(whole, { store, first: readsFirst(whole.name), foreseen })
+    }),
   parted: ({ step }) => ({ first: readsFirst(step), second: step, isSwapped: false }),
   equivalent: ({ step }, facts) => {
     const of = facts.steps.get(step)

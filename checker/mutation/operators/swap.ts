@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import type { Plain } from "../../program/plain.ts"
+import type { Rewrite } from "../../scenario/program.ts"
 import { changesOf, checkpoint, end, generic, readsOf, type StepFacts } from "../facts.ts"
 import { type Operator, stepNamed } from "../mutation.ts"
 
@@ -36,10 +37,10 @@ export const swap: Operator = {
   applies: ({ step, next = "", fibers = [] }, { followers }) =>
     fibers.some((fiber) => followers.get(fiber)?.get(step)?.has(next) === true),
   rewrite: ({ step, next = "", fibers = [] }, fiber) => {
-    if (!fibers.includes(generic(fiber))) return () => undefined
+    if (!fibers.includes(generic(fiber))) return undefined
     // The first of the two, until it is known what comes behind it.
     let held: Effect.Effect<Plain> | undefined
-    return (operation, original) => {
+    const replace: Rewrite["replace"] = (operation, original) => {
       const first = held
       held = undefined
       if (first === undefined && stepNamed(operation, step) !== undefined) {
@@ -50,6 +51,7 @@ export const swap: Operator = {
       if (stepNamed(operation, next) === undefined) return Effect.andThen(first, original)
       return Effect.flatMap(original, (result) => Effect.as(first, result))
     }
+    return { replace, remembers: () => held !== undefined }
   },
   parted: ({ step, next = "" }) => ({ first: next, second: step, isSwapped: true }),
   /** Lipton, "Reduction", CACM 1975: what nobody else touches moves over anything that it is independent of. */

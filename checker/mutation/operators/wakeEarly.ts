@@ -1,4 +1,4 @@
-import { apply, type Foreseen, foresee, inTwo, type Operator, stepNamed } from "../mutation.ts"
+import { apply, type Foreseen, foresee, inTwo, type Operator, rewriting, stepNamed } from "../mutation.ts"
 import { awaitedOf, changesMore, wakersIn } from "./wakeUps.ts"
 
 const wakesFirst = (step: string): string => `${step}: wakes`
@@ -12,17 +12,18 @@ export const wakeEarly: Operator = {
       return cells.length > 0 && changesMore(facts, of, cells) ? [{ step, cells }] : []
     }),
   applies: ({ step }, { steps }) => steps.has(step),
-  rewrite: (mutation, _, store) => (operation) => {
-    const whole = stepNamed(operation, mutation.step)
-    if (whole === undefined) return undefined
-    const wakes = wakersIn(mutation, store)
-    const wakeUp = (): Foreseen => {
-      const [result, writes] = foresee(store, whole.body)
-      apply(store, writes.filter(wakes))
-      return [result, writes.filter((write) => !wakes(write))]
-    }
-    return inTwo(whole, { store, first: wakesFirst(whole.name), foreseen: wakeUp })
-  },
+  rewrite: (mutation, _, store) =>
+    rewriting((operation) => {
+      const whole = stepNamed(operation, mutation.step)
+      if (whole === undefined) return undefined
+      const wakes = wakersIn(mutation, store)
+      const wakeUp = (): Foreseen => {
+        const [result, writes] = foresee(store, whole.body)
+        apply(store, writes.filter(wakes))
+        return [result, writes.filter((write) => !wakes(write))]
+      }
+      return inTwo(whole, { store, first: wakesFirst(whole.name), foreseen: wakeUp })
+    }),
   parted: ({ step }) => ({ first: wakesFirst(step), second: step, isSwapped: false }),
   equivalent: () => undefined,
 }
