@@ -1,6 +1,7 @@
 /** What a fiber's future depends on. */
-import { canonicalText, digestText, type Hash, type Plain } from "../program/plain.ts"
+
 import type { Operation } from "../program/operation.ts"
+import { canonicalText, digestText, type Hash, type Plain } from "../program/plain.ts"
 import type { NamedFiber } from "../scenario/program.ts"
 import { type Renaming, sameNames } from "./renaming.ts"
 

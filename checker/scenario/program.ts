@@ -40,7 +40,10 @@ export class SetupFailed extends Data.TaggedError("SetupFailed")<{ readonly mess
 /** What a seeded bug does to the operations of a fiber. */
 export interface Rewrite {
   /** What happens instead of an operation; `undefined` where it does nothing. */
-  readonly replace: (operation: Operation, original: Effect.Effect<Plain>) => Effect.Effect<unknown, unknown> | undefined
+  readonly replace: (
+    operation: Operation,
+    original: Effect.Effect<Plain>,
+  ) => Effect.Effect<unknown, unknown> | undefined
   /** Whether it may know now what came before: what a procedure has done is then not forgotten when it returns. */
   readonly remembers: () => boolean
 }

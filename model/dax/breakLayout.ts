@@ -2,8 +2,8 @@
  * Taking blocks away from a DAX file (fs/dax.c: dax_break_layout; fs/xfs/xfs_inode.c: xfs_break_dax_layouts): nothing may
  * map them, and nobody may refer to them, when they are freed.
  */
-import * as Effect from "effect/Effect"
-import { enterLoop, guardedStep, step } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { enterLoop, guardedStep, procedure, step } from "../../checker/program/index.ts"
 import type { Inode } from "../file/inode.ts"
 import { unmapMappingRange } from "../file/truncate.ts"
 import { pagesOf, type Range } from "../mm/range.ts"
@@ -16,7 +16,7 @@ import { type DaxEntry, type DaxMapping, daxPage, folioOfBlock, isBusy } from ".
  * `dax_break_layout`, the invalidate lock held for writing: until no block of the range is busy. While it waits it lets
  * faults in again; so when it comes back it begins anew.
  */
-export const daxBreakLayout = Effect.fnUntraced(function* (system: System, file: Inode, dax: DaxMapping, range: Range) {
+export const daxBreakLayout = procedure(function* (system: System, file: Inode, dax: DaxMapping, range: Range) {
   const head = yield* enterLoop("dax_break_layout")
   for (;;) {
     yield* head()
@@ -32,7 +32,7 @@ export const daxBreakLayout = Effect.fnUntraced(function* (system: System, file:
  * still. Those who pin without locks look at their entry again when they have their reference: either they find it gone,
  * or their reference is found here.
  */
-const daxLayoutBusyPage = Effect.fnUntraced(function* (system: System, file: Inode, dax: DaxMapping, range: Range) {
+const daxLayoutBusyPage = procedure(function* (system: System, file: Inode, dax: DaxMapping, range: Range) {
   yield* unmapMappingRange(system, file, range, { keepCows: true })
   for (const index of pagesOf(range)) {
     const page = daxPage(dax, index)
@@ -53,7 +53,7 @@ const daxLayoutBusyPage = Effect.fnUntraced(function* (system: System, file: Ino
  * refers to the block. So it was while entries held no references (before 6.15). Since they do, `dax_page_is_idle` asks
  * for a count of zero, and is told of that alone: what that leads to is a seeded bug (`dax-wait-counts-mappings`).
  */
-const waitPageIdle = Effect.fnUntraced(function* (system: System, file: Inode, dax: DaxMapping, block: DaxEntry) {
+const waitPageIdle = procedure(function* (system: System, file: Inode, dax: DaxMapping, block: DaxEntry) {
   const idle = () => !isBusy(system.folios, dax, block)
   if (yield* step("wait_page_idle: dax_page_is_idle", [file.name, block], idle)) return
   yield* upWrite(file.invalidateLock, "xfs_wait_dax_page: filemap_invalidate_unlock", [file.name])

@@ -5,8 +5,8 @@
  *
  * Entries of shared mappings are writable at once: that the file system wants to hear of the first store is left out.
  */
-import * as Effect from "effect/Effect"
-import { guardedStep, step, type Wait } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { guardedStep, procedure, step, type Wait } from "../../checker/program/index.ts"
 import { inodeOf, withinSize } from "../file/inode.ts"
 import { unmapMappingRange } from "../file/truncate.ts"
 import { allocAnonFolio, type FaultFlags, type FaultResult } from "../mm/fault.ts"
@@ -22,7 +22,7 @@ import { underLock } from "../sync/spinlock.ts"
 import { allocateBlock, blockOf, type DaxMapping, daxPage, folioOfBlock, lockEntry } from "./daxMapping.ts"
 
 /** `do_fault` of a DAX file: `dax_iomap_fault` under the invalidate lock; a store to a private mapping copies. */
-export const daxFault = Effect.fnUntraced(function* (mm: Mm, va: number, vma: Vma, flags: FaultFlags) {
+export const daxFault = procedure(function* (mm: Mm, va: number, vma: Vma, flags: FaultFlags) {
   const file = inodeOf(mm.system, vma.file ?? "")
   const { dax } = file
   if (dax === null) return "SIGBUS" as const
@@ -45,7 +45,7 @@ interface Fault {
 }
 
 /** `dax_iomap_pte_fault`. @param fresh the page for a private copy, if one is to be mapped */
-const daxIomapPteFault = Effect.fnUntraced(function* (mm: Mm, va: number, fault: Fault, fresh: Frame | null) {
+const daxIomapPteFault = procedure(function* (mm: Mm, va: number, fault: Fault, fresh: Frame | null) {
   const { system } = mm
   const { vma, dax } = fault
   const file = inodeOf(system, vma.file ?? "")
@@ -84,7 +84,7 @@ export const entryWait = (dax: DaxMapping, index: number): Wait => ({
 })
 
 /** `xfs_read_iomap_begin`, `xfs_direct_write_iomap_begin`: which block it is; one that is stored to and has none gets one. */
-const iomapBegin = Effect.fnUntraced(function* (mm: Mm, { vma, dax, write }: Fault, allocates: boolean) {
+const iomapBegin = procedure(function* (mm: Mm, { vma, dax, write }: Fault, allocates: boolean) {
   const page = daxPage(dax, vma.pgoff)
   const name = vma.file ?? ""
   const found = yield* step("xfs_bmapi_read", [name, vma.pgoff], () => page.extent)
@@ -96,7 +96,7 @@ const iomapBegin = Effect.fnUntraced(function* (mm: Mm, { vma, dax, write }: Fau
 })
 
 /** `dax_fault_cow_page`: the copy is made and mapped; the block is not. */
-const daxFaultCowPage = Effect.fnUntraced(function* (
+const daxFaultCowPage = procedure(function* (
   mm: Mm,
   va: number,
   { vma, dax }: Fault,
@@ -117,7 +117,7 @@ const daxFaultCowPage = Effect.fnUntraced(function* (
 })
 
 /** `dax_load_hole`: a load of a hole maps the zero page. */
-const daxLoadHole = Effect.fnUntraced(function* (mm: Mm, va: number, { vma, dax }: Fault) {
+const daxLoadHole = procedure(function* (mm: Mm, va: number, { vma, dax }: Fault) {
   yield* step("dax_insert_entry", [vma.file, vma.pgoff, "zero"], () => {
     daxPage(dax, vma.pgoff).entry = "zero"
   })
@@ -125,7 +125,7 @@ const daxLoadHole = Effect.fnUntraced(function* (mm: Mm, va: number, { vma, dax 
 })
 
 /** `dax_fault_iter`, of a block: the entry says so (`dax_insert_entry`), zero pages that were mapped go, and it is mapped. */
-const daxMapBlock = Effect.fnUntraced(function* (mm: Mm, va: number, { vma, dax, write }: Fault, block: number) {
+const daxMapBlock = procedure(function* (mm: Mm, va: number, { vma, dax, write }: Fault, block: number) {
   const { system } = mm
   const { pgoff: index } = vma
   const wasHole = yield* step("dax_insert_entry", [vma.file, index, block], () => {

@@ -1,6 +1,6 @@
 /** Truncation and hole punching of a DAX file (fs/xfs/xfs_iops.c: xfs_setattr_size; fs/xfs/xfs_file.c: xfs_file_fallocate). */
-import * as Effect from "effect/Effect"
-import { step } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { procedure, step } from "../../checker/program/index.ts"
 import type { Inode } from "../file/inode.ts"
 import { unmapMappingRange } from "../file/truncate.ts"
 import { pagesOf, type Range } from "../mm/range.ts"
@@ -11,7 +11,7 @@ import { daxBreakLayout } from "./breakLayout.ts"
 import { blockOf, type DaxMapping, daxPage } from "./daxMapping.ts"
 
 /** `xfs_vn_setattr_size`: layouts are broken, then the size is stored, what is mapped beyond it goes, then the blocks. */
-export const daxTruncate = Effect.fnUntraced(function* (system: System, file: Inode, dax: DaxMapping, size: number) {
+export const daxTruncate = procedure(function* (system: System, file: Inode, dax: DaxMapping, size: number) {
   const beyond = { start: size, end: dax.pages.length }
   yield* mutexLock(file.lock)
   yield* downWrite(file.invalidateLock, "filemap_invalidate_lock", [file.name])
@@ -27,7 +27,7 @@ export const daxTruncate = Effect.fnUntraced(function* (system: System, file: In
 })
 
 /** `fallocate(FALLOC_FL_PUNCH_HOLE)`: private copies stay. */
-export const daxPunchHole = Effect.fnUntraced(function* (system: System, file: Inode, dax: DaxMapping, hole: Range) {
+export const daxPunchHole = procedure(function* (system: System, file: Inode, dax: DaxMapping, hole: Range) {
   yield* mutexLock(file.lock)
   yield* downWrite(file.invalidateLock, "filemap_invalidate_lock", [file.name])
   yield* daxBreakLayout(system, file, dax, hole)

@@ -1,6 +1,6 @@
 /** Loads and stores of devices, through their own page tables or by the page cache, and of CPUs, by the page cache. */
-import * as Effect from "effect/Effect"
-import { enterLoop, step } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { enterLoop, procedure, step } from "../../checker/program/index.ts"
 import { type Content, zeroes } from "../mm/folio.ts"
 import { mutexLock, mutexUnlock } from "../sync/mutex.ts"
 import { downRead, upRead } from "../sync/rwsem.ts"
@@ -18,7 +18,7 @@ export type Access =
  * A device loads, or stores `content`. Where its mapping is gone again before it could use it, it does without: otherwise
  * it and others that want the page could take it from each other for ever.
  */
-export const deviceAccess = Effect.fnUntraced(function* (file: MappedFile, device: Device, content: Content | null) {
+export const deviceAccess = procedure(function* (file: MappedFile, device: Device, content: Content | null) {
   if (yield* beginTransfer(device, content !== null)) return yield* transfer(file, device, content)
   const fault = yield* deviceFault(file, device, content, true)
   if (fault !== "mapped") return fault
@@ -40,12 +40,7 @@ const beginTransfer = (device: Device, write: boolean): Effect.Effect<boolean> =
  * A device's fault, under mmap_lock: the VMA's owner is asked to map the block, and if it refuses, or is not asked, the
  * access is made by the page cache. The device's page table gets its entry behind that, unless it was revoked meanwhile.
  */
-const deviceFault = Effect.fnUntraced(function* (
-  file: MappedFile,
-  device: Device,
-  content: Content | null,
-  mayMap: boolean,
-) {
+const deviceFault = procedure(function* (file: MappedFile, device: Device, content: Content | null, mayMap: boolean) {
   const { process } = device
   yield* downRead(process.mmapLock, "mmap_read_lock", [process.name])
   const vma = yield* step("find_vma", [process.name], () => process.state.vma)
@@ -60,7 +55,7 @@ const deviceFault = Effect.fnUntraced(function* (
 })
 
 /** A transfer that has begun goes through its window, whatever is behind that. */
-const transfer = Effect.fnUntraced(function* (file: MappedFile, device: Device, content: Content | null) {
+const transfer = procedure(function* (file: MappedFile, device: Device, content: Content | null) {
   const { state } = device
   const done =
     content === null
@@ -90,7 +85,7 @@ const behind = (file: MappedFile, { state }: Device) => {
 }
 
 /** The device uses the page in the page cache, for one access: how it maps that is told elsewhere (HMM). */
-const fallBack = Effect.fnUntraced(function* (file: MappedFile, device: Device, content: Content | null) {
+const fallBack = procedure(function* (file: MappedFile, device: Device, content: Content | null) {
   yield* mutexLock(file.lock)
   const there = yield* filemapFault(file, content !== null)
   let access: Access = { by: "SIGBUS" }
@@ -112,7 +107,7 @@ const fallBack = Effect.fnUntraced(function* (file: MappedFile, device: Device, 
  *
  * @returns false beyond the end of the file
  */
-const filemapFault = Effect.fnUntraced(function* (file: MappedFile, write: boolean) {
+const filemapFault = procedure(function* (file: MappedFile, write: boolean) {
   const found = yield* step("filemap_get_folio", [file.name], () =>
     file.state.size === 0 ? "SIGBUS" : file.state.cached === null ? "absent" : "cached",
   )
@@ -133,7 +128,7 @@ const filemapFault = Effect.fnUntraced(function* (file: MappedFile, write: boole
 })
 
 /** A thread of a process loads, or stores `content`. */
-export const userAccess = Effect.fnUntraced(function* (file: MappedFile, process: Process, content: Content | null) {
+export const userAccess = procedure(function* (file: MappedFile, process: Process, content: Content | null) {
   const head = yield* enterLoop("user_access")
   for (;;) {
     yield* head()
@@ -150,7 +145,7 @@ export const userAccess = Effect.fnUntraced(function* (file: MappedFile, process
   }
 })
 
-const userFault = Effect.fnUntraced(function* (file: MappedFile, process: Process, write: boolean) {
+const userFault = procedure(function* (file: MappedFile, process: Process, write: boolean) {
   yield* downRead(process.mmapLock, "mmap_read_lock", [process.name])
   const vma = yield* step("find_vma", [process.name], () => process.state.vma)
   let result: "done" | "SIGSEGV" | "SIGBUS" = "SIGSEGV"

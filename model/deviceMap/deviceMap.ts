@@ -2,15 +2,15 @@
  * `device_map`: a device that faults on a virtual address of a process asks the VMA's owner, the file system, for the block
  * behind it. To be refused is normal: then the device uses the page cache, as it would without all this.
  */
-import * as Effect from "effect/Effect"
-import { step } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { procedure, step } from "../../checker/program/index.ts"
 import { mutexLock, mutexUnlock, underMutex } from "../sync/mutex.ts"
 import { block, exposeBlock, takeBlock } from "./blockDevice.ts"
 import { deviceUnmap } from "./deviceUnmap.ts"
 import type { Device, MappedFile } from "./mappedFile.ts"
 
 /** `vm_ops->device_map`, of a file system; `mmap_lock` is held for reading. */
-export const deviceMap = Effect.fnUntraced(function* (file: MappedFile, device: Device, write: boolean) {
+export const deviceMap = procedure(function* (file: MappedFile, device: Device, write: boolean) {
   yield* mutexLock(file.lock)
   const result = yield* mapBlock(file, device, write)
   yield* mutexUnlock(file.lock)
@@ -27,7 +27,7 @@ export const deviceInstall = (device: Device): Effect.Effect<boolean> =>
     return true
   })
 
-const mapBlock = Effect.fnUntraced(function* (file: MappedFile, device: Device, write: boolean) {
+const mapBlock = procedure(function* (file: MappedFile, device: Device, write: boolean) {
   const extent = yield* step("iomap_begin", [file.name, write], () => {
     if (file.state.size > 0 && file.state.block === null && (write || file.state.dirty))
       file.state.block = takeBlock(file.bdev, file.name)
@@ -60,7 +60,7 @@ const mayMap = (file: MappedFile, device: Device, write: boolean): Effect.Effect
   })
 
 /** The page cache is a copy: what is dirty of it is written to the block, and a block that a device stores to has none. */
-const withdrawCopies = Effect.fnUntraced(function* (file: MappedFile, write: boolean) {
+const withdrawCopies = procedure(function* (file: MappedFile, write: boolean) {
   const cached = yield* step("filemap_range_has_page", [file.name], () => file.state.cached !== null)
   if (!cached) return
   yield* writeBack(file)
@@ -73,7 +73,7 @@ const withdrawCopies = Effect.fnUntraced(function* (file: MappedFile, write: boo
 })
 
 /** `filemap_write_and_wait`, the file's lock held: the page is write-protected wherever it is mapped, and written. */
-export const writeBack = Effect.fnUntraced(function* (file: MappedFile) {
+export const writeBack = procedure(function* (file: MappedFile) {
   yield* step("page_mkclean", [file.name], () => {
     for (const { state } of file.processes) if (state.pte === "write") state.pte = "read"
   })

@@ -2,8 +2,7 @@
  * `device_unmap`: takes mappings of blocks away from devices, at any time, from anywhere in the kernel. It asks nobody,
  * cannot fail, and waits for no more than the transfer that a device has begun.
  */
-import * as Effect from "effect/Effect"
-import { guardedStep, step } from "../../checker/program/index.ts"
+import { guardedStep, procedure, step } from "../../checker/program/index.ts"
 import { mutexLock, mutexUnlock } from "../sync/mutex.ts"
 import { block, windowOf } from "./blockDevice.ts"
 import { type Device, deviceOf, type MappedFile } from "./mappedFile.ts"
@@ -14,7 +13,7 @@ import { type Device, deviceOf, type MappedFile } from "./mappedFile.ts"
  * @param reason shown with its steps
  * @param which the devices whose mappings go
  */
-export const deviceUnmap = Effect.fnUntraced(function* (
+export const deviceUnmap = procedure(function* (
   file: MappedFile,
   reason: string,
   which: (device: Device) => boolean = () => true,
@@ -31,7 +30,7 @@ export const deviceUnmap = Effect.fnUntraced(function* (
 })
 
 /** One device: no transfer begins any more; the one that has begun ends, and what the device's cache has is written. */
-const revoke = Effect.fnUntraced(function* (file: MappedFile, device: Device) {
+const revoke = procedure(function* (file: MappedFile, device: Device) {
   yield* mutexLock(device.lock)
   yield* step("device_unmap", [device.name], () => {
     device.state.entry = null

@@ -1,6 +1,6 @@
 /** All those in the kernel who take blocks, windows or addresses back. */
-import * as Effect from "effect/Effect"
-import { step } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { procedure, step } from "../../checker/program/index.ts"
 import { mutexLock, mutexUnlock, underMutex } from "../sync/mutex.ts"
 import { downWrite, upWrite } from "../sync/rwsem.ts"
 import { block, takeBlock, windowOf } from "./blockDevice.ts"
@@ -9,7 +9,7 @@ import { deviceUnmap } from "./deviceUnmap.ts"
 import type { Device, MappedFile, Process } from "./mappedFile.ts"
 
 /** `ftruncate` to nothing. */
-export const truncateMapped = Effect.fnUntraced(function* (file: MappedFile) {
+export const truncateMapped = procedure(function* (file: MappedFile) {
   yield* mutexLock(file.lock)
   yield* step("i_size_write", [file.name, 0], () => {
     file.state.size = 0
@@ -19,14 +19,14 @@ export const truncateMapped = Effect.fnUntraced(function* (file: MappedFile) {
 })
 
 /** `fallocate(FALLOC_FL_PUNCH_HOLE)` */
-export const punchMapped = Effect.fnUntraced(function* (file: MappedFile) {
+export const punchMapped = procedure(function* (file: MappedFile) {
   yield* mutexLock(file.lock)
   yield* removeBlock(file, "fallocate")
   yield* mutexUnlock(file.lock)
 })
 
 /** What CPUs map goes, what devices map goes, what is cached goes; then the block is free. */
-const removeBlock = Effect.fnUntraced(function* (file: MappedFile, reason: string) {
+const removeBlock = procedure(function* (file: MappedFile, reason: string) {
   yield* step("unmap_mapping_range", [file.name], () => {
     for (const { state } of file.processes) state.pte = "none"
   })
@@ -51,7 +51,7 @@ const freeBlock = (file: MappedFile, replace: (old: number | null) => void): Eff
   })
 
 /** Writeback of a file system that writes elsewhere (copy on write, logs): the page gets another block. */
-export const relocateMapped = Effect.fnUntraced(function* (file: MappedFile) {
+export const relocateMapped = procedure(function* (file: MappedFile) {
   yield* mutexLock(file.lock)
   yield* deviceUnmap(file, "writeback")
   yield* writeBack(file)
@@ -68,7 +68,7 @@ export const relocateMapped = Effect.fnUntraced(function* (file: MappedFile) {
  * The block device wants a window for another block. It knows no files: a helper, which does, revokes what goes through
  * the window. No lock of the file system is needed; the mark keeps the window from being given out.
  */
-export const moveWindow = Effect.fnUntraced(function* (file: MappedFile, window: number, toBlock: number) {
+export const moveWindow = procedure(function* (file: MappedFile, window: number, toBlock: number) {
   const { bdev } = file
   yield* underMutex(bdev.lock, "blkdev_move_window: begin", [bdev.name, window], () => {
     windowOf(bdev, window).moving = true
@@ -86,7 +86,7 @@ export const shrinkDevice = (file: MappedFile, device: Device): Effect.Effect<vo
   deviceUnmap(file, "shrinker", (one) => one === device)
 
 /** `munmap`, and what of it concerns devices that work on the process. */
-export const munmapMapped = Effect.fnUntraced(function* (file: MappedFile, process: Process) {
+export const munmapMapped = procedure(function* (file: MappedFile, process: Process) {
   yield* downWrite(process.mmapLock, "mmap_write_lock", [process.name])
   yield* step("unmap_vmas", [process.name], () => {
     process.state.vma = false

@@ -1,6 +1,6 @@
 /** Pages of system memory that a device has for itself, for atomic accesses (mm/rmap.c, mm/memory.c). */
-import * as Effect from "effect/Effect"
-import { enterLoop, step } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { enterLoop, procedure, step } from "../../checker/program/index.ts"
 import type { FaultResult } from "../mm/fault.ts"
 import { type Frame, folioLock, folioOf, folioPut, folioTryGet } from "../mm/folio.ts"
 import { getUserPage, putUserPage } from "../mm/gup.ts"
@@ -23,7 +23,7 @@ import { keep, release, underLock } from "../sync/spinlock.ts"
  * @param owner whose devices leave their entries where they are
  * @returns the page, or why there is none
  */
-export const makeDeviceExclusive = Effect.fnUntraced(function* (mm: Mm, va: number, owner: string) {
+export const makeDeviceExclusive = procedure(function* (mm: Mm, va: number, owner: string) {
   const { folios } = mm.system
   const window = { ...notifierRange("EXCLUSIVE", "make_device_exclusive", { start: va, end: va + 1 }), owner }
   const ptl = pageTableLock(mm, va)
@@ -72,7 +72,7 @@ export const unlockAndPut = ({ system }: Mm, frame: Frame): Effect.Effect<void> 
   })
 
 /** `remove_device_exclusive_entry`: a fault of the process takes the page back, the devices being told first. */
-export const removeDeviceExclusiveEntry = Effect.fnUntraced(function* (mm: Mm, va: number, orig: Exclusive) {
+export const removeDeviceExclusiveEntry = procedure(function* (mm: Mm, va: number, orig: Exclusive) {
   const { folios } = mm.system
   const frame = yield* step("remove_device_exclusive_entry: folio_try_get", [mm.name, va], () =>
     folioTryGet(folios, orig.page.pfn),

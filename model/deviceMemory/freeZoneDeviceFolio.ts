@@ -5,7 +5,7 @@
  * maps them is left out: a reference is a reference.
  */
 import * as Effect from "effect/Effect"
-import { assert, guardedStep, type Struct, self, step, struct } from "../../checker/program/index.ts"
+import { assert, guardedStep, procedure, type Struct, self, step, struct } from "../../checker/program/index.ts"
 
 /** What a page's first word after its flags says: of which page map it is, or, of a tail page, which page is the head. */
 export type PageWord = { readonly pgmap: string } | { readonly compoundHead: number }
@@ -134,7 +134,7 @@ export const chargeAnon = (pgmap: DevPagemap, pfn: number, cgroup: string): void
 }
 
 /** `folio_put`: the last reference gives it back to the driver. */
-export const deviceFolioPut = Effect.fnUntraced(function* (pgmap: DevPagemap, pfn: number) {
+export const deviceFolioPut = procedure(function* (pgmap: DevPagemap, pfn: number) {
   const last = yield* step("folio_put", [pfn], () => {
     const { state } = devicePage(pgmap, pfn)
     assert(state.refcount > 0, `page ${pfn} of ${pgmap.name} is put after it was freed`)
@@ -148,7 +148,7 @@ export const deviceFolioPut = Effect.fnUntraced(function* (pgmap: DevPagemap, pf
  * `free_zone_device_folio`: leaves nothing of the folio's life behind, and gives it to the driver, which may hand it out
  * again at once, with another order. So what is needed of it afterwards has been read before.
  */
-const freeZoneDeviceFolio = Effect.fnUntraced(function* (pgmap: DevPagemap, pfn: number) {
+const freeZoneDeviceFolio = procedure(function* (pgmap: DevPagemap, pfn: number) {
   const folio = devicePage(pgmap, pfn)
   const { nr } = yield* step("free_zone_device_folio", [pfn], () => {
     const { word } = folio.state
@@ -169,7 +169,7 @@ const freeZoneDeviceFolio = Effect.fnUntraced(function* (pgmap: DevPagemap, pfn:
 })
 
 /** `memunmap_pages`: waits until no page is in use, and takes the struct pages away. Nobody may ask for a page any more. */
-export const memunmapPages = Effect.fnUntraced(function* ({ name, state }: DevPagemap) {
+export const memunmapPages = procedure(function* ({ name, state }: DevPagemap) {
   yield* step("percpu_ref_kill", [name], () => {
     state.killed = true
     state.ref--

@@ -1,6 +1,5 @@
 /** Coherent memory of a device gives way to a pin for good (mm/migrate_device.c: migrate_device_coherent_folio). */
-import * as Effect from "effect/Effect"
-import { step } from "../../checker/program/index.ts"
+import { procedure, step } from "../../checker/program/index.ts"
 import { type Frame, folioAllocUncharged, folioLock, folioOf } from "../mm/folio.ts"
 import type { System } from "../mm/system.ts"
 import { migrateDevicePages } from "./migrateDevice.ts"
@@ -16,7 +15,7 @@ const apart = { putsLater: true } as const
  *
  * @returns false when somebody else refers to the page, or there is no memory
  */
-export const migrateDeviceCoherentFolio = Effect.fnUntraced(function* (system: System, src: Frame) {
+export const migrateDeviceCoherentFolio = procedure(function* (system: System, src: Frame) {
   const { folios } = system
   yield* folioLock(folios, src)
   const [slot] = yield* migrateDeviceUnmap(system, [{ src, migrate: true, write: false, dst: null }], apart)

@@ -3,8 +3,8 @@
  * driver that needs its memory back. No address space is known and none of their locks is held; nor is a MIGRATE event
  * announced: what maps the pages is unmapped under CLEAR events of its own.
  */
-import * as Effect from "effect/Effect"
-import { step } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { procedure, step } from "../../checker/program/index.ts"
 import { type Frame, folioPut, folioTryGet, folioTrylock, isLarge } from "../mm/folio.ts"
 import type { System } from "../mm/system.ts"
 import { type DeviceSlot, folioMigrateMapping, migrateDeviceUnmap } from "./migrateVma.ts"
@@ -15,7 +15,7 @@ import { type DeviceSlot, folioMigrateMapping, migrateDeviceUnmap } from "./migr
  * else.
  * Until it is locked the reference alone makes the page's own fault fail, which comes again.
  */
-export const migrateDevicePfns = Effect.fnUntraced(function* (system: System, pfns: ReadonlyArray<number>) {
+export const migrateDevicePfns = procedure(function* (system: System, pfns: ReadonlyArray<number>) {
   const slots: Array<DeviceSlot> = []
   for (const pfn of pfns) {
     const src = yield* migrateDevicePfnLock(system, pfn)
@@ -26,7 +26,7 @@ export const migrateDevicePfns = Effect.fnUntraced(function* (system: System, pf
 })
 
 /** `migrate_device_pfn_lock`: the page, locked and referred to; `null` when it cannot be had. */
-const migrateDevicePfnLock = Effect.fnUntraced(function* ({ folios }: System, pfn: number) {
+const migrateDevicePfnLock = procedure(function* ({ folios }: System, pfn: number) {
   const frame: Frame | null = yield* step("migrate_device_pfn_lock: folio_get_nontail_page", [pfn], () =>
     folioTryGet(folios, pfn),
   )
@@ -41,13 +41,13 @@ const isCompound = ({ folios }: System, src: Frame): Effect.Effect<boolean> =>
   step("migrate_device_range: folio_nr_pages", [src.pfn], () => isLarge(folios, src))
 
 /** A huge page without an address space cannot be split here: it stays where its driver has no huge page for it. */
-const migrateIfAlike = Effect.fnUntraced(function* (system: System, compound: boolean, src: Frame, dst: Frame) {
+const migrateIfAlike = procedure(function* (system: System, compound: boolean, src: Frame, dst: Frame) {
   if (compound && !(yield* isCompound(system, dst))) return false
   return yield* folioMigrateMapping(system, src, dst, {})
 })
 
 /** `migrate_device_pages`, behind the driver's copy. Every slot has a page already: there are no empty places to fill. */
-export const migrateDevicePages = Effect.fnUntraced(function* (system: System, slots: ReadonlyArray<DeviceSlot>) {
+export const migrateDevicePages = procedure(function* (system: System, slots: ReadonlyArray<DeviceSlot>) {
   const moved: Array<DeviceSlot> = []
   for (const slot of slots) {
     const { src, dst } = slot

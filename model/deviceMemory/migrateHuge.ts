@@ -6,8 +6,8 @@
  * Corrected, and put back by a seeded bug ("as published"): a large folio that is split on behalf of a fault stays
  * locked where the fault's page is.
  */
-import * as Effect from "effect/Effect"
-import { step } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { procedure, step } from "../../checker/program/index.ts"
 import { vmfAnonPrepare } from "../mm/fault.ts"
 import {
   type Frame,
@@ -46,7 +46,7 @@ type Found = "ptes" | "skip" | { readonly split: Frame } | { readonly slot: Migr
  * `migrate_vma_collect_huge_pmd`, and `migrate_vma_collect_hole` of a place for a huge page: of the pages from one on to the
  * end of its huge entry, or of the range; `null` where they are to be told one by one.
  */
-export const collectPmd = Effect.fnUntraced(function* (args: MigrateVma, va: number) {
+export const collectPmd = procedure(function* (args: MigrateVma, va: number) {
   const { mm, range } = args
   if (!mm.system.thp) return null
   const span = spanOf(mm, va)
@@ -95,7 +95,7 @@ const collectHugePmd = (args: MigrateVma, va: number, whole: boolean): Found => 
  *
  * @returns false where that cannot be
  */
-export const migrateVmaSplitFolio = Effect.fnUntraced(function* (args: MigrateVma, page: Frame) {
+export const migrateVmaSplitFolio = procedure(function* (args: MigrateVma, page: Frame) {
   const { system } = args.mm
   const { folios } = system
   const fault = yield* step("migrate_vma_split_folio: folio_get", [page.pfn], () => {
@@ -125,7 +125,7 @@ export const migrateVmaSplitFolio = Effect.fnUntraced(function* (args: MigrateVm
  * Where a driver has single pages for a huge one that was collected, or for the place of one, those are told one by
  * one, the page being split.
  */
-export const migrateVmaSplit = Effect.fnUntraced(function* (args: MigrateVma, slots: ReadonlyArray<MigrateSlot>) {
+export const migrateVmaSplit = procedure(function* (args: MigrateVma, slots: ReadonlyArray<MigrateSlot>) {
   const { system } = args.mm
   if (!system.thp) return slots
   const told: Array<MigrateSlot> = []
@@ -163,7 +163,7 @@ export const migrateVmaSplit = Effect.fnUntraced(function* (args: MigrateVma, sl
  * locked and has one reference; `null` where somebody else refers to it, be it the fault that is handled: that comes
  * again, and finds small entries.
  */
-const migrateVmaSplitUnmappedFolio = Effect.fnUntraced(function* ({ mm }: MigrateVma, va: number, src: Frame) {
+const migrateVmaSplitUnmappedFolio = procedure(function* ({ mm }: MigrateVma, va: number, src: Frame) {
   yield* splitHugePmd(hugePmdOf(mm, va))
   return yield* step("folio_split_unmapped", [src.pfn], () => freezeAndSplit(mm.system, src))
 })
@@ -185,7 +185,7 @@ export const migrateVmaInsertHugePmdPage = (mm: Mm, va: number, dst: Frame): Eff
   })
 
 /** Before single pages are inserted where the huge zero page is mapped, that is split. */
-export const splitHugeZeroPmd = Effect.fnUntraced(function* (mm: Mm, va: number) {
+export const splitHugeZeroPmd = procedure(function* (mm: Mm, va: number) {
   const isZero = yield* step(
     "migrate_vma_insert_page: is_huge_zero_pmd",
     [mm.name, va],

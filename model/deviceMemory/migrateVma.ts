@@ -4,8 +4,8 @@
  *
  * The caller has `mmap_lock` for reading from the first to the last.
  */
-import * as Effect from "effect/Effect"
-import { enterLoop, step } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { enterLoop, procedure, step } from "../../checker/program/index.ts"
 import { linkTable, lockedVma, vmfAnonPrepare } from "../mm/fault.ts"
 import {
   type Folio,
@@ -83,13 +83,13 @@ export const isFaultFolio = ({ folios }: System, { faultPage }: Fault, frame: Fr
  * `migrate_vma_setup`: collects the pages of the range that are selected, puts migration entries in their places, and
  * lets go those that somebody else refers to.
  */
-export const migrateVmaSetup = Effect.fnUntraced(function* (args: MigrateVma) {
+export const migrateVmaSetup = procedure(function* (args: MigrateVma) {
   const collected = yield* collect(args)
   return yield* migrateDeviceUnmap(args.mm.system, collected, args)
 })
 
 /** `migrate_vma_collect`, in one window; when it closes faults meet the migration entries. */
-const collect = Effect.fnUntraced(function* (args: MigrateVma) {
+const collect = procedure(function* (args: MigrateVma) {
   const { mm, range, owner } = args
   const window = { ...notifierRange("MIGRATE", "migrate_vma_collect", range), owner }
   const slots: Array<MigrateSlot> = []
@@ -111,7 +111,7 @@ type Collected =
   | { readonly kind: "large"; readonly page: Frame }
   | Rmapped
 
-const collectPte = Effect.fnUntraced(function* (args: MigrateVma, va: number) {
+const collectPte = procedure(function* (args: MigrateVma, va: number) {
   const nothing: MigrateSlot = { va, src: null, migrate: false, write: false, dst: null }
   const head = yield* enterLoop("migrate_vma_collect_pmd")
   for (;;) {
@@ -123,7 +123,7 @@ const collectPte = Effect.fnUntraced(function* (args: MigrateVma, va: number) {
 })
 
 /** The same of what is no large folio's; else which page is. */
-const tryCollectPte = Effect.fnUntraced(function* (args: MigrateVma, va: number, nothing: MigrateSlot) {
+const tryCollectPte = procedure(function* (args: MigrateVma, va: number, nothing: MigrateSlot) {
   const { mm } = args
   const { folios } = mm.system
   const ptl = pageTableLock(mm, va)
@@ -208,7 +208,7 @@ export interface Fault {
  * `migrate_device_unmap`: takes the pages off the LRU and out of all other page tables. A page that then is referred to by
  * anybody else goes back where it was.
  */
-export const migrateDeviceUnmap = Effect.fnUntraced(function* <Slot extends DeviceSlot>(
+export const migrateDeviceUnmap = procedure(function* <Slot extends DeviceSlot>(
   system: System,
   collected: ReadonlyArray<Slot>,
   fault: Fault,
@@ -281,7 +281,7 @@ const expectedRefs = (system: System, folio: Folio, frame: Frame, fault: Fault):
  *
  * @param isolated whether the migration has it off the LRU
  */
-const putBack = Effect.fnUntraced(function* (system: System, frame: Frame, fault: Fault, isolated = true) {
+const putBack = procedure(function* (system: System, frame: Frame, fault: Fault, isolated = true) {
   const unlock = () => {
     if (!isFaultFolio(system, fault, frame)) folioUnlock(system.folios, frame)
   }
@@ -298,7 +298,7 @@ const putBack = Effect.fnUntraced(function* (system: System, frame: Frame, fault
  * takes an empty place if it still is empty. A slot that comes back without `migrate` stays as it was: the driver must not
  * point its own page table to the new page.
  */
-export const migrateVmaPages = Effect.fnUntraced(function* (args: MigrateVma, slots: ReadonlyArray<MigrateSlot>) {
+export const migrateVmaPages = procedure(function* (args: MigrateVma, slots: ReadonlyArray<MigrateSlot>) {
   const { mm, owner, range } = args
   const moved: Array<MigrateSlot> = []
   let window: NotifierRange | null = null
@@ -338,7 +338,7 @@ export const folioMigrateMapping = (system: System, src: Frame, dst: Frame, faul
   })
 
 /** `migrate_vma_insert_page`, or `migrate_vma_insert_huge_pmd_page` */
-const migrateVmaInsertPage = Effect.fnUntraced(function* (mm: Mm, va: number, dst: Frame, compound: boolean) {
+const migrateVmaInsertPage = procedure(function* (mm: Mm, va: number, dst: Frame, compound: boolean) {
   if (compound) return yield* migrateVmaInsertHugePmdPage(mm, va, dst)
   if (mm.system.thp) yield* splitHugeZeroPmd(mm, va)
   return yield* underLock(pageTableLock(mm, va), "migrate_vma_insert_page", [mm.name, va], () =>
@@ -378,7 +378,7 @@ export const migrateVmaFinalize = (args: MigrateVma, slots: ReadonlyArray<Migrat
   migrateDeviceFinalize(args.mm.system, slots, args)
 
 /** `migrate_device_finalize`, of pages wherever they are mapped. */
-export const migrateDeviceFinalize = Effect.fnUntraced(function* (
+export const migrateDeviceFinalize = procedure(function* (
   system: System,
   slots: ReadonlyArray<DeviceSlot>,
   fault: Fault = {},

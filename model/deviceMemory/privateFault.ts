@@ -1,6 +1,6 @@
 /** A CPU's fault on a page in memory that it cannot reach (mm/memory.c: do_swap_page). */
-import * as Effect from "effect/Effect"
-import { guardedStep, step } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { guardedStep, procedure, step } from "../../checker/program/index.ts"
 import type { FaultFlags, FaultResult } from "../mm/fault.ts"
 import {
   type Folios,
@@ -22,7 +22,7 @@ import { type PrivateFault, pgmapOf } from "./pgmap.ts"
  * The device-private part of `do_swap_page`: whoever gets the page's lock has its driver move it to system memory; the
  * others wait for the lock and hold no reference meanwhile, as it would stand in the way of the migration.
  */
-export const doDevicePrivate = Effect.fnUntraced(function* (mm: Mm, va: number, orig: Private, flags: FaultFlags) {
+export const doDevicePrivate = procedure(function* (mm: Mm, va: number, orig: Private, flags: FaultFlags) {
   const { folios } = mm.system
   // The driver's part wants mmap_lock.
   if (flags.vmaLock === true) return "RETRY" as const
@@ -36,12 +36,7 @@ export const doDevicePrivate = Effect.fnUntraced(function* (mm: Mm, va: number, 
 })
 
 /** `do_huge_pmd_device_private`: the same where a huge page is mapped as one. */
-export const doHugePmdDevicePrivate = Effect.fnUntraced(function* (
-  mm: Mm,
-  va: number,
-  orig: Private,
-  flags: FaultFlags,
-) {
+export const doHugePmdDevicePrivate = procedure(function* (mm: Mm, va: number, orig: Private, flags: FaultFlags) {
   const { folios } = mm.system
   if (flags.vmaLock === true) return "RETRY" as const
   const { start } = spanOf(mm, va)
@@ -65,7 +60,7 @@ const lockAndGet = (folios: Folios, page: Frame): boolean => {
 }
 
 /** Has the driver bring the page back, which is then unlocked and put. */
-const migrateToRam = Effect.fnUntraced(function* (fault: PrivateFault, end: string) {
+const migrateToRam = procedure(function* (fault: PrivateFault, end: string) {
   const { mm, page } = fault
   const { folios } = mm.system
   const pgmap = pgmapOf(folios, page)

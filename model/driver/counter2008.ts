@@ -4,8 +4,7 @@
  * sleeps, and takes no reference to a page. Beside the count it has a sequence, without which an invalidation that
  * begins and ends between look-up and installation goes unseen.
  */
-import * as Effect from "effect/Effect"
-import { enterLoop, guardedStep, type Struct, step, struct } from "../../checker/program/index.ts"
+import { enterLoop, guardedStep, procedure, type Struct, step, struct } from "../../checker/program/index.ts"
 import { at, pagesOf, type Range } from "../mm/range.ts"
 import { dropUser, getUserPages, isGone, type Machine } from "../notifier/2008/machine.ts"
 import { freeNotifier, mmuNotifier, mmuNotifierUnregister } from "../notifier/2008/mmuNotifier.ts"
@@ -56,7 +55,7 @@ export const counterDevice = (machine: Machine, name: string): CounterDevice => 
 }
 
 /** A fault of the device. False when the process has nothing there. */
-export const counterFault = Effect.fnUntraced(function* (device: CounterDevice, va: number, write: boolean) {
+export const counterFault = procedure(function* (device: CounterDevice, va: number, write: boolean) {
   const { name, machine, lock, state } = device
   const head = yield* enterLoop("gru_fault")
   for (;;) {
@@ -89,7 +88,7 @@ export const counterFault = Effect.fnUntraced(function* (device: CounterDevice, 
 })
 
 /** The end of the device's use of the process: it lets go of everything, and asks to be told of nothing any more. */
-export const counterDetach = Effect.fnUntraced(function* (device: CounterDevice) {
+export const counterDetach = procedure(function* (device: CounterDevice) {
   const { name, machine, lock } = device
   yield* underLock(lock, "gru_detach", [name], () => {
     for (const va of pagesOf(wholeOf(device))) dropEntry(device, va)

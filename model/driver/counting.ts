@@ -3,8 +3,8 @@
  * (virt/kvm/kvm_main.c: kvm_mmu_notifier_invalidate_range_start), without its ranges: who finds the count above zero, or
  * the number changed since before it looked the page up, looks again.
  */
-import * as Effect from "effect/Effect"
-import { type Cell, cell, enterLoop, type Struct, step, struct } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { type Cell, cell, enterLoop, procedure, type Struct, step, struct } from "../../checker/program/index.ts"
 import type { Frame } from "../mm/folio.ts"
 import { at, pagesOf, type Range } from "../mm/range.ts"
 import type { NotifierRange } from "../notifier/events.ts"
@@ -54,7 +54,7 @@ export const countingDevice = (mm: NotifiedMm, name: string, driver = name, once
       return was
     })
   const notifier = mmuNotifier(mm.subs, name, driver, {
-    release: Effect.fnUntraced(function* () {
+    release: procedure(function* () {
       const first = yield* underLock(lock, "kvm_mmu_notifier_release", [name], () => {
         const begun = state.released
         state.released = true
@@ -90,7 +90,7 @@ export const countingDevice = (mm: NotifiedMm, name: string, driver = name, once
  *
  * @returns false when the process has nothing there, or is gone
  */
-export const countingFault = Effect.fnUntraced(function* (device: CountingDevice, va: number) {
+export const countingFault = procedure(function* (device: CountingDevice, va: number) {
   const { lock, mm, name, pageTable, state } = device
   const head = yield* enterLoop("kvm_mmu_fault")
   for (;;) {

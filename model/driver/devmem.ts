@@ -1,6 +1,6 @@
 /** The allocator of a driver with device memory, as lib/test_hmm.c has it: a list of free pages under a lock. */
-import * as Effect from "effect/Effect"
-import { type Struct, step, struct } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { procedure, type Struct, step, struct } from "../../checker/program/index.ts"
 import {
   type DevicePage,
   type DevPagemap,
@@ -47,7 +47,7 @@ const findFree = (free: ReadonlyArray<number>, order: number): number | undefine
  *
  * @returns the first page of a folio, locked, with one reference; `null` when there is none
  */
-export const devmemAlloc = Effect.fnUntraced(function* ({ pgmap, lock, state }: Devmem, order: number) {
+export const devmemAlloc = procedure(function* ({ pgmap, lock, state }: Devmem, order: number) {
   const pfn = yield* underLock(lock, "dmirror_devmem_alloc_page", [pgmap.name, order], () => {
     const found = state.remove ? undefined : findFree(state.free, order)
     if (found === undefined) return null
@@ -69,7 +69,7 @@ const devmemFree = ({ lock, state }: Devmem, folio: DevicePage): Effect.Effect<v
   })
 
 /** `dmirror_device_remove_chunks`, with nothing to evict: waits for those who use the pages. */
-export const devmemRemove = Effect.fnUntraced(function* ({ pgmap, lock, state }: Devmem) {
+export const devmemRemove = procedure(function* ({ pgmap, lock, state }: Devmem) {
   yield* underLock(lock, "dmirror_device_remove_chunks", [pgmap.name], () => {
     state.remove = true
   })

@@ -4,8 +4,7 @@
  * when the process has unmapped it. What it hears of lets pages be reclaimed and written back that its reference alone
  * would keep from that for ever ("stuck with page pinning").
  */
-import * as Effect from "effect/Effect"
-import { enterLoop, type Struct, step, struct } from "../../checker/program/index.ts"
+import { enterLoop, procedure, type Struct, step, struct } from "../../checker/program/index.ts"
 import { folioOf } from "../mm/folio.ts"
 import { at, pagesOf } from "../mm/range.ts"
 import { dropUser, getUserPages, type Machine, putPage } from "../notifier/2008/machine.ts"
@@ -49,7 +48,7 @@ const letGo = ({ machine, pageTable, state }: DmaEngine, va: number): void => {
 }
 
 /** A fault of the device, or the setup of a transfer. False when the process has nothing there. */
-export const dmaFault = Effect.fnUntraced(function* (device: DmaEngine, va: number, write: boolean) {
+export const dmaFault = procedure(function* (device: DmaEngine, va: number, write: boolean) {
   const { name, machine, lock, state } = device
   const head = yield* enterLoop("dma_fault")
   for (;;) {

@@ -3,8 +3,7 @@
  * (drivers/infiniband/core/umem_odp.c, drivers/infiniband/hw/mlx5/odp.c): HMM fills the list that the callback goes by,
  * what is in the list is mapped for DMA, and the device's own table has the addresses that come of it.
  */
-import * as Effect from "effect/Effect"
-import { type Cell, cell, enterLoop, step } from "../../checker/program/index.ts"
+import { type Cell, cell, enterLoop, procedure, step } from "../../checker/program/index.ts"
 import { type HmmDmaMap, hmmDmaMapPfn, hmmDmaUnmapPfn } from "../hmm/dmaMap.ts"
 import { type DmaAddr, dmaAccess } from "../hmm/iommu.ts"
 import { emptyEntry, everyPage, hmmRangeFaultArray, nothing } from "../hmm/rangeFault.ts"
@@ -41,7 +40,7 @@ export interface DmaMirror {
 export const dmaMirror = (mm: Mm, name: string, mirrored: Range, map: HmmDmaMap): DmaMirror => {
   const lock = mutex(`${name}.lock`)
   const table = mm.pte.map((_, va) => cell<DmaEntry | null>(`${name}.pte${va}`, null))
-  const invalidate = Effect.fnUntraced(function* (range: NotifierRange, seq: number) {
+  const invalidate = procedure(function* (range: NotifierRange, seq: number) {
     if (range.blockable) yield* mutexLock(lock)
     else if (!(yield* mutexTrylock(lock))) return false
     yield* mmuIntervalSetSeq(iv, seq)
@@ -57,7 +56,7 @@ export const dmaMirror = (mm: Mm, name: string, mirrored: Range, map: HmmDmaMap)
 }
 
 /** First the device's own table, then what its addresses mean (`ib_umem_odp_unmap_dma_pages`). Under the driver's lock. */
-const unmapDma = Effect.fnUntraced(function* (device: DmaMirror, range: Range) {
+const unmapDma = procedure(function* (device: DmaMirror, range: Range) {
   const { name, mm, map, table } = device
   yield* step("device_unmap", [name, range.start, range.end], () => {
     for (const va of pagesOf(range)) at(table, va).value = null
@@ -80,7 +79,7 @@ const unmapDma = Effect.fnUntraced(function* (device: DmaMirror, range: Range) {
  * @param write whether it is to be stored to; `null` for what is there, and no fault (IB_UVERBS_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT)
  * @returns false when it cannot be
  */
-export const dmaFault = Effect.fnUntraced(function* (device: DmaMirror, range: Range, write: boolean | null) {
+export const dmaFault = procedure(function* (device: DmaMirror, range: Range, write: boolean | null) {
   const { mm, iv, lock, map } = device
   const wish = write === null ? { defaultFlags: nothing, pfnFlagsMask: nothing, owner: "" } : everyPage(write)
   const head = yield* enterLoop("ib_umem_odp_map_dma_and_lock")
@@ -105,7 +104,7 @@ export const dmaFault = Effect.fnUntraced(function* (device: DmaMirror, range: R
 })
 
 /** Under the driver's lock, with the sequence asked. */
-const mapDma = Effect.fnUntraced(function* (device: DmaMirror, range: Range) {
+const mapDma = procedure(function* (device: DmaMirror, range: Range) {
   const { name, map, table } = device
   for (const va of pagesOf(range)) {
     const valid = yield* step("hmm_pfns", [name, va], () => at(map.pfnList, va).value.valid)
@@ -125,7 +124,7 @@ const mapDma = Effect.fnUntraced(function* (device: DmaMirror, range: Range) {
  * @param content what it stores; without it, it loads
  * @returns false when the process has nothing there for that, or is gone, or there is no mapping to be had
  */
-export const dmaMirrorAccess = Effect.fnUntraced(function* (device: DmaMirror, va: number, content?: Content) {
+export const dmaMirrorAccess = procedure(function* (device: DmaMirror, va: number, content?: Content) {
   const { name, mm, map, table } = device
   const write = content !== undefined
   const head = yield* enterLoop("device_access")

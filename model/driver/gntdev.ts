@@ -6,8 +6,8 @@
  * The entry is one of a file without pages: what is not mapped any more is not faulted in again, and a child gets nothing
  * (VM_DONTCOPY). It counts as a reference here, as any entry does.
  */
-import * as Effect from "effect/Effect"
-import { fork, guardedStep, type Struct, step, struct } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { fork, guardedStep, procedure, type Struct, step, struct } from "../../checker/program/index.ts"
 import { inode } from "../file/inode.ts"
 import { type Frame, folioAlloc, folioOf, folioPut } from "../mm/folio.ts"
 import { type Mm, pageTableLock } from "../mm/mm.ts"
@@ -61,14 +61,14 @@ export const grantMap = (mm: Mm, name: string, va: number): GrantMap => {
 }
 
 /** `gntdev_invalidate`. There is no sequence to be set: what is given back is not mapped again. */
-const invalidate = Effect.fnUntraced(function* (map: GrantMap, range: NotifierRange) {
+const invalidate = procedure(function* (map: GrantMap, range: NotifierRange) {
   if (!range.blockable) return false
   yield* unmapGrantPages(map)
   return true
 })
 
 /** `unmap_grant_pages`: of what is about to be given back already, nothing is done again. */
-const unmapGrantPages = Effect.fnUntraced(function* (map: GrantMap) {
+const unmapGrantPages = procedure(function* (map: GrantMap) {
   const { name, mm, va, state } = map
   const begins = yield* step("unmap_grant_pages", [name], () => {
     if (!state.live || state.beingRemoved) return false

@@ -3,8 +3,8 @@
  * (drivers/gpu/drm/amd/amdkfd/kfd_migrate.c, kfd_svm.c): it mirrors the process's page table, takes pages into its memory,
  * gives them back when the CPU wants them or its memory runs short, and has pages for itself for atomic accesses.
  */
-import * as Effect from "effect/Effect"
-import { type Cell, cell, enterLoop, step } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { type Cell, cell, enterLoop, procedure, step } from "../../checker/program/index.ts"
 import { makeDeviceExclusive, unlockAndPut } from "../deviceMemory/deviceExclusive.ts"
 import {
   type MigrateSlot,
@@ -54,7 +54,7 @@ export const gpuDevice = (mm: Mm, name: string, memory: DevPagemap): Gpu => {
   const pageTable = mm.pte.map((_, va) => cell<GpuPte | null>(`${name}.pte${va}`, null))
 
   /** `ops->invalidate` */
-  const invalidate = Effect.fnUntraced(function* (range: NotifierRange, seq: number) {
+  const invalidate = procedure(function* (range: NotifierRange, seq: number) {
     // It makes the page its own, and what it maps stays as it is.
     if (range.event === "EXCLUSIVE" && range.owner === name) return true
     if (range.blockable) yield* mutexLock(lock)
@@ -86,7 +86,7 @@ const gpuMap = (gpu: Gpu, va: number, entry: GpuPte): Effect.Effect<void> =>
  * @param mapsWrite whether it is mapped for writing where the process's entry allows that, asked for or not
  * @returns false when the process has nothing there for that, or is gone
  */
-const gpuFault = Effect.fnUntraced(function* (gpu: Gpu, va: number, write: boolean, mapsWrite = true) {
+const gpuFault = procedure(function* (gpu: Gpu, va: number, write: boolean, mapsWrite: boolean = true) {
   const { mm, iv, lock, memory } = gpu
   const range = { start: va, end: va + 1 }
   const head = yield* enterLoop("gpu_fault")
@@ -115,7 +115,7 @@ const gpuFault = Effect.fnUntraced(function* (gpu: Gpu, va: number, write: boole
  * @param select which pages: those of other devices with the same owner too, if it is said so (as Xe does)
  * @returns whether all were moved; the process may be gone
  */
-export const gpuMigrateToDevice = Effect.fnUntraced(function* (
+export const gpuMigrateToDevice = procedure(function* (
   gpu: Gpu,
   range: Range,
   select: MigrateVma["select"] = "system",
@@ -145,7 +145,7 @@ export const copyPage = ({ folios }: System, src: Frame | null, dst: Frame): Eff
   })
 
 /** `nouveau_dmem_migrate_to_ram`, `svm_migrate_to_ram`: gives the page back that a CPU has faulted on. */
-const migrateToRam = Effect.fnUntraced(function* (memory: DevPagemap, { mm, va, page }: PrivateFault) {
+const migrateToRam = procedure(function* (memory: DevPagemap, { mm, va, page }: PrivateFault) {
   const range = { start: va, end: va + 1 }
   const args: MigrateVma = { mm, range, select: memory.type, owner: memory.owner, faultPage: page }
   const done: FaultResult = "done"
@@ -160,7 +160,7 @@ const migrateToRam = Effect.fnUntraced(function* (memory: DevPagemap, { mm, va, 
 })
 
 /** `alloc_page_vma` and `lock_page`: a page of system memory, which takes the charge of the one it replaces. */
-export const allocSystemPage = Effect.fnUntraced(function* ({ folios }: System) {
+export const allocSystemPage = procedure(function* ({ folios }: System) {
   const frame = yield* step("alloc_page_vma", () => folioAllocUncharged(folios))
   if (frame !== null) yield* folioLock(folios, frame)
   return frame
@@ -182,7 +182,7 @@ const givesUp = ({ name }: Gpu, what: string): Effect.Effect<boolean> => step(wh
  *
  * @returns false when the page cannot be had so, or not in time
  */
-export const gpuAtomicFault = Effect.fnUntraced(function* (gpu: Gpu, va: number) {
+export const gpuAtomicFault = procedure(function* (gpu: Gpu, va: number) {
   const { mm, iv, lock, name } = gpu
   const head = yield* enterLoop("nouveau_atomic_range_fault")
   for (let round = 0; ; round = Math.min(round + 1, mostRounds)) {
@@ -226,7 +226,7 @@ export type ReadFaults = "as allowed" | "for writing" | "read-only"
  *
  * @returns false when the process has nothing there for that, or is gone, or the page was taken away again and again
  */
-export const gpuAccess = Effect.fnUntraced(function* (
+export const gpuAccess = procedure(function* (
   gpu: Gpu,
   va: number,
   access: GpuAccess,
@@ -266,7 +266,7 @@ const allows = ({ mm, memory }: Gpu, entry: GpuPte, { kind }: GpuAccess): boolea
  *
  * @returns whether the access is to be tried again
  */
-const serviceFault = Effect.fnUntraced(function* (gpu: Gpu, va: number, access: GpuAccess, readFaults: ReadFaults) {
+const serviceFault = procedure(function* (gpu: Gpu, va: number, access: GpuAccess, readFaults: ReadFaults) {
   const write = access.kind !== "load"
   yield* mutexLock(gpu.faults)
   const wanted = yield* step("nouveau_svm_fault", [gpu.name, va], () => {

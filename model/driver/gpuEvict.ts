@@ -4,7 +4,7 @@
  * mapped.
  */
 import * as Effect from "effect/Effect"
-import { assert, guardedStep, type Struct, step, struct } from "../../checker/program/index.ts"
+import { assert, guardedStep, procedure, type Struct, step, struct } from "../../checker/program/index.ts"
 import { migrateDevicePages, migrateDevicePfns } from "../deviceMemory/migrateDevice.ts"
 import { type DeviceSlot, migrateDeviceFinalize } from "../deviceMemory/migrateVma.ts"
 import { type DevPagemap, memunmapPages } from "../deviceMemory/pgmap.ts"
@@ -14,7 +14,7 @@ import { type Mutex, mutexLock, mutexUnlock } from "../sync/mutex.ts"
 import { allocSystemPage, copyPage, type Gpu, gpuMigrateToDevice } from "./gpu.ts"
 
 /** `nouveau_dmem_evict_chunk`: moves what can be moved to system memory. What somebody else has locked or refers to stays. */
-export const gpuEvict = Effect.fnUntraced(function* (system: System, memory: DevPagemap) {
+export const gpuEvict = procedure(function* (system: System, memory: DevPagemap) {
   const slots: Array<DeviceSlot> = []
   for (const slot of yield* migrateDevicePfns(system, pfnsOf(system, memory))) {
     const { src } = slot
@@ -35,7 +35,7 @@ const pfnsOf = ({ folios }: System, memory: DevPagemap): ReadonlyArray<number> =
  *
  * @returns whether all were moved
  */
-export const gpuMigrateEvicting = Effect.fnUntraced(function* (gpu: Gpu, range: Range) {
+export const gpuMigrateEvicting = procedure(function* (gpu: Gpu, range: Range) {
   const { memory, mm } = gpu
   const full = yield* step("ttm_mem_evict_first", [memory.name], () => memory.state.refs === memory.pages)
   if (full) yield* gpuEvict(mm.system, memory)
@@ -49,7 +49,7 @@ export const gpuMigrateEvicting = Effect.fnUntraced(function* (gpu: Gpu, range: 
  *
  * @param migrations what each migration to the device holds
  */
-export const gpuUnbind = Effect.fnUntraced(function* (system: System, memory: DevPagemap, migrations: Mutex) {
+export const gpuUnbind = procedure(function* (system: System, memory: DevPagemap, migrations: Mutex) {
   yield* mutexLock(migrations)
   yield* step("devmem_chunk->remove", [memory.name], () => {
     memory.state.dying = true
@@ -83,7 +83,7 @@ export const gpuOpen = ({ name, memory }: Gpu): Provider => {
  * The device is closed (dmirror_fops_release): what is in its memory goes back before the object of whoever had it open does.
  * A fault that is under way has locked its page, so that the eviction passes that over: it is waited for.
  */
-export const gpuClose = Effect.fnUntraced(function* ({ mm, memory }: Gpu, provider: Provider) {
+export const gpuClose = procedure(function* ({ mm, memory }: Gpu, provider: Provider) {
   yield* gpuEvict(mm.system, memory)
   yield* guardedStep(
     "dmirror_fops_release: wait for faults",

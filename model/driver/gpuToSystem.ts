@@ -1,5 +1,5 @@
 /** A GPU gives pages of its memory back of its driver's own accord (drivers/gpu/drm/amd/amdkfd/kfd_migrate.c). */
-import * as Effect from "effect/Effect"
+import { procedure } from "../../checker/program/index.ts"
 import {
   type MigrateSlot,
   type MigrateVma,
@@ -17,7 +17,7 @@ import { allocSystemPage, copyPage } from "./gpu.ts"
  * `svm_migrate_vram_to_ram`, `dmirror_migrate_to_system`: moves the pages of a range that are in a GPU's memory to system
  * memory, those that can be had. Of coherent memory it is the only way back that its driver has: no CPU faults on it.
  */
-export const svmMigrateVramToRam = Effect.fnUntraced(function* (mm: Mm, memory: DevPagemap, range: Range) {
+export const svmMigrateVramToRam = procedure(function* (mm: Mm, memory: DevPagemap, range: Range) {
   if (!(yield* mmgetNotZero(mm))) return
   yield* mmapReadLock(mm)
   const args: MigrateVma = { mm, range, select: memory.type, owner: memory.owner }

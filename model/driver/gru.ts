@@ -5,8 +5,8 @@
  * has read before the invalidation. There is no release: at the end of an address space, too, ranges are announced as they
  * are unmapped. Its ASIDs, and contexts that are not loaded, are left out.
  */
-import * as Effect from "effect/Effect"
-import { type Cell, cell, guardedStep, type Struct, step, struct } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { type Cell, cell, guardedStep, procedure, type Struct, step, struct } from "../../checker/program/index.ts"
 import type { Frame } from "../mm/folio.ts"
 import { canStartWrite, type Mm, mmapWriteLock, mmapWriteUnlock } from "../mm/mm.ts"
 import { at, pagesOf, type Range } from "../mm/range.ts"
@@ -63,7 +63,7 @@ export const gruMm = (mm: Mm, grus: ReadonlyArray<string>, registered = true): G
 }
 
 /** `gru_invalidate_range_start`: counts it first, so that who is not flushed away finds it. It never refuses. */
-const gruInvalidateRangeStart = Effect.fnUntraced(function* (gms: GruMm, range: NotifierRange) {
+const gruInvalidateRangeStart = procedure(function* (gms: GruMm, range: NotifierRange) {
   const { state } = gms
   const { start, end } = range
   const listed = yield* step("gru_invalidate_range_start", [start, end], () => {
@@ -84,7 +84,7 @@ const tghInvalidate = ({ name, tlb, tfh }: Gru, { start, end }: Range): Effect.E
   })
 
 /** `gru_invalidate_range_end` */
-const gruInvalidateRangeEnd = Effect.fnUntraced(function* ({ state, waitQueue }: GruMm, { start, end }: NotifierRange) {
+const gruInvalidateRangeEnd = procedure(function* ({ state, waitQueue }: GruMm, { start, end }: NotifierRange) {
   const listed = yield* step("gru_invalidate_range_end", [start, end], () => {
     if (state.registered) state.rangeActive--
     return state.registered
@@ -96,7 +96,7 @@ const gruInvalidateRangeEnd = Effect.fnUntraced(function* ({ state, waitQueue }:
  * `gru_register_mmu_notifier`: under all locks that an invalidation can be under way with (mm_take_all_locks), so that no
  * notifier hears of an end without a start.
  */
-export const gruRegisterMmuNotifier = Effect.fnUntraced(function* ({ mm, state }: GruMm) {
+export const gruRegisterMmuNotifier = procedure(function* ({ mm, state }: GruMm) {
   const { anonVmaLock } = mm.system
   yield* mmapWriteLock(mm)
   yield* guardedStep(

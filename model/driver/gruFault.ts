@@ -1,6 +1,5 @@
 /** GRU's TLB misses (drivers/misc/sgi-gru/grufault.c), and the instructions that take them. */
-import * as Effect from "effect/Effect"
-import { enterLoop, step } from "../../checker/program/index.ts"
+import { enterLoop, procedure, step } from "../../checker/program/index.ts"
 import { mmgetNotZero, mmput } from "../mm/exit.ts"
 import { type Content, type Frame, folioOf } from "../mm/folio.ts"
 import { getUserPage, putUserPage } from "../mm/gup.ts"
@@ -19,7 +18,7 @@ type DropIn = "restart" | "exception" | "upm"
  * @param content what it stores; without it, it loads
  * @returns false when it ends with an exception, or is abandoned with the process
  */
-export const gruAccess = Effect.fnUntraced(function* (gms: GruMm, gru: Gru, va: number, content?: Content) {
+export const gruAccess = procedure(function* (gms: GruMm, gru: Gru, va: number, content?: Content) {
   const { mm } = gms
   const write = content !== undefined
   const head = yield* enterLoop("gru_instruction")
@@ -42,7 +41,7 @@ export const gruAccess = Effect.fnUntraced(function* (gms: GruMm, gru: Gru, va: 
 })
 
 /** `gru_intr`, which must not sleep. It is no user of the memory: what is left of it may be torn down meanwhile. */
-const gruIntr = Effect.fnUntraced(function* (gms: GruMm, gru: Gru) {
+const gruIntr = procedure(function* (gms: GruMm, gru: Gru) {
   if (!(yield* mmapReadTrylock(gms.mm))) return "upm" as const
   const result = yield* gruTryDropin(gms, gru, true)
   yield* mmapReadUnlock(gms.mm)
@@ -50,7 +49,7 @@ const gruIntr = Effect.fnUntraced(function* (gms: GruMm, gru: Gru) {
 })
 
 /** `gru_handle_user_call_os`, of a thread of the process, if there is any left: it sleeps with `mmap_lock` held. */
-const gruHandleUserCallOs = Effect.fnUntraced(function* (gms: GruMm, gru: Gru) {
+const gruHandleUserCallOs = procedure(function* (gms: GruMm, gru: Gru) {
   const { mm, state, waitQueue } = gms
   if (!(yield* mmgetNotZero(mm))) return "exception" as const
   yield* mmapReadLock(mm)
@@ -72,7 +71,7 @@ const gruHandleUserCallOs = Effect.fnUntraced(function* (gms: GruMm, gru: Gru) {
  *
  * @param atomic whether it may not sleep
  */
-const gruTryDropin = Effect.fnUntraced(function* (gms: GruMm, { name, tlb, tfh }: Gru, atomic: boolean) {
+const gruTryDropin = procedure(function* (gms: GruMm, { name, tlb, tfh }: Gru, atomic: boolean) {
   const { va, write } = yield* step("gru_try_dropin: tfh", [name], () => {
     tfh.resident = true
     return { va: tfh.va, write: tfh.write }
@@ -94,7 +93,7 @@ const gruTryDropin = Effect.fnUntraced(function* (gms: GruMm, { name, tlb, tfh }
 })
 
 /** `gru_vtop` */
-const gruVtop = Effect.fnUntraced(function* (mm: Mm, va: number, write: boolean, atomic: boolean) {
+const gruVtop = procedure(function* (mm: Mm, va: number, write: boolean, atomic: boolean) {
   const found = yield* step("atomic_pte_lookup", [mm.name, va, write ? "write" : "read"], () =>
     atomicPteLookup(mm, va, write),
   )

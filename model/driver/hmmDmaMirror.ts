@@ -1,6 +1,6 @@
 /** A driver on the HMM of Linux 5.3 (hmmMirror.ts) whose device goes by DMA addresses, as `hmm_range_dma_map` was meant for. */
-import * as Effect from "effect/Effect"
-import { cell, enterLoop, step } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { cell, enterLoop, procedure, step } from "../../checker/program/index.ts"
 import { hmmRangeDmaMap, hmmRangeDmaUnmap, type RangeDma, rangeDma } from "../hmm/dmaMap2019.ts"
 import type { Iommu } from "../hmm/iommu.ts"
 import {
@@ -33,7 +33,7 @@ export const hmmDmaMirror = (
 ): HmmDmaMirror => {
   const update = mutex(`${name}.update`)
   const pageTable = of.mm.pte.map((_, va) => cell<Frame | null>(`${name}.pte${va}`, null))
-  const drop = Effect.fnUntraced(function* (range: Range) {
+  const drop = procedure(function* (range: Range) {
     const dropped = yield* deviceUnmap(name, pageTable, range)
     yield* hmmRangeDmaUnmap(dma, dropped, true)
   })
@@ -61,7 +61,7 @@ const deviceUnmap = (
  *
  * @returns false when the process has nothing there, or the IOMMU no memory, or the process is exiting
  */
-export const hmmDmaMirrorFault = Effect.fnUntraced(function* (device: HmmDmaMirror, block: boolean) {
+export const hmmDmaMirrorFault = procedure(function* (device: HmmDmaMirror, block: boolean) {
   const { mirror, name, pageTable, range, update, dma } = device
   const { mm } = mirror.of
   if (!(yield* hmmRangeRegister(range))) return false

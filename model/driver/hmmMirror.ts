@@ -3,8 +3,8 @@
  * API". As documented the range is unregistered with the driver's lock and `mmap_lock` held; as that may be the end of
  * the process, whose mirrors' release takes the same lock, here it is done behind them.
  */
-import * as Effect from "effect/Effect"
-import { type Cell, cell, enterLoop, step } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { type Cell, cell, enterLoop, procedure, step } from "../../checker/program/index.ts"
 import {
   type HmmMirror,
   type HmmMirrorOps,
@@ -62,7 +62,7 @@ export const mirrorOps = (
   update: Mutex,
   drop: (range: Range) => Effect.Effect<void>,
 ): HmmMirrorOps => ({
-  syncCpuDevicePagetables: Effect.fnUntraced(function* (range: NotifierRange) {
+  syncCpuDevicePagetables: procedure(function* (range: NotifierRange) {
     if (range.blockable) yield* mutexLock(update)
     else if (!(yield* mutexTrylock(update))) {
       return yield* step("sync_cpu_device_pagetables: -EAGAIN", [name], () => false)
@@ -71,7 +71,7 @@ export const mirrorOps = (
     yield* mutexUnlock(update)
     return true
   }),
-  release: Effect.fnUntraced(function* () {
+  release: procedure(function* () {
     yield* mutexLock(update)
     yield* drop({ start: 0, end: of.mm.pages })
     yield* mutexUnlock(update)
@@ -90,7 +90,7 @@ const deviceUnmap = (name: string, pageTable: HmmMirrorDevice["pageTable"], rang
  * @param block whether faults of the process's keep `mmap_lock`
  * @returns false when the process has nothing there, or is exiting
  */
-export const hmmMirrorFault = Effect.fnUntraced(function* (device: HmmMirrorDevice, block: boolean) {
+export const hmmMirrorFault = procedure(function* (device: HmmMirrorDevice, block: boolean) {
   const { mirror, name, pageTable, range, update } = device
   const { mm } = mirror.of
   if (!(yield* hmmRangeRegister(range))) return false
@@ -128,7 +128,7 @@ export const hmmMirrorFault = Effect.fnUntraced(function* (device: HmmMirrorDevi
  *
  * @returns false when the process is exiting, or a signal came
  */
-export const hmmMirrorAttach = Effect.fnUntraced(function* ({ mirror }: HmmMirrorDevice) {
+export const hmmMirrorAttach = procedure(function* ({ mirror }: HmmMirrorDevice) {
   const { mm } = mirror.of
   if (!(yield* mmgetNotZero(mm))) return false
   yield* downWrite(mm.mmapLock, "mmap_write_lock", [mm.name])
@@ -139,7 +139,7 @@ export const hmmMirrorAttach = Effect.fnUntraced(function* ({ mirror }: HmmMirro
 })
 
 /** The device is closed: it drops all that it maps, is told of nothing any more, and its state is freed. */
-export const hmmMirrorDetach = Effect.fnUntraced(function* ({ mirror, name, pageTable, update }: HmmMirrorDevice) {
+export const hmmMirrorDetach = procedure(function* ({ mirror, name, pageTable, update }: HmmMirrorDevice) {
   yield* mutexLock(update)
   yield* deviceUnmap(name, pageTable, { start: 0, end: mirror.of.mm.pages })
   yield* mutexUnlock(update)

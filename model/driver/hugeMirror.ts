@@ -3,8 +3,7 @@
  * drivers/gpu/drm/drm_gpusvm.c and drivers/infiniband/core/umem_odp.c, which go by `hmm_pfn_to_map_order`. What is mapped
  * for DMA in one piece can only be unmapped in one.
  */
-import * as Effect from "effect/Effect"
-import { type Cell, cell, enterLoop, step } from "../../checker/program/index.ts"
+import { type Cell, cell, enterLoop, procedure, step } from "../../checker/program/index.ts"
 import { dmaAccess, type Iommu } from "../hmm/iommu.ts"
 import { hmmRangeFaultHuge } from "../hmm/rangeFaultHuge.ts"
 import { mmgetNotZero, mmput } from "../mm/exit.ts"
@@ -41,7 +40,7 @@ export const hugeMirror = (pmd: HugePmd, name: string, iommu: Iommu): HugeMirror
   const { mm, range: mirrored } = pmd
   const lock = mutex(`${name}.lock`)
   const pieces = mm.pte.map((_, va) => cell<Piece | null>(`${name}.piece${va}`, null))
-  const invalidate = Effect.fnUntraced(function* (range: NotifierRange, seq: number) {
+  const invalidate = procedure(function* (range: NotifierRange, seq: number) {
     if (range.blockable) yield* mutexLock(lock)
     else if (!(yield* mutexTrylock(lock))) return false
     yield* mmuIntervalSetSeq(iv, seq)
@@ -72,7 +71,7 @@ const drop = ({ pieces }: HugeMirror, range: Range): ReadonlyArray<Range> =>
   })
 
 /** A fault on all that the device mirrors; false when the process has nothing there for that. */
-const hugeFault = Effect.fnUntraced(function* (device: HugeMirror, write: boolean) {
+const hugeFault = procedure(function* (device: HugeMirror, write: boolean) {
   const { pmd, iv, lock } = device
   const { mm, range } = pmd
   const head = yield* enterLoop("huge_fault")
@@ -97,7 +96,7 @@ const hugeFault = Effect.fnUntraced(function* (device: HugeMirror, write: boolea
   }
 })
 
-const mapPiece = Effect.fnUntraced(function* ({ name, pmd, iommu, pieces }: HugeMirror, va: number, piece: Piece) {
+const mapPiece = procedure(function* ({ name, pmd, iommu, pieces }: HugeMirror, va: number, piece: Piece) {
   const { start, end } = covered(va, piece)
   const { pages, write } = piece
   yield* step("dma_map_phys", [iommu.name, start, end], () => {
@@ -114,7 +113,7 @@ const mapPiece = Effect.fnUntraced(function* ({ name, pmd, iommu, pieces }: Huge
  *
  * @param content what it stores; without it, it loads
  */
-export const hugeAccess = Effect.fnUntraced(function* (device: HugeMirror, va: number, content?: Content) {
+export const hugeAccess = procedure(function* (device: HugeMirror, va: number, content?: Content) {
   const { name, pmd, iommu, pieces } = device
   const write = content !== undefined
   const head = yield* enterLoop("device_access")

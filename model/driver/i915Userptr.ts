@@ -10,6 +10,7 @@ import {
   enterLoop,
   fork,
   guardedStep,
+  procedure,
   type Struct,
   self,
   step,
@@ -73,7 +74,7 @@ export const userptrObject = (mm: Mm, name: string, va: number, special = false)
  * `i915_gem_userptr_invalidate`: it takes no lock that is held over anything that invalidates. A process that exits is
  * not waited for (PF_EXITING; here, one that nobody runs in any more): its pages are pinned.
  */
-const invalidate = Effect.fnUntraced(function* (object: UserptrObject, range: NotifierRange, seq: number) {
+const invalidate = procedure(function* (object: UserptrObject, range: NotifierRange, seq: number) {
   const { name, mm, iv, state } = object
   if (!range.blockable) return false
   yield* mmuIntervalSetSeq(iv, seq)
@@ -100,7 +101,7 @@ const waitForGpu = ({ name, state }: UserptrObject): Wait => ({
 const without = (names: ReadonlyArray<string>, name: string) => names.filter((other) => other !== name)
 
 /** `i915_gem_object_userptr_submit_init`: pins the page, unless it is pinned and there was no invalidation since. */
-const submitInit = Effect.fnUntraced(function* (object: UserptrObject) {
+const submitInit = procedure(function* (object: UserptrObject) {
   const { name, mm, va, iv, lock, state } = object
   const seq = yield* mmuIntervalReadBegin(mm.subscriptions, iv)
   yield* mutexLock(lock)
@@ -134,7 +135,7 @@ const submitInit = Effect.fnUntraced(function* (object: UserptrObject) {
  * `i915_gem_object_userptr_unbind`, when the GPU is done with the page. What it may have stored to is marked dirty; not
  * where somebody else has locked the page, for whom the driver must not wait here.
  */
-const unbind = Effect.fnUntraced(function* (object: UserptrObject) {
+const unbind = procedure(function* (object: UserptrObject) {
   const { name, mm, state } = object
   const { system } = mm
   yield* guardedStep(
@@ -160,7 +161,7 @@ const unbind = Effect.fnUntraced(function* (object: UserptrObject) {
  * @param request the name of the request
  * @returns false when the process has nothing mapped there for that
  */
-export const execbuffer = Effect.fnUntraced(function* (object: UserptrObject, request: string, content: Content) {
+export const execbuffer = procedure(function* (object: UserptrObject, request: string, content: Content) {
   const { name, iv, lock, state } = object
   const head = yield* enterLoop("i915_gem_do_execbuffer")
   for (;;) {
@@ -192,7 +193,7 @@ export const execbuffer = Effect.fnUntraced(function* (object: UserptrObject, re
 })
 
 /** What the GPU does. */
-const execute = Effect.fnUntraced(function* ({ name, mm, state }: UserptrObject, content: Content) {
+const execute = procedure(function* ({ name, mm, state }: UserptrObject, content: Content) {
   yield* step("gpu_store", [name, content], () => {
     if (state.page !== null) folioOf(mm.system.folios, state.page).content = content
   })
@@ -203,7 +204,7 @@ const execute = Effect.fnUntraced(function* ({ name, mm, state }: UserptrObject,
 })
 
 /** The end of an object: when its file is closed, which may be behind the end of the address space. */
-export const userptrRelease = Effect.fnUntraced(function* (object: UserptrObject) {
+export const userptrRelease = procedure(function* (object: UserptrObject) {
   yield* mutexLock(object.lock)
   yield* unbind(object)
   yield* mutexUnlock(object.lock)

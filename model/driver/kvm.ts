@@ -4,7 +4,7 @@
  * together, and has a sequence of those that have ended.
  */
 import * as Effect from "effect/Effect"
-import { type Cell, cell, guardedStep, type Struct, step, struct } from "../../checker/program/index.ts"
+import { type Cell, cell, guardedStep, procedure, type Struct, step, struct } from "../../checker/program/index.ts"
 import type { Frame } from "../mm/folio.ts"
 import type { Mm } from "../mm/mm.ts"
 import { at, overlaps, pagesOf, type Range } from "../mm/range.ts"
@@ -122,7 +122,7 @@ const handleHvaRange = (kvm: Kvm, range: Range) =>
  * `kvm_mmu_notifier_invalidate_range_start`: when it returns, no virtual CPU uses the range or will, until the end. It
  * never refuses.
  */
-const invalidateRangeStart = Effect.fnUntraced(function* (kvm: Kvm, range: Range) {
+const invalidateRangeStart = procedure(function* (kvm: Kvm, range: Range) {
   const { state, mmuLock } = kvm
   // Until the end the memslots stay as they are, so that it comes to the same decision.
   yield* step("kvm_mmu_notifier_invalidate_range_start", [range.start, range.end], () => {
@@ -171,7 +171,7 @@ const invalidateRangeAdd = ({ state }: Kvm, { start, end }: Range): void => {
 }
 
 /** `kvm_mmu_notifier_invalidate_range_end`: the sequence first, then the count, for those who look without the lock. */
-const invalidateRangeEnd = Effect.fnUntraced(function* (kvm: Kvm, range: Range) {
+const invalidateRangeEnd = procedure(function* (kvm: Kvm, range: Range) {
   const { state, mmuLock } = kvm
   const gfns = yield* handleHvaRange(kvm, range)
   if (gfns.length > 0) {
@@ -215,7 +215,7 @@ const clearFlushYoung = (kvm: Kvm, hva: number): Effect.Effect<boolean> =>
  * `kvm_flush_shadow_all` (arch/x86/kvm/mmu: kvm_mmu_zap_all), which is what `kvm_mmu_notifier_release` does: no guest uses
  * any page of the process.
  */
-const flushShadowAll = Effect.fnUntraced(function* (kvm: Kvm) {
+const flushShadowAll = procedure(function* (kvm: Kvm) {
   yield* underLock(kvm.mmuLock, "kvm_mmu_zap_all", [], () => {
     keep(kvm.mmuLock)
     for (const { sptes } of kvm.roots) for (const entry of sptes) entry.value = null
@@ -231,7 +231,7 @@ const flushShadowAll = Effect.fnUntraced(function* (kvm: Kvm) {
  * (`kvm_destroy_vm`). Another process may have the machine's file, so this may come while the process that has run it ends:
  * `mmu_notifier_unregister` then releases too. That it waits for callbacks is the notifier's business, not KVM's.
  */
-export const kvmPutKvm = Effect.fnUntraced(function* (kvm: Kvm) {
+export const kvmPutKvm = procedure(function* (kvm: Kvm) {
   const last = yield* step("kvm_put_kvm", () => {
     kvm.state.users--
     return kvm.state.users === 0
@@ -251,7 +251,7 @@ export const mmuInvalidateRetryGfn = ({ state }: Kvm, seq: number, gfn: number):
  * (`kvm_swap_active_memslots`). Those who read the old slots finish before the generation is given out (synchronize_srcu);
  * here a reader takes them in one step.
  */
-export const kvmSetMemoryRegion = Effect.fnUntraced(function* (kvm: Kvm, slot: Memslot) {
+export const kvmSetMemoryRegion = procedure(function* (kvm: Kvm, slot: Memslot) {
   const { memslots, state } = kvm
   yield* guardedStep(
     "kvm_swap_active_memslots",
@@ -270,7 +270,7 @@ export const kvmSetMemoryRegion = Effect.fnUntraced(function* (kvm: Kvm, slot: M
  * `kvm_mmu_zap_all_fast` (arch/x86/kvm/mmu): the tree is marked invalid and a new one takes its place; then the old one
  * is torn down entry by entry, and whoever wants the lock meanwhile gets it (`kvm_tdp_mmu_zap_invalidated_roots`).
  */
-export const kvmMmuZapAllFast = Effect.fnUntraced(function* (kvm: Kvm) {
+export const kvmMmuZapAllFast = procedure(function* (kvm: Kvm) {
   const { mmuLock, roots } = kvm
   const [old, fresh] = roots
   if (old === undefined || fresh === undefined) throw new RangeError("there is no second root")

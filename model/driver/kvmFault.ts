@@ -1,6 +1,6 @@
 /** Guests' accesses, and their page faults (arch/x86/kvm/mmu/mmu.c; arch/powerpc/kvm/book3s_64_mmu_hv.c). */
-import * as Effect from "effect/Effect"
-import { enterLoop, guardedStep, step } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { enterLoop, guardedStep, procedure, step } from "../../checker/program/index.ts"
 import { type Content, folioOf } from "../mm/folio.ts"
 import { type UserPage, ungrab } from "../mm/gup.ts"
 import { at } from "../mm/range.ts"
@@ -44,7 +44,7 @@ const finish = (kvm: Kvm, name: string, vcpu: string, lock: SpinLock, { frame, p
   })
 
 /** `kvm_tdp_mmu_page_fault` */
-export const kvmTdpPageFault: Handler = Effect.fnUntraced(function* (kvm, vcpu, gfn, write) {
+export const kvmTdpPageFault: Handler = procedure(function* (kvm, vcpu, gfn, write) {
   const hva = yield* gfnToHva(kvm, gfn)
   if (hva === null) return "emulate"
   // fault->mmu_seq = vcpu->kvm->mmu_invalidate_seq; smp_rmb()
@@ -77,7 +77,7 @@ export const kvmTdpPageFault: Handler = Effect.fnUntraced(function* (kvm, vcpu, 
  * invalidation takes too, and without `mmu_lock`, under which the count and the sequence are written. So it reads the
  * count first, then the sequence, and relies on the end to write them the other way round.
  */
-export const kvmppcBook3sHvPageFault: Handler = Effect.fnUntraced(function* (kvm, vcpu, gfn, write) {
+export const kvmppcBook3sHvPageFault: Handler = procedure(function* (kvm, vcpu, gfn, write) {
   const { state } = kvm
   const rmapLock = kvm.rmapLocks[gfn]
   const hva = yield* gfnToHva(kvm, gfn)
@@ -106,7 +106,7 @@ export const kvmppcBook3sHvPageFault: Handler = Effect.fnUntraced(function* (kvm
  * @param content what it stores; without it, it loads
  * @returns what ends it
  */
-export const guestAccess = Effect.fnUntraced(function* (
+export const guestAccess = procedure(function* (
   kvm: Kvm,
   vcpu: string,
   gfn: number,

@@ -2,8 +2,7 @@
  * KVM's own accesses to guest memory, such as a timer's event written to a guest page: they go through a cache of one
  * translation, which is on a list that the notifier walks (virt/kvm/pfncache.c).
  */
-import * as Effect from "effect/Effect"
-import { enterLoop, type Struct, step, struct } from "../../checker/program/index.ts"
+import { enterLoop, procedure, type Struct, step, struct } from "../../checker/program/index.ts"
 import { type Content, type Frame, folioOf } from "../mm/folio.ts"
 import { putUserPage } from "../mm/gup.ts"
 import type { Range } from "../mm/range.ts"
@@ -42,7 +41,7 @@ export const kvmGpcInit = (kvm: Kvm, name: string, hva: number): GfnToPfnCache =
 }
 
 /** `gfn_to_pfn_cache_invalidate_start`: every cache on the list that is valid and in the range is no longer. */
-export const gfnToPfnCacheInvalidateStart = Effect.fnUntraced(function* (kvm: Kvm, { start, end }: Range) {
+export const gfnToPfnCacheInvalidateStart = procedure(function* (kvm: Kvm, { start, end }: Range) {
   // gpc_lock is held for the walk, so that a cache neither comes nor goes: there is at most one of them here.
   for (const { name, hva, lock, state } of kvm.caches.values()) {
     if (hva < start || end <= hva) continue
@@ -53,7 +52,7 @@ export const gfnToPfnCacheInvalidateStart = Effect.fnUntraced(function* (kvm: Kv
 })
 
 /** `kvm_gpc_activate`: on the list first, so that the notifier finds it as soon as it may become valid. */
-export const kvmGpcActivate = Effect.fnUntraced(function* (kvm: Kvm, gpc: GfnToPfnCache) {
+export const kvmGpcActivate = procedure(function* (kvm: Kvm, gpc: GfnToPfnCache) {
   yield* mutexLock(gpc.refreshLock)
   yield* step("kvm_gpc_activate: list_add", [gpc.name], () => {
     kvm.gpcList.value = [...kvm.gpcList.value, gpc.name]
@@ -65,7 +64,7 @@ export const kvmGpcActivate = Effect.fnUntraced(function* (kvm: Kvm, gpc: GfnToP
 })
 
 /** `kvm_gpc_deactivate`: in the other order, so that no refresh makes valid what is on no list. */
-export const kvmGpcDeactivate = Effect.fnUntraced(function* (kvm: Kvm, gpc: GfnToPfnCache) {
+export const kvmGpcDeactivate = procedure(function* (kvm: Kvm, gpc: GfnToPfnCache) {
   yield* mutexLock(gpc.refreshLock)
   yield* underLock(gpc.lock, "kvm_gpc_deactivate: active", [gpc.name], () => {
     gpc.state.active = false
@@ -78,7 +77,7 @@ export const kvmGpcDeactivate = Effect.fnUntraced(function* (kvm: Kvm, gpc: GfnT
 })
 
 /** `__kvm_gpc_refresh`; false when the cache is not active or the process has no page there. */
-const kvmGpcRefresh = Effect.fnUntraced(function* (kvm: Kvm, gpc: GfnToPfnCache) {
+const kvmGpcRefresh = procedure(function* (kvm: Kvm, gpc: GfnToPfnCache) {
   yield* mutexLock(gpc.refreshLock)
   const refreshed = yield* hvaToPfnRetry(kvm, gpc)
   yield* mutexUnlock(gpc.refreshLock)
@@ -86,7 +85,7 @@ const kvmGpcRefresh = Effect.fnUntraced(function* (kvm: Kvm, gpc: GfnToPfnCache)
 })
 
 /** `hva_to_pfn_retry`: the page is looked up with no spinlock held, and again if an invalidation came in between. */
-const hvaToPfnRetry = Effect.fnUntraced(function* (kvm: Kvm, gpc: GfnToPfnCache) {
+const hvaToPfnRetry = procedure(function* (kvm: Kvm, gpc: GfnToPfnCache) {
   const { lock, state, name } = gpc
   const found = yield* underLock(lock, "__kvm_gpc_refresh", [name], () => {
     if (!state.active) return "-EINVAL"
@@ -120,7 +119,7 @@ const hvaToPfnRetry = Effect.fnUntraced(function* (kvm: Kvm, gpc: GfnToPfnCache)
 })
 
 /** An event that KVM writes to guest memory (kvm_xen_set_evtchn): under the cache's lock, once it is valid. */
-export const kvmWriteEvent = Effect.fnUntraced(function* (kvm: Kvm, gpc: GfnToPfnCache, content: Content) {
+export const kvmWriteEvent = procedure(function* (kvm: Kvm, gpc: GfnToPfnCache, content: Content) {
   const head = yield* enterLoop("kvm_xen_set_evtchn")
   for (;;) {
     yield* head()

@@ -2,8 +2,8 @@
  * A device that mirrors the CPU's page table in one of its own: the loop of Documentation/mm/hmm.rst, "Address space
  * mirroring implementation and API".
  */
-import * as Effect from "effect/Effect"
-import { type Cell, cell, enterLoop, step } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { type Cell, cell, enterLoop, procedure, step } from "../../checker/program/index.ts"
 import { type HmmPfn, hmmRangeFault } from "../hmm/rangeFault.ts"
 import { mmgetNotZero, mmput } from "../mm/exit.ts"
 import { type Content, type Folios, folioOf, isLive } from "../mm/folio.ts"
@@ -36,7 +36,7 @@ export const mirrorDevice = (mm: Mm, name: string, mirrored: Range): MirrorDevic
   const pageTable = mm.pte.map((_, va) => cell<HmmPfn | null>(`${name}.pte${va}`, null))
 
   /** `ops->invalidate` */
-  const invalidate = Effect.fnUntraced(function* (range: NotifierRange, seq: number) {
+  const invalidate = procedure(function* (range: NotifierRange, seq: number) {
     if (range.blockable) yield* mutexLock(lock)
     else if (!(yield* mutexTrylock(lock))) return false
     yield* mmuIntervalSetSeq(iv, seq)
@@ -61,7 +61,7 @@ const deviceUnmap = (name: string, pageTable: MirrorDevice["pageTable"], range: 
  * @param write whether the device is to store there
  * @returns false when the process has nothing mapped there for that
  */
-export const mirrorFault = Effect.fnUntraced(function* (device: MirrorDevice, write = true) {
+export const mirrorFault = procedure(function* (device: MirrorDevice, write: boolean = true) {
   const { mm, iv, lock, pageTable } = device
   const { range } = iv
   const head = yield* enterLoop("mirror_fault")
@@ -100,7 +100,7 @@ const markDirty = (all: Folios, pfn: HmmPfn | null): void => {
 }
 
 /** Drops all that the device maps, under the driver's lock: what a driver does before it removes its subscription. */
-export const mirrorTearDown = Effect.fnUntraced(function* (device: MirrorDevice) {
+export const mirrorTearDown = procedure(function* (device: MirrorDevice) {
   yield* mutexLock(device.lock)
   yield* deviceUnmap(device.name, device.pageTable, device.iv.range)
   yield* mutexUnlock(device.lock)
@@ -112,7 +112,7 @@ export const mirrorTearDown = Effect.fnUntraced(function* (device: MirrorDevice)
  * @param content what it stores; without it, it loads
  * @returns false when the process has nothing mapped there for that, or is gone
  */
-export const mirrorAccess = Effect.fnUntraced(function* (device: MirrorDevice, va: number, content?: Content) {
+export const mirrorAccess = procedure(function* (device: MirrorDevice, va: number, content?: Content) {
   const { mm, name, pageTable } = device
   const write = content !== undefined
   const head = yield* enterLoop("device_access")

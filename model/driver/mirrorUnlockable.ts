@@ -1,6 +1,5 @@
 /** The loop of a mirror (mirror.ts) whose faults may drop `mmap_lock`. */
-import * as Effect from "effect/Effect"
-import { checkpoint, enterLoop, step } from "../../checker/program/index.ts"
+import { checkpoint, enterLoop, procedure, step } from "../../checker/program/index.ts"
 import { hmmRangeFaultUnlockable, hmmRangeFaultUnlockedTimeout } from "../hmm/rangeFaultUnlockable.ts"
 import { mmapReadLock, mmapReadUnlock } from "../mm/mm.ts"
 import { at, pagesOf } from "../mm/range.ts"
@@ -9,7 +8,7 @@ import { mutexLock, mutexUnlock } from "../sync/mutex.ts"
 import type { MirrorDevice } from "./mirror.ts"
 
 /** A device fault on a page, for writing; returns whether it is mapped. The address space has a user. */
-export const mirrorFaultUnlockable = Effect.fnUntraced(function* (device: MirrorDevice, va: number) {
+export const mirrorFaultUnlockable = procedure(function* (device: MirrorDevice, va: number) {
   const { name, mm, iv, lock, pageTable } = device
   let block = false
   for (;;) {
@@ -37,7 +36,7 @@ export const mirrorFaultUnlockable = Effect.fnUntraced(function* (device: Mirror
 })
 
 /** The same on all that the device mirrors, with a fault that has `mmap_lock` to itself, and gives up after a time (drivers since 2026). */
-export const mirrorFaultTimeout = Effect.fnUntraced(function* (device: MirrorDevice, write: boolean) {
+export const mirrorFaultTimeout = procedure(function* (device: MirrorDevice, write: boolean) {
   const { name, mm, iv, lock, pageTable } = device
   const head = yield* enterLoop("mirror_fault")
   for (;;) {

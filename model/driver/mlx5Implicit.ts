@@ -3,8 +3,18 @@
  * leads to the keys of child regions. A child is made by the first fault that needs it, and goes when its last page is
  * invalidated: it is the callback that finds so, and a worker that does it.
  */
-import * as Effect from "effect/Effect"
-import { type Cell, cell, enterLoop, fork, type Struct, self, step, struct } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import {
+  type Cell,
+  cell,
+  enterLoop,
+  fork,
+  procedure,
+  type Struct,
+  self,
+  step,
+  struct,
+} from "../../checker/program/index.ts"
 import type { Content } from "../mm/folio.ts"
 import { at } from "../mm/range.ts"
 import { mmuIntervalNotifierInsert } from "../notifier/interval.ts"
@@ -84,7 +94,7 @@ const pageOf = ({ umem }: OdpMr): number => umem.iv.range.start
  * `destroy_unused_implicit_child_mr`, under the child's `umem_mutex`: whoever takes the child out of the table has it
  * destroyed; nobody else does, and nobody whose parent is being destroyed, which destroys all its children itself.
  */
-const destroyUnusedImplicitChildMr = Effect.fnUntraced(function* (imr: ImplicitMr, child: string) {
+const destroyUnusedImplicitChildMr = procedure(function* (imr: ImplicitMr, child: string) {
   const mr = placeOf(imr, child)
   const alive = yield* step("refcount_inc_not_zero", [imr.name], () => {
     if (imr.mkey.usecount > 0) imr.mkey.usecount++
@@ -102,7 +112,7 @@ const destroyUnusedImplicitChildMr = Effect.fnUntraced(function* (imr: ImplicitM
 })
 
 /** `free_implicit_child_mr_work`: faults that still use the child are waited for, and the parent's table is put right. */
-const freeImplicitChildMrWork = Effect.fnUntraced(function* (imr: ImplicitMr, mr: OdpMr, life: number) {
+const freeImplicitChildMrWork = procedure(function* (imr: ImplicitMr, mr: OdpMr, life: number) {
   yield* step("free_implicit_child_mr_work", [mr.name, life], () => {
     mr.mkey.usecount--
   })
@@ -121,7 +131,7 @@ const updateKsm = (imr: ImplicitMr, va: number): Effect.Effect<void> =>
   )
 
 /** `implicit_get_child_mr`: a new child, or the one that somebody else has made meanwhile; referenced. `null` is -ENOMEM. */
-const implicitGetChildMr = Effect.fnUntraced(function* (imr: ImplicitMr, va: number) {
+const implicitGetChildMr = procedure(function* (imr: ImplicitMr, va: number) {
   const name = yield* step("ib_umem_odp_alloc_child", [va], () => {
     const free = [...imr.places.values()].find((place) => pageOf(place) === va && !place.state.live)
     if (free === undefined) return null
@@ -150,7 +160,7 @@ const implicitGetChildMr = Effect.fnUntraced(function* (imr: ImplicitMr, va: num
 })
 
 /** `pagefault_implicit_mr`, of one page: false where it cannot be had. */
-const pagefaultImplicitMr = Effect.fnUntraced(function* (imr: ImplicitMr, va: number) {
+const pagefaultImplicitMr = procedure(function* (imr: ImplicitMr, va: number) {
   const known = yield* step("xa_load: implicit_children", [va], () => {
     const entry = at(imr.children, va).value
     if (entry !== null) placeOf(imr, entry.name).mkey.usecount++
@@ -169,7 +179,7 @@ const pagefaultImplicitMr = Effect.fnUntraced(function* (imr: ImplicitMr, va: nu
  *
  * @returns false when it ends in an error
  */
-export const implicitAccess = Effect.fnUntraced(function* (imr: ImplicitMr, va: number, content?: Content) {
+export const implicitAccess = procedure(function* (imr: ImplicitMr, va: number, content?: Content) {
   const { dev } = imr
   const head = yield* enterLoop("rdma_access")
   for (;;) {
@@ -195,7 +205,7 @@ export const implicitAccess = Effect.fnUntraced(function* (imr: ImplicitMr, va: 
  * `mlx5_ib_dereg_mr` of an implicit region: page faults and workers are waited for, the key goes, and then all the children
  * that are left (`mlx5_ib_free_odp_mr`).
  */
-export const deregImplicitMr = Effect.fnUntraced(function* (imr: ImplicitMr) {
+export const deregImplicitMr = procedure(function* (imr: ImplicitMr) {
   yield* stopPageFaults(imr.name, imr.mkey)
   yield* underMutex(imr.mutex, "mlx5_umr_revoke_mr_with_lock", [imr.name], () => {
     imr.mkey.exists = false

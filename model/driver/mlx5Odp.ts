@@ -3,8 +3,17 @@
  * table of translations that commands to the device change. A command that names a key that is no more ends in an error
  * that stops the queue of all of them.
  */
-import * as Effect from "effect/Effect"
-import { type Cell, cell, enterLoop, guardedStep, type Struct, step, struct } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import {
+  type Cell,
+  cell,
+  enterLoop,
+  guardedStep,
+  procedure,
+  type Struct,
+  step,
+  struct,
+} from "../../checker/program/index.ts"
 import type { HmmPfn } from "../hmm/rangeFault.ts"
 import { type Content, folioOf } from "../mm/folio.ts"
 import type { Mm } from "../mm/mm.ts"
@@ -100,7 +109,7 @@ export const umrUpdateXlt = (dev: Mlx5Dev, name: string, mkey: Struct<Mkey>, cha
  * `mlx5_ib_invalidate_range`. Where the region's key has been revoked the kernel returns without a look at the DMA mappings,
  * which `ib_umem_odp_release` then finds of pages that may have been freed; here they go in any case.
  */
-const invalidateRange = Effect.fnUntraced(function* (dev: Mlx5Dev, mr: OdpMr, range: NotifierRange, seq: number) {
+const invalidateRange = procedure(function* (dev: Mlx5Dev, mr: OdpMr, range: NotifierRange, seq: number) {
   if (!range.blockable) return false
   const { umem } = mr
   yield* mutexLock(umem.mutex)
@@ -131,7 +140,7 @@ const invalidateRange = Effect.fnUntraced(function* (dev: Mlx5Dev, mr: OdpMr, ra
 })
 
 /** `pagefault_real_mr`: false where the page cannot be had. */
-export const pagefaultRealMr = Effect.fnUntraced(function* (dev: Mlx5Dev, mr: OdpMr, va: number) {
+export const pagefaultRealMr = procedure(function* (dev: Mlx5Dev, mr: OdpMr, va: number) {
   const pfn = yield* ibUmemOdpMapDmaAndLock(mr.umem, va)
   if (typeof pfn === "string") return false
   yield* step("mlx5r_umr_update_xlt", [mr.name, "map", va], () => {
@@ -163,7 +172,7 @@ export const derefOdpMkey = (name: string, mkey: Struct<Mkey>): Effect.Effect<vo
  * @param content what it stores; without it, it loads
  * @returns false when it ends in an error
  */
-export const rdmaAccess = Effect.fnUntraced(function* (dev: Mlx5Dev, mr: OdpMr, va: number, content?: Content) {
+export const rdmaAccess = procedure(function* (dev: Mlx5Dev, mr: OdpMr, va: number, content?: Content) {
   const head = yield* enterLoop("rdma_access")
   for (;;) {
     yield* head()
@@ -190,7 +199,7 @@ export const useEntry = (dev: Mlx5Dev, mr: OdpMr, va: number, content: Content |
  * `mlx5_ib_dereg_mr`: no page fault finds the region any more, and those under way come to their end; then the device
  * forgets its key, which is kept for reuse; and the umem is given up.
  */
-export const mlx5IbDeregMr = Effect.fnUntraced(function* (dev: Mlx5Dev, mr: OdpMr) {
+export const mlx5IbDeregMr = procedure(function* (dev: Mlx5Dev, mr: OdpMr) {
   // A child's key is in its parent's table only.
   if (mr.unused === undefined) yield* stopPageFaults(mr.name, mr.mkey)
   yield* revokeMrWithLock(mr)
@@ -202,7 +211,7 @@ export const mlx5IbDeregMr = Effect.fnUntraced(function* (dev: Mlx5Dev, mr: OdpM
 })
 
 /** The erasure from `dev->odp_mkeys`, and `mlx5r_deref_wait_odp_mkey`. */
-export const stopPageFaults = Effect.fnUntraced(function* (name: string, mkey: Struct<Mkey>) {
+export const stopPageFaults = procedure(function* (name: string, mkey: Struct<Mkey>) {
   yield* step("xa_erase: odp_mkeys", [name], () => {
     mkey.found = false
     mkey.usecount--
@@ -238,7 +247,7 @@ const cacheEntFindAndStore = (dev: Mlx5Dev, mr: OdpMr): Effect.Effect<void> =>
  * `mlx5r_cache_create_ent_locked`, of somebody else's key: memory is allocated under the lock of the cache, and where there is too
  * little of it that means to reclaim a page, which may be the process's.
  */
-export const cacheCreateEnt = Effect.fnUntraced(function* (dev: Mlx5Dev, va: number) {
+export const cacheCreateEnt = procedure(function* (dev: Mlx5Dev, va: number) {
   yield* mutexLock(dev.cacheLock)
   // kzalloc, in do_try_to_free_pages: a page that was used of late is kept the first time.
   if ((yield* reclaimPage(dev.mm, va)) === "kept") yield* reclaimPage(dev.mm, va)

@@ -11,8 +11,7 @@
  * Two things are corrected here that the driver does not do: it drops what the GPU maps when the address space ends, and
  * says of pages that the GPU may store to that they are dirty. Seeded bugs leave them out.
  */
-import * as Effect from "effect/Effect"
-import { type Cell, cell, enterLoop, step } from "../../checker/program/index.ts"
+import { type Cell, cell, enterLoop, procedure, step } from "../../checker/program/index.ts"
 import { type HmmPfn, hmmRangeFault } from "../hmm/rangeFault.ts"
 import { mmgetNotZero, mmput } from "../mm/exit.ts"
 import { type Content, folioOf, isLive } from "../mm/folio.ts"
@@ -61,7 +60,7 @@ export const nouveauSvmmInit = (mm: Mm, name: string): Svmm => {
 /** Makes the subscription to a page. */
 const svmNotifier = (mm: Mm, gpu: string, lock: Mutex, va: number): IntervalSubscription => {
   /** `nouveau_svm_range_invalidate`: the sequence alone. What the GPU maps goes when the classic notifier is called. */
-  const invalidate = Effect.fnUntraced(function* (range: NotifierRange, seq: number) {
+  const invalidate = procedure(function* (range: NotifierRange, seq: number) {
     if (range.blockable) yield* mutexLock(lock)
     else if (!(yield* mutexTrylock(lock))) return false
     yield* mmuIntervalSetSeq(notifier, seq)
@@ -74,7 +73,7 @@ const svmNotifier = (mm: Mm, gpu: string, lock: Mutex, va: number): IntervalSubs
 }
 
 /** `nouveau_svmm_invalidate_range_start`; there is no end. */
-const svmmInvalidateRangeStart = Effect.fnUntraced(function* (svmm: Svmm, range: NotifierRange) {
+const svmmInvalidateRangeStart = procedure(function* (svmm: Svmm, range: NotifierRange) {
   if (!range.blockable) {
     yield* step("nouveau_svmm_invalidate_range_start: -EAGAIN", [svmm.name], () => undefined)
     return false
@@ -91,7 +90,7 @@ const clear = ({ pageTable }: Svmm, range: Range): void => {
 }
 
 /** `release`, which `nouveau_mn_ops` does not have: behind it the pages are freed, and nobody is told any more. */
-const svmmRelease = Effect.fnUntraced(function* (svmm: Svmm) {
+const svmmRelease = procedure(function* (svmm: Svmm) {
   yield* mutexLock(svmm.mutex)
   yield* step("nouveau_svmm_release", [svmm.name], () => clear(svmm, { start: 0, end: svmm.mm.pages }))
   yield* mutexUnlock(svmm.mutex)
@@ -102,7 +101,7 @@ const svmmRelease = Effect.fnUntraced(function* (svmm: Svmm) {
  *
  * @returns whether the GPU maps it now
  */
-const rangeFault = Effect.fnUntraced(function* (svmm: Svmm, va: number, write: boolean) {
+const rangeFault = procedure(function* (svmm: Svmm, va: number, write: boolean) {
   const { mm, notifiers } = svmm
   const notifier = at(notifiers, va)
   yield* mmuIntervalNotifierInsert(mm.subscriptions, notifier)
@@ -116,7 +115,7 @@ const rangeFault = Effect.fnUntraced(function* (svmm: Svmm, va: number, write: b
 })
 
 /** The loop of `nouveau_range_fault`: returns with the mutex held, unless there is nothing to map. */
-const faultedPage = Effect.fnUntraced(function* (svmm: Svmm, notifier: IntervalSubscription, write: boolean) {
+const faultedPage = procedure(function* (svmm: Svmm, notifier: IntervalSubscription, write: boolean) {
   const { mm } = svmm
   const head = yield* enterLoop("nouveau_range_fault")
   for (;;) {
@@ -134,7 +133,7 @@ const faultedPage = Effect.fnUntraced(function* (svmm: Svmm, notifier: IntervalS
 })
 
 /** NVIF_VMM_V0_PFNMAP, the mutex held and the sequence looked at. */
-const pfnmap = Effect.fnUntraced(function* ({ name, mm, pageTable }: Svmm, va: number, pfn: HmmPfn) {
+const pfnmap = procedure(function* ({ name, mm, pageTable }: Svmm, va: number, pfn: HmmPfn) {
   const { folios } = mm.system
   const { page, write } = pfn
   if (write && page !== null) {
@@ -153,7 +152,7 @@ const pfnmap = Effect.fnUntraced(function* ({ name, mm, pageTable }: Svmm, va: n
  *
  * @returns false when it is cancelled, which is the GPU's SIGSEGV; else it is replayed
  */
-const nouveauSvmFault = Effect.fnUntraced(function* (svmm: Svmm, va: number, write: boolean) {
+const nouveauSvmFault = procedure(function* (svmm: Svmm, va: number, write: boolean) {
   const { mm } = svmm
   if (!(yield* mmgetNotZero(mm))) return false
   const mapped = yield* rangeFault(svmm, va, write)
@@ -167,7 +166,7 @@ const nouveauSvmFault = Effect.fnUntraced(function* (svmm: Svmm, va: number, wri
  * @param content what it stores; without it, it loads
  * @returns false when the fault was cancelled
  */
-export const gpuAccess = Effect.fnUntraced(function* (svmm: Svmm, va: number, content?: Content) {
+export const gpuAccess = procedure(function* (svmm: Svmm, va: number, content?: Content) {
   const { name, mm, pageTable } = svmm
   const write = content !== undefined
   const head = yield* enterLoop("gpu_access")

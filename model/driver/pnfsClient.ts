@@ -2,12 +2,13 @@
  * A client of pNFS with block layouts (fs/nfs/pnfs.c, fs/nfs/blocklayout, fs/nfs/callback_proc.c): it is given blocks of a
  * file, reads and writes them on the device without asking anybody, and gives them back when it is told to.
  */
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import {
   type Cell,
   cell,
   enterLoop,
   guardedStep,
+  procedure,
   type Struct,
   self,
   step,
@@ -70,7 +71,7 @@ export const pnfsClient = (name: string, server: Export, file: XfsInode, device:
 })
 
 /** `pnfs_update_layout`: asks for a block of the file, unless it has it; whether it has it then. */
-export const pnfsUpdateLayout = Effect.fnUntraced(function* (client: PnfsClient, index: number, mayFail = false) {
+export const pnfsUpdateLayout = procedure(function* (client: PnfsClient, index: number, mayFail: boolean = false) {
   const { name, state, segments, server, file } = client
   const wait = {
     on: `${name}'s layout`,
@@ -110,7 +111,7 @@ export const pnfsUpdateLayout = Effect.fnUntraced(function* (client: PnfsClient,
 })
 
 /** `bl_find_get_deviceid`: GETDEVICEINFO, for layouts of a device that the client does not know yet. */
-const blFindGetDevice = Effect.fnUntraced(function* ({ name, file, state }: PnfsClient) {
+const blFindGetDevice = procedure(function* ({ name, file, state }: PnfsClient) {
   const generation = yield* xfsFsGetUuid(file.mount)
   yield* step("bl_find_get_deviceid", [name], () => {
     state.device = generation
@@ -118,7 +119,7 @@ const blFindGetDevice = Effect.fnUntraced(function* ({ name, file, state }: Pnfs
 })
 
 /** `bl_write_pagelist` or `bl_read_pagelist`: whether the access could be made; without a layout, it could not. */
-const access = Effect.fnUntraced(function* (client: PnfsClient, index: number, write: boolean, content: Content) {
+const access = procedure(function* (client: PnfsClient, index: number, write: boolean, content: Content) {
   const { name, state, segments, uncommitted, file } = client
   const { device } = file.mount
   const found = yield* step("pnfs_find_lseg", [name, index], () => {
@@ -150,7 +151,7 @@ export const blWritePagelist = (client: PnfsClient, index: number, content: Cont
  *
  * @returns whether it was written at all
  */
-export const writeAnyhow = Effect.fnUntraced(function* (client: PnfsClient, index: number, content: Content) {
+export const writeAnyhow = procedure(function* (client: PnfsClient, index: number, content: Content) {
   if (yield* blWritePagelist(client, index, content)) return true
   const goes = yield* step("pnfs_write_through_mds", [client.name, index], () => true)
   return goes && (yield* xfsFileBufferedWrite(client.file, index, content)) === "0"
@@ -161,7 +162,7 @@ export const blReadPagelist = (client: PnfsClient, index: number): Effect.Effect
   access(client, index, false, "")
 
 /** `pnfs_layoutcommit_inode`: tells the server what has been written, and that the file may have grown. */
-export const pnfsLayoutcommit = Effect.fnUntraced(function* ({ name, server, file, uncommitted }: PnfsClient) {
+export const pnfsLayoutcommit = procedure(function* ({ name, server, file, uncommitted }: PnfsClient) {
   const written = yield* step("pnfs_layoutcommit_inode", [name], () => {
     const indices = uncommitted.value
     uncommitted.value = []
@@ -176,7 +177,7 @@ export const pnfsLayoutcommit = Effect.fnUntraced(function* ({ name, server, fil
  * Gives back what was given before that number, nothing new having begun: what is under way is waited for, what was
  * written is committed.
  */
-const returnLayout = Effect.fnUntraced(function* (client: PnfsClient, before: number) {
+const returnLayout = procedure(function* (client: PnfsClient, before: number) {
   const { name, server, state, segments } = client
   yield* guardedStep(
     "pnfs_layout_need_return: lseg references",
@@ -202,7 +203,7 @@ const returnLayout = Effect.fnUntraced(function* (client: PnfsClient, before: nu
 })
 
 /** `_pnfs_return_layout`: the client is through with the file, unless its layout is being returned already. */
-export const pnfsReturnLayout = Effect.fnUntraced(function* (client: PnfsClient) {
+export const pnfsReturnLayout = procedure(function* (client: PnfsClient) {
   const { name, state, segments } = client
   const mine = yield* step("_pnfs_return_layout", [name], () => {
     if (state.returning || segments.value.length === 0) return false
@@ -218,7 +219,7 @@ export const pnfsReturnLayout = Effect.fnUntraced(function* (client: PnfsClient)
  *
  * @param over when there will not be any more recalls
  */
-export const nfs4CallbackLayoutrecall = Effect.fnUntraced(function* (client: PnfsClient, over: () => boolean) {
+export const nfs4CallbackLayoutrecall = procedure(function* (client: PnfsClient, over: () => boolean) {
   const { name, server, state, segments } = client
   const head = yield* enterLoop("nfs4_callback_layoutrecall")
   for (;;) {

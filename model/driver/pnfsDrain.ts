@@ -2,8 +2,8 @@
  * Waiting for LAYOUTGETs that are under way (fs/nfs/pnfs.c: NFS_LAYOUT_DRAIN): a layout that has become invalid is not
  * asked for again before the last reply has come, and whoever deals with that wakes those who wait.
  */
-import * as Effect from "effect/Effect"
-import { type Struct, step, struct } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { procedure, type Struct, step, struct } from "../../checker/program/index.ts"
 import { type WaitQueue, waitEvent, waitQueue } from "../sync/waitQueue.ts"
 
 /** `struct pnfs_layout_hdr`, as far as that goes. */
@@ -25,7 +25,7 @@ export const drainedLayout = (outstanding: number): DrainedLayout => ({
 })
 
 /** `nfs_layoutget_end`, of a request: the last one wakes those who wait, if anybody does. */
-export const layoutgetEnd = Effect.fnUntraced(function* ({ state, queue }: DrainedLayout) {
+export const layoutgetEnd = procedure(function* ({ state, queue }: DrainedLayout) {
   const last = yield* step("atomic_dec_and_test", [], () => {
     state.outstanding--
     return state.outstanding === 0
@@ -52,7 +52,7 @@ export const markInvalid = ({ state }: DrainedLayout): Effect.Effect<void> =>
   })
 
 /** `pnfs_update_layout`: waits for the replies to come, if there are any. */
-export const updateLayout = Effect.fnUntraced(function* ({ state, queue }: DrainedLayout) {
+export const updateLayout = procedure(function* ({ state, queue }: DrainedLayout) {
   const waits = yield* step("pnfs_update_layout", [], () => state.drain && state.outstanding > 0)
   if (waits) yield* waitEvent(queue, "wait_on_bit", [], () => !state.drain)
 })

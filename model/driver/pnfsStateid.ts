@@ -2,8 +2,7 @@
  * The numbers of a client's layout stateid (fs/nfs/pnfs.c): replies to LAYOUTGET may overtake each other, and what the
  * server had already taken back when it gave something later must not be believed any more.
  */
-import * as Effect from "effect/Effect"
-import { type Cell, cell, type Struct, step, struct } from "../../checker/program/index.ts"
+import { type Cell, cell, procedure, type Struct, step, struct } from "../../checker/program/index.ts"
 
 /** `struct pnfs_layout_hdr`, and the number that the server is at. */
 export interface LayoutHeader {
@@ -28,7 +27,7 @@ export const layoutHeader = (): LayoutHeader => ({
 })
 
 /** LAYOUTGET: asked, answered, and the answer dealt with, each when it likes. */
-export const layoutget = Effect.fnUntraced(function* ({ state, segments, server }: LayoutHeader) {
+export const layoutget = procedure(function* ({ state, segments, server }: LayoutHeader) {
   yield* step("nfs4_proc_layoutget", () => {
     state.outstanding++
   })
@@ -52,7 +51,7 @@ export const layoutget = Effect.fnUntraced(function* ({ state, segments, server 
  *
  * @returns the highest number that has gone back
  */
-export const layoutreturn = Effect.fnUntraced(function* ({ state, segments }: LayoutHeader) {
+export const layoutreturn = procedure(function* ({ state, segments }: LayoutHeader) {
   const seqid = yield* step("pnfs_mark_layout_stateid_return", () => {
     if (segments.value.length === 0) return 0
     segments.value = []

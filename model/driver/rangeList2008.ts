@@ -3,8 +3,18 @@
  * other partitions of the machine. To take a mapping back it asks the other partition and sleeps until that answers; so
  * it watches single pages by the rmap notifier, not by invalidate_page, which may not sleep.
  */
-import * as Effect from "effect/Effect"
-import { choose, enterLoop, fork, guardedStep, type Struct, self, step, struct } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import {
+  choose,
+  enterLoop,
+  fork,
+  guardedStep,
+  procedure,
+  type Struct,
+  self,
+  step,
+  struct,
+} from "../../checker/program/index.ts"
 import { type Frame, folioOf } from "../mm/folio.ts"
 import { at, type Range } from "../mm/range.ts"
 import { sleep, wake } from "../notifier/2008/list.ts"
@@ -89,7 +99,7 @@ const deferRange = (device: RangeListDevice, range: Range): "nothing" | "deferre
 }
 
 /** `invalidate_range_begin` */
-const beginRange = Effect.fnUntraced(function* (device: RangeListDevice, range: Range, atomic: boolean) {
+const beginRange = procedure(function* (device: RangeListDevice, range: Range, atomic: boolean) {
   const { name, lock } = device
   const args = [name, range.start, range.end, atomic ? "atomic" : "may sleep"]
   const found = yield* underLock(lock, "xpmem_invalidate_range_begin", args, () =>
@@ -111,7 +121,7 @@ const takeBackDeferred = ({ name, machine, state, lock }: RangeListDevice): Effe
   })
 
 /** `invalidate_page` of the rmap notifier: the page is locked, so that nobody exports it anew meanwhile. */
-const recallPage = Effect.fnUntraced(function* (device: RangeListDevice, frame: Frame, by: RmapCaller) {
+const recallPage = procedure(function* (device: RangeListDevice, frame: Frame, by: RmapCaller) {
   const { name, lock, machine, state } = device
   const places = () =>
     mappedIn(device, wholeOf(device)).filter((va) => at(device.pageTable, va).value?.page.pfn === frame.pfn)
@@ -135,7 +145,7 @@ const recallPage = Effect.fnUntraced(function* (device: RangeListDevice, frame: 
  * A fault of the other partition. The page is exported under its lock; what was looked up before that is looked up once
  * more, as a write-protection in between asked nobody. False when the process has nothing there.
  */
-export const rangeListFault = Effect.fnUntraced(function* (device: RangeListDevice, va: number, write: boolean) {
+export const rangeListFault = procedure(function* (device: RangeListDevice, va: number, write: boolean) {
   const { name, machine, lock, state } = device
   const head = yield* enterLoop("xpmem_fault")
   for (;;) {
@@ -177,7 +187,7 @@ export const rangeListFault = Effect.fnUntraced(function* (device: RangeListDevi
 })
 
 /** The end of the device's use of the process: it lets go of everything, and asks to be told of nothing any more. */
-export const rangeListDetach = Effect.fnUntraced(function* (device: RangeListDevice) {
+export const rangeListDetach = procedure(function* (device: RangeListDevice) {
   const { name, machine, lock } = device
   yield* underLock(lock, "xpmem_detach", [name], () => {
     for (const va of mappedIn(device, wholeOf(device))) dropEntry(device, va)

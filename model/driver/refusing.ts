@@ -7,7 +7,7 @@
  * the callback that would be in its way.
  */
 import * as Effect from "effect/Effect"
-import { type Cell, cell, enterLoop, step } from "../../checker/program/index.ts"
+import { type Cell, cell, enterLoop, procedure, step } from "../../checker/program/index.ts"
 import { type Frame, folioAlloc, folioPut } from "../mm/folio.ts"
 import { at, pagesOf, type Range } from "../mm/range.ts"
 import type { NotifierEvent, NotifierRange } from "../notifier/events.ts"
@@ -61,7 +61,7 @@ export const refusingDevice = (
     mm.subs.itree,
     name,
     watched,
-    Effect.fnUntraced(function* (range: NotifierRange, seq: number) {
+    procedure(function* (range: NotifierRange, seq: number) {
       if (yield* isOwn(range, "EXCLUSIVE")) return true
       if (!(yield* take(range))) return false
       yield* mmuIntervalSetSeq(iv, seq)
@@ -74,7 +74,7 @@ export const refusingDevice = (
       for (const va of pagesOf({ start, end })) at(pageTable, va).value = null
     })
   const notifier = mmuNotifier(mm.subs, name, name, {
-    invalidateRangeStart: Effect.fnUntraced(function* (range: NotifierRange) {
+    invalidateRangeStart: procedure(function* (range: NotifierRange) {
       if (yield* isOwn(range, "MIGRATE")) return true
       if (!(yield* take(range))) {
         return yield* step("nouveau_svmm_invalidate_range_start: -EAGAIN", [name], () => false)
@@ -83,7 +83,7 @@ export const refusingDevice = (
       yield* mutexUnlock(lock)
       return true
     }),
-    release: Effect.fnUntraced(function* () {
+    release: procedure(function* () {
       yield* mutexLock(lock)
       yield* flush(0, mm.pages)
       yield* mutexUnlock(lock)
@@ -97,7 +97,7 @@ export const refusingDevice = (
  *
  * @returns false when the process has nothing there, or is gone
  */
-export const refusingFault = Effect.fnUntraced(function* (device: RefusingDevice, va: number) {
+export const refusingFault = procedure(function* (device: RefusingDevice, va: number) {
   const { iv, lock, mm, name, pageTable } = device
   const head = yield* enterLoop("nouveau_range_fault")
   for (;;) {
@@ -128,7 +128,7 @@ export const refusingFault = Effect.fnUntraced(function* (device: RefusingDevice
  *
  * @returns false when the process has nothing there
  */
-export const refusingAtomicFault = Effect.fnUntraced(function* (device: RefusingDevice, va: number) {
+export const refusingAtomicFault = procedure(function* (device: RefusingDevice, va: number) {
   const { iv, lock, mm, name, pageTable } = device
   const head = yield* enterLoop("nouveau_atomic_range_fault")
   for (;;) {
@@ -158,7 +158,7 @@ export const refusingAtomicFault = Effect.fnUntraced(function* (device: Refusing
  *
  * @returns false when the process has nothing there
  */
-export const refusingMigrate = Effect.fnUntraced(function* (device: RefusingDevice, va: number) {
+export const refusingMigrate = procedure(function* (device: RefusingDevice, va: number) {
   const { lock, mm, name, pageTable } = device
   yield* downRead(mm.mmapLock, "mmap_read_lock", [mm.name])
   const old = yield* migrateVmaSetup(mm, va, name)

@@ -3,8 +3,7 @@
  * notifier: it has a TLB and no page table, registers for the flushes of TLBs and for the end of the address space, and
  * puts its notifier. `sva.ts` is the same device on a full address space, without the notifier.
  */
-import * as Effect from "effect/Effect"
-import { type Cell, cell, type Struct, step, struct } from "../../checker/program/index.ts"
+import { type Cell, cell, procedure, type Struct, step, struct } from "../../checker/program/index.ts"
 import type { Frame } from "../mm/folio.ts"
 import { at, pagesOf, type Range } from "../mm/range.ts"
 import { type MmuNotifier, mmuNotifier, mmuNotifierPut, mmuNotifierRegister } from "../notifier/mmuNotifier.ts"
@@ -44,7 +43,7 @@ export const secondaryTlbDevice = (mm: NotifiedMm, name: string): SecondaryTlbDe
 }
 
 /** Binds, loads, and unbinds (iommu_sva_bind_device, arm_smmu_sva_domain_free). */
-export const secondaryTlbVisit = Effect.fnUntraced(function* (device: SecondaryTlbDevice, va: number) {
+export const secondaryTlbVisit = procedure(function* (device: SecondaryTlbDevice, va: number) {
   const { mm, name, notifier, state, tlb } = device
   if (!(yield* mmgetNotZero(mm))) return
   const result = yield* mmuNotifierRegister(mm, notifier)

@@ -3,8 +3,7 @@
  * drivers/iommu/io-pgfault.c, drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3-sva.c). It has no page table of its own, only a
  * TLB, the IOTLB, which is invalidated whenever the CPUs' TLBs are.
  */
-import * as Effect from "effect/Effect"
-import { enterLoop, step, struct } from "../../checker/program/index.ts"
+import { enterLoop, procedure, step, struct } from "../../checker/program/index.ts"
 import { walk } from "../mm/access.ts"
 import { mmgetNotZero, mmput } from "../mm/exit.ts"
 import { handleMmFault } from "../mm/fault.ts"
@@ -35,7 +34,7 @@ export const svaDevice = (mm: Mm, name: string): SvaDevice => {
  * @param content what it stores; without it, it loads
  * @returns false when the process has nothing mapped there for that, or is gone
  */
-export const svaAccess = Effect.fnUntraced(function* (device: SvaDevice, va: number, content?: Content) {
+export const svaAccess = procedure(function* (device: SvaDevice, va: number, content?: Content) {
   const { mm } = device
   const write = content !== undefined
   const head = yield* enterLoop("sva_access")
@@ -68,7 +67,7 @@ const translate = ({ mm, tlb: { entries } }: SvaDevice, va: number, write: boole
 }
 
 /** `iommu_sva_handle_mm`: a page request of the device; false for IOMMU_PAGE_RESP_INVALID. */
-const iommuSvaHandleMm = Effect.fnUntraced(function* (mm: Mm, va: number, write: boolean) {
+const iommuSvaHandleMm = procedure(function* (mm: Mm, va: number, write: boolean) {
   if (!(yield* mmgetNotZero(mm))) return false
   yield* mmapReadLock(mm)
   const allowed = yield* step("iommu_sva_handle_mm", [mm.name, va], () => {

@@ -10,7 +10,7 @@
  * pages that the device may store to are said to be dirty; migrations of its own concern it as all others do.
  */
 import * as Effect from "effect/Effect"
-import { type Cell, cell, enterLoop, step } from "../../checker/program/index.ts"
+import { type Cell, cell, enterLoop, procedure, step } from "../../checker/program/index.ts"
 import { pgmapOf } from "../deviceMemory/pgmap.ts"
 import { type HmmPfn, hmmRangeFault } from "../hmm/rangeFault.ts"
 import { hmmRangeFaultUnlocked } from "../hmm/rangeFaultUnlockable.ts"
@@ -107,7 +107,7 @@ export const subscription = (
     readonly keeps?: (announced: NotifierRange, entry: DmirrorPte) => boolean
   },
 ): IntervalSubscription => {
-  const invalidate = Effect.fnUntraced(function* (announced: NotifierRange, seq: number) {
+  const invalidate = procedure(function* (announced: NotifierRange, seq: number) {
     if (ignores?.(announced) === true) return true
     if (announced.blockable) yield* mutexLock(lock)
     else if (!(yield* mutexTrylock(lock))) return false
@@ -132,7 +132,7 @@ export const dmirrorFopsOpen = ({ mm, notifier }: Dmirror): Effect.Effect<void> 
   mmuIntervalNotifierInsert(mm.subscriptions, notifier)
 
 /** `dmirror_fops_release`: the pages in the device's memory, whosever they are, go back to the system's. */
-export const dmirrorFopsRelease = Effect.fnUntraced(function* ({ name, mm, mdevice, notifier, pt }: Dmirror) {
+export const dmirrorFopsRelease = procedure(function* ({ name, mm, mdevice, notifier, pt }: Dmirror) {
   yield* mmuIntervalNotifierRemove(mm.subscriptions, notifier)
   yield* dmirrorDeviceEvictChunk(mm.system, mdevice)
   yield* step("xa_destroy", [name], () => {
@@ -149,7 +149,7 @@ const mostCounted = 2
  *
  * @param unlocked whether its faults may drop `mmap_lock`
  */
-export const dmirrorRead = Effect.fnUntraced(function* (dmirror: Dmirror, { start, end }: Range, unlocked = false) {
+export const dmirrorRead = procedure(function* (dmirror: Dmirror, { start, end }: Range, unlocked: boolean = false) {
   const data: Array<Content> = []
   let faults = 0
   const head = yield* enterLoop("dmirror_read")
@@ -164,7 +164,7 @@ export const dmirrorRead = Effect.fnUntraced(function* (dmirror: Dmirror, { star
 })
 
 /** `dmirror_do_read`, under the mutex: what the pages hold, as far as the device maps them. */
-const dmirrorDoRead = Effect.fnUntraced(function* ({ name, mm, mutex: lock, pt }: Dmirror, range: Range) {
+const dmirrorDoRead = procedure(function* ({ name, mm, mutex: lock, pt }: Dmirror, range: Range) {
   const data: Array<Content> = []
   yield* mutexLock(lock)
   for (const va of pagesOf(range)) {
@@ -181,7 +181,7 @@ const dmirrorDoRead = Effect.fnUntraced(function* ({ name, mm, mutex: lock, pt }
 })
 
 /** The end of a command that gives back what the device now maps: all of it, or -ENOENT. */
-export const dmirrorVerify = Effect.fnUntraced(function* (dmirror: Dmirror, range: Range) {
+export const dmirrorVerify = procedure(function* (dmirror: Dmirror, range: Range) {
   const data = yield* dmirrorDoRead(dmirror, range)
   const cpages = data.length
   if (cpages < range.end - range.start) return { ...dmirrorCmd("-ENOENT"), cpages }
@@ -193,11 +193,7 @@ export const dmirrorVerify = Effect.fnUntraced(function* (dmirror: Dmirror, rang
  *
  * @param contents what is to be stored, page by page
  */
-export const dmirrorWrite = Effect.fnUntraced(function* (
-  dmirror: Dmirror,
-  start: number,
-  contents: ReadonlyArray<Content>,
-) {
+export const dmirrorWrite = procedure(function* (dmirror: Dmirror, start: number, contents: ReadonlyArray<Content>) {
   const { name, mm, mutex: lock, pt } = dmirror
   let cpages = 0
   let faults = 0
@@ -225,11 +221,11 @@ export const dmirrorWrite = Effect.fnUntraced(function* (
 })
 
 /** `dmirror_fault`: 0 or an error. That it is done says nothing of what the mutex allows to see afterwards. */
-export const dmirrorFault = Effect.fnUntraced(function* (
+export const dmirrorFault = procedure(function* (
   dmirror: Dmirror,
   range: Range,
   write: boolean,
-  unlocked = false,
+  unlocked: boolean = false,
 ) {
   const { mm } = dmirror
   if (!(yield* mmgetNotZero(mm))) {
@@ -242,12 +238,7 @@ export const dmirrorFault = Effect.fnUntraced(function* (
 })
 
 /** `dmirror_range_fault` and `dmirror_do_fault` */
-const dmirrorRangeFault = Effect.fnUntraced(function* (
-  dmirror: Dmirror,
-  range: Range,
-  write: boolean,
-  unlocked: boolean,
-) {
+const dmirrorRangeFault = procedure(function* (dmirror: Dmirror, range: Range, write: boolean, unlocked: boolean) {
   const { name, mm, mdevice, notifier, mutex: lock, pt } = dmirror
   const head = yield* enterLoop("dmirror_range_fault")
   for (;;) {
@@ -276,7 +267,7 @@ const dmirrorRangeFault = Effect.fnUntraced(function* (
 })
 
 /** `hmm_range_fault`, with `mmap_lock` held throughout. */
-const underMmapLock = Effect.fnUntraced(function* (dmirror: Dmirror, range: Range, write: boolean) {
+const underMmapLock = procedure(function* (dmirror: Dmirror, range: Range, write: boolean) {
   const { mm, mdevice, notifier } = dmirror
   const seq = yield* mmuIntervalReadBegin(mm.subscriptions, notifier)
   yield* mmapReadLock(mm)

@@ -1,6 +1,6 @@
 /** The memory of the self tests' devices (lib/test_hmm.c: struct dmirror_device): who gives it out, and who takes it back. */
 import * as Effect from "effect/Effect"
-import { type Struct, self, step, struct } from "../../checker/program/index.ts"
+import { procedure, type Struct, self, step, struct } from "../../checker/program/index.ts"
 import { migrateDevicePages, migrateDevicePfns } from "../deviceMemory/migrateDevice.ts"
 import {
   type DeviceSlot,
@@ -88,7 +88,7 @@ export const piecesOf = ({ folios }: System, src: Frame): Effect.Effect<Readonly
  * @param device whose memory they are, if allocations may be told to fail
  * @returns the slots, and whether there was enough
  */
-export const allocAndCopyAll = Effect.fnUntraced(function* <Slot extends DeviceSlot>(
+export const allocAndCopyAll = procedure(function* <Slot extends DeviceSlot>(
   system: System,
   all: ReadonlyArray<Slot>,
   by: string,
@@ -115,7 +115,7 @@ export const allocAndCopyAll = Effect.fnUntraced(function* <Slot extends DeviceS
  * `dmirror_devmem_fault`: gives a page back that a CPU has faulted on. What the device maps there its subscription has
  * dropped, which hears of this migration; the driver does it by hand, with no lock.
  */
-const dmirrorDevmemFault = Effect.fnUntraced(function* (
+const dmirrorDevmemFault = procedure(function* (
   system: System,
   device: DmirrorDevice,
   { mm, va, page, huge }: PrivateFault,
@@ -149,7 +149,7 @@ const allocAlike = (system: System, src: Frame, compound: boolean): Effect.Effec
     : allocAndCopy(system, src, "dmirror_device_evict_chunk")
 
 /** `dmirror_device_evict_chunk`: all pages that are in use, and that can be moved, go to system memory. */
-export const dmirrorDeviceEvictChunk = Effect.fnUntraced(function* (system: System, { memory }: DmirrorDevice) {
+export const dmirrorDeviceEvictChunk = procedure(function* (system: System, { memory }: DmirrorDevice) {
   const pfns = [...system.folios.pgmaps].filter(([, pgmap]) => pgmap === memory).map(([pfn]) => pfn)
   const slots: Array<DeviceSlot> = []
   for (const slot of yield* migrateDevicePfns(system, pfns)) {
@@ -162,7 +162,7 @@ export const dmirrorDeviceEvictChunk = Effect.fnUntraced(function* (system: Syst
 })
 
 /** `dmirror_device_remove_chunks`: the device has no memory any more. */
-export const dmirrorDeviceRemoveChunks = Effect.fnUntraced(function* (system: System, device: DmirrorDevice) {
+export const dmirrorDeviceRemoveChunks = procedure(function* (system: System, device: DmirrorDevice) {
   yield* pgmapKill(device.memory)
   yield* dmirrorDeviceEvictChunk(system, device)
   yield* memunmapPages(system.folios, device.memory)

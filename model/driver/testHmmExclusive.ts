@@ -6,8 +6,7 @@
  * name of the device, whose sequence it leaves as it is; what could invalidate the page besides, an earlier round's entry or a page that is
  * yet to come, is seen to before the sequence is read.
  */
-import * as Effect from "effect/Effect"
-import { enterLoop, step } from "../../checker/program/index.ts"
+import { enterLoop, procedure, step } from "../../checker/program/index.ts"
 import { makeDeviceExclusive, unlockAndPut } from "../deviceMemory/deviceExclusive.ts"
 import { mmgetNotZero, mmput } from "../mm/exit.ts"
 import { mmapReadLock, mmapReadUnlock } from "../mm/mm.ts"
@@ -17,7 +16,7 @@ import { mutexLock, mutexUnlock } from "../sync/mutex.ts"
 import { type Dmirror, type DmirrorRet, dmirrorCmd, dmirrorFault, dmirrorVerify } from "./testHmm.ts"
 
 /** `dmirror_exclusive`: the pages are the device's alone until a CPU or anybody else wants them. */
-export const dmirrorExclusive = Effect.fnUntraced(function* (dmirror: Dmirror, range: Range) {
+export const dmirrorExclusive = procedure(function* (dmirror: Dmirror, range: Range) {
   const { mm } = dmirror
   if (!(yield* mmgetNotZero(mm))) return dmirrorCmd("-EINVAL")
   let ret: DmirrorRet = "0"
@@ -29,7 +28,7 @@ export const dmirrorExclusive = Effect.fnUntraced(function* (dmirror: Dmirror, r
   return ret === "0" ? yield* dmirrorVerify(dmirror, range) : dmirrorCmd(ret)
 })
 
-const exclusivePage = Effect.fnUntraced(function* (dmirror: Dmirror, va: number) {
+const exclusivePage = procedure(function* (dmirror: Dmirror, va: number) {
   const { name, mm, mdevice, notifier, mutex, pt } = dmirror
   const head = yield* enterLoop("dmirror_exclusive")
   for (;;) {

@@ -14,7 +14,7 @@
  * from what is moved back: its entries in the device's memory stay where they are.
  */
 import * as Effect from "effect/Effect"
-import { step } from "../../checker/program/index.ts"
+import { procedure, step } from "../../checker/program/index.ts"
 import {
   type MigrateSlot,
   type MigrateVma,
@@ -57,7 +57,7 @@ export const migrationOf = (dmirror: Dmirror, range: Range, called = `${dmirror.
 }
 
 /** `dmirror_migrate_to_device`: what can be moved is, and all is to be in the device's page table afterwards. */
-export const dmirrorMigrateToDevice = Effect.fnUntraced(function* (migration: Migration) {
+export const dmirrorMigrateToDevice = procedure(function* (migration: Migration) {
   const { dmirror, range, notifier } = migration
   const { mm } = dmirror
   if (!(yield* mmgetNotZero(mm))) return dmirrorCmd("-EINVAL")
@@ -112,7 +112,7 @@ const successful = ({ system: { folios } }: Mm, moved: ReadonlyArray<MigrateSlot
     .reduce((sum, { compound }) => sum + (compound === true ? folios.hugePages : 1), 0)
 
 /** From `migrate_vma_setup` to `migrate_vma_finalize`, of pages of one area. */
-const moveToDevice = Effect.fnUntraced(function* ({ dmirror, notifier }: Migration, range: Range, seq: number) {
+const moveToDevice = procedure(function* ({ dmirror, notifier }: Migration, range: Range, seq: number) {
   const { name, mm, mutex, pt } = dmirror
   const args: MigrateVma = { mm, range, select: "system", owner: name, ...compoundOf(mm) }
   const slots: Array<MigrateSlot> = []
@@ -151,7 +151,7 @@ const moveToDevice = Effect.fnUntraced(function* ({ dmirror, notifier }: Migrati
 const compoundOf = ({ system }: Mm) => (system.thp ? { compound: true } : {})
 
 /** `dmirror_migrate_alloc_and_copy`, of a huge page, or the place of one: where there is no huge page, page by page. */
-const dmirrorMigrateHuge = Effect.fnUntraced(function* (dmirror: Dmirror, slots: ReadonlyArray<MigrateSlot>) {
+const dmirrorMigrateHuge = procedure(function* (dmirror: Dmirror, slots: ReadonlyArray<MigrateSlot>) {
   const { mm, mdevice } = dmirror
   const { folios } = mm.system
   const [first] = slots
@@ -180,7 +180,7 @@ const dmirrorMigrateHuge = Effect.fnUntraced(function* (dmirror: Dmirror, slots:
 })
 
 /** `dmirror_migrate_alloc_and_copy`, of one page: before it is sure that it is moved. A page yet to come is full of zeroes. */
-const dmirrorMigrateAllocAndCopy = Effect.fnUntraced(function* ({ mm, mdevice }: Dmirror, slot: MigrateSlot) {
+const dmirrorMigrateAllocAndCopy = procedure(function* ({ mm, mdevice }: Dmirror, slot: MigrateSlot) {
   const { folios } = mm.system
   const { src } = slot
   const dst = slot.migrate ? yield* zoneDevicePageInit(folios, mdevice.memory) : null
@@ -192,7 +192,7 @@ const dmirrorMigrateAllocAndCopy = Effect.fnUntraced(function* ({ mm, mdevice }:
 })
 
 /** `dmirror_migrate_to_system`: says how many pages it has moved, be it none. */
-export const dmirrorMigrateToSystem = Effect.fnUntraced(function* ({ mm, mdevice }: Dmirror, range: Range) {
+export const dmirrorMigrateToSystem = procedure(function* ({ mm, mdevice }: Dmirror, range: Range) {
   if (!(yield* mmgetNotZero(mm))) return dmirrorCmd("-EINVAL")
   yield* mmapReadLock(mm)
   const ret = yield* forAreas(mm, range, (area) =>
@@ -209,7 +209,7 @@ export const dmirrorMigrateToSystem = Effect.fnUntraced(function* ({ mm, mdevice
   return typeof ret === "string" ? dmirrorCmd(ret) : { ...dmirrorCmd("0"), cpages: ret }
 })
 
-const moveToSystem = Effect.fnUntraced(function* (mdevice: DmirrorDevice, args: MigrateVma) {
+const moveToSystem = procedure(function* (mdevice: DmirrorDevice, args: MigrateVma) {
   const { system } = args.mm
   const collected = yield* migrateVmaSetup(args)
   const by = "dmirror_devmem_fault_alloc_and_copy"

@@ -1,6 +1,5 @@
 /** Snapshots by the driver of the self tests (lib/test_hmm.c: dmirror_snapshot): what a process's page table has. */
-import * as Effect from "effect/Effect"
-import { type Cell, cell, enterLoop, step } from "../../checker/program/index.ts"
+import { type Cell, cell, enterLoop, procedure, step } from "../../checker/program/index.ts"
 import { pgmapOf } from "../deviceMemory/pgmap.ts"
 import { type HmmOutput, hmmRangeSnapshot } from "../hmm/rangeFault.ts"
 import { mmgetNotZero, mmput } from "../mm/exit.ts"
@@ -64,7 +63,7 @@ export const snapshotOf = (dmirror: Dmirror, range: Range, name = `${dmirror.nam
 }
 
 /** `dmirror_snapshot`: what the page table has. True of the time at which the mutex was held. */
-export const dmirrorSnapshot = Effect.fnUntraced(function* ({ dmirror, range, notifier, perm }: Snapshot) {
+export const dmirrorSnapshot = procedure(function* ({ dmirror, range, notifier, perm }: Snapshot) {
   const { name, mm, mdevice, mutex: lock } = dmirror
   if (!(yield* mmgetNotZero(mm))) return { ...dmirrorCmd("-EINVAL"), perm: [] } satisfies SnapshotCmd
   const said: Array<DmirrorProt> = []

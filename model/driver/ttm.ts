@@ -8,6 +8,7 @@ import {
   enterLoop,
   fork,
   guardedStep,
+  procedure,
   type Struct,
   self,
   step,
@@ -84,7 +85,7 @@ export const objectAt = (objects: ReadonlyArray<BufferObject>, index: number): B
  * `ttm_bo_vm_fault`: maps the memory in which the object lies now. Who has it reserved is not waited for under
  * `mmap_lock`, of which others may be in need.
  */
-const ttmBoVmFault = Effect.fnUntraced(function* (mm: Mm, va: number, vma: Vma, bo: BufferObject) {
+const ttmBoVmFault = procedure(function* (mm: Mm, va: number, vma: Vma, bo: BufferObject) {
   if (!(yield* mutexTrylock(bo.resv))) {
     yield* mmapReadUnlock(mm)
     yield* mutexLock(bo.resv)
@@ -104,7 +105,7 @@ const ttmBoVmFault = Effect.fnUntraced(function* (mm: Mm, va: number, vma: Vma, 
  * `ttm_bo_handle_move_mem`, the object reserved: its mappings go, the device's jobs are waited for, and its contents are
  * copied; only then is the memory given up in which it lay.
  */
-const ttmBoHandleMoveMem = Effect.fnUntraced(function* (device: TtmDevice, bo: BufferObject, to: Frame) {
+const ttmBoHandleMoveMem = procedure(function* (device: TtmDevice, bo: BufferObject, to: Frame) {
   const { system, file } = device
   const { folios } = system
   yield* unmapMappingRange(system, file, { start: bo.index, end: bo.index + 1 })
@@ -137,7 +138,7 @@ const fenceWait = (bo: BufferObject): Wait => ({
  * `ttm_bo_validate`, the object reserved: brings it into the device's memory, for which another may have to go to the
  * system's. False where that one is busy, or there is no memory for it.
  */
-const ttmBoValidate = Effect.fnUntraced(function* (device: TtmDevice, bo: BufferObject) {
+const ttmBoValidate = procedure(function* (device: TtmDevice, bo: BufferObject) {
   const { folios } = device.system
   const compatible = yield* step("ttm_resource_compatible", [bo.name], () => bo.state.resource.pfn === device.vram.pfn)
   if (compatible) return true
@@ -179,7 +180,7 @@ const ttmResourceAlloc = (device: TtmDevice, bo: BufferObject): Effect.Effect<Bu
  *
  * @param content what the job stores, and its name
  */
-export const submitJob = Effect.fnUntraced(function* (device: TtmDevice, bo: BufferObject, content: Content) {
+export const submitJob = procedure(function* (device: TtmDevice, bo: BufferObject, content: Content) {
   yield* mutexLock(bo.resv)
   if (yield* ttmBoValidate(device, bo)) {
     yield* step("dma_resv_add_fence", [bo.name], () => {

@@ -4,13 +4,13 @@
  * so that all flush at once. What is to be remembered in between is part of the device: while one invalidation uses it,
  * another waits in its first pass.
  */
-import * as Effect from "effect/Effect"
 import {
   type Cell,
   cell,
   enterLoop,
   fork,
   guardedStep,
+  procedure,
   type Struct,
   step,
   struct,
@@ -62,7 +62,7 @@ export const twoPassDevice = (mm: NotifiedMm, name: string): TwoPassDevice => {
       hindrances: () => [{ fiber: `${name}.tlb/${flush}`, how: "is to do" }],
     })
 
-  const invalidateStart = Effect.fnUntraced(function* (range: NotifierRange, seq: number) {
+  const invalidateStart = procedure(function* (range: NotifierRange, seq: number) {
     if (range.blockable) yield* mutexLock(lock)
     else if (!(yield* mutexTrylock(lock))) return false
     yield* mmuIntervalSetSeq(iv, seq)
@@ -105,7 +105,7 @@ export const twoPassDevice = (mm: NotifiedMm, name: string): TwoPassDevice => {
  *
  * @returns false when the process has nothing there, or is gone
  */
-export const twoPassAccess = Effect.fnUntraced(function* (device: TwoPassDevice, va: number) {
+export const twoPassAccess = procedure(function* (device: TwoPassDevice, va: number) {
   const { name, pageTable, tlb } = device
   const head = yield* enterLoop("device_access")
   for (;;) {
@@ -120,7 +120,7 @@ export const twoPassAccess = Effect.fnUntraced(function* (device: TwoPassDevice,
   }
 })
 
-const twoPassFault = Effect.fnUntraced(function* ({ iv, lock, mm, name, pageTable }: TwoPassDevice, va: number) {
+const twoPassFault = procedure(function* ({ iv, lock, mm, name, pageTable }: TwoPassDevice, va: number) {
   const head = yield* enterLoop("xe_vma_userptr_pin_pages")
   for (;;) {
     yield* head()
@@ -142,7 +142,7 @@ const twoPassFault = Effect.fnUntraced(function* ({ iv, lock, mm, name, pageTabl
 })
 
 /** Drops all that the device maps, as who removes its subscription must have done. */
-export const twoPassDrop = Effect.fnUntraced(function* ({ lock, name, pageTable, tlb }: TwoPassDevice) {
+export const twoPassDrop = procedure(function* ({ lock, name, pageTable, tlb }: TwoPassDevice) {
   yield* mutexLock(lock)
   yield* step("device_unmap", [name], () => {
     for (const entry of [...pageTable, ...tlb]) entry.value = null

@@ -3,8 +3,8 @@
  * device uses without a pin. Every piece of it has an interval notifier, and a lock that the driver's callback takes and
  * that a fault holds from the moment its pages are known to be current until the device has them.
  */
-import * as Effect from "effect/Effect"
-import { type Cell, cell, enterLoop, step } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { type Cell, cell, enterLoop, procedure, step } from "../../checker/program/index.ts"
 import { type HmmPfn, hmmRangeFault } from "../hmm/rangeFault.ts"
 import { mmgetNotZero, mmputAsync } from "../mm/exit.ts"
 import { folioOf } from "../mm/folio.ts"
@@ -51,7 +51,7 @@ export const npages = ({ pfnList }: UmemOdp): number => pfnList.filter(({ value 
  * driver does with the page before it gives that back comes before any invalidation of it. The address space is given
  * back under it, too.
  */
-export const ibUmemOdpMapDmaAndLock = Effect.fnUntraced(function* (umem: UmemOdp, va: number) {
+export const ibUmemOdpMapDmaAndLock = procedure(function* (umem: UmemOdp, va: number) {
   const { mm, iv, mutex } = umem
   if (!(yield* mmgetNotZero(mm))) return "-EINVAL" as const
   const head = yield* enterLoop("ib_umem_odp_map_dma_and_lock")
@@ -106,7 +106,7 @@ const unmapDmaPages = (umem: UmemOdp, range: Range): void => {
 }
 
 /** `ib_umem_odp_release`: the driver has seen to it that the device does not use the umem any more. */
-export const ibUmemOdpRelease = Effect.fnUntraced(function* (umem: UmemOdp) {
+export const ibUmemOdpRelease = procedure(function* (umem: UmemOdp) {
   yield* underMutex(umem.mutex, "ib_umem_odp_release", [umem.name], () => unmapDmaPages(umem, umem.iv.range))
   yield* mmuIntervalNotifierRemove(umem.mm.subscriptions, umem.iv)
 })

@@ -13,6 +13,7 @@ import {
   cell,
   enterLoop,
   guardedStep,
+  procedure,
   type Struct,
   step,
   struct,
@@ -143,7 +144,7 @@ const endAccount = ({ name, mutex, state }: Umem2014): Effect.Effect<void> =>
  * `mlx5_ib_invalidate_range`: the device's translations go without the mutex, as the count keeps faults from writing
  * others; then the DMA mappings, and what the device may have stored to is dirty (`ib_umem_odp_unmap_dma_pages`).
  */
-const invalidateRange = Effect.fnUntraced(function* (umem: Umem2014, range: Range) {
+const invalidateRange = procedure(function* (umem: Umem2014, range: Range) {
   const { name, context, mutex, pageList, mtt } = umem
   const start = Math.max(range.start, umem.range.start)
   const end = Math.min(range.end, umem.range.end)
@@ -160,7 +161,7 @@ const invalidateRange = Effect.fnUntraced(function* (umem: Umem2014, range: Rang
 })
 
 /** `ib_umem_notifier_invalidate_range_start` */
-const invalidateRangeStart = Effect.fnUntraced(function* (context: IbUcontext, range: Range) {
+const invalidateRangeStart = procedure(function* (context: IbUcontext, range: Range) {
   yield* step("ib_ucontext_notifier_start_account", [range.start, range.end], () => {
     context.state.notifierCount++
   })
@@ -173,7 +174,7 @@ const invalidateRangeStart = Effect.fnUntraced(function* (context: IbUcontext, r
 })
 
 /** `ib_umem_notifier_invalidate_range_end` */
-const invalidateRangeEnd = Effect.fnUntraced(function* (context: IbUcontext, range: Range) {
+const invalidateRangeEnd = procedure(function* (context: IbUcontext, range: Range) {
   for (const name of yield* downReadUmems(context, range)) yield* endAccount(umemOf(context, name))
   yield* upReadUmems(context)
   yield* contextEndAccount(context, range)
@@ -184,7 +185,7 @@ const invalidateRangeEnd = Effect.fnUntraced(function* (context: IbUcontext, ran
  * the next one has begun when the tree is locked. A fault may have looked a page up before these ended, and must see that
  * in the sequence, which the kernel left as it was.
  */
-const contextEndAccount = Effect.fnUntraced(function* (context: IbUcontext, range: Range) {
+const contextEndAccount = procedure(function* (context: IbUcontext, range: Range) {
   const { state, umemRwsem } = context
   const last = yield* step("ib_ucontext_notifier_end_account", [range.start, range.end], () => {
     state.notifierCount--
@@ -206,7 +207,7 @@ const contextEndAccount = Effect.fnUntraced(function* (context: IbUcontext, rang
 })
 
 /** `ib_umem_notifier_release`: an invalidation without an end; faults that wait hear that there is nothing to wait for. */
-const release = Effect.fnUntraced(function* (context: IbUcontext) {
+const release = procedure(function* (context: IbUcontext) {
   const whole = { start: 0, end: context.mm.pages }
   yield* step("ib_ucontext_notifier_start_account", [whole.start, whole.end], () => {
     context.state.notifierCount++
@@ -229,7 +230,7 @@ const release = Effect.fnUntraced(function* (context: IbUcontext) {
  * Here that is decided and done in one step. In the kernel the count is read and then the list is written to, and the
  * lock that is held keeps no invalidation from lowering the count in between.
  */
-export const ibUmemOdpGet = Effect.fnUntraced(function* (umem: Umem2014) {
+export const ibUmemOdpGet = procedure(function* (umem: Umem2014) {
   const { name, context } = umem
   const { state, umemRwsem } = context
   yield* downWrite(umemRwsem, "down_write: umem_rwsem")
@@ -249,7 +250,7 @@ const mmuNotifierRetry = ({ state }: Umem2014, seq: number): boolean =>
  * `ib_umem_odp_map_dma_pages`, of one page, for writing: a reference is held only until it is known whether the page may
  * be used.
  */
-const ibUmemOdpMapDmaPages = Effect.fnUntraced(function* (umem: Umem2014, va: number, seq: number) {
+const ibUmemOdpMapDmaPages = procedure(function* (umem: Umem2014, va: number, seq: number) {
   const { name, context, mutex, pageList } = umem
   const { mm } = context
   // get_task_mm
@@ -279,7 +280,7 @@ const ibUmemOdpMapDmaPages = Effect.fnUntraced(function* (umem: Umem2014, va: nu
 })
 
 /** `pagefault_single_data_segment`: false where the page cannot be had. */
-const pagefault = Effect.fnUntraced(function* (umem: Umem2014, va: number) {
+const pagefault = procedure(function* (umem: Umem2014, va: number) {
   const { name, mutex, pageList, mtt, state } = umem
   const seq = yield* step("pagefault_single_data_segment: notifiers_seq", [name], () => state.seq)
   const mapped = yield* ibUmemOdpMapDmaPages(umem, va, seq)
@@ -308,7 +309,7 @@ const pagefault = Effect.fnUntraced(function* (umem: Umem2014, va: number) {
  * @param content what it stores; without it, it loads
  * @returns false when it ends in an error
  */
-export const rdmaAccess2014 = Effect.fnUntraced(function* (umem: Umem2014, va: number, content?: Content) {
+export const rdmaAccess2014 = procedure(function* (umem: Umem2014, va: number, content?: Content) {
   const { name, context, mtt } = umem
   const head = yield* enterLoop("rdma_access")
   for (;;) {

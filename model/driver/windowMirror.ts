@@ -4,8 +4,8 @@
  * of amdgpu (drivers/gpu/drm/amd/amdgpu/amdgpu_hmm.c: amdgpu_hmm_range_get_pages), which goes through a long range in
  * pieces. Like all such drivers it has no references to what HMM tells it of.
  */
-import * as Effect from "effect/Effect"
-import { type Cell, cell, enterLoop, step } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { type Cell, cell, enterLoop, procedure, step } from "../../checker/program/index.ts"
 import { emptyEntry, type HmmEntry, type HmmRequest, type HmmWish, hmmRangeFaultArray } from "../hmm/rangeFault.ts"
 import { mmgetNotZero, mmput } from "../mm/exit.ts"
 import { folioOf } from "../mm/folio.ts"
@@ -41,7 +41,7 @@ export interface WindowWish extends Pick<HmmWish, "defaultFlags" | "pfnFlagsMask
  *
  * @returns false when a page that was asked for cannot be had, or the process is gone
  */
-export const windowFault = Effect.fnUntraced(function* (device: WindowMirror, wish: WindowWish) {
+export const windowFault = procedure(function* (device: WindowMirror, wish: WindowWish) {
   const { name, mm, iv, lock, hmmPfns } = device
   if (!(yield* mmgetNotZero(mm))) return false
   const head = yield* enterLoop("window_fault")
@@ -82,7 +82,7 @@ const fill = ({ iv, hmmPfns }: WindowMirror, requests: ReadonlyArray<HmmRequest>
 }
 
 /** `amdgpu_hmm_range_get_pages`, its loop. */
-const inPieces = Effect.fnUntraced(function* (device: WindowMirror, wish: WindowWish, seq: number) {
+const inPieces = procedure(function* (device: WindowMirror, wish: WindowWish, seq: number) {
   const { name, mm, iv, hmmPfns, chunk } = device
   for (let start = iv.range.start; start < iv.range.end; start += chunk) {
     const piece = { start, end: Math.min(start + chunk, iv.range.end) }
@@ -94,7 +94,7 @@ const inPieces = Effect.fnUntraced(function* (device: WindowMirror, wish: Window
 })
 
 /** What the device maps is what HMM has told, under the driver's lock, with the sequence asked. */
-const mapWindow = Effect.fnUntraced(function* (device: WindowMirror) {
+const mapWindow = procedure(function* (device: WindowMirror) {
   for (const va of pagesOf(device.iv.range)) yield* markAccessed(device, va)
   yield* step("device_map", [device.name, device.iv.range.start], () => repeat(device, device.iv.range))
 })

@@ -1,6 +1,6 @@
 /** Faults in file mappings (mm/filemap.c: filemap_fault; mm/memory.c: do_fault). */
-import * as Effect from "effect/Effect"
-import { guardedStep, self, step } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { guardedStep, procedure, self, step } from "../../checker/program/index.ts"
 import { allocAnonFolio, type FaultFlags, type FaultResult, lockedVma } from "../mm/fault.ts"
 import { type Frame, folioLockWait, folioOf, folioPut, isFrozen } from "../mm/folio.ts"
 import { hasTable, type Mm, pageTableLock, tableOf } from "../mm/mm.ts"
@@ -24,7 +24,7 @@ const backing = (mm: Mm, va: number): { readonly file: Inode; readonly vma: Vma 
  * `do_cow_fault`: a private copy of a page of a file is mapped. The page for it is allocated, and the area given its
  * anon_vma, before the file is looked at.
  */
-export const cowFault = Effect.fnUntraced(function* (mm: Mm, va: number, flags: FaultFlags) {
+export const cowFault = procedure(function* (mm: Mm, va: number, flags: FaultFlags) {
   const fresh = yield* allocAnonFolio(mm, va, flags, "do_cow_fault: folio_prealloc")
   if (fresh === "OOM" || fresh === "RETRY") return fresh
   const { result, used } = yield* faultPage(mm, va, true, fresh)
@@ -33,7 +33,7 @@ export const cowFault = Effect.fnUntraced(function* (mm: Mm, va: number, flags: 
 })
 
 /** `do_read_fault` and `do_shared_fault`: a page of a file is mapped. */
-export const fileFault = Effect.fnUntraced(function* (mm: Mm, va: number, write: boolean) {
+export const fileFault = procedure(function* (mm: Mm, va: number, write: boolean) {
   if (!write && mm.system.faultAround > 1 && (yield* doFaultAround(mm, va))) return "done" as const
   return (yield* faultPage(mm, va, write, null)).result
 })
@@ -72,7 +72,7 @@ const doFaultAround = (mm: Mm, va: number): Effect.Effect<boolean> =>
  * @param fresh the page for a private copy, if one is to be mapped
  * @returns also whether that page was used or, where somebody was faster, given back
  */
-const faultPage = Effect.fnUntraced(function* (mm: Mm, va: number, write: boolean, fresh: Frame | null) {
+const faultPage = procedure(function* (mm: Mm, va: number, write: boolean, fresh: Frame | null) {
   const { system } = mm
   const { folios } = system
   const inCache = () => {
@@ -183,7 +183,7 @@ const lockFolio = (system: System, file: Inode, cached: Frame, index: number): E
  * `page_cache_ra_unbounded`: a page that is not cached is added to the cache, kept from truncation by the invalidate lock
  * until it can be found there, locked, and read in; then the fault begins again.
  */
-const pageCacheRa = Effect.fnUntraced(function* (system: System, file: Inode, index: number) {
+const pageCacheRa = procedure(function* (system: System, file: Inode, index: number) {
   yield* downRead(file.invalidateLock, "filemap_invalidate_lock_shared", [file.name])
   const added = yield* step("filemap_add_folio", [file.name, index], () => {
     if (!withinSize(file, index) || at(file.cache, index).value !== null) return "cached"

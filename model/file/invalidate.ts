@@ -1,6 +1,5 @@
 /** Dropping what is cached of a file (mm/truncate.c: invalidate_inode_pages2_range): what the disk has is newer. */
-import * as Effect from "effect/Effect"
-import { step } from "../../checker/program/index.ts"
+import { procedure, step } from "../../checker/program/index.ts"
 import { folioOf, folioPut } from "../mm/folio.ts"
 import type { System } from "../mm/system.ts"
 import { filemapGetFolio, filemapRemoveFolio, type Inode } from "./inode.ts"
@@ -12,7 +11,7 @@ import { lockForTruncation, unmapMappingRange } from "./truncate.ts"
  *
  * @returns false where a page stays (-EBUSY)
  */
-export const invalidateInodePages2 = Effect.fnUntraced(function* (system: System, file: Inode) {
+export const invalidateInodePages2 = procedure(function* (system: System, file: Inode) {
   const { folios } = system
   let all = true
   for (const index of file.cache.keys()) {

@@ -1,6 +1,6 @@
 /** Truncation and hole punching (mm/truncate.c, mm/memory.c: unmap_mapping_range). */
-import * as Effect from "effect/Effect"
-import { guardedStep, self, step } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { guardedStep, procedure, self, step } from "../../checker/program/index.ts"
 import { Errno } from "../errno.ts"
 import { type Frame, folioLockWait, folioOf, folioPut, zeroes } from "../mm/folio.ts"
 import { at, isWithin, pagesOf, type Range } from "../mm/range.ts"
@@ -19,7 +19,7 @@ import { filemapGetFolio, filemapRemoveFolio, type Inode } from "./inode.ts"
  * @param size in pages
  * @throws Errno EINVAL for a size that cannot be
  */
-export const truncate = Effect.fnUntraced(function* (system: System, file: Inode, size: number) {
+export const truncate = procedure(function* (system: System, file: Inode, size: number) {
   if (!Number.isInteger(size) || size < 0 || size > file.cache.length) {
     return yield* new Errno({ call: "ftruncate", errno: "EINVAL" })
   }
@@ -46,7 +46,7 @@ export const truncate = Effect.fnUntraced(function* (system: System, file: Inode
  *
  * @throws Errno EINVAL for a range that cannot be
  */
-export const punchHole = Effect.fnUntraced(function* (system: System, file: Inode, hole: Range) {
+export const punchHole = procedure(function* (system: System, file: Inode, hole: Range) {
   if (!isWithin(file.cache.length, hole)) {
     return yield* new Errno({ call: "fallocate", errno: "EINVAL" })
   }
@@ -66,7 +66,7 @@ const freeBlocks = (file: Inode, range: Range): Effect.Effect<void> =>
   })
 
 /** `unmap_mapping_range`: zaps every area that maps a part of the file, under `i_mmap_rwsem`. */
-export const unmapMappingRange = Effect.fnUntraced(function* (
+export const unmapMappingRange = procedure(function* (
   system: System,
   file: Inode,
   range: Range,
@@ -100,7 +100,7 @@ const placesIn = (system: System, file: Inode, range: Range): ReadonlyArray<Plac
   )
 
 /** `truncate_inode_pages_range`: takes the pages out of the cache, each locked, unmapped once more if it is mapped again. */
-export const truncateInodePages = Effect.fnUntraced(function* (system: System, file: Inode, range: Range) {
+export const truncateInodePages = procedure(function* (system: System, file: Inode, range: Range) {
   const { folios } = system
   for (const index of pagesOf(range)) {
     const frame = yield* filemapGetFolio(system, file, index, "find_lock_entries")

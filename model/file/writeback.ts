@@ -1,6 +1,5 @@
 /** Writing dirty pages of a file to the disk (mm/page-writeback.c; mm/rmap.c: page_mkclean_one). */
-import * as Effect from "effect/Effect"
-import { guardedStep, self, step } from "../../checker/program/index.ts"
+import { guardedStep, procedure, self, step } from "../../checker/program/index.ts"
 import { type Frame, folioLockWait, folioOf, folioPut } from "../mm/folio.ts"
 import { type Mm, pageTableLock } from "../mm/mm.ts"
 import { wrprotect } from "../mm/pte.ts"
@@ -14,7 +13,7 @@ import { keep, release, underLock } from "../sync/spinlock.ts"
 import { filemapGetFolio, type Inode } from "./inode.ts"
 
 /** `write_cache_pages`, of one page: if it is dirty it is cleaned, write-protected wherever it is mapped, and written. */
-export const writeback = Effect.fnUntraced(function* (system: System, file: Inode, index: number) {
+export const writeback = procedure(function* (system: System, file: Inode, index: number) {
   const { folios } = system
   const frame = yield* filemapGetFolio(system, file, index, "filemap_get_folios_tag")
   if (frame === null) return
@@ -55,7 +54,7 @@ export const writeback = Effect.fnUntraced(function* (system: System, file: Inod
 })
 
 /** `page_mkclean_one`: the entry keeps its page, clean and without the right to write; the next store is a fault. */
-const pageMkcleanOne = Effect.fnUntraced(function* (mm: Mm, va: number, frame: Frame) {
+const pageMkcleanOne = procedure(function* (mm: Mm, va: number, frame: Frame) {
   const ptl = pageTableLock(mm, va)
   const window = notifierRange("PROTECTION_PAGE", "page_mkclean_one", { start: va, end: va + 1 })
   yield* mmuNotifierInvalidateRangeStart(mm.subscriptions, window)

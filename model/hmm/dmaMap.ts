@@ -2,8 +2,8 @@
  * The DMA mapping of what a mirror was told of (mm/hmm.c: hmm_dma_map_alloc, hmm_dma_map_pfn, hmm_dma_unmap_pfn), since
  * Linux 6.16: page by page, under the driver's lock, with what is mapped remembered in the entries of `hmm_pfns`.
  */
-import * as Effect from "effect/Effect"
-import { type Cell, cell, choose, step } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { type Cell, cell, choose, procedure, step } from "../../checker/program/index.ts"
 import type { Frame } from "../mm/folio.ts"
 import { at } from "../mm/range.ts"
 import type { DmaAddr, Iommu } from "./iommu.ts"
@@ -52,7 +52,7 @@ type Plan = { readonly address: DmaAddr } | { readonly mmio: boolean } | "DMA_MA
  *
  * @returns where the device reaches the page, or `null` (DMA_MAPPING_ERROR)
  */
-export const hmmDmaMapPfn = Effect.fnUntraced(function* (map: HmmDmaMap, va: number) {
+export const hmmDmaMapPfn = procedure(function* (map: HmmDmaMap, va: number) {
   const { device } = map
   const plan = yield* step("hmm_dma_map_pfn", [device.iommu.name, va], () => planOf(map, va))
   if (plan === "DMA_MAPPING_ERROR") return null
@@ -83,7 +83,7 @@ const planOf = ({ device, pfnList, dmaList }: HmmDmaMap, va: number): Plan => {
 }
 
 /** `dma_iova_link` and `dma_iova_sync`: at the address that is reserved for the page. */
-const iovaLink = Effect.fnUntraced(function* ({ device, pfnList }: HmmDmaMap, va: number, mmio: boolean) {
+const iovaLink = procedure(function* ({ device, pfnList }: HmmDmaMap, va: number, mmio: boolean) {
   const { iommu, mayFail } = device
   if (mayFail && (yield* choose("dma_iova_link", ["0", "-ENOMEM"])) !== "0") return null
   yield* step("dma_iova_link", [iommu.name, va], () => {
@@ -99,7 +99,7 @@ const iovaLink = Effect.fnUntraced(function* ({ device, pfnList }: HmmDmaMap, va
 })
 
 /** `dma_map_phys`: at the lowest address that is free. */
-const dmaMapPhys = Effect.fnUntraced(function* (map: HmmDmaMap, va: number, mmio: boolean) {
+const dmaMapPhys = procedure(function* (map: HmmDmaMap, va: number, mmio: boolean) {
   const { iommu, mayFail } = map.device
   if (mayFail && (yield* choose("dma_map_phys", ["0", "DMA_MAPPING_ERROR"])) !== "0") return null
   return yield* step("dma_map_phys", [iommu.name, va], (): DmaAddr | null => {

@@ -5,8 +5,8 @@
  * The pages are mapped before anybody takes the driver's lock: for a while there are DMA mappings of pages that may have
  * been freed, of which the device has no address yet.
  */
-import * as Effect from "effect/Effect"
-import { type Cell, cell, choose, step } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { type Cell, cell, choose, procedure, step } from "../../checker/program/index.ts"
 import { type Frame, folioOf } from "../mm/folio.ts"
 import { at, pagesOf } from "../mm/range.ts"
 import type { Iommu } from "./iommu.ts"
@@ -41,14 +41,14 @@ export const rangeDma = (range: HmmRange, iommu: Iommu, mayFail: boolean): Range
  *
  * @param block as of `hmmRangeFault2019`
  */
-export const hmmRangeDmaMap = Effect.fnUntraced(function* (dma: RangeDma, block: boolean) {
+export const hmmRangeDmaMap = procedure(function* (dma: RangeDma, block: boolean) {
   const { range } = dma
   const found = yield* hmmRangeFault2019(range, block)
   const result = "error" in found ? found.error : yield* mapPages(dma, found.pfns)
   return yield* step("hmm_range_dma_map", [range.name], () => result)
 })
 
-const mapPages = Effect.fnUntraced(function* (dma: RangeDma, pfns: ReadonlyArray<Frame>) {
+const mapPages = procedure(function* (dma: RangeDma, pfns: ReadonlyArray<Frame>) {
   const { range, iommu, mayFail } = dma
   const mapped: Array<number> = []
   let error: FaultError | null = null
@@ -87,11 +87,7 @@ const dmaUnmapPage = (dma: RangeDma, va: number): Effect.Effect<void> =>
  *
  * @param dirty whether the device has stored there, and the caller has made sure that the pages are the process's still
  */
-export const hmmRangeDmaUnmap = Effect.fnUntraced(function* (
-  dma: RangeDma,
-  pages: ReadonlyArray<number>,
-  dirty: boolean,
-) {
+export const hmmRangeDmaUnmap = procedure(function* (dma: RangeDma, pages: ReadonlyArray<number>, dirty: boolean) {
   for (const va of pages) {
     if (dirty) yield* setPageDirty(dma, va)
     yield* dmaUnmapPage(dma, va)

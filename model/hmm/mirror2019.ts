@@ -9,8 +9,8 @@
  * count as well, as in Gunthorpe's "RFC mm/hmm: Replace the range->valid with a seqcount" of 27 May 2019; there it is one
  * count for all ranges.
  */
-import * as Effect from "effect/Effect"
-import { assert, guardedStep, type Struct, step, struct } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { assert, guardedStep, procedure, type Struct, step, struct } from "../../checker/program/index.ts"
 import type { Range } from "../mm/range.ts"
 import type { NotifierRange } from "../notifier/events.ts"
 import { __mmuNotifierRegister, listAddHead, type MmuNotifier, mmuNotifier } from "../notifier/mmuNotifier.ts"
@@ -154,7 +154,7 @@ const krefGetUnlessZero = ({ name, state }: Hmm): Effect.Effect<boolean> =>
   })
 
 /** `hmm_put`: the last reference may be one that a callback has, inside the SRCU section; so nothing waits here. */
-const hmmPut = Effect.fnUntraced(function* (of: HmmOfMm, hmm: Hmm) {
+const hmmPut = procedure(function* (of: HmmOfMm, hmm: Hmm) {
   const last = yield* step("hmm_put", [hmm.name], () => {
     hmm.state.kref--
     return hmm.state.kref === 0
@@ -163,7 +163,7 @@ const hmmPut = Effect.fnUntraced(function* (of: HmmOfMm, hmm: Hmm) {
 })
 
 /** `hmm_free` */
-const hmmFree = Effect.fnUntraced(function* (of: HmmOfMm, hmm: Hmm) {
+const hmmFree = procedure(function* (of: HmmOfMm, hmm: Hmm) {
   yield* step("hmm_free", [hmm.name], () => {
     if (of.pointer.hmm === hmm.name) of.pointer.hmm = ""
   })
@@ -183,7 +183,7 @@ const hmmFree = Effect.fnUntraced(function* (of: HmmOfMm, hmm: Hmm) {
  *
  * @returns its name, or `null` when a signal came while all locks were being taken
  */
-const hmmGetOrCreate = Effect.fnUntraced(function* (of: HmmOfMm) {
+const hmmGetOrCreate = procedure(function* (of: HmmOfMm) {
   const existing = yield* step("hmm_get_or_create", [of.mm.name], () => {
     const found = of.structs.find(({ name }) => name === of.pointer.hmm)
     if (found === undefined || found.state.kref === 0) return null
@@ -215,7 +215,7 @@ const hmmGetOrCreate = Effect.fnUntraced(function* (of: HmmOfMm) {
  *
  * @returns false when there was no memory, or a signal (-ENOMEM)
  */
-export const hmmMirrorRegister = Effect.fnUntraced(function* (mirror: HmmMirror) {
+export const hmmMirrorRegister = procedure(function* (mirror: HmmMirror) {
   const name = yield* hmmGetOrCreate(mirror.of)
   if (name === null) return false
   const hmm = hmmNamed(mirror.of, name)
@@ -229,7 +229,7 @@ export const hmmMirrorRegister = Effect.fnUntraced(function* (mirror: HmmMirror)
 })
 
 /** `hmm_mirror_unregister`: when it returns no callback of the mirror runs or will. Not to be called in one. */
-export const hmmMirrorUnregister = Effect.fnUntraced(function* (mirror: HmmMirror) {
+export const hmmMirrorUnregister = procedure(function* (mirror: HmmMirror) {
   const name = yield* step("hmm_mirror_unregister", [mirror.name], () => mirror.state.hmm)
   const hmm = hmmNamed(mirror.of, name)
   yield* downWrite(hmm.mirrorsSem, "down_write(mirrors_sem)", [name, mirror.name])
@@ -266,7 +266,7 @@ const tryDownReadMirrors = (hmm: Hmm): Effect.Effect<ReadonlyArray<string> | nul
   )
 
 /** `hmm_release`: no range is registered any more, as each has a user's reference to the address space. */
-const hmmRelease = Effect.fnUntraced(function* (of: HmmOfMm, hmm: Hmm) {
+const hmmRelease = procedure(function* (of: HmmOfMm, hmm: Hmm) {
   if (!(yield* krefGetUnlessZero(hmm))) return
   yield* step("hmm_release", [hmm.name], () => hmm.state.ranges.length)
   const mirrors = yield* downReadMirrors(hmm)
@@ -296,7 +296,7 @@ const hmmOverlaps = (update: Range, range: Range): boolean => !(update.end < ran
  * map it. False (-EAGAIN) when the range is not blockable and somebody would have to sleep: it does not count then, as
  * no end will be announced.
  */
-const hmmInvalidateRangeStart = Effect.fnUntraced(function* (of: HmmOfMm, hmm: Hmm, nrange: NotifierRange) {
+const hmmInvalidateRangeStart = procedure(function* (of: HmmOfMm, hmm: Hmm, nrange: NotifierRange) {
   // It is going; those that it was for have dropped all.
   if (!(yield* krefGetUnlessZero(hmm))) return true
   yield* underLock(hmm.rangesLock, "hmm_invalidate_range_start", [hmm.name, nrange.start, nrange.end], () => {
@@ -313,7 +313,7 @@ const hmmInvalidateRangeStart = Effect.fnUntraced(function* (of: HmmOfMm, hmm: H
   return synced
 })
 
-const syncMirrors = Effect.fnUntraced(function* (of: HmmOfMm, hmm: Hmm, nrange: NotifierRange) {
+const syncMirrors = procedure(function* (of: HmmOfMm, hmm: Hmm, nrange: NotifierRange) {
   const mirrors = nrange.blockable ? yield* downReadMirrors(hmm) : yield* tryDownReadMirrors(hmm)
   if (mirrors === null) return false
   let synced = true
@@ -326,7 +326,7 @@ const syncMirrors = Effect.fnUntraced(function* (of: HmmOfMm, hmm: Hmm, nrange: 
 })
 
 /** `hmm_invalidate_range_end` */
-const hmmInvalidateRangeEnd = Effect.fnUntraced(function* (of: HmmOfMm, hmm: Hmm) {
+const hmmInvalidateRangeEnd = procedure(function* (of: HmmOfMm, hmm: Hmm) {
   if (!(yield* krefGetUnlessZero(hmm))) return
   yield* notifiersDecrement(of, hmm, "hmm_invalidate_range_end")
   yield* hmmPut(of, hmm)
@@ -337,7 +337,7 @@ const hmmInvalidateRangeEnd = Effect.fnUntraced(function* (of: HmmOfMm, hmm: Hmm
  *
  * @returns false when the process is exiting (-EFAULT)
  */
-export const hmmRangeRegister = Effect.fnUntraced(function* (range: HmmRange) {
+export const hmmRangeRegister = procedure(function* (range: HmmRange) {
   const { mirror, name, state } = range
   const hmm = hmmNamed(mirror.of, yield* step("mirror->hmm", [mirror.name], () => mirror.state.hmm))
   if (!(yield* mmgetNotZero(mirror.of.mm))) return false
@@ -352,7 +352,7 @@ export const hmmRangeRegister = Effect.fnUntraced(function* (range: HmmRange) {
 })
 
 /** `hmm_range_unregister`: lets go of the process as well, so that it may be here that it exits. */
-export const hmmRangeUnregister = Effect.fnUntraced(function* (range: HmmRange) {
+export const hmmRangeUnregister = procedure(function* (range: HmmRange) {
   const { mirror, name, state } = range
   const hmm = hmmNamed(mirror.of, yield* step("range->hmm", [name], () => state.hmm))
   yield* underLock(hmm.rangesLock, "hmm_range_unregister", [name], () => {
@@ -371,7 +371,7 @@ export const hmmRangeUnregister = Effect.fnUntraced(function* (range: HmmRange) 
  *
  * @returns the count to give to `hmmRangeValid`, read before the wait
  */
-export const hmmRangeWaitUntilValid = Effect.fnUntraced(function* (range: HmmRange) {
+export const hmmRangeWaitUntilValid = procedure(function* (range: HmmRange) {
   const { name, state } = range
   const { hmm, seq } = yield* step("hmm_range_wait_until_valid", [name], () => ({ hmm: state.hmm, seq: state.seq }))
   yield* waitEvent(hmmNamed(range.mirror.of, hmm).wq, "hmm_range_wait_until_valid", [name], () => state.valid)

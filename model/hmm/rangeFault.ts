@@ -5,7 +5,7 @@
  * each page by itself, or keep an array from call to call, have it filled (`hmmRangeFaultArray`).
  */
 import * as Effect from "effect/Effect"
-import { type Cell, enterLoop, step } from "../../checker/program/index.ts"
+import { type Cell, enterLoop, procedure, step } from "../../checker/program/index.ts"
 import { pgmapOf } from "../deviceMemory/pgmap.ts"
 import { isPfnmap } from "../file/inode.ts"
 import { handleMmFault, migrationEntryWait } from "../mm/fault.ts"
@@ -95,13 +95,13 @@ type Stopped = { readonly migrating: Frame } | { readonly missing: number; reado
  * @param write whether the pages are to be writable (HMM_PFN_REQ_WRITE)
  * @param owner whose private pages are told as they are
  */
-export const hmmRangeFault = Effect.fnUntraced(function* (
+export const hmmRangeFault = procedure(function* (
   mm: Mm,
   iv: IntervalSubscription,
   seq: number,
   range: Range,
   write: boolean,
-  owner = "",
+  owner: string = "",
 ) {
   const found = yield* walk(mm, iv, seq, range, everyPage(write, owner), faultIn(mm))
   return typeof found === "string" ? found : askedFor(found)
@@ -112,7 +112,7 @@ export const hmmRangeFault = Effect.fnUntraced(function* (
  *
  * @returns 0, or why not all of the array is filled: then what it has is nothing to go by, and no request either
  */
-export const hmmRangeFaultArray = Effect.fnUntraced(function* (
+export const hmmRangeFaultArray = procedure(function* (
   mm: Mm,
   iv: IntervalSubscription,
   seq: number,
@@ -124,12 +124,12 @@ export const hmmRangeFaultArray = Effect.fnUntraced(function* (
 })
 
 /** Says what there is and faults nothing in. Only `mmuIntervalReadRetry` makes the result trustworthy. */
-export const hmmRangeSnapshot = Effect.fnUntraced(function* (
+export const hmmRangeSnapshot = procedure(function* (
   mm: Mm,
   iv: IntervalSubscription,
   seq: number,
   range: Range,
-  owner = "",
+  owner: string = "",
 ) {
   const wish = { defaultFlags: nothing, pfnFlagsMask: nothing, owner }
   const found = yield* walk(mm, iv, seq, range, wish, faultIn(mm))
@@ -160,7 +160,7 @@ const faultIn =
  *
  * @param fault faults a page in, or says why it is not
  */
-export const walk = Effect.fnUntraced(function* <Error extends string>(
+export const walk = procedure(function* <Error extends string>(
   mm: Mm,
   iv: IntervalSubscription,
   seq: number,

@@ -1,6 +1,5 @@
 /** `hmm_range_fault` as Linux 5.3 had it (mm/hmm.c), on the small address space of the classic notifiers. */
-import * as Effect from "effect/Effect"
-import { choose, enterLoop, step } from "../../checker/program/index.ts"
+import { choose, enterLoop, procedure, step } from "../../checker/program/index.ts"
 import { type Frame, folioAlloc } from "../mm/folio.ts"
 import { at, pagesOf } from "../mm/range.ts"
 import type { NotifiedMm } from "../notifier/notifiedMm.ts"
@@ -24,7 +23,7 @@ const failed = (error: RangeError): Faulted => ({ error })
  *
  * @param block whether a fault that has to sleep does so with `mmap_lock` held. If not, it may be that it is dropped
  */
-export const hmmRangeFault2019 = Effect.fnUntraced(function* (range: HmmRange, block: boolean) {
+export const hmmRangeFault2019 = procedure(function* (range: HmmRange, block: boolean) {
   const { mm } = range.mirror.of
   const pfns: Array<Frame> = []
   const head = yield* enterLoop("hmm_range_fault")
@@ -48,7 +47,7 @@ export const hmmRangeFault2019 = Effect.fnUntraced(function* (range: HmmRange, b
 })
 
 /** `hmm_vma_do_fault` and the `handle_mm_fault` in it. */
-const hmmVmaDoFault = Effect.fnUntraced(function* (mm: NotifiedMm, va: number, block: boolean) {
+const hmmVmaDoFault = procedure(function* (mm: NotifiedMm, va: number, block: boolean) {
   if (!block && (yield* choose("handle_mm_fault", ["done", "VM_FAULT_RETRY"])) === "VM_FAULT_RETRY") {
     yield* upRead(mm.mmapLock, "mmap_read_unlock", [mm.name])
     return "-EAGAIN" as const

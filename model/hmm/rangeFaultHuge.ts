@@ -1,6 +1,5 @@
 /** hmm_range_fault (mm/hmm.c) where a huge page may be mapped: hmm_vma_walk_pmd and hmm_vma_handle_pmd. */
-import * as Effect from "effect/Effect"
-import { step } from "../../checker/program/index.ts"
+import { procedure, step } from "../../checker/program/index.ts"
 import type { Frame } from "../mm/folio.ts"
 import { type HugePmd, hugeEntry, splitHugePmd } from "../mm/hugeSplit.ts"
 import { type IntervalSubscription, mmuIntervalCheckRetry } from "../notifier/interval.ts"
@@ -14,7 +13,7 @@ export type HmmHuge = { readonly order: 1; readonly pages: ReadonlyArray<Frame>;
  * that is wanted, all of it is told; where it maps one that is to be stored to and may not, the fault splits it; and then, or where there is a
  * page table, it is read entry by entry.
  */
-export const hmmRangeFaultHuge = Effect.fnUntraced(function* (
+export const hmmRangeFaultHuge = procedure(function* (
   pmd: HugePmd,
   iv: IntervalSubscription,
   seq: number,

@@ -6,8 +6,7 @@
  * takes it once more behind the fault, which is left out. An entry of which there is not even a page table
  * (`hugetlb_walk` finds nothing) and one that is none are one here.
  */
-import * as Effect from "effect/Effect"
-import { step } from "../../checker/program/index.ts"
+import { procedure, step } from "../../checker/program/index.ts"
 import { hugetlbVmaLockRead, hugetlbVmaUnlockRead, isVmHugetlbPage } from "../mm/hugetlb.ts"
 import { isHuge, type Mm, pageTableLock, spanOf } from "../mm/mm.ts"
 import { pagesOf, type Range } from "../mm/range.ts"
@@ -15,7 +14,7 @@ import { underLock } from "../sync/spinlock.ts"
 import { type Found, type HmmWish, hmmVmaHandlePte } from "./rangeFault.ts"
 
 /** What there is to say of the pages in the range that the entry of a page maps, or would; nothing outside of hugetlbfs. */
-export const walkHugetlbRange = Effect.fnUntraced(function* (mm: Mm, va: number, range: Range, wish: HmmWish) {
+export const walkHugetlbRange = procedure(function* (mm: Mm, va: number, range: Range, wish: HmmWish) {
   const nothing: ReadonlyArray<Found> = []
   if (!(yield* isVmHugetlbPage(mm, va))) return nothing
   const pages = pagesOf({ start: va, end: Math.min(spanOf(mm, va).end, range.end) })

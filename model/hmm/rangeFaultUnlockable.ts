@@ -4,7 +4,7 @@
  * 2026, for faults that only userspace can end, where nobody else has the lock.
  */
 import * as Effect from "effect/Effect"
-import { choose, enterLoop, step } from "../../checker/program/index.ts"
+import { choose, enterLoop, procedure, step } from "../../checker/program/index.ts"
 import { handleMmFault } from "../mm/fault.ts"
 import { type Mm, mmapReadLock, mmapReadUnlock } from "../mm/mm.ts"
 import type { Range } from "../mm/range.ts"
@@ -19,7 +19,7 @@ export type Outcome = HmmPfn | HmmError | "-EAGAIN"
  *
  * @param block whether a fault waits, and keeps the lock; true when the page was tried before (FAULT_FLAG_TRIED)
  */
-export const hmmRangeFaultUnlockable = Effect.fnUntraced(function* (
+export const hmmRangeFaultUnlockable = procedure(function* (
   mm: Mm,
   iv: IntervalSubscription,
   seq: number,
@@ -37,7 +37,7 @@ export const hmmRangeFaultUnlockable = Effect.fnUntraced(function* (
 
 /** Faults a page in, or drops `mmap_lock` where that would have to wait (VM_FAULT_RETRY). */
 const faultOrUnlock = (mm: Mm, mayDrop: boolean) =>
-  Effect.fnUntraced(function* (va: number, write: boolean) {
+  procedure(function* (va: number, write: boolean) {
     if (mayDrop && (yield* choose("handle_mm_fault has to wait", [false, true]))) {
       yield* mmapReadUnlock(mm)
       return "-EAGAIN" as const
@@ -52,7 +52,7 @@ const faultOrUnlock = (mm: Mm, mayDrop: boolean) =>
  *
  * @returns the pages, with the sequence to ask for under the driver's lock; -EBUSY when the time is over
  */
-export const hmmRangeFaultUnlockedTimeout = Effect.fnUntraced(function* (
+export const hmmRangeFaultUnlockedTimeout = procedure(function* (
   mm: Mm,
   iv: IntervalSubscription,
   range: Range,
@@ -93,12 +93,12 @@ export const hmmRangeFaultUnlockedTimeout = Effect.fnUntraced(function* (
  *
  * @param owner whose private pages are told as they are
  */
-export const hmmRangeFaultUnlocked = Effect.fnUntraced(function* (
+export const hmmRangeFaultUnlocked = procedure(function* (
   mm: Mm,
   iv: IntervalSubscription,
   range: Range,
   write: boolean,
-  owner = "",
+  owner: string = "",
 ) {
   const head = yield* enterLoop("hmm_range_fault_unlocked_timeout")
   for (;;) {

@@ -1,6 +1,5 @@
 /** Breaking leases (fs/locks.c: __break_lease): who wants to do what a lease forbids has it recalled, and waits. */
-import * as Effect from "effect/Effect"
-import { enterLoop, self, step } from "../../checker/program/index.ts"
+import { enterLoop, procedure, self, step } from "../../checker/program/index.ts"
 import { underLock } from "../sync/spinlock.ts"
 import { scheduleTimeout, setAlarm } from "./clock.ts"
 import {
@@ -21,7 +20,7 @@ export type Broken = "0" | "-EWOULDBLOCK" | "-EINTR"
  *
  * @param block whether to wait; who does not (O_NONBLOCK) has them recalled nevertheless
  */
-export const breakLease = Effect.fnUntraced(function* (
+export const breakLease = procedure(function* (
   context: LeaseContext,
   kind: LeaseKind,
   type: LeaseType,

@@ -1,6 +1,15 @@
 /** A clock of the model's own: leases time out by it, and it passes by steps like everything else. */
-import * as Effect from "effect/Effect"
-import { type Cell, cell, enterLoop, guardedStep, type Struct, self, struct } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import {
+  type Cell,
+  cell,
+  enterLoop,
+  guardedStep,
+  procedure,
+  type Struct,
+  self,
+  struct,
+} from "../../checker/program/index.ts"
 
 /** The time, in ticks, and who sleeps until when. */
 export interface Clock {
@@ -39,7 +48,7 @@ const isDue = ({ alarms, state }: Clock): boolean =>
  *
  * @param may when a tick may come: always, or, where the exact time is asked, when everybody is waiting for it
  */
-export const ticking = Effect.fnUntraced(function* (clock: Clock, may: () => boolean = () => true) {
+export const ticking = procedure(function* (clock: Clock, may: () => boolean = () => true) {
   const { state, end } = clock
   const head = yield* enterLoop("tick")
   for (;;) {

@@ -1,6 +1,6 @@
 /** Granting leases (fs/locks.c: generic_add_lease), giving them back, and the opens that they conflict with. */
-import * as Effect from "effect/Effect"
-import { self, step } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { procedure, self, step } from "../../checker/program/index.ts"
 import { keep, release, underLock } from "../sync/spinlock.ts"
 import { downgrade, type Lease, type LeaseContext, type LeaseType, locksDeleteLock, timeOutLeases } from "./lease.ts"
 
@@ -24,7 +24,7 @@ const refusedByLeases = ({ leases }: LeaseContext, wanted: Lease): boolean =>
  *
  * @returns 0 or -EAGAIN
  */
-export const genericAddLease = Effect.fnUntraced(function* (context: LeaseContext, wanted: Lease) {
+export const genericAddLease = procedure(function* (context: LeaseContext, wanted: Lease) {
   const { name, lock, leases } = context
   const refused = yield* underLock(lock, "generic_add_lease: check_conflicting_open", [name, wanted.owner], () => {
     timeOutLeases(context)
@@ -62,7 +62,7 @@ export interface Asker {
  *
  * @returns 0, -EACCES, -EINVAL or -EAGAIN
  */
-export const vfsSetlease = Effect.fnUntraced(function* (context: LeaseContext, wanted: Lease, asker: Asker) {
+export const vfsSetlease = procedure(function* (context: LeaseContext, wanted: Lease, asker: Asker) {
   const { name } = context
   const allowed = yield* step("vfs_setlease", [name, wanted.owner], () => asker.owner || asker.capLease)
   if (!allowed) return "-EACCES" as const

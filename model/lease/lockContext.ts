@@ -2,8 +2,7 @@
  * The context of an inode's locks and leases (fs/locks.c: locks_get_lock_context): made by whoever wants it first, put
  * in its place by cmpxchg, and found there without a lock.
  */
-import * as Effect from "effect/Effect"
-import { type Cell, cell, type Struct, self, step, struct } from "../../checker/program/index.ts"
+import { type Cell, cell, procedure, type Struct, self, step, struct } from "../../checker/program/index.ts"
 
 /** `struct file_lock_context`, as one fiber may allocate it. */
 export interface AllocatedContext {
@@ -40,7 +39,7 @@ export const contextOf = ({ contexts }: LockedInode, maker: string): AllocatedCo
 }
 
 /** `locks_get_lock_context`: whose context it is. */
-const locksGetLockContext = Effect.fnUntraced(function* (inode: LockedInode) {
+const locksGetLockContext = procedure(function* (inode: LockedInode) {
   const { flctx } = inode
   const there = yield* step("locks_get_lock_context: smp_load_acquire", [], () => flctx.value)
   if (there !== null) return there
@@ -60,7 +59,7 @@ const locksGetLockContext = Effect.fnUntraced(function* (inode: LockedInode) {
 })
 
 /** `generic_add_lease`, as far as it concerns the context. */
-export const addLease = Effect.fnUntraced(function* (inode: LockedInode) {
+export const addLease = procedure(function* (inode: LockedInode) {
   const whose = yield* locksGetLockContext(inode)
   yield* step("locks_insert_lock_ctx", [whose], () => {
     const context = contextOf(inode, whose)
@@ -70,7 +69,7 @@ export const addLease = Effect.fnUntraced(function* (inode: LockedInode) {
 })
 
 /** `break_lease`: no lock is taken to see whether there is anything to be broken. */
-export const lookForLeases = Effect.fnUntraced(function* (inode: LockedInode) {
+export const lookForLeases = procedure(function* (inode: LockedInode) {
   const whose = yield* step("locks_inode_context", [], () => inode.flctx.value)
   if (whose === null) return
   yield* step("list_empty_careful", [whose], () => contextOf(inode, whose).is)

@@ -7,8 +7,8 @@
  * after the client's own lease time is not here.) In the fenced one (NFSD: Enforce timeout on layout recall, LKML 2025 and
  * 2026) an overdue lease has the client fenced, and is removed when that is done.
  */
-import * as Effect from "effect/Effect"
-import { guardedStep, type Struct, self, step, struct } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { guardedStep, procedure, type Struct, self, step, struct } from "../../checker/program/index.ts"
 import { type Mutex, mutex, mutexLock, mutexUnlock } from "../sync/mutex.ts"
 import { isFree } from "../sync/spinlock.ts"
 import { awake, type Clock, setAlarm } from "./clock.ts"
@@ -127,7 +127,7 @@ export type LayoutGot =
   | "NFS4ERR_LAYOUTUNAVAILABLE"
 
 /** `nfsd4_layoutget`, `ls_mutex` held all the time: the lease comes first, then the blocks. */
-export const nfsd4Layoutget = Effect.fnUntraced(function* (
+export const nfsd4Layoutget = procedure(function* (
   server: Export,
   file: XfsInode,
   client: string,
@@ -157,7 +157,7 @@ export const nfsd4Layoutget = Effect.fnUntraced(function* (
   return result
 })
 
-const layoutgetLocked = Effect.fnUntraced(function* (
+const layoutgetLocked = procedure(function* (
   server: Export,
   file: XfsInode,
   { client, state }: LayoutStateid,
@@ -205,7 +205,7 @@ const nfs4PutStid = ({ leases }: Export, { client, state }: LayoutStateid): Effe
   )
 
 /** `nfsd4_layoutreturn`, of everything; the client has stopped using it. */
-export const nfsd4Layoutreturn = Effect.fnUntraced(function* (server: Export, client: string) {
+export const nfsd4Layoutreturn = procedure(function* (server: Export, client: string) {
   const stateid = stateidOf(server, client)
   const { state } = stateid
   yield* mutexLock(stateid.mutex)
@@ -221,7 +221,7 @@ export const nfsd4Layoutreturn = Effect.fnUntraced(function* (server: Export, cl
 })
 
 /** `nfsd4_layoutcommit`: under a layout that the client still has; `ls_mutex` is not held meanwhile. */
-export const nfsd4Layoutcommit = Effect.fnUntraced(function* (
+export const nfsd4Layoutcommit = procedure(function* (
   server: Export,
   file: XfsInode,
   client: string,
@@ -278,13 +278,13 @@ export const nfsd4CbLayoutPrepare = (
  * @param ticks how long the device takes
  * @param failures how often it refuses
  */
-export const nfsd4LayoutFenceWorker = Effect.fnUntraced(function* (
+export const nfsd4LayoutFenceWorker = procedure(function* (
   server: Export,
   file: XfsInode,
   client: string,
   ticks: number,
   over: () => boolean,
-  failures = 0,
+  failures: number = 0,
 ) {
   const { state } = stateidOf(server, client)
   const { clock, leases } = server

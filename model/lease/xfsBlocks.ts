@@ -3,8 +3,7 @@
  * against truncation, and direct writes to blocks that files share (fs/xfs/xfs_reflink.c). Entries of the process's page
  * table name the blocks themselves.
  */
-import * as Effect from "effect/Effect"
-import { type Cell, enterLoop, guardedStep, step } from "../../checker/program/index.ts"
+import { type Cell, enterLoop, guardedStep, procedure, step } from "../../checker/program/index.ts"
 import { type Content, zeroes } from "../mm/folio.ts"
 import { at } from "../mm/range.ts"
 import { downRead, downWrite, type RwSem, upRead, upWrite } from "../sync/rwsem.ts"
@@ -21,7 +20,7 @@ export interface DaxFile {
 }
 
 /** `dax_iomap_pte_fault` for a store, and the store: the block is looked up, made if it is not there, and mapped. */
-export const daxStore = Effect.fnUntraced(function* (file: DaxFile, index: number, content: Content) {
+export const daxStore = procedure(function* (file: DaxFile, index: number, content: Content) {
   const { inode, pte } = file
   const { blocks } = inode.mount.device
   const head = yield* enterLoop("dax_store")
@@ -52,7 +51,7 @@ export const daxStore = Effect.fnUntraced(function* (file: DaxFile, index: numbe
  *
  * @returns `null` behind the end of the file
  */
-const getBlock = Effect.fnUntraced(function* ({ inode, ilock }: DaxFile, index: number) {
+const getBlock = procedure(function* ({ inode, ilock }: DaxFile, index: number) {
   const { extents, mount } = inode
   const found = yield* guardedStep(
     "xfs_bmapi_read",
@@ -79,7 +78,7 @@ const getBlock = Effect.fnUntraced(function* ({ inode, ilock }: DaxFile, index: 
 })
 
 /** Truncation to nothing: no fault from before the entries are cleared until the blocks are free. */
-export const daxTruncate = Effect.fnUntraced(function* ({ inode, invalidateLock, pte }: DaxFile) {
+export const daxTruncate = procedure(function* ({ inode, invalidateLock, pte }: DaxFile) {
   yield* downWrite(invalidateLock, "filemap_invalidate_lock", [inode.name])
   yield* step("i_size_write", [inode.name, 0], () => {
     inode.state.size = 0
@@ -104,7 +103,7 @@ export const daxTruncate = Effect.fnUntraced(function* ({ inode, invalidateLock,
  *
  * @param sharers the other files of the file system
  */
-export const directWrite = Effect.fnUntraced(function* (
+export const directWrite = procedure(function* (
   { inode, ilock, cow }: DaxFile,
   index: number,
   content: Content,
@@ -145,7 +144,7 @@ export const directWrite = Effect.fnUntraced(function* (
 })
 
 /** `xfs_reflink_end_cow`, when the copy has been written: it is the file's now, and the old block one file less has. */
-const reflinkEndCow = Effect.fnUntraced(function* (
+const reflinkEndCow = procedure(function* (
   { inode, ilock, cow }: Pick<DaxFile, "inode" | "ilock" | "cow">,
   index: number,
   isShared: (block: number) => boolean,

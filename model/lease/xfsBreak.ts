@@ -1,6 +1,6 @@
 /** Before blocks go: whoever uses them directly is made to stop (fs/xfs/xfs_pnfs.c, fs/xfs/xfs_file.c). */
 import * as Effect from "effect/Effect"
-import { enterLoop, guardedStep, step } from "../../checker/program/index.ts"
+import { enterLoop, guardedStep, procedure, step } from "../../checker/program/index.ts"
 import { downWrite, upWrite } from "../sync/rwsem.ts"
 import { type Broken, breakLease } from "./breakLease.ts"
 import type { XfsInode } from "./xfsFile.ts"
@@ -18,7 +18,7 @@ const breakLayout = ({ leases }: XfsInode, block: boolean): Effect.Effect<Broken
  *
  * That a signal ends it is not so in the kernel, where the error of the break that waits is overwritten by the next one's.
  */
-const breakLeasedLayouts = Effect.fnUntraced(function* (file: XfsInode) {
+const breakLeasedLayouts = procedure(function* (file: XfsInode) {
   const head = yield* enterLoop("xfs_break_leased_layouts")
   let result: Attempt = "0"
   for (;;) {
@@ -35,7 +35,7 @@ const breakLeasedLayouts = Effect.fnUntraced(function* (file: XfsInode) {
 })
 
 /** `xfs_break_dax_layouts`: waits, without the lock, until nobody has a reference to a block's memory. */
-const breakDaxLayouts = Effect.fnUntraced(function* (file: XfsInode) {
+const breakDaxLayouts = procedure(function* (file: XfsInode) {
   const busy = yield* step("dax_layout_busy_page", [file.name], () => file.state.pins > 0)
   if (!busy) return "0" as const
   yield* upWrite(file.iolock, "xfs_wait_dax_page: xfs_iunlock", [file.name])
@@ -55,7 +55,7 @@ const breakDaxLayouts = Effect.fnUntraced(function* (file: XfsInode) {
  * @param reason BREAK_UNMAP for those that take blocks away, BREAK_WRITE for those that write
  * @returns 0 or -EINTR
  */
-export const xfsBreakLayouts = Effect.fnUntraced(function* (file: XfsInode, reason: "BREAK_WRITE" | "BREAK_UNMAP") {
+export const xfsBreakLayouts = procedure(function* (file: XfsInode, reason: "BREAK_WRITE" | "BREAK_UNMAP") {
   const head = yield* enterLoop("xfs_break_layouts")
   for (;;) {
     yield* head()

@@ -1,6 +1,6 @@
 /** What goes on at the server itself: truncation, holes, clones and writes (fs/xfs/xfs_iops.c, xfs_file.c, xfs_reflink.c). */
 import * as Effect from "effect/Effect"
-import { guardedStep, step } from "../../checker/program/index.ts"
+import { guardedStep, procedure, step } from "../../checker/program/index.ts"
 import { truncateInodePages, unmapMappingRange } from "../file/truncate.ts"
 import type { Content } from "../mm/folio.ts"
 import { at, pagesOf, type Range } from "../mm/range.ts"
@@ -9,7 +9,7 @@ import { xfsBreakLayouts } from "./xfsBreak.ts"
 import { contentOnDisk, type FileMapping, freeBlock, writePage, type XfsInode } from "./xfsFile.ts"
 
 /** What is done under the IOLOCK once nobody uses the blocks directly; -EINTR where a signal came first. */
-const withoutLayouts = Effect.fnUntraced(function* (
+const withoutLayouts = procedure(function* (
   file: XfsInode,
   name: string,
   reason: "BREAK_WRITE" | "BREAK_UNMAP",
@@ -77,7 +77,7 @@ const withoutFaults = ({ name, mapping }: XfsInode, does: Effect.Effect<void>): 
 }
 
 /** `truncate_pagecache`: what is mapped goes, then what is cached, then private copies that a fault has made meanwhile. */
-const truncatePagecache = Effect.fnUntraced(function* ({ system, inode }: FileMapping, beyond: Range) {
+const truncatePagecache = procedure(function* ({ system, inode }: FileMapping, beyond: Range) {
   yield* unmapMappingRange(system, inode, beyond)
   yield* truncateInodePages(system, inode, beyond)
   yield* unmapMappingRange(system, inode, beyond)

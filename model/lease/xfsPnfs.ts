@@ -1,6 +1,6 @@
 /** Handing out blocks (fs/xfs/xfs_pnfs.c): what a server of files lets clients do behind its back, and takes note of. */
-import * as Effect from "effect/Effect"
-import { choose, step } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { choose, procedure, step } from "../../checker/program/index.ts"
 import { invalidateInodePages2 as invalidateMapped } from "../file/invalidate.ts"
 import { writeback } from "../file/writeback.ts"
 import { at } from "../mm/range.ts"
@@ -15,7 +15,7 @@ export const xfsFsGetUuid = ({ state }: XfsMount): Effect.Effect<number> =>
   step("xfs_fs_get_uuid", [], () => state.generation)
 
 /** `filemap_write_and_wait`: what is dirty goes to the disk; it stays mapped, clean. */
-const filemapWriteAndWait = Effect.fnUntraced(function* (file: XfsInode) {
+const filemapWriteAndWait = procedure(function* (file: XfsInode) {
   const { mapping } = file
   if (mapping === null) yield* writeCached(file)
   else for (const index of mapping.inode.cache.keys()) yield* writeback(mapping.system, mapping.inode, index)
@@ -63,12 +63,7 @@ export type MapError = "-EIO" | "-ENXIO" | "-EBUSY" | "-ENOSPC"
  *
  * @param mayFail whether to explore that pages could not be invalidated
  */
-export const xfsFsMapBlocks = Effect.fnUntraced(function* (
-  file: XfsInode,
-  index: number,
-  write: boolean,
-  mayFail: boolean,
-) {
+export const xfsFsMapBlocks = procedure(function* (file: XfsInode, index: number, write: boolean, mayFail: boolean) {
   const { state } = file
   const unfit = yield* step("xfs_fs_map_blocks: xfs_is_reflink_inode", [file.name], (): MapError | null =>
     file.mount.state.shutdown ? "-EIO" : state.realtime || state.reflink ? "-ENXIO" : null,
@@ -85,7 +80,7 @@ export const xfsFsMapBlocks = Effect.fnUntraced(function* (
 })
 
 /** What `xfs_fs_map_blocks` does under the IOLOCK. */
-const mapLocked = Effect.fnUntraced(function* (file: XfsInode, index: number, write: boolean, mayFail: boolean) {
+const mapLocked = procedure(function* (file: XfsInode, index: number, write: boolean, mayFail: boolean) {
   const { state, mount } = file
   // Not in the kernel, where stores through mmap are not synchronised with layouts at all. And it looks at the flag of
   // shared blocks before it has the lock, so that a clone may come between.
@@ -115,7 +110,7 @@ const mapLocked = Effect.fnUntraced(function* (file: XfsInode, index: number, wr
  * @param size what the client says that the file's size is now, in blocks; `null` where it does not change it
  * @returns 0 or -EIO
  */
-export const xfsFsCommitBlocks = Effect.fnUntraced(function* (
+export const xfsFsCommitBlocks = procedure(function* (
   file: XfsInode,
   indices: ReadonlyArray<number>,
   size: number | null,

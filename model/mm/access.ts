@@ -1,6 +1,6 @@
 /** Loads and stores of a process's threads: through the CPU's TLB, with page faults where it takes them. */
 import * as Effect from "effect/Effect"
-import { enterLoop, self, step } from "../../checker/program/index.ts"
+import { enterLoop, procedure, self, step } from "../../checker/program/index.ts"
 import { Signal } from "../errno.ts"
 import { type FaultResult, handleMmFault } from "./fault.ts"
 import { type Content, folioOf, zeroes } from "./folio.ts"
@@ -39,7 +39,7 @@ export const userStore = (mm: Mm, cpu: string, va: number, content: Content): Ef
   )
 
 /** The access, again and again until no page fault is in its way. */
-const userAccess = Effect.fnUntraced(function* (
+const userAccess = procedure(function* (
   mm: Mm,
   va: number,
   write: boolean,
@@ -84,7 +84,7 @@ export const walk = (mm: Mm, va: number, write: boolean): TlbEntry | null => {
 }
 
 /** `exc_page_fault`: under the VMA's lock where that is to be had and does, else under `mmap_lock`. */
-const excPageFault = Effect.fnUntraced(function* (mm: Mm, va: number, write: boolean) {
+const excPageFault = procedure(function* (mm: Mm, va: number, write: boolean) {
   const underVmaLock = yield* step("lock_vma_under_rcu", [mm.name, va], () => {
     const vma = findVma(mm, va)
     if (vma === null || !allows(vma, write) || vmaLockOf(mm, va).writer) return false

@@ -8,8 +8,8 @@
  * not asked. Of files, only the last part is told: the page cache has the huge page already (it is each folio of the
  * range together), and the page table that maps it in small pieces is taken away; the next fault maps the huge page.
  */
-import * as Effect from "effect/Effect"
-import { assert, guardedStep, self, step } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { assert, guardedStep, procedure, self, step } from "../../checker/program/index.ts"
 import { inodeOf } from "../file/inode.ts"
 import { notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/invalidate.ts"
@@ -36,7 +36,7 @@ import { dropTranslations } from "./tlb.ts"
 import { mostAccess, sameVma } from "./vma.ts"
 
 /** `hpage_collapse_scan_pmd`, and what follows from it, for the page table of an address. */
-export const khugepagedScan = Effect.fnUntraced(function* (mm: Mm, va: number) {
+export const khugepagedScan = procedure(function* (mm: Mm, va: number) {
   const span = mm.system.pagesPerTable
   const start = va - (va % span)
   const range = { start, end: Math.min(start + span, mm.pages) }
@@ -70,7 +70,7 @@ const kindOf = (mm: Mm, { start, end }: Range): "anonymous" | "file" | null => {
  * calls are kept out by `mmap_lock`, the hardware by the flush, reverse mapping by the anon_vma's lock, and those who
  * walk without locks have been waited for.
  */
-const collapseHugePage = Effect.fnUntraced(function* (mm: Mm, range: Range) {
+const collapseHugePage = procedure(function* (mm: Mm, range: Range) {
   const { system } = mm
   const { folios } = system
   const { start, end } = range
@@ -177,7 +177,7 @@ const expectedRefs = (folio: Folio): number => folio.mapcount + (folio.swap === 
  * `__collapse_huge_page_copy`, and the rest: the pages are copied and given up one by one, then the huge page is mapped.
  * The lock of the page table's entries is held throughout, which says no more than that nobody can reach them.
  */
-const collapseCopy = Effect.fnUntraced(function* (mm: Mm, range: Range, fresh: ReadonlyArray<Frame>) {
+const collapseCopy = procedure(function* (mm: Mm, range: Range, fresh: ReadonlyArray<Frame>) {
   const { folios, swap } = mm.system
   const { start, end } = range
   const ptl = pageTableLock(mm, start)
@@ -226,7 +226,7 @@ const collapseCopy = Effect.fnUntraced(function* (mm: Mm, range: Range, fresh: R
  * `mmap_lock` for read only, and no VMA's lock (since commit 1043173eb5eb): faults, zaps and pins go on beside it, and
  * may find the page table gone whenever they take its lock.
  */
-const collapsePteMappedThp = Effect.fnUntraced(function* (mm: Mm, range: Range) {
+const collapsePteMappedThp = procedure(function* (mm: Mm, range: Range) {
   const { system } = mm
   const { start, end } = range
   yield* mmapReadLock(mm)
@@ -288,7 +288,7 @@ const filemapLockFolios = (
  *
  * @returns the life of the page table that is over, or `null`
  */
-const removeTable = Effect.fnUntraced(function* (mm: Mm, range: Range, huge: ReadonlyArray<Frame>) {
+const removeTable = procedure(function* (mm: Mm, range: Range, huge: ReadonlyArray<Frame>) {
   const { start, end } = range
   const ptl = pageTableLock(mm, start)
   const fits = yield* underLock(ptl, "collapse_pte_mapped_thp: check entries", [mm.name, start, end], () =>

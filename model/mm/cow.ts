@@ -1,6 +1,6 @@
 /** Breaking copy-on-write (mm/memory.c: do_wp_page, wp_page_copy). */
-import * as Effect from "effect/Effect"
-import { step } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { procedure, step } from "../../checker/program/index.ts"
 import { doPageMkwrite, faultDirtySharedPage, unlockPut } from "../file/fault.ts"
 import { inodeOf } from "../file/inode.ts"
 import { notifierRange } from "../notifier/events.ts"
@@ -20,7 +20,7 @@ import { mostAccess } from "./vma.ts"
  * `do_wp_page`: a store, or the wish of a reader to have the page to itself (FAULT_FLAG_UNSHARE), met an entry that may not be
  * written through. Shared mappings only learn of it; private ones reuse a page that is theirs alone, or copy it.
  */
-export const doWpPage = Effect.fnUntraced(function* (mm: Mm, va: number, orig: Pte, flags: FaultFlags) {
+export const doWpPage = procedure(function* (mm: Mm, va: number, orig: Pte, flags: FaultFlags) {
   const { folios } = mm.system
   const ptl = pageTableLock(mm, va)
   const next = yield* underLock(ptl, "do_wp_page", [mm.name, va], () => {
@@ -85,7 +85,7 @@ const canReuseAnonFolio = (mm: Mm, frame: Frame): boolean => {
 const cacheReferences = (folio: Folio): number => (folio.swap === null ? 0 : 1)
 
 /** `wp_page_shared`: the file system hears of the first store to a clean page (`page_mkwrite`), the folio locked. */
-const wpPageShared = Effect.fnUntraced(function* (mm: Mm, va: number, orig: Present) {
+const wpPageShared = procedure(function* (mm: Mm, va: number, orig: Present) {
   const { folios } = mm.system
   const putPage = step("wp_page_shared: folio_put", [orig.page.pfn], () => folioPut(folios, orig.page))
   if (!(yield* doPageMkwrite(mm.system, orig.page))) {
@@ -110,7 +110,7 @@ const wpPageShared = Effect.fnUntraced(function* (mm: Mm, va: number, orig: Pres
 })
 
 /** `wp_page_copy`: a fresh page with the same content takes the place of the old one. */
-const wpPageCopy = Effect.fnUntraced(function* (mm: Mm, va: number, orig: Pte, flags: FaultFlags) {
+const wpPageCopy = procedure(function* (mm: Mm, va: number, orig: Pte, flags: FaultFlags) {
   const { folios, swap } = mm.system
   const old = mappedPage(orig)
   const ptl = pageTableLock(mm, va)

@@ -1,6 +1,6 @@
 /** The end of an address space (mm/mmap.c: exit_mmap). */
 import * as Effect from "effect/Effect"
-import { fork, guardedStep, step } from "../../checker/program/index.ts"
+import { fork, guardedStep, procedure, step } from "../../checker/program/index.ts"
 import { mmuNotifierRelease } from "../notifier/invalidate.ts"
 import { gatherTables, tlbFinishMmu, tlbGather } from "./gather.ts"
 import { changeVmas, type Mm, mmapReadLock, mmapReadUnlock, mmapWriteLock, mmapWriteUnlock } from "./mm.ts"
@@ -18,7 +18,7 @@ export const mmgetNotZero = (mm: Mm): Effect.Effect<boolean> =>
   })
 
 /** `mmput`: one user less; with the last one goes all that is mapped. */
-export const mmput = Effect.fnUntraced(function* (mm: Mm) {
+export const mmput = procedure(function* (mm: Mm) {
   const last = yield* step("mmput", [mm.name], () => {
     mm.state.users--
     return mm.state.users === 0
@@ -29,7 +29,7 @@ export const mmput = Effect.fnUntraced(function* (mm: Mm) {
 /**
  * `mmput_async`: the same, for those who hold a lock that the end of the address space takes: a worker carries that out.
  */
-export const mmputAsync = Effect.fnUntraced(function* (mm: Mm) {
+export const mmputAsync = procedure(function* (mm: Mm) {
   const last = yield* step("mmput_async", [mm.name], () => {
     mm.state.users--
     return mm.state.users === 0
@@ -41,13 +41,13 @@ export const mmputAsync = Effect.fnUntraced(function* (mm: Mm) {
 export const mmputWorker = "kworker/mmput"
 
 /** `__mmput` */
-const lastMmput = Effect.fnUntraced(function* (mm: Mm) {
+const lastMmput = procedure(function* (mm: Mm) {
   yield* khugepagedExit(mm)
   yield* exitMmap(mm)
 })
 
 /** The end of a process's last thread: its CPU leaves the address space, and its use of it is given back. */
-export const exitMm = Effect.fnUntraced(function* (mm: Mm) {
+export const exitMm = procedure(function* (mm: Mm) {
   yield* step("exit_mm", [mm.name], () => {
     for (const cache of mm.tlbs.values()) for (const entry of cache) entry.value = null
   })
@@ -67,7 +67,7 @@ const khugepagedExit = (mm: Mm): Effect.Effect<void> =>
   )
 
 /** `exit_mmap`: nobody runs in the address space any more. */
-const exitMmap = Effect.fnUntraced(function* (mm: Mm) {
+const exitMmap = procedure(function* (mm: Mm) {
   const whole = { start: 0, end: mm.pages }
   yield* mmuNotifierRelease(mm.subscriptions, whole)
   yield* releaseSecondaryTlbs(mm)

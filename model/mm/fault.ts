@@ -1,6 +1,6 @@
 /** Page faults (mm/memory.c: handle_mm_fault). */
-import * as Effect from "effect/Effect"
-import { assert, guardedStep, step } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { assert, guardedStep, procedure, step } from "../../checker/program/index.ts"
 import { daxFault } from "../dax/daxFault.ts"
 import { removeDeviceExclusiveEntry } from "../deviceMemory/deviceExclusive.ts"
 import { doDevicePrivate } from "../deviceMemory/privateFault.ts"
@@ -62,7 +62,7 @@ type Found =
  *
  * The entry is read without its lock; every path looks at it again under the lock before it changes it.
  */
-export const handleMmFault = Effect.fnUntraced(function* (mm: Mm, va: number, flags: FaultFlags) {
+export const handleMmFault = procedure(function* (mm: Mm, va: number, flags: FaultFlags) {
   if (yield* isVmHugetlbPage(mm, va)) return yield* hugetlbFault(mm, va, flags)
   if (mm.system.thp) {
     const result = yield* handlePmdFault(mm, va, flags)
@@ -133,7 +133,7 @@ const handlePteFault = (mm: Mm, va: number, { write, unshare }: FaultFlags): Fou
 }
 
 /** `do_fault`, of an area with VM_PFNMAP: under the VMA's lock no driver is asked (`vmf_can_call_fault`). */
-const vmOpsFault = Effect.fnUntraced(function* (mm: Mm, va: number, vma: Vma, flags: FaultFlags) {
+const vmOpsFault = procedure(function* (mm: Mm, va: number, vma: Vma, flags: FaultFlags) {
   if (flags.vmaLock === true) return "RETRY" as const
   const { pfnmap } = inodeOf(mm.system, vma.file ?? "")
   if (pfnmap === null) throw new RangeError(`the area of page ${va} has no driver`)
@@ -164,7 +164,7 @@ export const linkTable = (mm: Mm, va: number): void => {
 }
 
 /** `do_anonymous_page`: the zero page for a load, a fresh page for a store. */
-const doAnonymousPage = Effect.fnUntraced(function* (mm: Mm, va: number, flags: FaultFlags) {
+const doAnonymousPage = procedure(function* (mm: Mm, va: number, flags: FaultFlags) {
   const { folios } = mm.system
   const fresh = flags.write ? yield* allocAnonFolio(mm, va, flags, "alloc_anon_folio") : null
   if (fresh === "OOM" || fresh === "RETRY") return fresh

@@ -1,6 +1,5 @@
 /** fork's copy of the address space (kernel/fork.c: dup_mmap; mm/memory.c: copy_page_range). */
-import * as Effect from "effect/Effect"
-import { enterLoop, guardedStep, step } from "../../checker/program/index.ts"
+import { enterLoop, guardedStep, procedure, step } from "../../checker/program/index.ts"
 import { tryRestoreExclusivePte } from "../deviceMemory/deviceExclusive.ts"
 import { Errno } from "../errno.ts"
 import { notifierRange } from "../notifier/events.ts"
@@ -35,7 +34,7 @@ import { anonVmaAlloc } from "./vmaMerge.ts"
  * @param child an address space without users
  * @throws Errno ENOMEM when there is no memory: the child then has nothing
  */
-export const dupMmap = Effect.fnUntraced(function* (parent: Mm, child: Mm) {
+export const dupMmap = procedure(function* (parent: Mm, child: Mm) {
   yield* mmapWriteLock(parent)
   const areas = yield* step("dup_mm", [parent.name, child.name], () => {
     child.state.users = 1
@@ -80,7 +79,7 @@ const dupArea = (parent: Mm, child: Mm, area: Range): boolean => {
 }
 
 /** `copy_page_range`; false when there is no memory. */
-const copyPageRange = Effect.fnUntraced(function* (parent: Mm, child: Mm, area: Range) {
+const copyPageRange = procedure(function* (parent: Mm, child: Mm, area: Range) {
   const cow = yield* step("copy_page_range", [parent.name, area.start, area.end], () => {
     const vma = findVma(parent, area.start)
     return vma !== null && isCow(vma)
@@ -115,7 +114,7 @@ const copyPageRange = Effect.fnUntraced(function* (parent: Mm, child: Mm, area: 
  *
  * @returns where to go on: behind it, or there
  */
-const copyHugePmd = Effect.fnUntraced(function* (parent: Mm, child: Mm, va: number) {
+const copyHugePmd = procedure(function* (parent: Mm, child: Mm, va: number) {
   const span = spanOf(parent, va)
   const copied = yield* underLock(pageTableLock(parent, va), "copy_huge_pmd", [parent.name, va], () => {
     if (!isHuge(parent, va)) return "no"
@@ -139,7 +138,7 @@ const copyHugePmd = Effect.fnUntraced(function* (parent: Mm, child: Mm, va: numb
  * locks. Between the look at the pins and the write protection somebody may pin the page without locks: that is what
  * `write_protect_seq` is for.
  */
-const copyPte = Effect.fnUntraced(function* (parent: Mm, child: Mm, va: number) {
+const copyPte = procedure(function* (parent: Mm, child: Mm, va: number) {
   const { folios } = parent.system
   let prealloc: Frame | null = null
   const head = yield* enterLoop("copy_pte_range")

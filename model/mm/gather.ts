@@ -52,7 +52,7 @@ export const tlbFlushMmu = Effect.fnUntraced(function* (gather: Gather) {
 })
 
 /** `tlb_flush_mmu_tlbonly`, under the caller's name: flushes what was gathered so far and forgets which range that was. */
-const tlbFlushMmuTlbonly = Effect.fnUntraced(function* (gather: Gather, name = "tlb_flush_mmu_tlbonly") {
+const tlbFlushMmuTlbonly = Effect.fnUntraced(function* (gather: Gather, name: string = "tlb_flush_mmu_tlbonly") {
   const { mm, range } = gather
   if (range === null) return
   gather.range = null

@@ -1,6 +1,6 @@
 /** Getting and pinning user pages (mm/gup.c): the slow path, and long-term pins. */
 import * as Effect from "effect/Effect"
-import { enterLoop, guardedStep, step } from "../../checker/program/index.ts"
+import { enterLoop, guardedStep, procedure, step } from "../../checker/program/index.ts"
 import { migrateDeviceCoherentFolio } from "../deviceMemory/migrateCoherent.ts"
 import { isDeviceCoherent, isLongtermPinnable } from "../deviceMemory/pgmap.ts"
 import { Errno } from "../errno.ts"
@@ -38,7 +38,7 @@ export interface UserPage {
  *
  * @throws Errno EFAULT where the page cannot be had so, EOPNOTSUPP and ENOMEM from long-term pins
  */
-export const getUserPages = Effect.fnUntraced(function* (mm: Mm, va: number, flags: GupFlags) {
+export const getUserPages = procedure(function* (mm: Mm, va: number, flags: GupFlags) {
   const head = yield* enterLoop("__get_longterm_locked")
   for (;;) {
     yield* head()
@@ -54,7 +54,7 @@ export const getUserPages = Effect.fnUntraced(function* (mm: Mm, va: number, fla
 })
 
 /** `__get_user_pages`, of one page, `mmap_lock` held for read: what went wrong instead, if anything did. */
-export const getUserPage = Effect.fnUntraced(function* (mm: Mm, va: number, flags: GupFlags) {
+export const getUserPage = procedure(function* (mm: Mm, va: number, flags: GupFlags) {
   const allowed = yield* step("check_vma_flags", [mm.name, va], () => {
     if (flags.pin) mm.state.hasPinned = true
     const vma = findVma(mm, va)
@@ -169,7 +169,7 @@ export const setPageDirty = (system: System, { frame }: UserPage): Effect.Effect
  * `check_and_migrate_movable_pages`: a page that must stay movable is given back and moved elsewhere; then the pin is
  * tried again. Coherent memory of a device is not on the LRU: it is moved by the reference that the pin is exchanged for.
  */
-const checkAndMigrateMovablePages = Effect.fnUntraced(function* (system: System, frame: Frame) {
+const checkAndMigrateMovablePages = procedure(function* (system: System, frame: Frame) {
   const found = yield* step("collect_longterm_unpinnable_folios", [frame.pfn], () => {
     if (isLongtermPinnable(system.folios, frame)) return "kept"
     if (isDeviceCoherent(system.folios, frame)) return "coherent"

@@ -1,6 +1,5 @@
 /** Getting and pinning user pages without locks (mm/gup.c: gup_fast). */
-import * as Effect from "effect/Effect"
-import { assert, self, step } from "../../checker/program/index.ts"
+import { assert, procedure, self, step } from "../../checker/program/index.ts"
 import { isLongtermPinnable } from "../deviceMemory/pgmap.ts"
 import { Errno } from "../errno.ts"
 import { type Folio, folioOf, folioPut, folioTryGet } from "./folio.ts"
@@ -16,14 +15,14 @@ import { isAnon } from "./rmap.ts"
  *
  * @throws Errno as `getUserPages`
  */
-export const getUserPagesFast = Effect.fnUntraced(function* (mm: Mm, va: number, flags: GupFlags) {
+export const getUserPagesFast = procedure(function* (mm: Mm, va: number, flags: GupFlags) {
   if (mm.pte[va] === undefined) return yield* new Errno({ call: "get_user_pages_fast", errno: "EFAULT" })
   const page = yield* gupFast(mm, va, flags)
   return page ?? (yield* getUserPages(mm, va, flags))
 })
 
 /** `gup_fast`; `null` when the slow path has to do it. */
-const gupFast = Effect.fnUntraced(function* (mm: Mm, va: number, flags: GupFlags) {
+const gupFast = procedure(function* (mm: Mm, va: number, flags: GupFlags) {
   const seq = yield* step("gup_fast: local_irq_save", [mm.name], () => {
     if (flags.pin) mm.state.hasPinned = true
     if (flags.pin && mm.state.writeProtectSeq % 2 === 1) return null
@@ -42,7 +41,7 @@ const gupFast = Effect.fnUntraced(function* (mm: Mm, va: number, flags: GupFlags
 })
 
 /** `gup_fast_pte_range`, of one entry: a reference first, then a second look at what led to it. */
-const gupFastPte = Effect.fnUntraced(function* (mm: Mm, va: number, flags: GupFlags) {
+const gupFastPte = procedure(function* (mm: Mm, va: number, flags: GupFlags) {
   const { folios } = mm.system
   const table = tableOf(mm, va).state
   const pmd = yield* step("gup_fast_pmd_range", [mm.name, va], () => (table.linked ? table.generation : null))

@@ -1,6 +1,6 @@
 /** Page faults where huge pages are mapped, or may be (mm/memory.c: __handle_mm_fault; mm/huge_memory.c). */
-import * as Effect from "effect/Effect"
-import { step } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { procedure, step } from "../../checker/program/index.ts"
 import { doHugePmdDevicePrivate } from "../deviceMemory/privateFault.ts"
 import { notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/invalidate.ts"
@@ -27,7 +27,7 @@ type Found =
  *
  * @returns what a fault comes to, or "FALLBACK": the page is to be had by itself (VM_FAULT_FALLBACK)
  */
-export const handlePmdFault = Effect.fnUntraced(function* (mm: Mm, va: number, flags: FaultFlags) {
+export const handlePmdFault = procedure(function* (mm: Mm, va: number, flags: FaultFlags) {
   const span = spanOf(mm, va)
   const found = yield* step("__handle_mm_fault", [mm.name, va], () => look(mm, va, flags))
   switch (found.call) {
@@ -69,7 +69,7 @@ const look = (mm: Mm, va: number, { write }: FaultFlags): Found => {
 }
 
 /** `do_huge_pmd_anonymous_page`: the huge zero page for a load, a fresh huge page for a store. */
-const doHugePmdAnonymousPage = Effect.fnUntraced(function* (mm: Mm, range: Range, flags: FaultFlags) {
+const doHugePmdAnonymousPage = procedure(function* (mm: Mm, range: Range, flags: FaultFlags) {
   const ptl = pageTableLock(mm, range.start)
   if (!flags.write) {
     return yield* underLock(ptl, "set_huge_zero_folio", [mm.name, range.start], (): FaultResult => {
@@ -96,7 +96,7 @@ const allocHuge = (mm: Mm, range: Range, flags: FaultFlags): Effect.Effect<Frame
   )
 
 /** `do_huge_zero_wp_pmd`: a store to the huge zero page gets a huge page; where there is none the zero page is split. */
-const doHugeZeroWpPmd = Effect.fnUntraced(function* (mm: Mm, range: Range, flags: FaultFlags) {
+const doHugeZeroWpPmd = procedure(function* (mm: Mm, range: Range, flags: FaultFlags) {
   const fresh = yield* allocHuge(mm, range, flags)
   if (fresh === "FALLBACK") {
     yield* splitHugePmd(hugePmdOf(mm, range.start))
@@ -118,7 +118,7 @@ const doHugeZeroWpPmd = Effect.fnUntraced(function* (mm: Mm, range: Range, flags
 })
 
 /** `do_huge_pmd_wp_page`: a huge page that is this entry's alone is reused; another one is split, and copied page by page. */
-const doHugePmdWpPage = Effect.fnUntraced(function* (mm: Mm, range: Range, orig: Present) {
+const doHugePmdWpPage = procedure(function* (mm: Mm, range: Range, orig: Present) {
   const next = yield* underLock(pageTableLock(mm, range.start), "do_huge_pmd_wp_page", [mm.name, range.start], () => {
     const { folios } = mm.system
     if (!isHuge(mm, range.start) || !pteSame(at(mm.pte, range.start).value, orig)) return "done"

@@ -3,7 +3,7 @@
  * and their splitting.
  */
 import * as Effect from "effect/Effect"
-import { step } from "../../checker/program/index.ts"
+import { procedure, step } from "../../checker/program/index.ts"
 import { notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/invalidate.ts"
 import { downWrite, upWrite } from "../sync/rwsem.ts"
@@ -31,7 +31,7 @@ const extentOf = ({ pieces }: Pieces) => ({
  *
  * @param splits whether a huge entry is split first (TTU_SPLIT_HUGE_PMD)
  */
-export const tryToMigratePieces = Effect.fnUntraced(function* (pieces: Pieces, splits: boolean) {
+export const tryToMigratePieces = procedure(function* (pieces: Pieces, splits: boolean) {
   const { mm } = pieces
   const range = extentOf(pieces)
   const window = notifierRange("CLEAR", "try_to_migrate_one", range)
@@ -80,7 +80,7 @@ export const setMigrationEntries = (all: Pieces): boolean => {
  * `remove_migration_ptes`: maps the folio, the new one or again the old one, wherever it was mapped. The new one is as
  * large as the old one.
  */
-export const removeMigrationPtes = Effect.fnUntraced(function* (system: System, src: Frame, target: Frame) {
+export const removeMigrationPtes = procedure(function* (system: System, src: Frame, target: Frame) {
   const { folios } = system
   const pages = yield* pagesOf(system, src)
   if (pages.length === 1) return yield* rmapWalk(system, target, (mm, va) => removeMigrationPte(mm, va, src, target))
@@ -115,7 +115,7 @@ const pagesOf = ({ folios }: System, frame: Frame): Effect.Effect<ReadonlyArray<
  * @param lockAt the page that stays the caller's: its lock and the reference are that page's then
  * @returns false where the folio is left as it is
  */
-export const splitFolio = Effect.fnUntraced(function* (system: System, frame: Frame, lockAt: Frame) {
+export const splitFolio = procedure(function* (system: System, frame: Frame, lockAt: Frame) {
   const { folios, anonVmaLock } = system
   const can = yield* step(
     "can_split_folio",

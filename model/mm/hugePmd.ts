@@ -2,8 +2,7 @@
  * Changing a huge entry that stays (mm/huge_memory.c), under the shared `mmap_lock`. As in collapse.ts, a huge entry is
  * all the entries of a page table together.
  */
-import * as Effect from "effect/Effect"
-import { step } from "../../checker/program/index.ts"
+import { procedure, step } from "../../checker/program/index.ts"
 import { notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/invalidate.ts"
 import { keep, release, underLock } from "../sync/spinlock.ts"
@@ -17,7 +16,7 @@ import { at, pagesOf, type Range } from "./range.ts"
  * present for everybody else: who looks at it without the lock must not find nothing there. The hardware does not set
  * bits in an invalid entry, so (on x86) nothing is flushed before the end.
  */
-export const changeHugePmdNuma = Effect.fnUntraced(function* (mm: Mm, range: Range) {
+export const changeHugePmdNuma = procedure(function* (mm: Mm, range: Range) {
   const { start, end } = range
   yield* mmapReadLock(mm)
   const gather = tlbGather(mm)

@@ -7,8 +7,7 @@
  * That is said by the system where private anonymous memory gets huge pages (`hugePmdOf`; hugeMemory.ts has what
  * becomes of them), or from outside (`hugePmd`), of pages that are folios of their own: then nobody else knows of it.
  */
-import * as Effect from "effect/Effect"
-import { type Cell, cell } from "../../checker/program/index.ts"
+import { type Cell, cell, procedure } from "../../checker/program/index.ts"
 import { notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/invalidate.ts"
 import { underLock } from "../sync/spinlock.ts"
@@ -55,7 +54,7 @@ export const hugeEntry = ({ mm, range, huge }: HugePmd): ReadonlyArray<Present> 
  * `__split_huge_pmd`: the same pages are mapped by small entries. It is announced as if they were not to be mapped any
  * more: who maps the huge page in one piece has no other occasion to give that up.
  */
-export const splitHugePmd = Effect.fnUntraced(function* (pmd: HugePmd) {
+export const splitHugePmd = procedure(function* (pmd: HugePmd) {
   const { mm, range, huge } = pmd
   const window = notifierRange("CLEAR", "__split_huge_pmd", range)
   yield* mmuNotifierInvalidateRangeStart(mm.subscriptions, window)
@@ -66,7 +65,7 @@ export const splitHugePmd = Effect.fnUntraced(function* (pmd: HugePmd) {
 })
 
 /** MADV_DONTNEED of all that the entry maps (`zap_huge_pmd`), or of what is left of it. */
-export const zapHugePmd = Effect.fnUntraced(function* (pmd: HugePmd) {
+export const zapHugePmd = procedure(function* (pmd: HugePmd) {
   const { mm, range } = pmd
   yield* mmapReadLock(mm)
   const gather = tlbGather(mm)

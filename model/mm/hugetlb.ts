@@ -8,7 +8,7 @@
  * fork and mremap, which are refused, and pins.
  */
 import * as Effect from "effect/Effect"
-import { assert, step } from "../../checker/program/index.ts"
+import { assert, procedure, step } from "../../checker/program/index.ts"
 import { notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/invalidate.ts"
 import { type Mutex, mutexLock, mutexUnlock } from "../sync/mutex.ts"
@@ -70,7 +70,7 @@ const hugetlbVmaUnlockWrite = (mm: Mm): Effect.Effect<void> =>
   upWrite(locksOf(mm).vmaLock, "hugetlb_vma_unlock_write", [mm.name])
 
 /** `hugetlb_fault`: the huge page is mapped whole, or may be stored to from then on. */
-export const hugetlbFault = Effect.fnUntraced(function* (mm: Mm, va: number, flags: FaultFlags) {
+export const hugetlbFault = procedure(function* (mm: Mm, va: number, flags: FaultFlags) {
   yield* mutexLock(faultMutexOf(mm, va))
   yield* hugetlbVmaLockRead(mm, "hugetlb_fault")
   const found = yield* step("hugetlb_fault: huge_ptep_get", [mm.name, va], () => {
@@ -90,7 +90,7 @@ export const hugetlbFault = Effect.fnUntraced(function* (mm: Mm, va: number, fla
  * `hugetlb_no_page`, for a store with the `hugetlb_wp` behind it: a fresh huge page, be it for a load; SIGBUS where
  * there is none.
  */
-const hugetlbNoPage = Effect.fnUntraced(function* (mm: Mm, range: Range, flags: FaultFlags) {
+const hugetlbNoPage = procedure(function* (mm: Mm, range: Range, flags: FaultFlags) {
   const { folios } = mm.system
   const fresh = yield* step("alloc_hugetlb_folio", [mm.name, range.start], () =>
     vmfAnonPrepare(mm, range.start, flags) ? (folioAllocHugeUncharged(folios) ?? "SIGBUS") : "RETRY",
@@ -141,7 +141,7 @@ const setEntries = (mm: Mm, range: Range, change: (pte: Present) => Present): bo
  * `hugetlb_change_protection`, of whole pages, `mmap_lock` held for write: no entry may be stored through before the
  * next fault.
  */
-export const hugetlbChangeProtection = Effect.fnUntraced(function* (mm: Mm, area: Range) {
+export const hugetlbChangeProtection = procedure(function* (mm: Mm, area: Range) {
   const window = notifierRange("PROTECTION_VMA", "hugetlb_change_protection", area)
   yield* mmuNotifierInvalidateRangeStart(mm.subscriptions, window)
   yield* hugetlbVmaLockWrite(mm)
@@ -172,7 +172,7 @@ const spansIn = (mm: Mm, range: Range): ReadonlyArray<Range> =>
  *
  * @returns whether the area is hugetlbfs'
  */
-export const hugetlbZapBegin = Effect.fnUntraced(function* (mm: Mm, va: number) {
+export const hugetlbZapBegin = procedure(function* (mm: Mm, va: number) {
   const isHugetlb = yield* isVmHugetlbPage(mm, va)
   if (isHugetlb) yield* hugetlbVmaLockWrite(mm)
   return isHugetlb

@@ -1,6 +1,6 @@
 /** How huge pages of a shared page table are faulted in, unmapped, punched out of their file and migrated (Linux 5.16). */
-import * as Effect from "effect/Effect"
-import { assert, enterLoop, guardedStep, self, step } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { assert, enterLoop, guardedStep, procedure, self, step } from "../../checker/program/index.ts"
 import { type Mutex, mutexLock, mutexUnlock } from "../sync/mutex.ts"
 import { downRead, downWrite, upRead, upWrite } from "../sync/rwsem.ts"
 import type { Content } from "./folio.ts"
@@ -36,13 +36,7 @@ export const mappedPage = (file: HugeFile, mm: HugeMm, va: number): Life | null 
 }
 
 /** A store of a thread: through what its CPU has cached of the page table and of its entries. */
-export const hugeStore = Effect.fnUntraced(function* (
-  file: HugeFile,
-  mm: HugeMm,
-  tlb: HugeTlb,
-  va: number,
-  content: Content,
-) {
+export const hugeStore = procedure(function* (file: HugeFile, mm: HugeMm, tlb: HugeTlb, va: number, content: Content) {
   const head = yield* enterLoop("user_access")
   for (;;) {
     yield* head()
@@ -66,7 +60,7 @@ const translate = (file: HugeFile, mm: HugeMm, { walk, entries }: HugeTlb, va: n
 }
 
 /** `hugetlb_fault`: whether the access may be tried again. */
-const hugetlbFault = Effect.fnUntraced(function* (file: HugeFile, mm: HugeMm, va: number) {
+const hugetlbFault = procedure(function* (file: HugeFile, mm: HugeMm, va: number) {
   const mutex = faultMutexOf(file, va)
   yield* downRead(mm.mmapLock, "mmap_read_lock", [mm.name])
   const found = yield* step("find_vma", [mm.name], () => mm.vma.mapped)
@@ -107,7 +101,7 @@ const hugetlbFault = Effect.fnUntraced(function* (file: HugeFile, mm: HugeMm, va
 type FaultResult = "mapped" | "migrating" | "SIGBUS"
 
 /** `hugetlb_no_page`, of a shared area: maps the page of the page cache, which it gets if there is none yet. */
-const hugetlbNoPage = Effect.fnUntraced(function* (file: HugeFile, mm: HugeMm, va: number) {
+const hugetlbNoPage = procedure(function* (file: HugeFile, mm: HugeMm, va: number) {
   const mapped = () => (mm.pud.value === null ? null : at(tableAt(file, mm.pud.value).pte, va).value)
   const found = yield* guardedStep(
     "hugetlb_no_page",
@@ -131,7 +125,7 @@ const ownTable = (file: HugeFile, mm: HugeMm): PmdTable => {
 }
 
 /** The rest of `hugetlb_no_page`: a page of the pool becomes the file's, locked until it is mapped. */
-const fillHole = Effect.fnUntraced(function* (file: HugeFile, mm: HugeMm, va: number) {
+const fillHole = procedure(function* (file: HugeFile, mm: HugeMm, va: number) {
   const page = yield* step("alloc_huge_page", [mm.name, va], () => allocHugePage(file))
   if (page === null) {
     return yield* step("hugetlb_no_page: huge_ptep_get", [mm.name, va], () =>
@@ -186,7 +180,7 @@ const hugePmdUnshare = (file: HugeFile, mm: HugeMm) =>
 const flush = (mm: HugeMm, name: string) => step(name, [mm.name], () => dropHugeTranslations(mm))
 
 /** `__unmap_hugepage_range`, `i_mmap_rwsem` held for write: the pages, for whom the caller flushes and frees. */
-const unmapHugepageRange = Effect.fnUntraced(function* (file: HugeFile, mm: HugeMm, range: Range) {
+const unmapHugepageRange = procedure(function* (file: HugeFile, mm: HugeMm, range: Range) {
   const gathered: Array<Life> = []
   yield* announce(mm, wholeTable(file))
   const unshared = yield* hugePmdUnshare(file, mm)
@@ -211,7 +205,7 @@ const unmapHugepageRange = Effect.fnUntraced(function* (file: HugeFile, mm: Huge
 })
 
 /** `tlb_finish_mmu`: what is unmapped is flushed, then freed. */
-const tlbFinish = Effect.fnUntraced(function* (file: HugeFile, mm: HugeMm, gathered: ReadonlyArray<Life>) {
+const tlbFinish = procedure(function* (file: HugeFile, mm: HugeMm, gathered: ReadonlyArray<Life>) {
   yield* flush(mm, "tlb_finish_mmu")
   if (gathered.length === 0) return
   yield* step("free_pages_and_swap_cache", [...gathered.map(({ slot }) => slot)], () => {
@@ -220,7 +214,7 @@ const tlbFinish = Effect.fnUntraced(function* (file: HugeFile, mm: HugeMm, gathe
 })
 
 /** `munmap` of the whole area; its page table goes with it, unless others share it. */
-export const hugeMunmap = Effect.fnUntraced(function* (file: HugeFile, mm: HugeMm) {
+export const hugeMunmap = procedure(function* (file: HugeFile, mm: HugeMm) {
   yield* downWrite(mm.mmapLock, "mmap_write_lock", [mm.name])
   yield* downWrite(file.iMmapRwsem, "i_mmap_lock_write")
   const gathered = yield* unmapHugepageRange(file, mm, { start: 0, end: file.pages })
@@ -243,7 +237,7 @@ export const hugeMunmap = Effect.fnUntraced(function* (file: HugeFile, mm: HugeM
 })
 
 /** `hugetlb_vmdelete_list`, `i_mmap_rwsem` held for write */
-const hugetlbVmdeleteList = Effect.fnUntraced(function* (file: HugeFile, va: number) {
+const hugetlbVmdeleteList = procedure(function* (file: HugeFile, va: number) {
   for (const mm of file.mms.values()) {
     if (!(yield* step("vma_interval_tree_foreach", [mm.name], () => mm.vma.mapped))) continue
     yield* tlbFinish(file, mm, yield* unmapHugepageRange(file, mm, { start: va, end: va + 1 }))
@@ -255,9 +249,9 @@ const hugetlbVmdeleteList = Effect.fnUntraced(function* (file: HugeFile, va: num
  * asked under the page's lock whether a fault has mapped it since: a page that migrates is not, until it has. The lock
  * is given back to unmap it once more, as a fault waits for it under `i_mmap_rwsem`.
  */
-export const hugetlbfsPunchHole = Effect.fnUntraced(function* (file: HugeFile, va: number) {
+export const hugetlbfsPunchHole = procedure(function* (file: HugeFile, va: number) {
   const mutex = faultMutexOf(file, va)
-  const unmap = Effect.fnUntraced(function* () {
+  const unmap = procedure(function* () {
     yield* downWrite(file.iMmapRwsem, "i_mmap_lock_write")
     yield* hugetlbVmdeleteList(file, va)
     yield* upWrite(file.iMmapRwsem, "i_mmap_unlock_write")
@@ -302,7 +296,7 @@ const unlockPage = (file: HugeFile, page: Life) =>
   })
 
 /** `unmap_and_move_huge_page`: the page's content moves to another, unless somebody keeps it. */
-export const migrateHugePage = Effect.fnUntraced(function* (file: HugeFile, va: number) {
+export const migrateHugePage = procedure(function* (file: HugeFile, va: number) {
   const page = yield* guardedStep(
     "trylock_page",
     [va],
@@ -352,7 +346,7 @@ export const migrateHugePage = Effect.fnUntraced(function* (file: HugeFile, va: 
 })
 
 /** `try_to_migrate_one`: the walk ends when the page is mapped no more. */
-const tryToMigrateOne = Effect.fnUntraced(function* (file: HugeFile, mm: HugeMm, va: number, page: Life) {
+const tryToMigrateOne = procedure(function* (file: HugeFile, mm: HugeMm, va: number, page: Life) {
   const goesOn = yield* step("rmap_walk_file", [mm.name], () => mm.vma.mapped && hugePageAt(file, page).mapcount > 0)
   if (!goesOn) return
   yield* announce(mm, wholeTable(file))

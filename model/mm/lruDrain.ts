@@ -1,6 +1,6 @@
 /** Pages on their way to the LRU lists (mm/swap.c: lru_add_drain_all), and the CPUs on which that work is to be done. */
-import * as Effect from "effect/Effect"
-import { fork, guardedStep, type Struct, step } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { fork, guardedStep, procedure, type Struct, step } from "../../checker/program/index.ts"
 import { holding } from "../sync/holding.ts"
 import { type Frame, folioOf, folioPut } from "./folio.ts"
 import type { System } from "./system.ts"
@@ -19,7 +19,7 @@ export interface LruBatch {
 }
 
 /** If the page is on no LRU list, has all batches emptied, once: whether it has. A page that then is on none is somebody else's. */
-export const drainFor = Effect.fnUntraced(function* (system: System, frame: Frame) {
+export const drainFor = procedure(function* (system: System, frame: Frame) {
   if (system.lruBatches.length === 0) return false
   const onLru = yield* step(
     "migrate_device_unmap: folio_test_lru",
@@ -32,7 +32,7 @@ export const drainFor = Effect.fnUntraced(function* (system: System, frame: Fram
 })
 
 /** `lru_add_drain_all`: a work item on every CPU that has pages to put on the lists; returns when they are done. */
-const lruAddDrainAll = Effect.fnUntraced(function* (system: System) {
+const lruAddDrainAll = procedure(function* (system: System) {
   for (const batch of system.lruBatches) {
     const queued = yield* step("lru_add_drain_all: queue_work_on", [batch.cpu], () => {
       const { state } = batch

@@ -1,6 +1,6 @@
 /** madvise (mm/madvise.c). */
-import * as Effect from "effect/Effect"
-import { step } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { procedure, step } from "../../checker/program/index.ts"
 import { isZoneDevice } from "../deviceMemory/pgmap.ts"
 import { Errno } from "../errno.ts"
 import { notifierRange } from "../notifier/events.ts"
@@ -27,7 +27,7 @@ export type Advice = "MADV_DONTNEED" | "MADV_FREE" | "MADV_COLD" | "MADV_PAGEOUT
  * @throws Errno EINVAL for a range that is none, and at the first area that the advice does not fit; ENOMEM where
  * nothing is mapped
  */
-export const madvise = Effect.fnUntraced(function* (mm: Mm, range: Range, advice: Advice) {
+export const madvise = procedure(function* (mm: Mm, range: Range, advice: Advice) {
   if (range.start === range.end) return
   if (range.start > range.end) return yield* new Errno({ call: "madvise", errno: "EINVAL" })
   const inside = { start: range.start, end: Math.min(range.end, mm.pages) }
@@ -74,7 +74,7 @@ const adviseArea = (mm: Mm, area: Range, advice: Advice): Effect.Effect<unknown>
 }
 
 /** `madvise_free_single_vma`: pages that are not stored to again may be dropped when memory is short. */
-const madviseFree = Effect.fnUntraced(function* (mm: Mm, area: Range) {
+const madviseFree = procedure(function* (mm: Mm, area: Range) {
   const gather = tlbGather(mm)
   const window = notifierRange("CLEAR", "madvise_free_single_vma", area)
   yield* mmuNotifierInvalidateRangeStart(mm.subscriptions, window)
@@ -113,7 +113,7 @@ const freePte = (mm: Mm, va: number): boolean => {
 }
 
 /** `madvise_cold_single_vma`: the entries look as if nobody had used them. */
-const madviseCold = Effect.fnUntraced(function* (mm: Mm, area: Range) {
+const madviseCold = procedure(function* (mm: Mm, area: Range) {
   const gather = tlbGather(mm)
   for (const va of pagesOf(area)) {
     const aged = yield* underFlushedLock(mm, va, "madvise_cold_or_pageout_pte_range", [mm.name, va], () => {
@@ -130,6 +130,6 @@ const madviseCold = Effect.fnUntraced(function* (mm: Mm, area: Range) {
 })
 
 /** `madvise_pageout_single_vma`: pages that only this entry maps are isolated and reclaimed. */
-const madvisePageout = Effect.fnUntraced(function* (mm: Mm, area: Range) {
+const madvisePageout = procedure(function* (mm: Mm, area: Range) {
   for (const va of pagesOf(area)) yield* pageoutPage(mm, va)
 })

@@ -1,6 +1,6 @@
 /** Moving pages within system memory (mm/migrate.c: migrate_pages; mm/rmap.c: try_to_migrate_one). */
 import * as Effect from "effect/Effect"
-import { guardedStep, step } from "../../checker/program/index.ts"
+import { guardedStep, procedure, step } from "../../checker/program/index.ts"
 import { isDevicePrivate } from "../deviceMemory/pgmap.ts"
 import { inodeOf } from "../file/inode.ts"
 import { notifierRange } from "../notifier/events.ts"
@@ -18,7 +18,7 @@ import type { System } from "./system.ts"
 import { mostAccess } from "./vma.ts"
 
 /** `migrate_pages` of the page that is mapped at an address, as compaction does it. Returns what became of the page. */
-export const migratePage = Effect.fnUntraced(function* (mm: Mm, va: number) {
+export const migratePage = procedure(function* (mm: Mm, va: number) {
   const frame = yield* step("isolate_migratepages_block", [mm.name, va], () => isolateFolio(mm, va))
   if (frame === null) return "nothing" as const
   return yield* migrateFolios(mm.system, frame)
@@ -29,7 +29,7 @@ export const migratePage = Effect.fnUntraced(function* (mm: Mm, va: number) {
  * its content copied to a fresh folio, and that mapped in its place; if anybody else refers to it, it is mapped again as
  * it was. The isolation's reference is given back.
  */
-export const migrateFolios = Effect.fnUntraced(function* (system: System, src: Frame, zone: Zone = "any") {
+export const migrateFolios = procedure(function* (system: System, src: Frame, zone: Zone = "any") {
   const { folios } = system
   yield* folioLock(folios, src)
   const dst = yield* allocTarget(system, src, zone)

@@ -1,6 +1,5 @@
 /** mmap (mm/mmap.c, mm/vma.c). */
-import * as Effect from "effect/Effect"
-import { step } from "../../checker/program/index.ts"
+import { procedure, step } from "../../checker/program/index.ts"
 import { Errno } from "../errno.ts"
 import type { Inode } from "../file/inode.ts"
 import { isWhole } from "./hugetlb.ts"
@@ -24,7 +23,7 @@ export interface Mapping {
  *
  * @throws Errno EINVAL for a range without pages or a place in the file that is none, ENOMEM for one beyond the address space
  */
-export const mmap = Effect.fnUntraced(function* (mm: Mm, range: Range, { prot, shared, file, hugetlb }: Mapping) {
+export const mmap = procedure(function* (mm: Mm, range: Range, { prot, shared, file, hugetlb }: Mapping) {
   if (range.start >= range.end) return yield* new Errno({ call: "mmap", errno: "EINVAL" })
   if (file !== undefined && !(Number.isInteger(file.pgoff) && file.pgoff >= 0)) {
     return yield* new Errno({ call: "mmap", errno: "EINVAL" })

@@ -1,6 +1,6 @@
 /** mremap (mm/mremap.c). */
-import * as Effect from "effect/Effect"
-import { guardedStep, step } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { guardedStep, procedure, step } from "../../checker/program/index.ts"
 import { Errno } from "../errno.ts"
 import { notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/invalidate.ts"
@@ -31,7 +31,7 @@ import { areasIn } from "./vma.ts"
 import { areaOf, vmaMerge } from "./vmaMerge.ts"
 
 /** Unmaps a range with `mmap_lock` held for write, as `do_munmap` does for others. */
-export const doMunmap = Effect.fnUntraced(function* (mm: Mm, range: Range) {
+export const doMunmap = procedure(function* (mm: Mm, range: Range) {
   const areas = yield* detachVmas(mm, range)
   if (areas.length === 0) return
   const gather = tlbGather(mm)
@@ -50,7 +50,7 @@ export const doMunmap = Effect.fnUntraced(function* (mm: Mm, range: Range) {
  * @throws Errno EINVAL for ranges that cannot be or overlap; EFAULT where the old range is not within one area, unless
  * it only moves; ENOMEM where there is no room to grow
  */
-export const mremap = Effect.fnUntraced(function* (mm: Mm, old: Range, pages: number, to?: number, dontUnmap = false) {
+export const mremap = procedure(function* (mm: Mm, old: Range, pages: number, to?: number, dontUnmap: boolean = false) {
   const fail = (errno: MremapError) => new Errno({ call: "mremap", errno })
   const isRange = Number.isInteger(old.start) && Number.isInteger(old.end) && 0 <= old.start && old.start <= old.end
   if (!isRange || !Number.isInteger(pages) || pages < 1) return yield* fail("EINVAL")
@@ -74,7 +74,7 @@ export const mremap = Effect.fnUntraced(function* (mm: Mm, old: Range, pages: nu
 type MremapError = "EINVAL" | "EFAULT" | "ENOMEM"
 
 /** `remap_move`: every area in the range moves, each over what is mapped at its place; what is at the place of a hole stays. */
-const remapMove = Effect.fnUntraced(function* (mm: Mm, old: Range, to: number, dontUnmap: boolean) {
+const remapMove = procedure(function* (mm: Mm, old: Range, to: number, dontUnmap: boolean) {
   const areas = yield* step("remap_move", [mm.name, old.start, old.end, to], () => {
     const range = { start: old.start, end: Math.min(old.end, mm.pages) }
     return findVma(mm, old.start) === null ? [] : areasIn((va) => findVma(mm, va), range)
@@ -89,7 +89,7 @@ const remapMove = Effect.fnUntraced(function* (mm: Mm, old: Range, to: number, d
 })
 
 /** `mremap_at`: shrinks, over areas and holes, in which `mmap_lock` is given back as by munmap; or grows one area. */
-const mremapAt = Effect.fnUntraced(function* (mm: Mm, old: Range, pages: number) {
+const mremapAt = procedure(function* (mm: Mm, old: Range, pages: number) {
   const end = old.start + pages
   const error = yield* step("check_prep_vma", [mm.name, old.start, old.end], (): MremapError | null => {
     if (findVma(mm, old.start) === null) return "EFAULT"
@@ -109,7 +109,7 @@ const mremapAt = Effect.fnUntraced(function* (mm: Mm, old: Range, pages: number)
 })
 
 /** `mremap_to`: to another place with another size. That the rest of the old range cannot be unmapped shows only then. */
-const mremapTo = Effect.fnUntraced(function* (mm: Mm, old: Range, pages: number, to: number) {
+const mremapTo = procedure(function* (mm: Mm, old: Range, pages: number, to: number) {
   const kept = { start: old.start, end: Math.min(old.end, old.start + pages) }
   const error = yield* step("check_prep_vma", [mm.name, old.start, old.end], () =>
     findVma(mm, old.start) === null ? "EFAULT" : checkResize(mm, old, kept.end - kept.start),
@@ -131,7 +131,7 @@ const checkResize = (mm: Mm, old: Range, pages: number): "EINVAL" | "EFAULT" | n
 }
 
 /** `vma_merge_extend`: the area reaches further. */
-const expandVma = Effect.fnUntraced(function* (mm: Mm, old: Range, grown: Range) {
+const expandVma = procedure(function* (mm: Mm, old: Range, grown: Range) {
   if (grown.start >= grown.end) return
   yield* vmaStartWrite(mm, old)
   yield* step("expand_vma", [mm.name, old.start, grown.end], () => {
@@ -150,7 +150,7 @@ const expandVma = Effect.fnUntraced(function* (mm: Mm, old: Range, grown: Range)
  *
  * @returns false when the area is gone: it was at the new place itself
  */
-const moveVma = Effect.fnUntraced(function* (mm: Mm, old: Range, target: Range, dontUnmap = false) {
+const moveVma = procedure(function* (mm: Mm, old: Range, target: Range, dontUnmap: boolean = false) {
   yield* vmaStartWrite(mm, old)
   const copied = yield* guardedStep(
     "copy_vma",
@@ -196,7 +196,7 @@ const dontUnmapComplete = (mm: Mm, old: Range): Effect.Effect<void> =>
   )
 
 /** `move_page_tables`: only the old range is announced, in the new one nothing was mapped. */
-const movePageTables = Effect.fnUntraced(function* (mm: Mm, old: Range, to: number) {
+const movePageTables = procedure(function* (mm: Mm, old: Range, to: number) {
   const window = notifierRange("UNMAP", "move_page_tables", old)
   yield* mmuNotifierInvalidateRangeStart(mm.subscriptions, window)
   let next = old.start
@@ -214,7 +214,7 @@ const movePageTables = Effect.fnUntraced(function* (mm: Mm, old: Range, to: numb
  *
  * @returns where to go on: behind it, or there
  */
-const moveHugePmd = Effect.fnUntraced(function* (mm: Mm, from: number, to: number, old: Range) {
+const moveHugePmd = procedure(function* (mm: Mm, from: number, to: number, old: Range) {
   const span = spanOf(mm, from)
   const pmd = hugePmdOf(mm, from)
   if (!(yield* step("move_page_tables", [mm.name, from, to], () => pmd.huge.value))) return from
@@ -246,7 +246,7 @@ const moveHugePmd = Effect.fnUntraced(function* (mm: Mm, from: number, to: numbe
  * `move_ptes`, of one entry. Who walks the areas of a folio meets the old place first, then the new one; in the other
  * direction it would miss the entry between them, and is kept out (`need_rmap_locks`), before any page table is locked.
  */
-const movePte = Effect.fnUntraced(function* (mm: Mm, from: number, to: number) {
+const movePte = procedure(function* (mm: Mm, from: number, to: number) {
   const needRmapLocks = to < from
   if (needRmapLocks) yield* takeRmapLocks(mm, from)
   yield* moveLocked(mm, from, to)
@@ -254,7 +254,7 @@ const movePte = Effect.fnUntraced(function* (mm: Mm, from: number, to: number) {
 })
 
 /** Moves an entry: whoever could free its page is kept out by the new table's lock until the old translation is flushed. */
-const moveLocked = Effect.fnUntraced(function* (mm: Mm, from: number, to: number) {
+const moveLocked = procedure(function* (mm: Mm, from: number, to: number) {
   const oldLock = pageTableLock(mm, from)
   const newLock = pageTableLock(mm, to)
   const found = yield* underLock(oldLock, "pte_offset_map_lock", [mm.name, from], () => {

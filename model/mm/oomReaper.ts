@@ -1,6 +1,5 @@
 /** The OOM reaper (mm/oom_kill.c: oom_reap_task_mm): takes the memory of a process that was killed and does not get on. */
-import * as Effect from "effect/Effect"
-import { step } from "../../checker/program/index.ts"
+import { procedure, step } from "../../checker/program/index.ts"
 import { notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/invalidate.ts"
 import { tlbFinishMmu, tlbGather } from "./gather.ts"
@@ -16,7 +15,7 @@ const attempts = 2
  *
  * @returns whether it got through
  */
-export const oomReapTask = Effect.fnUntraced(function* (mm: Mm) {
+export const oomReapTask = procedure(function* (mm: Mm) {
   for (let attempt = 0; attempt < attempts; attempt++) {
     if (!(yield* mmapReadTrylock(mm))) continue
     const reaped = yield* oomReapTaskMm(mm)
@@ -29,7 +28,7 @@ export const oomReapTask = Effect.fnUntraced(function* (mm: Mm) {
 })
 
 /** `__oom_reap_task_mm`, `mmap_lock` held for read; false when a notifier would have had to sleep. */
-const oomReapTaskMm = Effect.fnUntraced(function* (mm: Mm) {
+const oomReapTaskMm = procedure(function* (mm: Mm) {
   const areas = yield* step("__oom_reap_task_mm", [mm.name], () => {
     if (mm.state.oomSkip) return []
     mm.state.unstable = true

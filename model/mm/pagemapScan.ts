@@ -1,6 +1,6 @@
 /** PAGEMAP_SCAN with PM_SCAN_WP_MATCHING, of /proc/pid/pagemap (fs/proc/task_mmu.c): tells which pages there are, and write-protects them. */
-import * as Effect from "effect/Effect"
-import { step } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { procedure, step } from "../../checker/program/index.ts"
 import { notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/invalidate.ts"
 import { underLock } from "../sync/spinlock.ts"
@@ -18,7 +18,7 @@ import { dropTranslations } from "./tlb.ts"
  *
  * @param buffer how many pages fit in the buffer
  */
-export const pagemapScan = Effect.fnUntraced(function* (mm: Mm, range: Range, buffer: number) {
+export const pagemapScan = procedure(function* (mm: Mm, range: Range, buffer: number) {
   yield* step("do_pagemap_scan", [mm.name, range.start, range.end], () => undefined)
   for (let from = range.start; from < range.end; ) {
     yield* mmapReadLock(mm)

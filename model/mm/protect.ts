@@ -1,6 +1,6 @@
 /** mprotect, and NUMA balancing's hints, which change access the same way (mm/mprotect.c). */
 import * as Effect from "effect/Effect"
-import { step } from "../../checker/program/index.ts"
+import { procedure, step } from "../../checker/program/index.ts"
 import { isZoneDevice } from "../deviceMemory/pgmap.ts"
 import { Errno } from "../errno.ts"
 import { type NotifierCaller, type NotifierRange, notifierRange } from "../notifier/events.ts"
@@ -38,7 +38,7 @@ import { vmaMerge } from "./vmaMerge.ts"
  * @throws Errno ENOMEM where the range has pages that are not mapped, or lie beyond the address space; EINVAL where it ends
  *   inside a page of hugetlbfs
  */
-export const mprotect = Effect.fnUntraced(function* (mm: Mm, range: Range, prot: Protection) {
+export const mprotect = procedure(function* (mm: Mm, range: Range, prot: Protection) {
   if (range.start === range.end) return
   const inside = { start: range.start, end: Math.min(range.end, mm.pages) }
   if (!isWithin(mm.pages, inside)) return yield* new Errno({ call: "mprotect", errno: "ENOMEM" })
@@ -88,7 +88,7 @@ const vmaOf = (mm: Mm, va: number) => {
  * `change_prot_numa`, by the task's own balancing work: takes all access away, so that the next one tells who uses the
  * page. Pages that several may use are left alone, and those of a device's memory (`prot_numa_skip`).
  */
-export const changeProtNuma = Effect.fnUntraced(function* (mm: Mm, range: Range) {
+export const changeProtNuma = procedure(function* (mm: Mm, range: Range) {
   yield* mmapReadLock(mm)
   const areas = yield* step("task_numa_work", [mm.name, range.start, range.end], () =>
     areasIn((va) => findVma(mm, va), range),

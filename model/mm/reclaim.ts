@@ -1,6 +1,6 @@
 /** Reclaim of a page (mm/vmscan.c: shrink_folio_list; mm/rmap.c: try_to_unmap_one). */
 import * as Effect from "effect/Effect"
-import { step } from "../../checker/program/index.ts"
+import { procedure, step } from "../../checker/program/index.ts"
 import { filemapRemoveFolio, inodeOf } from "../file/inode.ts"
 import { notifierRange } from "../notifier/events.ts"
 import {
@@ -46,7 +46,7 @@ import { dropTranslations } from "./tlb.ts"
  *
  * @returns what became of it: "reclaimed", "kept", or "nothing" where there was none to isolate
  */
-export const reclaimPage = Effect.fnUntraced(function* (mm: Mm, va: number) {
+export const reclaimPage = procedure(function* (mm: Mm, va: number) {
   const frame = yield* step("isolate_folios", [mm.name, va], () => isolateFolio(mm, va))
   return frame === null ? "nothing" : yield* shrinkFolio(mm.system, frame, false)
 })
@@ -55,7 +55,7 @@ export const reclaimPage = Effect.fnUntraced(function* (mm: Mm, va: number) {
  * The same at the process's own wish (MADV_PAGEOUT: `reclaim_pages`, behind the page table's lock), whether or not it
  * was used of late; but not a page that somebody else maps too.
  */
-export const pageoutPage = Effect.fnUntraced(function* (mm: Mm, va: number) {
+export const pageoutPage = procedure(function* (mm: Mm, va: number) {
   const frame = yield* underFlushedLock(mm, va, "madvise_cold_or_pageout_pte_range", [mm.name, va], () => {
     const mapped = mappedPage(at(mm.pte, va).value)
     return mapped !== null && folioOf(mm.system.folios, mapped).mapcount === 1 ? isolateFolio(mm, va) : null
@@ -102,7 +102,7 @@ const putbackLru = ({ folios }: System, frame: Frame): void => {
 }
 
 /** `shrink_folio_list`, of one folio. */
-const shrinkFolio = Effect.fnUntraced(function* (system: System, frame: Frame, ignoreReferences: boolean) {
+const shrinkFolio = procedure(function* (system: System, frame: Frame, ignoreReferences: boolean) {
   const { folios, swap } = system
   const locked = yield* step("folio_trylock", [frame.pfn], () => {
     const folio = folioOf(folios, frame)
@@ -155,7 +155,7 @@ const isLazyFree = (folio: Folio): boolean => isAnon(folio) && !folio.swapBacked
  * which its mappings are found, which is not waited for. The hardware's accessed bits are taken away entry by entry,
  * without a flush of the TLBs.
  */
-const folioReferenced = Effect.fnUntraced(function* (system: System, frame: Frame) {
+const folioReferenced = procedure(function* (system: System, frame: Frame) {
   let referenced = false
   const walked = yield* tryRmapWalk(system, frame, "folio_referenced", (mm, va) =>
     Effect.tap(folioReferencedOne(mm, va, frame), (young) =>
@@ -168,7 +168,7 @@ const folioReferenced = Effect.fnUntraced(function* (system: System, frame: Fram
 })
 
 /** `folio_referenced_one`: `ptep_clear_flush_young_notify` of an entry that maps the folio, under the page table's lock. */
-const folioReferencedOne = Effect.fnUntraced(function* (mm: Mm, va: number, frame: Frame) {
+const folioReferencedOne = procedure(function* (mm: Mm, va: number, frame: Frame) {
   const ptl = pageTableLock(mm, va)
   const asks = asksForYoung(mm.subscriptions)
   const { mapped, young } = yield* underLock(ptl, "folio_referenced_one", [mm.name, va], () => {
@@ -286,7 +286,7 @@ const takeMapping = (mm: Mm, va: number, frame: Frame): Rmapped | null => {
  * and not locked meanwhile, and may be used again. What is written is what is in it when the write is submitted; what is
  * stored from then on makes it dirty again.
  */
-const pageout = Effect.fnUntraced(function* (system: System, frame: Frame) {
+const pageout = procedure(function* (system: System, frame: Frame) {
   const { folios, swap } = system
   const submitted = yield* step("pageout", [frame.pfn], () => {
     const folio = folioOf(folios, frame)

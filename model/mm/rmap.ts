@@ -222,7 +222,7 @@ export const rmapWalkLarge = Effect.fnUntraced(function* (
   system: System,
   frame: Frame,
   visit: (pieces: Pieces) => Effect.Effect<unknown>,
-  locked = false,
+  locked: boolean = false,
 ) {
   const { places, mapping } = yield* guardedStep(
     "rmap_walk",

@@ -1,6 +1,6 @@
 /** Swapping in (mm/memory.c: do_swap_page). */
-import * as Effect from "effect/Effect"
-import { guardedStep, self, step } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { guardedStep, procedure, self, step } from "../../checker/program/index.ts"
 import { underLock } from "../sync/spinlock.ts"
 import { lockedVma } from "./fault.ts"
 import { type Frame, folioAlloc, folioLockWait, folioOf, folioPut, isFrozen } from "./folio.ts"
@@ -15,7 +15,7 @@ import { mostAccess } from "./vma.ts"
  * `do_swap_page`: the page comes through the swap cache, which keeps the slot from being used for anything else while
  * the page is read, and is mapped if the entry still is the one that was met.
  */
-export const doSwapPage = Effect.fnUntraced(function* (mm: Mm, va: number, orig: Swap, write: boolean) {
+export const doSwapPage = procedure(function* (mm: Mm, va: number, orig: Swap, write: boolean) {
   const { folios, swap } = mm.system
   const cached = yield* guardedStep(
     "swap_cache_get_folio",

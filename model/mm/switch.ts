@@ -5,8 +5,18 @@
  *
  * A flush by an mmu_gather is told step by step. Flushes under a page table's lock stay one step, of all CPUs.
  */
-import * as Effect from "effect/Effect"
-import { assert, type Cell, cell, guardedStep, type Struct, self, step, struct } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import {
+  assert,
+  type Cell,
+  cell,
+  guardedStep,
+  procedure,
+  type Struct,
+  self,
+  step,
+  struct,
+} from "../../checker/program/index.ts"
 import { hasTable, type Mm, tableOf } from "./mm.ts"
 import { at, type Range } from "./range.ts"
 import { tlbOf } from "./tlb.ts"
@@ -93,7 +103,7 @@ const flushLocal = (mm: Mm, context: MmContext, name: string): void => {
  * `switch_mm_irqs_off`, interrupts off: loads the address space. The CPU says that it is about to, and is in the mask of
  * those to be interrupted, before it reads how often was flushed: a flush behind that reading interrupts it.
  */
-export const switchMm = Effect.fnUntraced(function* (one: Cpu, next: Mm) {
+export const switchMm = procedure(function* (one: Cpu, next: Mm) {
   const context = contextOf(next)
   const { name, state } = one
   const wasLazy = yield* step("switch_mm_irqs_off", [name, next.name], () => {
@@ -133,7 +143,7 @@ export const enterLazyTlb = ({ name, state }: Cpu): Effect.Effect<void> =>
   })
 
 /** The hardware walks what is loaded, because it pleases to: first the upper level, then the page table that this leads to. */
-export const walkSpeculatively = Effect.fnUntraced(function* ({ name, state }: Cpu, mm: Mm, va: number) {
+export const walkSpeculatively = procedure(function* ({ name, state }: Cpu, mm: Mm, va: number) {
   const context = contextOf(mm)
   const table = tableOf(mm, va).state
   const cached = context.walkCaches.get(name)?.[Math.floor(va / mm.system.pagesPerTable)]
@@ -158,7 +168,7 @@ export const walkSpeculatively = Effect.fnUntraced(function* ({ name, state }: C
  *
  * @param freedTables whether page tables go too: then lazy CPUs are interrupted as well
  */
-export const flushTlbMmRange = Effect.fnUntraced(function* (
+export const flushTlbMmRange = procedure(function* (
   mm: Mm,
   context: MmContext,
   { start, end }: Range,

@@ -1,6 +1,6 @@
 /** munmap, and what it shares with all that removes entries (mm/memory.c: zap_page_range; mm/vma.c). */
 import * as Effect from "effect/Effect"
-import { guardedStep, step } from "../../checker/program/index.ts"
+import { guardedStep, procedure, step } from "../../checker/program/index.ts"
 import { Errno } from "../errno.ts"
 import { type NotifierRange, notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/invalidate.ts"
@@ -155,7 +155,7 @@ export const unmapVmas = Effect.fnUntraced(function* (gather: Gather, range: Ran
  * `zap_page_range_single`: one window, a gather of its own. The window closes before the TLBs are flushed and the pages
  * freed; of hugetlbfs, the lock that keeps faults out is given back behind that.
  */
-export const zapPageRange = Effect.fnUntraced(function* (mm: Mm, window: NotifierRange, details: ZapDetails = {}) {
+export const zapPageRange = procedure(function* (mm: Mm, window: NotifierRange, details: ZapDetails = {}) {
   const gather = tlbGather(mm)
   const isHugetlb = yield* hugetlbZapBegin(mm, window.start)
   yield* mmuNotifierInvalidateRangeStart(mm.subscriptions, window)
@@ -166,7 +166,7 @@ export const zapPageRange = Effect.fnUntraced(function* (mm: Mm, window: Notifie
 })
 
 /** `munmap`: the VMAs go first, so that no fault brings a page back. @throws Errno EINVAL for a range that cannot be */
-export const munmap = Effect.fnUntraced(function* (mm: Mm, range: Range) {
+export const munmap = procedure(function* (mm: Mm, range: Range) {
   if (!isWithin(mm.pages, range)) return yield* new Errno({ call: "munmap", errno: "EINVAL" })
   yield* mmapWriteLock(mm)
   if (!(yield* hugetlbVmOpSplit(mm, range))) {
@@ -177,7 +177,7 @@ export const munmap = Effect.fnUntraced(function* (mm: Mm, range: Range) {
 })
 
 /** `do_vmi_munmap`, which gives back `mmap_lock` (`unlock`): others may read under it while the pages go. */
-export const doVmiMunmapUnlock = Effect.fnUntraced(function* (mm: Mm, range: Range) {
+export const doVmiMunmapUnlock = procedure(function* (mm: Mm, range: Range) {
   const areas = yield* detachVmas(mm, range)
   if (areas.length === 0) return yield* mmapWriteUnlock(mm)
   yield* mmapWriteDowngrade(mm)

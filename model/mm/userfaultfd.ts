@@ -5,8 +5,8 @@
  * Not told: areas of files and of hugetlbfs, huge pages, write protection and minor faults, and the events of fork, mremap
  * and munmap, which a handler asks for if it wants them.
  */
-import * as Effect from "effect/Effect"
-import { assert, guardedStep, type Struct, self, step, struct } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { assert, guardedStep, procedure, type Struct, self, step, struct } from "../../checker/program/index.ts"
 import { Errno } from "../errno.ts"
 import { underLock } from "../sync/spinlock.ts"
 import { mmgetNotZero, mmput } from "./exit.ts"
@@ -58,7 +58,7 @@ export const userfaultfd = (mm: Mm): Userfaultfd => {
 }
 
 /** UFFDIO_REGISTER, of missing pages. @throws Errno EINVAL where not all of it is private anonymous memory */
-export const userfaultfdRegister = Effect.fnUntraced(function* ({ mm }: Userfaultfd, range: Range) {
+export const userfaultfdRegister = procedure(function* ({ mm }: Userfaultfd, range: Range) {
   yield* mmapWriteLock(mm)
   const fits = yield* step("userfaultfd_register", [mm.name, range.start, range.end], () =>
     pagesOf(range).every((va) => {
@@ -72,7 +72,7 @@ export const userfaultfdRegister = Effect.fnUntraced(function* ({ mm }: Userfaul
 })
 
 /** `userfaultfd_set_vm_flags`, `mmap_lock` held for write. */
-const setMissing = Effect.fnUntraced(function* (mm: Mm, range: Range, uffdMissing: boolean) {
+const setMissing = procedure(function* (mm: Mm, range: Range, uffdMissing: boolean) {
   yield* vmaStartWrite(mm, range)
   yield* step("userfaultfd_set_vm_flags", [mm.name, range.start, range.end], () => {
     for (const area of areasIn((va) => findVma(mm, va), range)) {
@@ -87,7 +87,7 @@ const setMissing = Effect.fnUntraced(function* (mm: Mm, range: Range, uffdMissin
  * entry finds the sleeper on the queue, and who came before it is seen. A fault that may not drop its lock ends with SIGBUS;
  * where the file is being closed the lock is dropped and the fault taken anew (since commit fe4cdc2c4e24).
  */
-export const handleUserfault = Effect.fnUntraced(function* (mm: Mm, va: number, flags: FaultFlags) {
+export const handleUserfault = procedure(function* (mm: Mm, va: number, flags: FaultFlags) {
   const ctx = mm.userfaultfd
   assert(ctx !== null, `${mm.name} has a registered area and no userfaultfd`)
   const { state } = ctx
@@ -164,7 +164,7 @@ const wakeUserfault = (ctx: Userfaultfd, by: string, { start, end }: Range): Eff
  * @throws Errno ENOENT where nothing is registered (any more), EEXIST where a page is, ESRCH when the address space has
  *   ended, ENOMEM when there is no memory; then nobody is woken
  */
-export const userfaultfdCopy = Effect.fnUntraced(function* (ctx: Userfaultfd, va: number, content: Content) {
+export const userfaultfdCopy = procedure(function* (ctx: Userfaultfd, va: number, content: Content) {
   const { mm } = ctx
   if (!(yield* mmgetNotZero(mm))) return yield* new Errno({ call: "ioctl", errno: "ESRCH" })
   yield* mmapReadLock(mm)
@@ -176,7 +176,7 @@ export const userfaultfdCopy = Effect.fnUntraced(function* (ctx: Userfaultfd, va
 })
 
 /** `mfill_atomic`, `mmap_lock` held for read: what went wrong, if anything. */
-const mfillAtomic = Effect.fnUntraced(function* (mm: Mm, va: number, content: Content) {
+const mfillAtomic = procedure(function* (mm: Mm, va: number, content: Content) {
   const { folios } = mm.system
   const fresh = yield* step("mfill_atomic_pte_copy", [mm.name, va], () => {
     if (findVma(mm, va)?.uffdMissing !== true) return "ENOENT"
@@ -206,7 +206,7 @@ const mfillAtomic = Effect.fnUntraced(function* (mm: Mm, va: number, content: Co
  * `userfaultfd_release`, when the file is closed: nothing is registered any more, and whoever sleeps is woken. A second
  * time there is nothing to close.
  */
-export const userfaultfdRelease = Effect.fnUntraced(function* (ctx: Userfaultfd) {
+export const userfaultfdRelease = procedure(function* (ctx: Userfaultfd) {
   const { mm, state } = ctx
   const wasOpen = yield* step("userfaultfd_release", [mm.name], () => {
     const open = !state.released

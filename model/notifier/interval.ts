@@ -6,8 +6,8 @@
  * overlaps, the tree may still change) and full (`active` > 0, `seq` odd: the tree is frozen, so that it can be walked
  * without the lock; inserts and removes go to the deferred list).
  */
-import * as Effect from "effect/Effect"
-import { assert, type Cell, type Plain, type Struct, step, struct } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { assert, type Cell, type Plain, procedure, type Struct, step, struct } from "../../checker/program/index.ts"
 import { overlaps, type Range } from "../mm/range.ts"
 import { isFree, keep, release, type SpinLock, spinLock, underLock } from "../sync/spinlock.ts"
 import { type WaitQueue, waitEvent, waitQueue, wakeUpAll } from "../sync/waitQueue.ts"
@@ -132,10 +132,7 @@ export const mmuIntervalNotifierInsert = (subs: NotifierSubscriptions, iv: Inter
  * `mmu_interval_notifier_remove`: when it returns, no callback runs or will run. Sleeps; no lock of a callback's may be
  * held.
  */
-export const mmuIntervalNotifierRemove = Effect.fnUntraced(function* (
-  subs: NotifierSubscriptions,
-  iv: IntervalSubscription,
-) {
+export const mmuIntervalNotifierRemove = procedure(function* (subs: NotifierSubscriptions, iv: IntervalSubscription) {
   const waitFor = yield* underLock(subs.lock, "mmu_interval_notifier_remove", [iv.name], () => {
     const { state } = subs
     if (!isInvalidating(subs)) {
@@ -162,10 +159,7 @@ export const mmuIntervalNotifierRemove = Effect.fnUntraced(function* (
 })
 
 /** `mmu_interval_read_begin`: the sequence to give to `mmuIntervalReadRetry`. Sleeps while the range is being invalidated. */
-export const mmuIntervalReadBegin = Effect.fnUntraced(function* (
-  subs: NotifierSubscriptions,
-  iv: IntervalSubscription,
-) {
+export const mmuIntervalReadBegin = procedure(function* (subs: NotifierSubscriptions, iv: IntervalSubscription) {
   const { seq, invalidating } = yield* underLock(subs.lock, "mmu_interval_read_begin", [iv.name], () => {
     const goesOn = iv.state.seq === subs.state.seq
     noteReader(subs, iv.name, goesOn)
@@ -195,7 +189,7 @@ export const mmuIntervalSetSeq = (iv: IntervalSubscription, seq: number): Effect
  * `mn_itree_inv_start_range` and `mn_itree_invalidate`: when it returns true, no device that subscribed maps the range or
  * will, until the end. False when the range is not blockable and a callback would have to sleep: there is no end then.
  */
-export const mnItreeInvalidateStart = Effect.fnUntraced(function* (subs: NotifierSubscriptions, range: NotifierRange) {
+export const mnItreeInvalidateStart = procedure(function* (subs: NotifierSubscriptions, range: NotifierRange) {
   const { seq, first } = yield* underLock(subs.lock, "mn_itree_inv_start_range", argsOf(subs, range), () => {
     const { state } = subs
     state.active++
@@ -235,7 +229,7 @@ const argsOf = (
 ]
 
 /** `mn_itree_inv_end`: the last one wakes the readers and does what was deferred. */
-export const mnItreeInvalidateEnd = Effect.fnUntraced(function* (subs: NotifierSubscriptions, range: NotifierRange) {
+export const mnItreeInvalidateEnd = procedure(function* (subs: NotifierSubscriptions, range: NotifierRange) {
   const released = yield* underLock(subs.lock, "mn_itree_inv_end", argsOf(subs, range), () => {
     const { state } = subs
     state.active--
@@ -258,7 +252,7 @@ export const mnItreeInvalidateEnd = Effect.fnUntraced(function* (subs: NotifierS
 })
 
 /** `mn_itree_release`: at the end of an address space every subscription hears that all of it goes. */
-export const mnItreeRelease = Effect.fnUntraced(function* (subs: NotifierSubscriptions, whole: Range) {
+export const mnItreeRelease = procedure(function* (subs: NotifierSubscriptions, whole: Range) {
   const range = notifierRange("RELEASE", "mn_itree_release", whole)
   yield* mnItreeInvalidateStart(subs, range)
   yield* mnItreeInvalidateEnd(subs, range)

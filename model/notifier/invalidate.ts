@@ -5,7 +5,7 @@
  * The classic notifiers here are registered for the life of the address space, so that nobody sees how their list is
  * walked.
  */
-import * as Effect from "effect/Effect"
+import { procedure } from "../../checker/program/index.ts"
 import type { Range } from "../mm/range.ts"
 import { atomicCallback, rangeCallback } from "./callback.ts"
 import type { NotifierRange } from "./events.ts"
@@ -19,10 +19,7 @@ const hasItree = (subs: NotifierSubscriptions): boolean => subs.byName.size > 0
  * (-EAGAIN) when the range is not blockable and a callback would have to sleep: everything is then as before, and there
  * is no end.
  */
-export const mmuNotifierInvalidateRangeStart = Effect.fnUntraced(function* (
-  subs: NotifierSubscriptions,
-  range: NotifierRange,
-) {
+export const mmuNotifierInvalidateRangeStart = procedure(function* (subs: NotifierSubscriptions, range: NotifierRange) {
   if (hasItree(subs) && !(yield* mnItreeInvalidateStart(subs, range))) return false
   if (yield* callStarts(subs, range)) return true
   if (hasItree(subs)) yield* mnItreeInvalidateEnd(subs, range)
@@ -30,7 +27,7 @@ export const mmuNotifierInvalidateRangeStart = Effect.fnUntraced(function* (
 })
 
 /** `mn_hlist_invalidate_range_start`: all are called, even behind one that refuses; and then all that can are told of the end. */
-const callStarts = Effect.fnUntraced(function* (subs: NotifierSubscriptions, range: NotifierRange) {
+const callStarts = procedure(function* (subs: NotifierSubscriptions, range: NotifierRange) {
   let refused = false
   for (const { invalidateRangeStart } of subs.forLife) {
     if (
@@ -46,23 +43,20 @@ const callStarts = Effect.fnUntraced(function* (subs: NotifierSubscriptions, ran
 })
 
 /** `mn_hlist_invalidate_end` */
-const callEnds = Effect.fnUntraced(function* (subs: NotifierSubscriptions, range: NotifierRange) {
+const callEnds = procedure(function* (subs: NotifierSubscriptions, range: NotifierRange) {
   for (const { invalidateRangeEnd } of subs.forLife) {
     if (invalidateRangeEnd !== undefined) yield* rangeCallback("invalidate_range_end", range, invalidateRangeEnd(range))
   }
 })
 
 /** `mmu_notifier_invalidate_range_end`: the interval tree's side first, then the classic notifiers. */
-export const mmuNotifierInvalidateRangeEnd = Effect.fnUntraced(function* (
-  subs: NotifierSubscriptions,
-  range: NotifierRange,
-) {
+export const mmuNotifierInvalidateRangeEnd = procedure(function* (subs: NotifierSubscriptions, range: NotifierRange) {
   if (hasItree(subs)) yield* mnItreeInvalidateEnd(subs, range)
   yield* callEnds(subs, range)
 })
 
 /** `mmu_notifier_release`: at the end of an address space everybody hears that all of it goes. */
-export const mmuNotifierRelease = Effect.fnUntraced(function* (subs: NotifierSubscriptions, whole: Range) {
+export const mmuNotifierRelease = procedure(function* (subs: NotifierSubscriptions, whole: Range) {
   if (hasItree(subs)) yield* mnItreeRelease(subs, whole)
   for (const { release } of subs.forLife) if (release !== undefined) yield* release()
 })
@@ -75,7 +69,7 @@ export const asksForYoung = (subs: NotifierSubscriptions): boolean =>
  * `mmu_notifier_clear_flush_young`: whether any device has used the page since it was asked last; all are asked. Under
  * the lock of the page table: nobody may sleep.
  */
-export const mmuNotifierClearFlushYoung = Effect.fnUntraced(function* (subs: NotifierSubscriptions, va: number) {
+export const mmuNotifierClearFlushYoung = procedure(function* (subs: NotifierSubscriptions, va: number) {
   let young = false
   for (const { clearFlushYoung } of subs.forLife) {
     if (clearFlushYoung !== undefined && (yield* atomicCallback("clear_flush_young", clearFlushYoung(va)))) young = true

@@ -6,7 +6,7 @@
  * Register takes every lock under which a range may be open, so that no notifier is told of an end without its start.
  */
 import * as Effect from "effect/Effect"
-import { assert, choose, type Struct, step, struct } from "../../checker/program/index.ts"
+import { assert, choose, procedure, type Struct, step, struct } from "../../checker/program/index.ts"
 import { mutexLock, mutexUnlock } from "../sync/mutex.ts"
 import { downWrite, upWrite } from "../sync/rwsem.ts"
 import { underLock } from "../sync/spinlock.ts"
@@ -106,7 +106,7 @@ export const listDelete = (subs: MmuSubscriptions, deleted: MmuNotifier): boolea
  * @param call the callback of a notifier, `undefined` if it has none
  * @param enough whether nobody has to be called behind one that gave this answer
  */
-export const forEachListed = Effect.fnUntraced(function* <A>(
+export const forEachListed = procedure(function* <A>(
   subs: MmuSubscriptions,
   callback: string,
   call: (notifier: MmuNotifier) => Effect.Effect<A> | undefined,
@@ -127,7 +127,7 @@ export const forEachListed = Effect.fnUntraced(function* <A>(
 })
 
 /** Something that is done inside an SRCU section. */
-export const underSrcu = Effect.fnUntraced(function* <A>({ srcu }: MmuSubscriptions, inside: Effect.Effect<A>) {
+export const underSrcu = procedure(function* <A>({ srcu }: MmuSubscriptions, inside: Effect.Effect<A>) {
   const section = yield* srcuReadLock(srcu)
   const result = yield* inside
   yield* srcuReadUnlock(srcu, section)
@@ -152,7 +152,7 @@ const following = (
   })
 
 /** `mm_take_all_locks`: nobody can have a range of the address space open then. False when a signal came first. */
-const mmTakeAllLocks = Effect.fnUntraced(function* (mm: NotifiedMm) {
+const mmTakeAllLocks = procedure(function* (mm: NotifiedMm) {
   yield* mutexLock(mm.allLocksMutex)
   // Nothing is locked yet for which a signal had to be looked at twice: there is one area.
   if (mm.signals && (yield* choose("signal_pending", [false, true]))) {
@@ -166,7 +166,7 @@ const mmTakeAllLocks = Effect.fnUntraced(function* (mm: NotifiedMm) {
 })
 
 /** `mm_drop_all_locks` */
-const mmDropAllLocks = Effect.fnUntraced(function* (mm: NotifiedMm) {
+const mmDropAllLocks = procedure(function* (mm: NotifiedMm) {
   yield* upWrite(mm.anonVmaRwsem, "vm_unlock_anon_vma", [mm.name])
   yield* upWrite(mm.iMmapRwsem, "vm_unlock_mapping", [mm.name])
   yield* upWrite(mm.vmaLock, "vma_end_write_all", [mm.name])
@@ -182,7 +182,7 @@ export type Registered = "registered" | "-EINTR" | "-EINVAL"
  *
  * @param added `null` to have the interval tree alone
  */
-export const __mmuNotifierRegister = Effect.fnUntraced(function* (mm: NotifiedMm, added: MmuNotifier | null) {
+export const __mmuNotifierRegister = procedure(function* (mm: NotifiedMm, added: MmuNotifier | null) {
   const { subs } = mm
   if (added !== null && (yield* wantsBoth(added))) return registered("-EINVAL")
   // The memory for the subscriptions is had before, as nothing may be allocated under all locks.
@@ -211,7 +211,7 @@ const wantsBoth = ({ name, ops }: MmuNotifier): Effect.Effect<boolean> =>
   })
 
 /** `mmu_notifier_register` */
-export const mmuNotifierRegister = Effect.fnUntraced(function* (mm: NotifiedMm, added: MmuNotifier) {
+export const mmuNotifierRegister = procedure(function* (mm: NotifiedMm, added: MmuNotifier) {
   yield* downWrite(mm.mmapLock, "mmap_write_lock", [mm.name, added.name])
   const result = yield* __mmuNotifierRegister(mm, added)
   yield* upWrite(mm.mmapLock, "mmap_write_unlock", [mm.name, added.name, result])
@@ -223,7 +223,7 @@ export const mmuNotifierRegister = Effect.fnUntraced(function* (mm: NotifiedMm, 
  *
  * @returns its name, or why there is none
  */
-export const mmuNotifierGet = Effect.fnUntraced(function* (mm: NotifiedMm, driver: string) {
+export const mmuNotifierGet = procedure(function* (mm: NotifiedMm, driver: string) {
   const { subs } = mm
   yield* downWrite(mm.mmapLock, "mmap_write_lock", [mm.name, driver])
   const found = yield* underLock(subs.itree.lock, "find_get_mmu_notifier", [mm.name, driver], () => {
@@ -236,7 +236,7 @@ export const mmuNotifierGet = Effect.fnUntraced(function* (mm: NotifiedMm, drive
   return result
 })
 
-const getNew = Effect.fnUntraced(function* (mm: NotifiedMm, driver: string) {
+const getNew = procedure(function* (mm: NotifiedMm, driver: string) {
   const name = yield* step("alloc_notifier", [driver], () => {
     const fresh = [...mm.subs.byName.values()].find(
       ({ driver: its, state }) => its === driver && state.life === "unused",
@@ -254,7 +254,7 @@ const getNew = Effect.fnUntraced(function* (mm: NotifiedMm, driver: string) {
 })
 
 /** `mmu_notifier_put`: the last one takes it off the list; a callback behind a grace period frees it. */
-export const mmuNotifierPut = Effect.fnUntraced(function* (mm: NotifiedMm, put: MmuNotifier) {
+export const mmuNotifierPut = procedure(function* (mm: NotifiedMm, put: MmuNotifier) {
   const last = yield* underLock(mm.subs.itree.lock, "mmu_notifier_put", [put.name], () => {
     put.state.users--
     if (put.state.users > 0) return false
@@ -272,7 +272,7 @@ export const mmuNotifierSynchronize = ({ subs }: NotifiedMm): Effect.Effect<void
  * `mmu_interval_notifier_insert` and `mmu_interval_notifier_remove` as drivers call them: the first has the interval tree
  * made, under all locks, where there is none yet.
  */
-export const mmuIntervalNotifierInsert = Effect.fnUntraced(function* (mm: NotifiedMm, iv: IntervalSubscription) {
+export const mmuIntervalNotifierInsert = procedure(function* (mm: NotifiedMm, iv: IntervalSubscription) {
   const { subs } = mm
   const hasItree = yield* step("smp_load_acquire(notifier_subscriptions)", [mm.name], () => subs.state.hasItree)
   if (!hasItree) {
@@ -292,7 +292,7 @@ export const mmuIntervalNotifierRemove = (mm: NotifiedMm, iv: IntervalSubscripti
   Effect.andThen(itreeRemove(mm.subs.itree, iv), mmdrop(mm))
 
 /** `mmu_notifier_unregister`: when it returns no callback of the notifier runs or will. */
-export const mmuNotifierUnregister = Effect.fnUntraced(function* (mm: NotifiedMm, gone: MmuNotifier) {
+export const mmuNotifierUnregister = procedure(function* (mm: NotifiedMm, gone: MmuNotifier) {
   const { subs } = mm
   const unhashed = yield* step("hlist_unhashed", [gone.name], () => !gone.state.hashed)
   if (!unhashed) {
@@ -307,7 +307,7 @@ export const mmuNotifierUnregister = Effect.fnUntraced(function* (mm: NotifiedMm
 })
 
 /** `__mmu_notifier_release`: the first thing that `exit_mmap` does, with no user of the address space left. */
-export const __mmuNotifierRelease = Effect.fnUntraced(function* (mm: NotifiedMm) {
+export const __mmuNotifierRelease = procedure(function* (mm: NotifiedMm) {
   const { subs } = mm
   const { published, hasItree } = yield* step("__mmu_notifier_release", [mm.name], () => ({
     published: subs.state.published,
@@ -322,7 +322,7 @@ export const __mmuNotifierRelease = Effect.fnUntraced(function* (mm: NotifiedMm)
 })
 
 /** `mn_hlist_release` */
-const hlistRelease = Effect.fnUntraced(function* ({ name, subs }: NotifiedMm) {
+const hlistRelease = procedure(function* ({ name, subs }: NotifiedMm) {
   yield* forEachListed(subs, "release", ({ ops }) => ops.release?.())
   // One step: release has run on all of them, so nobody who walks meanwhile can tell in which order they go.
   yield* underLock(subs.itree.lock, "mn_hlist_release: hlist_del_init_rcu", [name], () => {

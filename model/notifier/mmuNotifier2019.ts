@@ -3,8 +3,8 @@
  * mmuNotifierRange.ts): a start that is refused is not unwound, and a notifier may be unlinked without its release being
  * called, for its owner to free behind a grace period. And those who announced ranges then, on the small address space.
  */
-import * as Effect from "effect/Effect"
-import { step } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { procedure, step } from "../../checker/program/index.ts"
 import { folioPut } from "../mm/folio.ts"
 import { at, pagesOf, type Range } from "../mm/range.ts"
 import { downRead, type RwSem, upRead } from "../sync/rwsem.ts"
@@ -19,7 +19,7 @@ import { type NotifiedMm, oomReapTaskBy } from "./notifiedMm.ts"
  * `mmu_notifier_invalidate_range_start`: all on the list are called. False (-EAGAIN) when one of them refused; those
  * that did not are never told of an end, so who counts must not count a start that it refuses.
  */
-const invalidateRangeStart = Effect.fnUntraced(function* (mm: NotifiedMm, range: NotifierRange) {
+const invalidateRangeStart = procedure(function* (mm: NotifiedMm, range: NotifierRange) {
   if (yield* hlistEmpty(mm)) return true
   const start = "invalidate_range_start"
   const answers = yield* underSrcu(
@@ -33,7 +33,7 @@ const invalidateRangeStart = Effect.fnUntraced(function* (mm: NotifiedMm, range:
 })
 
 /** `mmu_notifier_invalidate_range_end` */
-const invalidateRangeEnd = Effect.fnUntraced(function* (mm: NotifiedMm, range: NotifierRange) {
+const invalidateRangeEnd = procedure(function* (mm: NotifiedMm, range: NotifierRange) {
   if (yield* hlistEmpty(mm)) return
   const end = "invalidate_range_end"
   yield* underSrcu(
@@ -71,7 +71,7 @@ const zap = (mm: NotifiedMm, range: Range): Effect.Effect<void> =>
 
 /** What is done between a start and an end, under a lock that keeps `register` away. */
 const invalidates = (lock: (mm: NotifiedMm) => RwSem, [take, give]: readonly [string, string], by: NotifierCaller) =>
-  Effect.fnUntraced(function* (mm: NotifiedMm, pages: Range) {
+  procedure(function* (mm: NotifiedMm, pages: Range) {
     const range = notifierRange("CLEAR", by, pages)
     yield* downRead(lock(mm), take, [mm.name])
     yield* invalidateRangeStart(mm, range)

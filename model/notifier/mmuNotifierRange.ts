@@ -2,8 +2,8 @@
  * What today's mmu notifiers are called for (mm/mmu_notifier.c): the start and the end of an invalidation, through the
  * interval tree and then the list, the question whether a page was used, and the flush of TLBs.
  */
-import * as Effect from "effect/Effect"
-import { type Plain, step } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { type Plain, procedure, step } from "../../checker/program/index.ts"
 import type { Range } from "../mm/range.ts"
 import { atomicCallback, rangeCallback } from "./callback.ts"
 import type { NotifierRange } from "./events.ts"
@@ -39,7 +39,7 @@ const subscribed = (mm: NotifiedMm, caller: string, range: NotifierRange) =>
  * As published, a refusal by the list leaves the interval tree's side open for ever: `__mmu_notifier_invalidate_range_start`
  * returns what `mn_hlist_invalidate_range_start` does. Here that is put right.
  */
-export const invalidateRangeStart = Effect.fnUntraced(function* (mm: NotifiedMm, range: NotifierRange) {
+export const invalidateRangeStart = procedure(function* (mm: NotifiedMm, range: NotifierRange) {
   const { published, hasItree } = yield* subscribed(mm, "__mmu_notifier_invalidate_range_start", range)
   if (!published) return true
   if (hasItree && !(yield* mnItreeInvalidateStart(mm.subs.itree, range))) return false
@@ -55,7 +55,7 @@ export const invalidateRangeStart = Effect.fnUntraced(function* (mm: NotifiedMm,
  * end. To refuse a blockable range is a driver's bug: the kernel warns, and its caller, who does not look, has the end
  * told a second time.
  */
-const hlistInvalidateRangeStart = Effect.fnUntraced(function* (mm: NotifiedMm, range: NotifierRange) {
+const hlistInvalidateRangeStart = procedure(function* (mm: NotifiedMm, range: NotifierRange) {
   const answers = yield* forEachListed(mm.subs, "invalidate_range_start", ({ ops }) =>
     called((start) => rangeCallback("invalidate_range_start", range, start), ops.invalidateRangeStart?.(range)),
   )
@@ -81,7 +81,7 @@ const underPtl = <A>(name: string, callback: Effect.Effect<A> | undefined) =>
   called((atomic) => atomicCallback(name, atomic), callback)
 
 /** `mmu_notifier_invalidate_range_end`: the interval tree's side first, then the list. */
-export const invalidateRangeEnd = Effect.fnUntraced(function* (mm: NotifiedMm, range: NotifierRange) {
+export const invalidateRangeEnd = procedure(function* (mm: NotifiedMm, range: NotifierRange) {
   const { published, hasItree } = yield* subscribed(mm, "__mmu_notifier_invalidate_range_end", range)
   if (!published) return
   if (hasItree) yield* mnItreeInvalidateEnd(mm.subs.itree, range)
@@ -89,7 +89,7 @@ export const invalidateRangeEnd = Effect.fnUntraced(function* (mm: NotifiedMm, r
 })
 
 /** `mmu_notifier_clear_flush_young`: whether any device has used the page since it was asked last; all are asked. */
-export const clearFlushYoung = Effect.fnUntraced(function* (mm: NotifiedMm, va: number) {
+export const clearFlushYoung = procedure(function* (mm: NotifiedMm, va: number) {
   if (yield* hlistEmpty(mm)) return false
   const answers = yield* underSrcu(
     mm.subs,
@@ -99,7 +99,7 @@ export const clearFlushYoung = Effect.fnUntraced(function* (mm: NotifiedMm, va: 
 })
 
 /** `mmu_notifier_clear_young` */
-export const clearYoung = Effect.fnUntraced(function* (mm: NotifiedMm, va: number) {
+export const clearYoung = procedure(function* (mm: NotifiedMm, va: number) {
   if (yield* hlistEmpty(mm)) return false
   const answers = yield* underSrcu(
     mm.subs,
@@ -109,7 +109,7 @@ export const clearYoung = Effect.fnUntraced(function* (mm: NotifiedMm, va: numbe
 })
 
 /** `mmu_notifier_test_young`: the first that has used the page is enough. */
-export const testYoung = Effect.fnUntraced(function* (mm: NotifiedMm, va: number) {
+export const testYoung = procedure(function* (mm: NotifiedMm, va: number) {
   if (yield* hlistEmpty(mm)) return false
   const asked = ({ ops }: MmuNotifier) => underPtl("test_young", ops.testYoung?.(va))
   const answers = yield* underSrcu(
@@ -120,7 +120,7 @@ export const testYoung = Effect.fnUntraced(function* (mm: NotifiedMm, va: number
 })
 
 /** `mmu_notifier_arch_invalidate_secondary_tlbs`: with the flush of the CPUs' TLBs, before any page is freed. */
-export const archInvalidateSecondaryTlbs = Effect.fnUntraced(function* (mm: NotifiedMm, range: Range) {
+export const archInvalidateSecondaryTlbs = procedure(function* (mm: NotifiedMm, range: Range) {
   if (yield* hlistEmpty(mm)) return
   yield* underSrcu(
     mm.subs,

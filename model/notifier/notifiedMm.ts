@@ -3,13 +3,14 @@
  * until somebody takes them away, and the locks under which that is announced: the area's (madvise), the file's
  * (truncation), the anonymous area's (reclaim), and `mmap_lock` for reading (the OOM reaper).
  */
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import {
   type Cell,
   cell,
   checkpoint,
   enterLoop,
   guardedStep,
+  procedure,
   type Struct,
   self,
   step,
@@ -103,7 +104,7 @@ export const notifiedMm = (
 }
 
 /** `zap_pte_range`: takes the pages of a range away, and frees them once no TLB has them. */
-const zap = Effect.fnUntraced(function* (mm: NotifiedMm, range: Range) {
+const zap = procedure(function* (mm: NotifiedMm, range: Range) {
   const args = [mm.name, range.start, range.end]
   const taken = yield* step("zap_pte_range", args, () => {
     const pages: ReadonlyArray<Frame> = pagesOf(range).flatMap((va) => at(mm.pte, va).value ?? [])
@@ -131,7 +132,7 @@ const invalidates = (
   by: NotifierCaller,
   change: (mm: NotifiedMm, pages: Range) => Effect.Effect<void> = zap,
 ) =>
-  Effect.fnUntraced(function* (mm: NotifiedMm, pages: Range) {
+  procedure(function* (mm: NotifiedMm, pages: Range) {
     const range = notifierRange(event, by, pages)
     yield* downRead(lock(mm), `${lockName}_lock_read`, [mm.name])
     yield* invalidateRangeStart(mm, range)
@@ -167,7 +168,7 @@ interface Announced {
 
 /** `oom_reap_task`: takes the pages away without sleeping in callbacks, and tries again when one refuses. */
 export const oomReapTaskBy = ({ start, zap, end }: Announced) =>
-  Effect.fnUntraced(function* (mm: NotifiedMm, attempts: number) {
+  procedure(function* (mm: NotifiedMm, attempts: number) {
     const whole = { start: 0, end: mm.pages }
     const range: NotifierRange = { ...notifierRange("CLEAR", "__oom_reap_task_mm", whole), blockable: false }
     for (let attempt = 0; attempt < attempts; attempt++) {
@@ -187,7 +188,7 @@ export const oomReapTaskBy = ({ start, zap, end }: Announced) =>
 export const oomReapTask = oomReapTaskBy({ start: invalidateRangeStart, zap, end: invalidateRangeEnd })
 
 /** `folio_referenced_one`: whether the process or a device used the page; the page table is asked first. */
-export const folioReferenced = Effect.fnUntraced(function* (mm: NotifiedMm, va: number) {
+export const folioReferenced = procedure(function* (mm: NotifiedMm, va: number) {
   const young = yield* ptepTestAndClearYoung(mm, va)
   const secondary = yield* clearFlushYoung(mm, va)
   return yield* step("folio_referenced_one", [mm.name, va], () => young || secondary)
@@ -202,14 +203,14 @@ const ptepTestAndClearYoung = (mm: NotifiedMm, va: number): Effect.Effect<boolea
   })
 
 /** `damon_ptep_mkold`: from here on it counts whether somebody uses the page. */
-export const damonPtepMkold = Effect.fnUntraced(function* (mm: NotifiedMm, va: number) {
+export const damonPtepMkold = procedure(function* (mm: NotifiedMm, va: number) {
   const young = yield* ptepTestAndClearYoung(mm, va)
   const secondary = yield* clearYoung(mm, va)
   return yield* step("damon_ptep_mkold", [mm.name, va], () => young || secondary)
 })
 
 /** `damon_young_pmd_entry`: whether somebody has. */
-export const damonYoung = Effect.fnUntraced(function* (mm: NotifiedMm, va: number) {
+export const damonYoung = procedure(function* (mm: NotifiedMm, va: number) {
   const young = (yield* step("pte_young", [mm.name, va], () => at(mm.young, va).value)) || (yield* testYoung(mm, va))
   return yield* step("damon_young_pmd_entry", [mm.name, va], () => young)
 })
@@ -222,7 +223,7 @@ export const mmgetNotZero = (mm: NotifiedMm): Effect.Effect<boolean> =>
   })
 
 /** `mmput`: the last user takes the address space down. */
-export const mmput = Effect.fnUntraced(function* (mm: NotifiedMm) {
+export const mmput = procedure(function* (mm: NotifiedMm) {
   const last = yield* step("mmput", [mm.name], () => {
     mm.state.users--
     return mm.state.users === 0
@@ -231,7 +232,7 @@ export const mmput = Effect.fnUntraced(function* (mm: NotifiedMm) {
 })
 
 /** `exit_mmap` and the `mmdrop` behind it. */
-const exitMmap = Effect.fnUntraced(function* (mm: NotifiedMm) {
+const exitMmap = procedure(function* (mm: NotifiedMm) {
   const whole = { start: 0, end: mm.pages }
   const range = notifierRange("UNMAP", "unmap_vmas", whole)
   yield* __mmuNotifierRelease(mm)
@@ -255,7 +256,7 @@ export const mmdrop = (mm: NotifiedMm): Effect.Effect<boolean> =>
  * `get_user_pages`, of a page that is there: what the page table maps. A page that is exclusive to a device is got back
  * first.
  */
-export const getUserPage = Effect.fnUntraced(function* (mm: NotifiedMm, va: number) {
+export const getUserPage = procedure(function* (mm: NotifiedMm, va: number) {
   const head = yield* enterLoop("get_user_pages")
   for (;;) {
     yield* head()
@@ -276,7 +277,7 @@ export const getUserPage = Effect.fnUntraced(function* (mm: NotifiedMm, va: numb
 })
 
 /** `remove_device_exclusive_entry`, on a fault of somebody else: every device drops the page, and then it is as it was. */
-const removeDeviceExclusiveEntry = Effect.fnUntraced(function* (mm: NotifiedMm, va: number) {
+const removeDeviceExclusiveEntry = procedure(function* (mm: NotifiedMm, va: number) {
   const range = notifierRange("CLEAR", "remove_device_exclusive_entry", { start: va, end: va + 1 })
   yield* downRead(mm.mmapLock, "mmap_read_lock", [mm.name])
   yield* folioLock(mm, va)
@@ -318,7 +319,7 @@ export const folioUnlock = (mm: NotifiedMm, va: number): Effect.Effect<void> =>
  *
  * @param owner the device, which may ignore the event
  */
-export const makeDeviceExclusive = Effect.fnUntraced(function* (mm: NotifiedMm, va: number, owner: string) {
+export const makeDeviceExclusive = procedure(function* (mm: NotifiedMm, va: number, owner: string) {
   const range = notifierRangeOf(owner, "EXCLUSIVE", "make_device_exclusive", { start: va, end: va + 1 })
   yield* folioLock(mm, va)
   yield* invalidateRangeStart(mm, range)
@@ -338,7 +339,7 @@ export const makeDeviceExclusive = Effect.fnUntraced(function* (mm: NotifiedMm, 
  *
  * @param owner the device, which may ignore the event
  */
-export const migrateVmaSetup = Effect.fnUntraced(function* (mm: NotifiedMm, va: number, owner: string) {
+export const migrateVmaSetup = procedure(function* (mm: NotifiedMm, va: number, owner: string) {
   const range = notifierRangeOf(owner, "MIGRATE", "migrate_vma_collect", { start: va, end: va + 1 })
   yield* invalidateRangeStart(mm, range)
   const page = yield* step("migrate_vma_collect_pmd", [mm.name, va], () => {

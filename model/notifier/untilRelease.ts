@@ -1,6 +1,5 @@
 /** Classic notifiers that are registered before anybody else runs, and are on the list until the address space ends. */
-import * as Effect from "effect/Effect"
-import { step, struct } from "../../checker/program/index.ts"
+import { procedure, step, struct } from "../../checker/program/index.ts"
 import type { NotifierRange } from "./events.ts"
 import type { MmuNotifierOps } from "./mmuNotifierOps.ts"
 
@@ -13,22 +12,22 @@ export const untilRelease = (name: string, ops: MmuNotifierOps): MmuNotifierOps 
   const { release, invalidateRangeStart, invalidateRangeEnd, clearFlushYoung } = ops
   const isListed = (callback: string) => step("hlist_for_each_entry_srcu", [name, callback], () => state.hashed)
 
-  const releaseOf = Effect.fnUntraced(function* () {
+  const releaseOf = procedure(function* () {
     if (release !== undefined) yield* release()
     yield* step("mn_hlist_release: hlist_del_init_rcu", [name], () => {
       state.hashed = false
     })
   })
   const startOf = (start: NonNullable<MmuNotifierOps["invalidateRangeStart"]>) =>
-    Effect.fnUntraced(function* (range: NotifierRange) {
+    procedure(function* (range: NotifierRange) {
       return !(yield* isListed("invalidate_range_start")) || (yield* start(range))
     })
   const endOf = (end: NonNullable<MmuNotifierOps["invalidateRangeEnd"]>) =>
-    Effect.fnUntraced(function* (range: NotifierRange) {
+    procedure(function* (range: NotifierRange) {
       if (yield* isListed("invalidate_range_end")) yield* end(range)
     })
   const youngOf = (young: NonNullable<MmuNotifierOps["clearFlushYoung"]>) =>
-    Effect.fnUntraced(function* (va: number) {
+    procedure(function* (va: number) {
       return (yield* isListed("clear_flush_young")) && (yield* young(va))
     })
   return {

@@ -8,13 +8,14 @@
  * call was made is seen by nobody, so a section that begins behind the call and blocks could as well have begun before it.
  * `srcuTree.ts` is the algorithm itself, and `spec/sync` checks it against the same properties.
  */
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import {
   assert,
   type Cell,
   cell,
   fork,
   guardedStep,
+  procedure,
   type Struct,
   self,
   step,
@@ -137,7 +138,7 @@ const gracePeriod = (gp: Domain, awaited: () => Sections): Wait => ({
 })
 
 /** Waits until all sections that are open now have been left. */
-export const synchronize = Effect.fnUntraced(function* (gp: Domain) {
+export const synchronize = procedure(function* (gp: Domain) {
   yield* step(gp.flavour.synchronize, [gp.name], () => {
     gp.state.awaited = { ...gp.state.awaited, [self()]: present(gp) }
   })
@@ -160,14 +161,14 @@ export const synchronize = Effect.fnUntraced(function* (gp: Domain) {
  * @param head names the callback among those that have not run
  * @param callback what it does; it runs as a fiber of its own, `domain/head`
  */
-export const call = Effect.fnUntraced(function* (gp: Domain, head: string, callback: Effect.Effect<unknown>) {
+export const call = procedure(function* (gp: Domain, head: string, callback: Effect.Effect<unknown>) {
   yield* step(gp.flavour.call, [gp.name, head], () => {
     gp.state.callbacks = [...gp.state.callbacks, { kind: "callback", head, awaited: present(gp) }]
   })
   yield* fork(`${gp.name}/${head}`, invoke(gp, head, callback))
 })
 
-const invoke = Effect.fnUntraced(function* (gp: Domain, head: string, callback: Effect.Effect<unknown>) {
+const invoke = procedure(function* (gp: Domain, head: string, callback: Effect.Effect<unknown>) {
   yield* guardedStep(
     gp.flavour.invoke,
     [gp.name, head],
@@ -197,7 +198,7 @@ const awaitedBy = (gp: Domain, head: string): Sections => {
 }
 
 /** Waits until all callbacks queued so far have returned; not for a grace period if there are none. */
-export const barrier = Effect.fnUntraced(function* (gp: Domain) {
+export const barrier = procedure(function* (gp: Domain) {
   yield* step(gp.flavour.barrier, [gp.name], () => {
     if (gp.state.callbacks.length === 0) return
     gp.state.callbacks = [...gp.state.callbacks, { kind: "barrier", waiter: self() }]

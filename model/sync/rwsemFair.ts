@@ -3,12 +3,13 @@
  * rwsem_down_read_slowpath). Who reads already and asks once more waits behind such a writer, which waits for its first
  * reading to end. Once a writer has it there is no difference: `upWrite` of rwsem.ts gives this one back too.
  */
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import {
   declareLock,
   guardedStep,
   type Lock,
   type Plain,
+  procedure,
   type Struct,
   self,
   step,
@@ -60,7 +61,7 @@ export const fairUpRead = (sem: FairRwSem, name: string, args: ReadonlyArray<Pla
   })
 
 /** `down_write`: queues up, and waits for those who read. */
-export const fairDownWrite = Effect.fnUntraced(function* (sem: FairRwSem, name: string, args: ReadonlyArray<Plain>) {
+export const fairDownWrite = procedure(function* (sem: FairRwSem, name: string, args: ReadonlyArray<Plain>) {
   yield* step(`${name}: rwsem_add_waiter`, args, () => {
     sem.state.waiting = [...sem.state.waiting, self()].sort()
   })

@@ -9,8 +9,8 @@
  * scan is repeated. Memory is sequentially consistent: what barriers A to E order is in order, and their loss does not
  * show.
  */
-import * as Effect from "effect/Effect"
-import { enterLoop, guardedStep, type Struct, self, step, struct } from "../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { enterLoop, guardedStep, procedure, type Struct, self, step, struct } from "../../checker/program/index.ts"
 import { type Mutex, mutex, mutexLock, mutexUnlock } from "./mutex.ts"
 
 /** One of the two ranks of counters. */
@@ -103,7 +103,7 @@ export const incremented = (counts: readonly [number, number], idx: Index, wrap:
  * @param caller as which steps it shows: `__srcu_read_lock`, or `__srcu_read_lock_nmisafe`
  * @param cpu where it comes to count
  */
-export const srcuTreeReadLock = Effect.fnUntraced(function* (srcu: SrcuTree, cpu: number, caller = "__srcu_read_lock") {
+export const srcuTreeReadLock = procedure(function* (srcu: SrcuTree, cpu: number, caller = "__srcu_read_lock") {
   const idx = yield* step(`${caller}: srcu_idx`, [srcu.name], () => srcu.idx.srcu_idx)
   yield* step(`${caller}: srcu_lock_count`, [srcu.name, cpu, idx], () => {
     const counters = countersOf(srcu, cpu)
@@ -133,12 +133,7 @@ const srcuGpStart = ({ sup }: SrcuTree): void => {
  * `srcu_gp_start_if_needed`: queues a callback and sees to it that a grace period comes. In a read-side section, so that
  * the grace period after next cannot end meanwhile.
  */
-const srcuGpStartIfNeeded = Effect.fnUntraced(function* (
-  srcu: SrcuTree,
-  func: RcuHead["func"],
-  head: string,
-  cpu: number,
-) {
+const srcuGpStartIfNeeded = procedure(function* (srcu: SrcuTree, func: RcuHead["func"], head: string, cpu: number) {
   const { sup, sdp } = srcu
   const idx = yield* srcuTreeReadLock(srcu, cpu, "__srcu_read_lock_nmisafe")
   const needed = yield* step("srcu_gp_start_if_needed", [srcu.name, head], () => {
@@ -182,14 +177,14 @@ const complete = ({ completed }: SrcuTree, waiter: string): void => {
  * @param waiter the fiber that calls it, by name
  * @param cpu where it runs
  */
-export const srcuTreeSynchronize = Effect.fnUntraced(function* (srcu: SrcuTree, waiter: string, cpu: number) {
+export const srcuTreeSynchronize = procedure(function* (srcu: SrcuTree, waiter: string, cpu: number) {
   yield* step("synchronize_srcu", [srcu.name], () => undefined)
   yield* srcuGpStartIfNeeded(srcu, "wakeme_after_rcu", waiter, cpu)
   yield* waitForCompletion(srcu, "synchronize_srcu")
 })
 
 /** `call_srcu`: the callback is run by the worker, which knows what its name means. */
-export const srcuTreeCall = Effect.fnUntraced(function* (srcu: SrcuTree, head: string, cpu: number) {
+export const srcuTreeCall = procedure(function* (srcu: SrcuTree, head: string, cpu: number) {
   yield* step("call_srcu", [srcu.name, head], () => undefined)
   yield* srcuGpStartIfNeeded(srcu, "callback", head, cpu)
 })
@@ -198,7 +193,7 @@ export const srcuTreeCall = Effect.fnUntraced(function* (srcu: SrcuTree, head: s
  * `srcu_barrier`: entrains a callback behind the last one, in that one's grace period, if there is any. The count begins
  * at one, so that it cannot reach zero before all are posted.
  */
-export const srcuTreeBarrier = Effect.fnUntraced(function* (srcu: SrcuTree, waiter: string, cpu: number) {
+export const srcuTreeBarrier = procedure(function* (srcu: SrcuTree, waiter: string, cpu: number) {
   const { sup, sdp } = srcu
   yield* step("srcu_barrier", [srcu.name], () => undefined)
   yield* mutexLock(srcu.barrierMutex)
@@ -238,7 +233,7 @@ const nextWork = ({ name, gone }: SrcuTree, work: Struct<Work>, caller: string):
   )
 
 /** The worker that drives grace periods: `process_srcu`, as often as it is queued. */
-export const processSrcu = Effect.fnUntraced(function* (srcu: SrcuTree) {
+export const processSrcu = procedure(function* (srcu: SrcuTree) {
   const head = yield* enterLoop("process_srcu")
   for (;;) {
     yield* head()
@@ -249,7 +244,7 @@ export const processSrcu = Effect.fnUntraced(function* (srcu: SrcuTree) {
 })
 
 /** `srcu_advance_state`: goes on with a grace period as far as readers let it. */
-const srcuAdvanceState = Effect.fnUntraced(function* (srcu: SrcuTree) {
+const srcuAdvanceState = procedure(function* (srcu: SrcuTree) {
   const { sup } = srcu
   /** What a scan of this state looks at: the index that new readers do not take. */
   const scanned = (): Index => (srcu.idx.srcu_idx === 0 ? 1 : 0)
@@ -282,7 +277,7 @@ const srcuAdvanceState = Effect.fnUntraced(function* (srcu: SrcuTree) {
  *
  * @param scan for readers of traces
  */
-const tryCheckZero = Effect.fnUntraced(function* (srcu: SrcuTree, idx: Index, scan: number) {
+const tryCheckZero = procedure(function* (srcu: SrcuTree, idx: Index, scan: number) {
   let unlocks = 0
   for (const cpu of srcu.counters.keys()) {
     unlocks += yield* step(
@@ -303,7 +298,7 @@ const tryCheckZero = Effect.fnUntraced(function* (srcu: SrcuTree, idx: Index, sc
 })
 
 /** `srcu_gp_end`: has the callbacks invoked that waited for this grace period, and begins the next if one is needed. */
-const srcuGpEnd = Effect.fnUntraced(function* (srcu: SrcuTree) {
+const srcuGpEnd = procedure(function* (srcu: SrcuTree) {
   const { sup } = srcu
   yield* step("srcu_gp_end", [srcu.name], () => {
     sup.srcu_gp_seq = seqEnd(sup.srcu_gp_seq)
@@ -333,7 +328,7 @@ const srcuReschedule = (srcu: SrcuTree): Effect.Effect<void> =>
  *
  * @param callback what the callback of a name does
  */
-export const srcuInvokeCallbacks = Effect.fnUntraced(function* (
+export const srcuInvokeCallbacks = procedure(function* (
   srcu: SrcuTree,
   callback: (head: string) => Effect.Effect<unknown>,
 ) {

@@ -1,9 +1,10 @@
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import {
   assert,
   enterLoop,
   guardedStep,
   type Plain,
+  procedure,
   type Struct,
   self,
   step,
@@ -32,7 +33,7 @@ export const waitQueue = (name: string): WaitQueue => {
  * @param condition a pure read of cells
  * @param mayLook when the condition can be evaluated at all, for one that takes a lock
  */
-export const waitEvent = Effect.fnUntraced(function* (
+export const waitEvent = procedure(function* (
   queue: WaitQueue,
   caller: string,
   args: ReadonlyArray<Plain>,

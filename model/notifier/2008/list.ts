@@ -1,6 +1,6 @@
 /** A list of notifiers that is walked under RCU, or where callbacks sleep under SRCU, and the grace periods of both. */
-import * as Effect from "effect/Effect"
-import { guardedStep, type Plain, type Struct, self, step, struct } from "../../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { guardedStep, type Plain, procedure, type Struct, self, step, struct } from "../../../checker/program/index.ts"
 import type { Machine } from "./machine.ts"
 
 /** The list. */
@@ -44,7 +44,7 @@ const leave = ({ readers }: Machine): void => {
  *
  * @param call the callback of a notifier, `undefined` if it has none
  */
-export const callNotifiers = Effect.fnUntraced(function* <Ops, A>(
+export const callNotifiers = procedure(function* <Ops, A>(
   of: Machine,
   list: NotifierList<Ops>,
   section: Section,

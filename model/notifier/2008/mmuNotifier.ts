@@ -3,7 +3,7 @@
  * where the design as published does not hold; what it did is among the seeded bugs of its spec.
  */
 import * as Effect from "effect/Effect"
-import { guardedStep, type Struct, step, struct } from "../../../checker/program/index.ts"
+import { guardedStep, procedure, type Struct, step, struct } from "../../../checker/program/index.ts"
 import type { Range } from "../../mm/range.ts"
 import { downWrite, upWrite } from "../../sync/rwsem.ts"
 import { isFree } from "../../sync/spinlock.ts"
@@ -72,7 +72,7 @@ export const agePage = (of: Machine, va: number): Effect.Effect<boolean> =>
  * `mmu_notifier_register`. As published it takes `mmap_sem` alone, which a truncation does not: that one holds
  * `i_mmap_lock`. Today's takes every lock under which a range may be open (`mm_take_all_locks`).
  */
-export const mmuNotifierRegister = Effect.fnUntraced(function* (of: Machine, name: string) {
+export const mmuNotifierRegister = procedure(function* (of: Machine, name: string) {
   yield* downWrite(of.mm.mmapSem, "down_write(mmap_sem)")
   yield* guardedStep(
     "hlist_add_head_rcu",
@@ -84,7 +84,7 @@ export const mmuNotifierRegister = Effect.fnUntraced(function* (of: Machine, nam
 })
 
 /** `mmu_notifier_unregister`: when it returns, no callback of it runs or will run. */
-export const mmuNotifierUnregister = Effect.fnUntraced(function* (of: Machine, name: string) {
+export const mmuNotifierUnregister = procedure(function* (of: Machine, name: string) {
   yield* downWrite(of.mm.mmapSem, "down_write(mmap_sem)")
   yield* step("hlist_del_rcu", [name], () => listDelete(of.mmuNotifiers, name))
   yield* upWrite(of.mm.mmapSem, "up_write(mmap_sem)")
@@ -96,7 +96,7 @@ export const mmuNotifierUnregister = Effect.fnUntraced(function* (of: Machine, n
  * others are in. As published it takes each off the list before it calls it, and does not wait: "called when no other
  * execution threads are left. Synchronization is not necessary". Reclaim and truncation are threads of others.
  */
-export const mmuNotifierRelease = Effect.fnUntraced(function* (of: Machine) {
+export const mmuNotifierRelease = procedure(function* (of: Machine) {
   yield* callNotifiers(of, of.mmuNotifiers, "srcu", "release", [], (ops) => ops.release)
   yield* step("mmu_notifier_release: hlist_del_init", () => {
     for (const name of of.mmuNotifiers.state.names) listDelete(of.mmuNotifiers, name)

@@ -1,6 +1,6 @@
 /** What goes from the page to its mappings in 2008 (mm/rmap.c, mm/vmscan.c): reclaim, ageing, writeback. */
-import * as Effect from "effect/Effect"
-import { guardedStep, self, step } from "../../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { guardedStep, procedure, self, step } from "../../../checker/program/index.ts"
 import { type Frame, folioOf } from "../../mm/folio.ts"
 import { type Present, wrprotect } from "../../mm/pte.ts"
 import { at } from "../../mm/range.ts"
@@ -22,7 +22,7 @@ const unlockRmap = ({ file }: Machine): Effect.Effect<void> =>
   step("spin_unlock(i_mmap_lock)", () => release(file.iMmapLock))
 
 /** `shrink_page_list`, of a page of the file: frees it unless somebody used it or cannot let go of it. */
-export const shrinkPage = Effect.fnUntraced(function* (of: Machine, index: number, ages: boolean) {
+export const shrinkPage = procedure(function* (of: Machine, index: number, ages: boolean) {
   const cached = at(of.file.cache, index)
   const frame = yield* step("shrink_page_list: TestSetPageLocked", [index], () => {
     if (cached.value === null) return null
@@ -64,7 +64,7 @@ const keepPage = (of: Machine, frame: Frame): Effect.Effect<void> =>
   })
 
 /** `page_referenced`: whether the process or a device used the page since it was last asked. */
-const pageReferenced = Effect.fnUntraced(function* (of: Machine, va: number, frame: Frame) {
+const pageReferenced = procedure(function* (of: Machine, va: number, frame: Frame) {
   yield* lockRmap(of)
   const young = yield* underLock(of.mm.ptl, "ptep_clear_flush_young", [va], () => {
     const pte = at(of.mm.pte, va)
@@ -90,7 +90,7 @@ const pageReferenced = Effect.fnUntraced(function* (of: Machine, va: number, fra
  * `try_to_unmap`, the page locked: external mappers that may sleep first, as afterwards spinlocks are held. False when one
  * of them cannot let go of the page.
  */
-const tryToUnmap = Effect.fnUntraced(function* (of: Machine, va: number, frame: Frame) {
+const tryToUnmap = procedure(function* (of: Machine, va: number, frame: Frame) {
   if (yield* pageRmapExternal(of, frame, "try_to_unmap")) {
     if (!(yield* rmapInvalidatePage(of, frame, "try_to_unmap"))) return false
   }
@@ -126,7 +126,7 @@ const clearFlush = (of: Machine, va: number, frame: Frame): Effect.Effect<Presen
  *
  * @returns whether the process has stored to it
  */
-const pageMkclean = Effect.fnUntraced(function* (of: Machine, va: number, frame: Frame) {
+const pageMkclean = procedure(function* (of: Machine, va: number, frame: Frame) {
   if (yield* pageRmapExternal(of, frame, "page_mkclean")) yield* rmapInvalidatePage(of, frame, "page_mkclean")
   yield* lockRmap(of)
   const taken = yield* clearFlush(of, va, frame)
@@ -142,7 +142,7 @@ const pageMkclean = Effect.fnUntraced(function* (of: Machine, va: number, frame:
 })
 
 /** `write_cache_pages`, of one page: fsync. */
-export const writePage = Effect.fnUntraced(function* (of: Machine, index: number) {
+export const writePage = procedure(function* (of: Machine, index: number) {
   const cached = at(of.file.cache, index)
   const frame = yield* guardedStep(
     "write_cache_pages: lock_page",

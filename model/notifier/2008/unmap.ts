@@ -1,6 +1,6 @@
 /** What announces ranges in 2008: munmap and MADV_DONTNEED, which may sleep; truncation, which may not; and exit. */
-import * as Effect from "effect/Effect"
-import { guardedStep, step } from "../../../checker/program/index.ts"
+import type * as Effect from "effect/Effect"
+import { guardedStep, procedure, step } from "../../../checker/program/index.ts"
 import { folioOf } from "../../mm/folio.ts"
 import { at, pagesOf, type Range } from "../../mm/range.ts"
 import { downRead, downWrite, upRead, upWrite } from "../../sync/rwsem.ts"
@@ -9,7 +9,7 @@ import { type Machine, putPage } from "./machine.ts"
 import { freeNotifier, invalidateRangeBegin, invalidateRangeEnd, mmuNotifierRelease } from "./mmuNotifier.ts"
 
 /** `munmap` (mm/mmap.c: unmap_region) */
-export const munmap = Effect.fnUntraced(function* (of: Machine, range: Range) {
+export const munmap = procedure(function* (of: Machine, range: Range) {
   yield* downWrite(of.mm.mmapSem, "down_write(mmap_sem)")
   yield* step("detach_vmas_to_be_unmapped", [range.start, range.end], () => {
     for (const va of pagesOf(range)) at(of.mm.vma, va).value = false
@@ -19,14 +19,14 @@ export const munmap = Effect.fnUntraced(function* (of: Machine, range: Range) {
 })
 
 /** `madvise(MADV_DONTNEED)` */
-export const madviseDontneed = Effect.fnUntraced(function* (of: Machine, range: Range) {
+export const madviseDontneed = procedure(function* (of: Machine, range: Range) {
   yield* downRead(of.mm.mmapSem, "down_read(mmap_sem)")
   yield* zapPageRange(of, range, false)
   yield* upRead(of.mm.mmapSem, "up_read(mmap_sem)")
 })
 
 /** `vmtruncate`: the size first, so that no fault brings a page back; then what is mapped; then the page cache. */
-export const truncate = Effect.fnUntraced(function* (of: Machine, size: number) {
+export const truncate = procedure(function* (of: Machine, size: number) {
   const { file } = of
   const beyond = { start: size, end: file.cache.length }
   yield* step("i_size_write", [size], () => {
@@ -39,7 +39,7 @@ export const truncate = Effect.fnUntraced(function* (of: Machine, size: number) 
 })
 
 /** `zap_page_range`: `details->i_mmap_lock` says whether a spinlock is held around it. */
-const zapPageRange = Effect.fnUntraced(function* (of: Machine, range: Range, atomic: boolean) {
+const zapPageRange = procedure(function* (of: Machine, range: Range, atomic: boolean) {
   yield* invalidateRangeBegin(of, range, atomic)
   for (const va of pagesOf(range)) yield* zapPte(of, va)
   yield* invalidateRangeEnd(of, range, atomic)
@@ -74,7 +74,7 @@ const truncateInodePage = (of: Machine, index: number): Effect.Effect<void> => {
 }
 
 /** `do_exit`: the address space goes with its last user, then the files, and with them what drivers keep for the process. */
-export const exit = Effect.fnUntraced(function* (of: Machine) {
+export const exit = procedure(function* (of: Machine) {
   yield* guardedStep(
     "mmput",
     () => of.mm.state.users === 1,
