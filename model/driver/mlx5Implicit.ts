@@ -130,7 +130,7 @@ const updateKsm = (imr: ImplicitMr, va: number): Effect.Effect<void> =>
     }),
   )
 
-/** `implicit_get_child_mr`: a new child, or the one that somebody else has made meanwhile; referenced. `null` is -ENOMEM. */
+/** `implicit_get_child_mr`: the name of a new child, or of the one that somebody else has made meanwhile; referenced. `null` is -ENOMEM. */
 const implicitGetChildMr = procedure(function* (imr: ImplicitMr, va: number) {
   const name = yield* step("ib_umem_odp_alloc_child", [va], () => {
     const free = [...imr.places.values()].find((place) => pageOf(place) === va && !place.state.live)
@@ -154,9 +154,9 @@ const implicitGetChildMr = procedure(function* (imr: ImplicitMr, va: number) {
     else placeOf(imr, other.name).mkey.usecount++
     return other
   })
-  if (first === null) return mr
+  if (first === null) return name
   yield* mlx5IbDeregMr(imr.dev, mr)
-  return placeOf(imr, first.name)
+  return first.name
 })
 
 /** `pagefault_implicit_mr`, of one page: false where it cannot be had. */
@@ -166,8 +166,9 @@ const pagefaultImplicitMr = procedure(function* (imr: ImplicitMr, va: number) {
     if (entry !== null) placeOf(imr, entry.name).mkey.usecount++
     return entry
   })
-  const mr = known === null ? yield* implicitGetChildMr(imr, va) : placeOf(imr, known.name)
-  if (mr === null) return false
+  const child = known === null ? yield* implicitGetChildMr(imr, va) : known.name
+  if (child === null) return false
+  const mr = placeOf(imr, child)
   const mapped = yield* pagefaultRealMr(imr.dev, mr, va)
   yield* derefOdpMkey(mr.name, mr.mkey)
   if (known === null) yield* updateKsm(imr, va)

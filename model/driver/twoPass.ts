@@ -4,6 +4,7 @@
  * so that all flush at once. What is to be remembered in between is part of the device: while one invalidation uses it,
  * another waits in its first pass.
  */
+import * as Effect from "effect/Effect"
 import {
   type Cell,
   cell,
@@ -62,7 +63,8 @@ export const twoPassDevice = (mm: NotifiedMm, name: string): TwoPassDevice => {
       hindrances: () => [{ fiber: `${name}.tlb/${flush}`, how: "is to do" }],
     })
 
-  const invalidateStart = procedure(function* (range: NotifierRange, seq: number) {
+  // What it returns closes over its variables.
+  const invalidateStart = Effect.fnUntraced(function* (range: NotifierRange, seq: number) {
     if (range.blockable) yield* mutexLock(lock)
     else if (!(yield* mutexTrylock(lock))) return false
     yield* mmuIntervalSetSeq(iv, seq)
