@@ -66,7 +66,7 @@ export class NotDeterministic extends Unsound {
   override readonly name = "NotDeterministic"
   constructor(fiber: string, what: string) {
     super(
-      `fiber ${fiber} is not deterministic: after the same results ${what}; it must depend on nothing but the results of its steps (no step's body may assign a variable), and a checkpoint must name every value that is still needed`,
+      `fiber ${fiber} is not deterministic: after the same results ${what}; it must depend on nothing but the results of its steps (no step's body may assign a variable), a checkpoint must name every value that is still needed, and a procedure must say everything by its result`,
     )
   }
 }

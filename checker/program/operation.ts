@@ -155,7 +155,7 @@ export const enterLoop = (label: string): Effect.Effect<(...live: ReadonlyArray<
  *   return mapped.some(({ young }) => young)
  * })
  */
-export const procedure = <Args extends ReadonlyArray<unknown>, A, E, R>(
+export const procedure = <Args extends ReadonlyArray<unknown>, A, E = never, R = never>(
   body: (...args: Args) => Effect.fn.Return<A, E, R>,
 ): ((...args: Args) => Effect.Effect<A, E, R>) => {
   const run = Effect.fnUntraced(body)

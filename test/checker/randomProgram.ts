@@ -20,6 +20,7 @@ import {
   join,
   type Monitor,
   type Property,
+  procedure,
   type ScenarioEntry,
   step,
 } from "../../checker/index.ts"
@@ -53,6 +54,8 @@ export type Instruction =
   | { readonly op: "loop"; readonly times: number; readonly until: number; readonly body: Block }
   /** A loop that is entered: what is live outside need not be named, so loops may stand inside. */
   | { readonly op: "rounds"; readonly times: number; readonly until: number; readonly body: Block }
+  /** A procedure, which returns what it learnt last, whether that is odd, or nothing. */
+  | { readonly op: "call"; readonly returns: "r" | "odd" | "nothing"; readonly body: Block }
 
 export type Block = ReadonlyArray<Instruction>
 
@@ -127,31 +130,56 @@ const instruction: fc.Arbitrary<Instruction> = fc.oneof(
   },
 )
 
+const roundsOf = (body: fc.Arbitrary<Block>): fc.Arbitrary<Instruction> =>
+  fc.record({
+    op: fc.constant("rounds" as const),
+    times: fc.integer({ min: 1, max: 2 }),
+    until: small,
+    body,
+  })
+
+const callOf = (inside: fc.Arbitrary<Instruction>, length: number): fc.Arbitrary<Instruction> =>
+  fc.record({
+    op: fc.constant("call" as const),
+    returns: fc.constantFrom("r" as const, "odd" as const, "nothing" as const),
+    body: fc.array(inside, { minLength: 1, maxLength: length }),
+  })
+
+const shortRounds = roundsOf(fc.array(plainInstruction, { minLength: 1, maxLength: 1 }))
+
+const calling: fc.Arbitrary<Instruction> = callOf(
+  fc.oneof(
+    { weight: 6, arbitrary: plainInstruction },
+    { weight: 1, arbitrary: callOf(plainInstruction, 2) },
+    { weight: 1, arbitrary: shortRounds },
+  ),
+  2,
+)
+
+/** A checkpoint in a procedure names all live values: so the caller has none, but what the procedure returns. */
+const callingLoop: fc.Arbitrary<Instruction> = fc.record({
+  op: fc.constant("call" as const),
+  returns: fc.constantFrom("r" as const, "odd" as const),
+  body: fc.array(instruction, { minLength: 1, maxLength: 1 }),
+})
+
 const nested: fc.Arbitrary<Instruction> = fc.oneof(
   { weight: 12, arbitrary: instruction },
   { weight: 1, arbitrary: forking },
+  { weight: 1, arbitrary: calling },
+  { weight: 1, arbitrary: callingLoop },
   {
     weight: 1,
-    arbitrary: fc.record({
-      op: fc.constant("rounds" as const),
-      times: fc.integer({ min: 1, max: 2 }),
-      until: small,
-      body: fc.array(
+    arbitrary: roundsOf(
+      fc.array(
         fc.oneof(
           { weight: 4, arbitrary: plainInstruction },
-          {
-            weight: 1,
-            arbitrary: fc.record({
-              op: fc.constant("rounds" as const),
-              times: fc.integer({ min: 1, max: 2 }),
-              until: small,
-              body: fc.array(plainInstruction, { minLength: 1, maxLength: 1 }),
-            }),
-          },
+          { weight: 1, arbitrary: shortRounds },
+          { weight: 1, arbitrary: callOf(plainInstruction, 2) },
         ),
         { minLength: 1, maxLength: 2 },
       ),
-    }),
+    ),
   },
 )
 
@@ -191,11 +219,14 @@ export const symmetricProgram: fc.Arbitrary<RandomProgram & { readonly alike: nu
       { alike: 2, length: 2, others: 1 },
       { alike: 3, length: 2, others: 0 },
     ),
-    same: fc.array(fc.oneof({ weight: 8, arbitrary: personalInstruction }, { weight: 1, arbitrary: forking }), {
-      minLength: 3,
-      maxLength: 3,
-      size: "max",
-    }),
+    same: fc.array(
+      fc.oneof(
+        { weight: 8, arbitrary: personalInstruction },
+        { weight: 1, arbitrary: forking },
+        { weight: 1, arbitrary: callOf(personalInstruction, 2) },
+      ),
+      { minLength: 3, maxLength: 3, size: "max" },
+    ),
     other: fc.array(plainInstruction, { minLength: 1, maxLength: 2 }),
     limits,
   })
@@ -234,7 +265,7 @@ export const racyProgram: fc.Arbitrary<RandomProgram> = fc.record({
 export const flatten = (block: Block): ReadonlyArray<Instruction> =>
   block.flatMap((each) => {
     if (each.op === "branch") return [each, ...flatten(each.yes), ...flatten(each.no)]
-    return each.op === "loop" || each.op === "rounds" || each.op === "fork" ? [each, ...flatten(each.body)] : [each]
+    return "body" in each ? [each, ...flatten(each.body)] : [each]
   })
 
 interface World {
@@ -374,8 +405,20 @@ const one = (world: World, each: Instruction, label: string, r: number): Effect.
         }
         return inside
       })
+    case "call":
+      return Effect.map(called(world, each, label, r), (result) => result ?? r)
   }
 }
+
+const called = procedure(function* (
+  world: World,
+  { body, returns }: Instruction & { readonly op: "call" },
+  label: string,
+  r: number,
+) {
+  const inside = yield* meaning(world, body, label, r)
+  return returns === "nothing" ? undefined : returns === "odd" ? inside % 2 : inside
+})
 
 const propertiesOf = (limits: Limits): ReadonlyArray<Property<World>> => [
   {

@@ -27,6 +27,7 @@ const counts = {
   held: 0,
   branched: 0,
   looped: 0,
+  called: 0,
   chosen: 0,
   preempted: 0,
 }
@@ -98,6 +99,7 @@ const compare = async (source: RandomProgram): Promise<void> => {
   if (every.broken.has("unlocked")) counts.progress++
   if (used.has("branch")) counts.branched++
   if (used.has("loop") || used.has("rounds")) counts.looped++
+  if (used.has("call")) counts.called++
   if (used.has("choose")) counts.chosen++
 }
 
@@ -148,7 +150,7 @@ describe("random programs with interchangeable fibers", () => {
 
 describe("random programs", () => {
   it("mean the same to every strategy", async () => {
-    await fc.assert(fc.asyncProperty(randomProgram, compare), { seed: 20_26, numRuns: Math.ceil(wanted * 1.3) })
+    await fc.assert(fc.asyncProperty(randomProgram, compare), { seed: 20_26, numRuns: Math.ceil(wanted * 1.4) })
     expect(counts.compared).toBeGreaterThanOrEqual(wanted)
     for (const [what, atLeast] of Object.entries({
       broken: 0.4,
@@ -157,6 +159,7 @@ describe("random programs", () => {
       held: 0.1,
       branched: 0.2,
       looped: 0.2,
+      called: 0.2,
       chosen: 0.15,
     } satisfies Partial<typeof counts>)) {
       const share = counts[what as keyof typeof counts] / counts.compared

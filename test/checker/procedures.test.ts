@@ -1,0 +1,372 @@
+/** Functions whose variables are over when they return. */
+import * as Effect from "effect/Effect"
+import { describe, expect, it } from "vitest"
+import {
+  actionInvariant,
+  builtIn,
+  type Cell,
+  cell,
+  checkpoint,
+  exploreHere,
+  guardedStep,
+  MutationRun,
+  type Plain,
+  type Property,
+  procedure,
+  protocol,
+  scenario,
+  step,
+} from "../../checker/index.ts"
+import { expectBroken, type Fibers, over, type World } from "./broken.ts"
+import { programOf, run, survey } from "./support.ts"
+
+const set = (into: Cell<number>, value: number) =>
+  step("set", [value], () => {
+    into.value = value
+  })
+
+/** Reads x twice, while the other fiber writes it three times. */
+const look = (x: Cell<number>) =>
+  Effect.gen(function* () {
+    const first = yield* step("first", () => x.value)
+    const second = yield* step("second", () => x.value)
+    return [first, second] as const
+  })
+
+const threeWrites = ({ x }: World) => Effect.all([set(x, 1), set(x, 2), set(x, 3)])
+
+/** The same, of steps of another name. */
+const writes = (x: Cell<number>) =>
+  Effect.forEach([1, 2, 3], (value) =>
+    step("write", [value], () => {
+      x.value = value
+    }),
+  )
+
+/** What fiber a does behind a look, and what it was told of it. */
+const counted = async (a: (world: World) => Effect.Effect<unknown>) => {
+  const found = await survey(
+    over((world) => ({ a: a(world), b: threeWrites(world) })),
+    "states",
+  )
+  const every = await survey(
+    over((world) => ({ a: a(world), b: threeWrites(world) })),
+    "dfs",
+  )
+  expect(found.result.outcome).toBe("holds")
+  expect(found.finals).toEqual(every.finals)
+  expect(found.violations).toEqual(every.violations)
+  return found.result.statistics.states
+}
+
+/** Three more steps, in which what was looked at does not matter. */
+const idle = Effect.gen(function* () {
+  for (let i = 0; i < 3; i++) yield* step("idle", [i], () => undefined)
+})
+
+describe("a procedure", () => {
+  it("leaves nothing but its result", async () => {
+    const remembering = await counted(({ x }) => Effect.andThen(look(x), idle))
+    const nothing = procedure(function* (x: Cell<number>) {
+      yield* look(x)
+    })
+    const forgetful = await counted(({ x }) => Effect.andThen(nothing(x), idle))
+    const whether = procedure(function* (x: Cell<number>) {
+      const [first, second] = yield* look(x)
+      return first === second
+    })
+    const telling = await counted(({ x }) => Effect.andThen(whether(x), idle))
+    expect(forgetful).toBeLessThan(telling)
+    expect(telling).toBeLessThan(remembering)
+    // A fiber that looked is at one of five places, with x and the other fiber at one of four.
+    expect(forgetful).toBe(4 + 10 + 4 * 4)
+  })
+
+  it("tells its callers apart, and what they know", async () => {
+    const seen = procedure(function* (x: Cell<number>) {
+      return yield* step("read", () => x.value)
+    })
+    const twice = procedure(function* (x: Cell<number>) {
+      const first = yield* seen(x)
+      const second = yield* seen(x)
+      return first * 10 + second
+    })
+    await counted(({ x, y }) =>
+      Effect.gen(function* () {
+        const before = yield* seen(x)
+        const both = yield* twice(x)
+        const behind = yield* seen(x)
+        yield* set(y, before * 1000 + both * 10 + behind)
+      }),
+    )
+  })
+
+  it("is told from one that it calls and that returns the same", async () => {
+    const inner = procedure(function* (x: Cell<number>) {
+      return (yield* step("read", () => x.value)) > 0
+    })
+    const outer = procedure(function* (x: Cell<number>, y: Cell<number>) {
+      const some = yield* inner(x)
+      if (some) yield* set(y, 5)
+      return some
+    })
+    await counted(({ x, y }) => Effect.andThen(outer(x, y), set(y, 7)))
+  })
+
+  it("may fail, and its caller may go on", async () => {
+    const failing = procedure(function* (x: Cell<number>) {
+      const seen = yield* step("read", () => x.value)
+      if (seen > 1) return yield* Effect.fail(seen)
+      return seen
+    })
+    await counted(({ x, y }) =>
+      Effect.gen(function* () {
+        const seen = yield* Effect.match(failing(x), { onFailure: (error) => -error, onSuccess: (told) => told })
+        const again = yield* Effect.orElseSucceed(failing(x), () => 9)
+        yield* set(y, seen * 10 + again)
+      }),
+    )
+  })
+
+  it("goes on from a checkpoint that it passes", async () => {
+    const rounds = procedure(function* (x: Cell<number>) {
+      for (;;) {
+        yield* checkpoint("round")
+        if ((yield* step("read", () => x.value)) === 3) return
+      }
+    })
+    const program = over((world) => ({
+      a: Effect.forever(Effect.andThen(rounds(world.x), set(world.x, 0))),
+      b: Effect.forever(threeWrites(world).pipe((writes) => Effect.andThen(checkpoint("writes"), writes))),
+    }))
+    const { outcome, statistics } = await run(program, "states")
+    expect(outcome).toBe("holds")
+    expect(statistics.states).toBeLessThan(100)
+  })
+
+  it("returns something that cannot be changed", async () => {
+    const list = procedure(function* (x: Cell<number>) {
+      return [yield* step("read", () => x.value)]
+    })
+    const program = over(({ x }) => ({
+      a: Effect.gen(function* () {
+        const listed = yield* list(x)
+        listed.push(1)
+      }),
+    }))
+    await expectBroken(program, builtIn.defect, ["fiber a, after read", "not extensible"])
+  })
+
+  it("returns plain data", async () => {
+    const closure = procedure(function* (x: Cell<number>) {
+      const seen = yield* step("read", () => x.value)
+      return { again: () => seen }
+    })
+    await expectBroken(
+      over(({ x }) => ({ a: closure(x) })),
+      builtIn.rules,
+      ["fiber a, after read", "a procedure returned a value that is not plain data", "again"],
+    )
+  })
+
+  it("is of no use outside", () => {
+    expect(() => Effect.runSync(procedure(function* () {})())).toThrow("a procedure is run outside the checker")
+  })
+})
+
+/** Adds what it sees to a list of its caller, which its result does not say. */
+const gather = procedure(function* (x: Cell<number>, seen: Array<number>) {
+  seen.push(yield* step("read", () => x.value))
+})
+
+const never: Property<World & { readonly open: Cell<boolean> }> = {
+  kind: "invariant",
+  id: "no-two",
+  statement: "y is never 2.",
+  source: "test",
+  holds: ({ y }) => y.value !== 2,
+}
+
+/** Fiber b shows 2 in x for the time of one step, and opens the gate when it has ended. */
+const seldom = (a: (world: World & { readonly open: Cell<boolean> }) => Effect.Effect<unknown>) =>
+  programOf(() => {
+    const world = { x: cell("x", 0), y: cell("y", 0), open: cell("open", false) }
+    const waiting = Effect.gen(function* () {
+      for (let i = 0; i < 60; i++) yield* step("idle", [i], () => undefined)
+    })
+    const open = step("open", () => {
+      world.open.value = true
+    })
+    return { world, fibers: { b: Effect.all([waiting, set(world.x, 2), set(world.x, 0), open]), a: a(world) } }
+  }, [never])
+
+describe("a procedure that changes an object of its caller", () => {
+  const caller = (goOn: (world: World, seen: number) => Effect.Effect<unknown>) =>
+    over(
+      (world): Fibers => ({
+        a: Effect.gen(function* () {
+          const seen: Array<number> = []
+          yield* gather(world.x, seen)
+          yield* goOn(world, seen[0] ?? 0)
+        }),
+        b: set(world.x, 1),
+      }),
+    )
+
+  it("is reported when the caller then takes another step", async () => {
+    const { violation } = await run(
+      caller(({ y }, seen) => set(y, seen)),
+      "states",
+    )
+    expect(violation?.property).toBe(builtIn.rules)
+    expect(violation?.message).toContain("it reached set(")
+    expect(violation?.message).toContain("a procedure must say everything by its result")
+  })
+
+  it("is reported when the caller then writes something else", async () => {
+    const program = caller(({ y }, seen) =>
+      step("write", () => {
+        y.value = seen
+      }),
+    )
+    expect((await run(program, "states")).violation?.property).toBe(builtIn.rules)
+  })
+
+  it("is reported when it matters for one of many contents", async () => {
+    const program = over(({ x, y }) => ({
+      a: Effect.gen(function* () {
+        const seen: Array<number> = []
+        yield* gather(x, seen)
+        yield* step("write", () => {
+          y.value = seen[0] === 12 ? 2 : 1
+        })
+      }),
+      b: Effect.forEach(Array.from({ length: 100 }), (_, value) => set(x, value)),
+    }))
+    const { violation } = await run(program, "states")
+    expect(violation?.property).toBe(builtIn.rules)
+    expect(violation?.message).toContain("fiber a is not deterministic: after the same results write")
+  })
+
+  it("is named when every rule is asked about, wherever it shows", async () => {
+    const program = seldom(({ x, y, open }) =>
+      Effect.gen(function* () {
+        const seen: Array<number> = []
+        yield* gather(x, seen)
+        yield* guardedStep(
+          "gate",
+          () => open.value,
+          () => undefined,
+        )
+        yield* step("write", () => {
+          y.value = seen[0] ?? 0
+        })
+      }),
+    )
+    const { violation } = await run(program, "states", { paranoid: true })
+    expect(violation?.property).toBe(builtIn.rules)
+    expect(violation?.message).toContain("fiber a, in write: cell y is 0, and 2")
+    expect(violation?.message).toContain(
+      "the procedure that ends behind read leaves something to its caller that its result does not say",
+    )
+  })
+})
+
+describe("a procedure of a fiber that is changed", () => {
+  const taken = procedure(function* (x: Cell<number>) {
+    yield* step("first", () => x.value)
+    yield* step("second", () => undefined)
+  })
+
+  const entry = scenario({
+    id: "test",
+    summary: "a test",
+    setup: () => {
+      const world = { x: cell("x", 0), y: cell("y", 0) }
+      const a = Effect.andThen(
+        taken(world.x),
+        step("third", () => undefined),
+      )
+      return { world, fibers: { a, b: threeWrites(world) } }
+    },
+    properties: [
+      {
+        kind: "invariant",
+        id: "small",
+        statement: "y stays small.",
+        source: "test",
+        holds: ({ y }: World) => y.value < 3,
+      },
+    ],
+  })
+
+  it("is not forgotten by a seeded bug that keeps something for later", async () => {
+    const bugs = protocol({
+      id: "test",
+      title: "a test",
+      scenarios: [entry],
+      bugs: [
+        {
+          id: "remembers",
+          title: "What was seen first is written in the end.",
+          source: "test",
+          scenario: "test",
+          breaks: "small",
+          at: ({ y }: World) => {
+            let seen: Plain = 0
+            return {
+              first: (original) =>
+                Effect.tap(original, (value) =>
+                  Effect.sync(() => {
+                    seen = value
+                  }),
+                ),
+              third: () =>
+                step("third", () => {
+                  y.value = Number(seen)
+                }),
+            }
+          },
+        },
+      ],
+    })
+    const [only] = bugs.scenarios
+    const program = only?.program({}, "remembers")
+    if (program === undefined) throw new Error("there is no scenario")
+    const { violation } = await run(program, "states")
+    expect(violation?.property).toBe("small")
+  })
+
+  it.each([1, 2, 3])("is not forgotten by a mutant that holds back what stores %i", async (value) => {
+    const store = procedure(function* ({ x, y }: World) {
+      const seen = yield* step("load", () => x.value)
+      yield* set(y, seen)
+    })
+    const stored = scenario({
+      id: "test",
+      summary: "a test",
+      setup: () => {
+        const world = { x: cell("x", 0), y: cell("y", 0), done: cell("done", false) }
+        const finish = step("finish", () => {
+          world.done.value = true
+        })
+        const last = step("last", () => undefined)
+        return { world, fibers: { a: Effect.all([store(world), finish, last]), b: writes(world.x) } }
+      },
+      properties: [
+        actionInvariant<World & { readonly done: Cell<boolean> }, readonly [boolean, number]>({
+          id: "kept",
+          statement: "Once it is done the value is not stored any more.",
+          source: "test",
+          observe: ({ done, y }) => [done.value, y.value],
+          holds: ([done, before], [, after]) => !done || before === after || after !== value,
+          explain: (before, after) => `${before.join(" ")} became ${after.join(" ")}`,
+        }),
+      ],
+    })
+    const mutants = new MutationRun(protocol({ id: "test", title: "a test", scenarios: [stored] }))
+    const report = await Effect.runPromise(mutants.carryOut({ maxSteps: 500, maxStates: 10_000 }, exploreHere))
+    const swapped = report.mutants.find(({ id }) => id === "swap set | finish")
+    expect([swapped?.verdict, swapped?.property]).toEqual(["killed", "kept"])
+  })
+})
