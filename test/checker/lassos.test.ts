@@ -72,14 +72,35 @@ describe("fibers that are forked", () => {
 describe("the search of infinite runs", () => {
   it("does not believe a cycle that a wrong checkpoint closes", async () => {
     for (const rounds of [2, 3]) {
-      const forgetful = Effect.gen(function* () {
+      const alone = Effect.gen(function* () {
         for (let round = 0; round < rounds; round++) {
           yield* checkpoint("round")
           yield* step("work", () => undefined)
         }
       })
       const result = await run(
-        over(() => ({ forgetful }), ends("forgetful")),
+        over(() => ({ alone }), ends("alone")),
+        "states",
+      )
+      expect(ruleBroken(result)).toContain("a checkpoint must name every value that is still needed")
+    }
+  })
+
+  it("does not believe one that takes another fiber's help", async () => {
+    for (const rounds of [2, 3]) {
+      const waiting = ({ x }: World) =>
+        Effect.gen(function* () {
+          for (let round = 0; round < rounds; round++) {
+            yield* checkpoint("round")
+            yield* waitFor(x, 1)
+            yield* set(x, 0)
+          }
+        })
+      const result = await run(
+        over(
+          (world) => ({ waiting: waiting(world), helper: forever(waitFor(world.x, 0), set(world.x, 1)) }),
+          ends("waiting"),
+        ),
         "states",
       )
       expect(ruleBroken(result)).toContain("a checkpoint does not name a value that is still needed")

@@ -64,7 +64,7 @@ describe("workers", () => {
     const bound = ["devices=1", "pages=1", "invalidations=2", "removals=0"].flatMap((each) => ["--set", each])
     const args = ["explore", "notifier/interval/overlapping", "--json", "-", "--checkpoint", at("registry"), ...bound]
     const ran = await shootdown([...args, "--workers", "2"])
-    expect(reportOf(ran)).toMatchObject({ outcome: "holds", states: 39_730, transitions: 99_902, workers: 2 })
+    expect(reportOf(ran)).toMatchObject({ outcome: "holds", states: 26_603, transitions: 66_979, workers: 2 })
   })
 })
 

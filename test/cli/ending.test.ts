@@ -56,8 +56,9 @@ describe.concurrent("endings", () => {
     const ran = await shootdown([], { script: signalled, signal: "SIGINT", times: 200 })
     expect(ran.status, ran.stderr).toBe(0)
     const heard = Schema.decodeUnknownSync(Heard)(JSON.parse(ran.stdout))
-    expect(heard.within).toBeGreaterThan(10)
-    expect(heard.between).toBeGreaterThan(1)
+    // How many are sent before the last one was heard is the machine's affair.
+    expect(heard.within).toBeGreaterThan(0)
+    expect(heard.between).toBeGreaterThan(0)
   })
 
   it("a closed pipe ends the run in silence", async () => {
