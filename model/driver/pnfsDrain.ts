@@ -4,7 +4,7 @@
  */
 import type * as Effect from "effect/Effect"
 import { procedure, type Struct, step, struct } from "../../checker/program/index.ts"
-import { type WaitQueue, waitEvent, waitQueue } from "../sync/waitQueue.ts"
+import { type WaitQueue, waitEvent, waitQueue, wakeSleepers } from "../sync/waitQueue.ts"
 
 /** `struct pnfs_layout_hdr`, as far as that goes. */
 export interface DrainedLayout {
@@ -38,9 +38,7 @@ export const layoutgetEnd = procedure(function* ({ state, queue }: DrainedLayout
   })
   if (!waits) return
   // smp_mb__after_atomic comes between the two.
-  yield* step("wake_up_bit", [], () => {
-    queue.state.sleepers = []
-  })
+  yield* step("wake_up_bit", [], () => wakeSleepers(queue))
 })
 
 /** `pnfs_mark_layout_stateid_invalid`, of one of those whose access has failed with ESTALE: the first one says so. */

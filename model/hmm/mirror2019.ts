@@ -18,7 +18,7 @@ import { mmuNotifierCallSrcu, mmuNotifierUnregisterNoRelease } from "../notifier
 import { mmgetNotZero, mmput, type NotifiedMm } from "../notifier/notifiedMm.ts"
 import { addReader, downWrite, type RwSem, readWait, rwSem, upRead, upWrite } from "../sync/rwsem.ts"
 import { type SpinLock, spinLock, underLock } from "../sync/spinlock.ts"
-import { type WaitQueue, waitEvent, waitQueue } from "../sync/waitQueue.ts"
+import { type WaitQueue, waitEvent, waitQueue, wakeSleepers } from "../sync/waitQueue.ts"
 
 /** `struct hmm` */
 export interface Hmm {
@@ -281,7 +281,7 @@ const notifiersDecrement = (of: HmmOfMm, hmm: Hmm, caller: string): Effect.Effec
     hmm.state.notifiers--
     if (hmm.state.notifiers !== 0) return
     for (const range of rangesOf(of, hmm)) range.state.valid = true
-    hmm.wq.state.sleepers = []
+    wakeSleepers(hmm.wq)
   })
 
 /** The ranges that are registered. Within a step. */

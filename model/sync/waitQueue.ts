@@ -11,22 +11,24 @@ import {
   struct,
 } from "../../checker/program/index.ts"
 
-/** A wait queue: the fibers that sleep on it, sorted by name. */
+/** A wait queue: the fibers that sleep on it, and those that were woken and have not gone on yet; sorted by name. */
 export interface WaitQueue {
   readonly name: string
-  readonly state: Struct<{ sleepers: ReadonlyArray<string> }>
+  readonly state: Struct<{ sleepers: ReadonlyArray<string>; woken: ReadonlyArray<string> }>
 }
 
+const nobody: ReadonlyArray<string> = []
+
 /** Makes a queue on which nobody sleeps. */
-export const waitQueue = (name: string): WaitQueue => {
-  const sleepers: ReadonlyArray<string> = []
-  return { name, state: struct(name, { sleepers }) }
-}
+export const waitQueue = (name: string): WaitQueue => ({
+  name,
+  state: struct(name, { sleepers: nobody, woken: nobody }),
+})
 
 /**
  * `wait_event`: queues up and looks at the condition in one step (a wake-up in between would take the sleeper off the
  * queue again, so nothing is hidden by that), sleeps until woken, and looks again. Whoever comes and is on the queue
- * already has not slept, or has left without taking itself off.
+ * already has not slept, or has left without taking itself off; who sleeps and is not on it is never woken.
  *
  * @param caller the function that waits; its steps are `caller: prepare_to_wait` and `caller: schedule`
  * @param args shown with both steps
@@ -44,8 +46,11 @@ export const waitEvent = procedure(function* (
   for (;;) {
     yield* head()
     const done = yield* guardedStep(`${caller}: prepare_to_wait`, args, mayLook, () => {
-      const { sleepers } = queue.state
-      assert(!sleepers.includes(self()), `${self()} is on the queue ${queue.name}: it was not woken, or never left it`)
+      const { sleepers, woken } = queue.state
+      assert(
+        ![...sleepers, ...woken].includes(self()),
+        `${self()} is on the queue ${queue.name}: it was not woken, or never left it`,
+      )
       const met = condition()
       if (!met) queue.state.sleepers = [...sleepers, self()].sort()
       return met
@@ -54,14 +59,20 @@ export const waitEvent = procedure(function* (
     yield* guardedStep(
       `${caller}: schedule`,
       args,
-      () => !queue.state.sleepers.includes(self()),
-      () => undefined,
+      () => queue.state.woken.includes(self()),
+      () => {
+        queue.state.woken = queue.state.woken.filter((name) => name !== self())
+      },
     )
   }
 })
 
 /** `wake_up_all` */
 export const wakeUpAll = (queue: WaitQueue): Effect.Effect<void> =>
-  step("wake_up_all", [queue.name], () => {
-    queue.state.sleepers = []
-  })
+  step("wake_up_all", [queue.name], () => wakeSleepers(queue))
+
+/** `__wake_up_common`: takes all sleepers off the queue. Within a step. */
+export const wakeSleepers = ({ state }: WaitQueue): void => {
+  state.woken = [...state.woken, ...state.sleepers].sort()
+  state.sleepers = nobody
+}

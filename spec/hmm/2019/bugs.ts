@@ -126,9 +126,9 @@ export const hmm2019Bugs: ReadonlyArray<SeededBug<Hmm2019World>> = [
     at: (world) => ({
       notifiers_decrement: changeBody((operation) => {
         const wq = hmmNamed(world, operation.args[0])?.wq
-        const sleepers = wq?.state.sleepers ?? []
+        const asleep = wq && { sleepers: wq.state.sleepers, woken: wq.state.woken }
         operation.body()
-        if (wq !== undefined) wq.state.sleepers = sleepers
+        if (wq !== undefined) Object.assign(wq.state, asleep)
       }),
     }),
   },
