@@ -280,7 +280,7 @@ const moveLocked = procedure(function* (mm: Mm, from: number, to: number) {
     if (isPresent(at(mm.pte, to).value)) dropTranslations(mm, { start: from, end: from + 1 })
   })
   yield* step("pte_unmap_unlock", [mm.name, from, to], () => {
-    release(newLock)
+    if (newLock !== oldLock) release(newLock)
     release(oldLock)
   })
 })

@@ -1,5 +1,6 @@
 import type * as Effect from "effect/Effect"
 import {
+  assert,
   declareLock,
   guardedStep,
   type Lock,
@@ -38,15 +39,21 @@ export const mutexLock = (lock: Mutex): Effect.Effect<void> =>
     [lock.name],
     () => lock.state.holder === "",
     () => {
+      assertFree(lock)
       lock.state.holder = self()
     },
     mutexWait(lock),
   )
 
+/** Two never have the mutex at once. Within a step that takes it. */
+const assertFree = ({ name, state: { holder } }: Mutex): void =>
+  assert(holder === "", `${self()} takes ${name}, which ${holder} holds`)
+
 /** `mutex_unlock` */
-export const mutexUnlock = (lock: Mutex): Effect.Effect<void> =>
-  step("mutex_unlock", [lock.name], () => {
-    lock.state.holder = ""
+export const mutexUnlock = ({ name, state }: Mutex): Effect.Effect<void> =>
+  step("mutex_unlock", [name], () => {
+    assert(state.holder === self(), `${self()} gives back ${name}, which it does not hold`)
+    state.holder = ""
   })
 
 /** `mutex_trylock` */
@@ -59,4 +66,13 @@ export const mutexTrylock = (lock: Mutex): Effect.Effect<boolean> =>
 
 /** A critical section inside which nothing can be seen from outside: one step, taken when the mutex is free. */
 export const underMutex = <A>(lock: Mutex, name: string, args: ReadonlyArray<Plain>, body: () => A): Effect.Effect<A> =>
-  guardedStep(name, args, () => lock.state.holder === "", body, mutexWait(lock))
+  guardedStep(
+    name,
+    args,
+    () => lock.state.holder === "",
+    () => {
+      assertFree(lock)
+      return body()
+    },
+    mutexWait(lock),
+  )

@@ -1,5 +1,6 @@
 import type * as Effect from "effect/Effect"
 import {
+  assert,
   declareLock,
   guardedStep,
   type Lock,
@@ -58,6 +59,7 @@ export const downRead = (sem: RwSem, name: string, args: ReadonlyArray<Plain> = 
     args,
     () => sem.state.writer === "",
     () => {
+      assert(sem.state.writer === "", `${self()} takes ${sem.name}, which ${sem.state.writer} writes under`)
       addReader(sem)
     },
     readWait(sem),
@@ -74,6 +76,7 @@ export const tryDownRead = (sem: RwSem, name: string, args: ReadonlyArray<Plain>
 /** `up_read` */
 export const upRead = (sem: RwSem, name: string, args: ReadonlyArray<Plain> = []): Effect.Effect<void> =>
   step(name, args, () => {
+    assert(sem.state.readers.includes(self()), `${self()} gives back ${sem.name}, under which it does not read`)
     sem.state.readers = sem.state.readers.filter((reader) => reader !== self())
   })
 
@@ -84,6 +87,9 @@ export const downWrite = (sem: RwSem, name: string, args: ReadonlyArray<Plain> =
     args,
     () => sem.state.writer === "" && sem.state.readers.length === 0,
     () => {
+      const { writer, readers } = sem.state
+      const others = [...(writer === "" ? [] : [writer]), ...readers].join(", ")
+      assert(others === "", `${self()} takes ${sem.name} to write, which ${others} holds`)
       sem.state.writer = self()
     },
     writeWait(sem),
@@ -92,6 +98,7 @@ export const downWrite = (sem: RwSem, name: string, args: ReadonlyArray<Plain> =
 /** `up_write` */
 export const upWrite = (sem: RwSem, name: string, args: ReadonlyArray<Plain> = []): Effect.Effect<void> =>
   step(name, args, () => {
+    assert(sem.state.writer === self(), `${self()} gives back ${sem.name}, under which it does not write`)
     sem.state.writer = ""
   })
 

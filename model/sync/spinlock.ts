@@ -1,5 +1,6 @@
 import type * as Effect from "effect/Effect"
 import {
+  assert,
   declareLock,
   guardedStep,
   type Lock,
@@ -34,7 +35,21 @@ export const underLock = <A>(
   name: string,
   args: ReadonlyArray<Plain>,
   body: () => A,
-): Effect.Effect<A> => guardedStep(name, args, () => isFree(lock), body, lockWait(lock))
+): Effect.Effect<A> =>
+  guardedStep(
+    name,
+    args,
+    () => isFree(lock),
+    () => {
+      assertFree(lock)
+      return body()
+    },
+    lockWait(lock),
+  )
+
+/** Two never have the lock at once. Within a step that takes it. */
+const assertFree = ({ name, state: { holder } }: SpinLock): void =>
+  assert(holder === "", `${self()} takes ${name}, which ${holder} holds`)
 
 /** A wait for the lock. */
 export const lockWait = (lock: SpinLock): Wait => ({
@@ -47,10 +62,12 @@ export const lockWait = (lock: SpinLock): Wait => ({
 
 /** The running fiber holds the lock from this step on. Within `underLock`. */
 export const keep = (lock: SpinLock): void => {
+  if (lock.state.holder !== self()) assertFree(lock)
   lock.state.holder = self()
 }
 
 /** The running fiber, which has kept the lock, gives it back. Within a step. */
-export const release = (lock: SpinLock): void => {
-  lock.state.holder = ""
+export const release = ({ name, state }: SpinLock): void => {
+  assert(state.holder === self(), `${self()} gives back ${name}, which it does not hold`)
+  state.holder = ""
 }

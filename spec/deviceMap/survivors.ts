@@ -5,8 +5,6 @@ const revoking =
 
 /** Why mutants of device mappings survive. */
 export const deviceMapSurvivors: Survivors = {
-  "leave-out device_access: done": "the step is one for the properties: by which way the access was made",
-  "leave-out other: write": "another file that is not written to holds the zeroes that it got with its block",
   "swap mutex_lock | i_size_write":
     "who has the lock meanwhile, and has seen the old size, loses what it maps and caches once truncation has the lock",
   "split device_unmap: invalidate":

@@ -8,7 +8,6 @@ export const hugetlbSurvivors: Survivors = {
   "open-guard hugetlb_no_page":
     "who has the page locked is punching the hole or filling it, and has the fault mutex too, or moves the page, and leaves it where it is if it is mapped again",
   "leave-out try_to_migrate_one: huge_ptep_clear_flush": "the page stays where it is, as one does that somebody keeps",
-  "leave-out device_map": "a device need not map anything",
   "leave-out migration_entry_wait_huge": asksAgain,
   "open-guard migration_entry_wait_huge": asksAgain,
   "swap i_mmap_lock_write | mmu_notifier_invalidate_range_start": announced,

@@ -1,10 +1,8 @@
 import type { Survivors } from "../../checker/index.ts"
 
-const nothingStored = "that a device, or a debugger, stores nothing to what it has got is allowed"
 const overwritten = "a store of the model is to the whole page: what was copied under it is seen by nobody"
 const asked =
   "nobody here looks whether it did what it was called for: what calls come to is compared with a kernel (test/fidelity)"
-const hardware = "what the hardware may do of its own accord it need not do"
 const insideLock =
   "who holds a page table's lock for more than a step has cleared the entry, or, as fork and khugepaged, keeps faults and pins out by mmap_lock and the areas' locks"
 
@@ -29,9 +27,6 @@ const givenBack =
 
 /** Why mutants of the core's steps survive. */
 export const mmSurvivors: Survivors = {
-  "leave-out dma_write": nothingStored,
-  "leave-out __access_remote_vm: copy_to_user_page": nothingStored,
-  "leave-out dma_map_page (long-term)": "the step is one for the properties: they learn from it what the pin is for",
   "leave-out do_cow_fault: copy_mc_user_highpage": overwritten,
   "leave-out vma_set_page_prot": asked,
   "leave-out ext4_ext_remove_space": asked,
@@ -40,7 +35,6 @@ export const mmSurvivors: Survivors = {
     "what a device has cached of the upper levels is not modelled: one that still is bound finds page tables unlinked, and every flush reaches it",
   "leave-out enter_lazy_tlb":
     "a CPU that does not say that it is lazy is interrupted for flushes that it could do without",
-  "leave-out hardware walk: pmd": hardware,
   "drop-lock filemap_invalidate_lock(file) by ftruncate#":
     "the size is changed first, and a page is added to the cache within it only: the lock is for holes, of which the size tells nothing",
   "open-guard wp_page_copy: ptep_clear_flush": insideLock,
@@ -82,8 +76,6 @@ export const mmSurvivors: Survivors = {
     "both are given back, one right behind the other: nobody who waits for one of them holds the other; with --states 500000 the mutant is proved to do the same",
   "swap tlb_remove_table_sync_one | __collapse_huge_page_isolate":
     "who walks without locks looks a second time at the entry of the upper level, which is none by then, and gives its reference back (70cbc3cc78a9); the page table is freed behind the wait all the same",
-  "swap enter_lazy_tlb | hardware walk: pmd":
-    "the hardware may walk of its own accord before the CPU says that it is lazy, too",
   "split vma_end_read": isOneNumber,
   "split filemap_invalidate_lock_shared": isOneNumber,
   "split filemap_invalidate_unlock_shared": isOneNumber,

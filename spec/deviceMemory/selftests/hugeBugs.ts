@@ -62,8 +62,10 @@ export const hugeBugs: ReadonlyArray<SeededBug<SelftestWorld>> = [
     breaks: "deadlock",
     at: ({ parent }) => ({
       migrate_vma_insert_huge_pmd_page: changeBody(({ args, body }) => {
-        if (parent.state.unstable) keep(pageTableLock(parent, Number(args[1])))
-        return body()
+        const { unstable } = parent.state
+        const result = body()
+        if (unstable) keep(pageTableLock(parent, Number(args[1])))
+        return result
       }),
     }),
   },

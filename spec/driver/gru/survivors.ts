@@ -1,10 +1,7 @@
 import type { Survivors } from "../../../checker/index.ts"
 
-const spins = "who is not put on the queue does not sleep, and looks at its condition again and again until it is met"
-
 /** Why mutants of GRU survive. */
 export const gruSurvivors: Survivors = {
-  "lose-wake-up gru_user_dropin: prepare_to_wait": spins,
   "swap tgh_invalidate | try_to_unmap_one: ptep_get_and_clear":
     "reclaim defers its own flush only where the process runs on two CPUs, which is beyond the budget: until that flush the page is nobody else's, and the GRU's TLB is flushed before it",
   "split tgh_invalidate":

@@ -16,10 +16,7 @@ export const i915Userptr = protocol({
       "Memory is sequentially consistent: a barrier that is missing does not show.",
     ],
   },
-  steps: ["i915_*", "_i915_*", "dma_*", "eb_*", "gpu_store", "PF_EXITING"],
+  steps: ["i915_*", "_i915_*", "dma_*", "eb_*", "PF_EXITING"],
   scenarios: [submit, overlapping],
   bugs: userptrBugs,
-  survivors: {
-    "leave-out gpu_store": "a GPU that does nothing for a request harms nobody: what it computes is not the protocol's",
-  },
 })

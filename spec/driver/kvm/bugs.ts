@@ -14,6 +14,7 @@ import { mmuInvalidateRetryGfn } from "../../../model/driver/kvm.ts"
 import { at } from "../../../model/mm/range.ts"
 import { release } from "../../../model/sync/spinlock.ts"
 import { zoo } from "../../bugZoo.ts"
+import { withoutLock } from "../../withoutLock.ts"
 import { pfnCacheBugs } from "./pfnCacheBugs.ts"
 import type { KvmRecord } from "./record.ts"
 import { aging, calls, exit, lockless, memslots, memslotsMove, overlapping, retries, zapAll } from "./scenarios.ts"
@@ -338,7 +339,7 @@ export const kvmBugs: ReadonlyArray<SeededBug<KvmWorld>> = [
     scenario: zapAll.id,
     bound: smallest,
     breaks: "LOCKDEP-HELD",
-    at: () => ({ tdp_mmu_zap_root: changeGuard() }),
+    at: ({ kvm }) => ({ tdp_mmu_zap_root: withoutLock(() => kvm.mmuLock) }),
   },
   {
     id: "kvm-tears-down-before-invalid",

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import { changeResult, leaveOut, type SeededBug, step } from "../../../checker/index.ts"
 import { release } from "../../../model/sync/spinlock.ts"
 import { zoo } from "../../bugZoo.ts"
+import { behindUnlock } from "../../withoutLock.ts"
 import { pfnCache } from "./scenarios.ts"
 import type { KvmWorld } from "./world.ts"
 
@@ -60,12 +61,12 @@ export const pfnCacheBugs: ReadonlyArray<SeededBug<KvmWorld>> = [
     scenario: pfnCache.id,
     breaks: "MIRROR-STORE-DRAINED",
     at: ({ gpc }) => ({
-      kvm_xen_set_evtchn: (original) =>
+      kvm_xen_set_evtchn: (original, operation) =>
         Effect.andThen(
           step("read_unlock", () => {
             if (gpc !== undefined) release(gpc.lock)
           }),
-          original,
+          behindUnlock(() => gpc?.lock)(original, operation),
         ),
     }),
   },

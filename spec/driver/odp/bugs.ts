@@ -17,6 +17,7 @@ import { mmput } from "../../../model/mm/exit.ts"
 import { folioOf } from "../../../model/mm/folio.ts"
 import { at } from "../../../model/mm/range.ts"
 import { zoo } from "../../bugZoo.ts"
+import { withoutLock } from "../../withoutLock.ts"
 import { deregister, implicit, implicitQueues, keyCache, overlapping, swappedIn } from "./scenarios.ts"
 import type { OdpWorld } from "./world.ts"
 
@@ -292,7 +293,9 @@ export const odpBugs: ReadonlyArray<SeededBug<OdpWorld>> = [
       "drivers/infiniband/core/umem_odp.c: ib_umem_odp_release, ib_umem_odp_unmap_dma_pages, which asserts the lock",
     ...inDeregister,
     breaks: "LOCKDEP-HELD",
-    at: inFibers("ibv_dereg_mr", () => ({ ib_umem_odp_release: changeGuard() })),
+    at: inFibers("ibv_dereg_mr", (world) => ({
+      ib_umem_odp_release: withoutLock(({ args }) => mrNamed(world, args[0]).umem.mutex),
+    })),
   },
   {
     id: "odp-fault-keeps-mm",

@@ -182,7 +182,25 @@ export const dmirrorBugs: ReadonlyArray<SeededBug<DmirrorWorld>> = [
     source: "lib/test_hmm.c: dmirror_range_fault",
     ...inFaults,
     breaks: "MIRROR-PERM",
-    at: inFiber("write", () => moveBehind("mutex_lock", "mmu_interval_read_retry")),
+    at: inFiber("write", () => {
+      const moved = moveBehind("mutex_lock", "mmu_interval_read_retry")
+      let fetched = false
+      return {
+        ...moved,
+        mmap_read_unlock: (original) =>
+          Effect.tap(original, () =>
+            Effect.sync(() => {
+              fetched = true
+            }),
+          ),
+        // The other mutex_lock is that of dmirror_do_write.
+        mutex_lock: (original, operation) => {
+          if (!fetched) return original
+          fetched = false
+          return moved.mutex_lock?.(original, operation) ?? original
+        },
+      }
+    }),
   },
   {
     id: "test-hmm-keeps-references",

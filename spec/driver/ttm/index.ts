@@ -1,7 +1,6 @@
 import { protocol } from "../../../checker/index.ts"
 import { ttmBugs } from "./bugs.ts"
 import { ttmScenarios } from "./scenarios.ts"
-import { ttmSurvivors } from "./survivors.ts"
 
 export const ttm = protocol({
   id: "driver/ttm",
@@ -16,8 +15,7 @@ export const ttm = protocol({
       "Memory is sequentially consistent: a barrier that is missing does not show.",
     ],
   },
-  steps: ["ttm_*", "vmf_insert_pfn_prot", "tlb_end_vma", "dma_*", "gpu_store"],
+  steps: ["ttm_*", "vmf_insert_pfn_prot", "tlb_end_vma", "dma_*"],
   scenarios: ttmScenarios,
   bugs: ttmBugs,
-  survivors: ttmSurvivors,
 })

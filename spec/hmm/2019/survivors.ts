@@ -1,6 +1,5 @@
 import type { Survivors } from "../../../checker/index.ts"
 
-const spins = "who is not put on the queue does not sleep, and looks at its condition again and again until it is met"
 const neighbours =
   "who calls two mirrors has the locks of both for a moment, in the order of the list, and nobody else has two"
 const readers =
@@ -8,7 +7,6 @@ const readers =
 
 /** Why mutants of the steps of HMM of 2019 survive. */
 export const hmm2019Survivors: Survivors = {
-  "lose-wake-up hmm_range_wait_until_valid: prepare_to_wait": spins,
   "swap mutex_unlock | mutex_lock": neighbours,
   "swap mutex_unlock | mutex_trylock": neighbours,
   "swap srcu_read_unlock | anon_vma_unlock_read":

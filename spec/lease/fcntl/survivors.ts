@@ -6,9 +6,7 @@ const late = "a holder that never answers is overdue, and time then does what it
 
 /** Why mutants of leases survive. */
 export const fcntlSurvivors: Survivors = {
-  "leave-out do_dentry_open": "the step is one for the properties: who has come so far has the file open",
   "lose-wake-up lease_modify": late,
-  "swap put_file_access | exit": "the second step is the end of the model's process, which holds nothing",
   "split generic_add_lease: smp_mb": locked,
   "open-guard sigwaitinfo": "a holder may give up its lease unasked",
 }

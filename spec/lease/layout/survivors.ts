@@ -1,8 +1,6 @@
 import type { Survivors } from "../../../checker/index.ts"
 
 const actor = "the step is what somebody does to the file or the device, against which the protocol holds if it is done"
-const end =
-  "exit is the end of the model's thread, by which callback threads know that nothing will be recalled any more"
 const meeting =
   "of one client's requests no more than a commit and a return meet at the server, and each looks at the stateid in one step"
 const listed =
@@ -16,10 +14,6 @@ const alone = "the IOLOCK is held for writing, and no client has a layout any mo
 /** Why mutants of layouts survive. */
 export const layoutSurvivors: Survivors = {
   "leave-out xfs_bmapi_write": actor,
-  "leave-out mmap_store": actor,
-  "leave-out munmap": actor,
-  "leave-out xfs_growfs_data": actor,
-  "leave-out xfs_force_shutdown": actor,
   "leave-out xfs_wait_dax_page: schedule": busy,
   "swap mutex_lock | nfsd4_return_file_layouts": meeting,
   "swap mutex_lock | nfsd4_layoutcommit: nfsd4_preprocess_layout_stateid": meeting,
@@ -27,21 +21,15 @@ export const layoutSurvivors: Survivors = {
     "the client was given nothing: that ls_mutex is held a step longer keeps others waiting, and no more",
   "swap nfsd4_layoutget: nfs4_put_stid | mutex_unlock": later,
   "swap nfs4_put_stid | pnfs_layoutreturn_done": later,
-  "swap nfs4_put_stid | exit": later,
   "swap bl_end_io | _pnfs_return_layout": "both come before accesses that are under way are waited for",
   "swap bl_end_io | pnfs_layoutcommit_inode":
     "a write that ends behind the commit is committed with the next one, at the latest when the layout is returned",
   "swap xfs_fs_commit_blocks: xfs_ilock | xfs_iomap_write_unwritten":
     "a commit is made under a lease, and who changes blocks under the IOLOCK waits for that first",
-  "swap xfs_bmapi_write | exit": end,
-  "swap xfs_growfs_data | exit": end,
-  "swap xfs_force_shutdown | exit": end,
-  "swap unpin_user_page | exit": end,
   "swap xfs_file_fallocate: xfs_iunlock | xfs_bmapi_write":
     "the block is free by then, and the other file has locks of its own",
   "swap xfs_wait_dax_page: xfs_iunlock | xfs_wait_dax_page: schedule": unpinned,
   "swap xfs_wait_dax_page: schedule | xfs_wait_dax_page: xfs_ilock": unpinned,
-  "swap munmap | xfs_file_buffered_read": "what a process reads behind munmap it may as well read before",
   "split mutex_lock": meeting,
   "split nfsd4_layoutget: nfs4_put_stid": "a client that asks for a layout has no other request under way",
   "split xfs_reflink_remap_blocks": alone,

@@ -9,8 +9,6 @@ export const survivors2008: Survivors = {
     "the section of the end is entered a little earlier, and no callback is called in it before the page is gone",
   "swap synchronize_srcu | zap_pte_range":
     "release has run, so that no device maps anything; what the grace period keeps back is the freeing of notifiers, which comes later",
-  "swap device_map | device_store":
-    "what a device stores before it has mapped the page finds no entry, and is not stored",
   "swap set_page_dirty | clear_page_dirty_for_io":
     "the page is dirty when its write has ended, and is written once more",
   "wake-early xpmem_recall_page":

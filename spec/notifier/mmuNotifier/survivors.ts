@@ -1,16 +1,10 @@
 import type { Survivors } from "../../../checker/index.ts"
 
-const spins = "who is not put on the queue does not sleep, and looks at its condition again and again until it is met"
-const marks = "it marks a moment of which a property takes note; nothing is done in it"
 const mapsNext =
   "whoever holds the device's lock maps the page in its next step, and that it is young then is said there"
 
 /** Why mutants of the steps of today's mmu notifier survive. */
 export const mmuNotifierSurvivors: Survivors = {
-  "lose-wake-up mmu_interval_read_begin: prepare_to_wait": spins,
-  "lose-wake-up mmu_interval_notifier_remove: prepare_to_wait": spins,
-  "leave-out unmap_vmas": marks,
-  "leave-out free_module": marks,
   "leave-out arm_smmu_sva_set_dev_pasid": "a device that is not bound walks no page table, and has nothing in its TLB",
   "swap mn_hlist_release: hlist_del_init_rcu | srcu_read_unlock":
     "the section is there for the callbacks, which have returned; what is unlinked is looked up under the lock of the subscriptions",

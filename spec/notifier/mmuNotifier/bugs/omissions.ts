@@ -1,5 +1,6 @@
 /** Seeded bugs: a lock that is not taken, and what has to be done in the end and is not, or too late. */
-import { changeGuard, changeResult, leaveOut, moveBehind, type SeededBug } from "../../../../checker/index.ts"
+import { changeResult, leaveOut, moveBehind, type SeededBug } from "../../../../checker/index.ts"
+import { withoutLock } from "../../../withoutLock.ts"
 import { ownExclusive, ownMigrate, twoPass, twoPassRefused } from "../scenarios/devices.ts"
 import { firstInsert, getPut, nonBlockable, register } from "../scenarios/subscriptions.ts"
 import type { MmuNotifierWorld } from "../world.ts"
@@ -65,7 +66,7 @@ export const omissions: ReadonlyArray<SeededBug<MmuNotifierWorld>> = [
     scenario: firstInsert.id,
     bound: { pages: 1, devices: 1, cpus: 2 },
     breaks: "SEQ-TREE-FROZEN",
-    at: () => ({ mn_itree_inv_start_range: changeGuard() }),
+    at: ({ mm }) => ({ mn_itree_inv_start_range: withoutLock(() => mm.subs.itree.lock) }),
   },
   {
     id: "finish-behind-end",
