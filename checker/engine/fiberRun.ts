@@ -74,6 +74,14 @@ export type Standing =
   | { readonly kind: "ended"; readonly value: Plain }
   | { readonly kind: "broken"; readonly violation: Violation }
 
+/** A procedure that a fiber is in. */
+interface Call {
+  /** How the fiber came to it. */
+  entry: History
+  /** The history right at its beginning; `undefined` once a checkpoint has come. */
+  entered: History | undefined
+}
+
 export class FiberRun implements Actor {
   readonly name: string
   standing: Standing = { kind: "ended", value: undefined }
@@ -93,10 +101,8 @@ export class FiberRun implements Actor {
   interrupted = false
   /** The operation performed last. */
   private last: Operation | undefined
-  /** What the last checkpoint left of the history: calls that it came in the middle of forget no more than it did. */
-  private checkpointed: History | undefined
-  /** How many procedures it is in. */
-  private calls = 0
+  /** The procedures that it is in, the outermost first. */
+  private readonly calls: Array<Call> = []
   /** The names of the operations that are being replaced right now: inside, they mean themselves. */
   private readonly replacing = new Set<string>()
 
@@ -139,7 +145,13 @@ export class FiberRun implements Actor {
   future(keepEnds: boolean): History {
     const { standing } = this
     if (standing.kind !== "ended" || keepEnds) return this.history
-    this.end ??= History.of(this.name, undefined).passing("ended", standing.value, undefined)
+    this.end ??= History.of(this.name, undefined).passing({
+      label: "ended",
+      live: standing.value,
+      entry: undefined,
+      calls: 0,
+      interrupted: false,
+    })
     return this.end
   }
 
@@ -169,27 +181,43 @@ export class FiberRun implements Actor {
   }
 
   passCheckpoint(label: string, live: ReadonlyArray<Plain>): void {
-    this.history = this.history.passing(`checkpoint ${label}`, live, undefined)
-    this.checkpointed = this.history
+    this.passHead(`checkpoint ${label}`, live, undefined, 0)
   }
 
   enterLoop(label: string): (live: ReadonlyArray<Plain>) => void {
-    const entry = this.history
-    return (live) => {
-      this.history = this.history.passing(`loop ${label}`, live, entry)
+    const { history, calls } = this
+    const depth = calls.length
+    return (live) => this.passHead(`loop ${label}`, live, history, depth)
+  }
+
+  /** @param depth how many calls the past that is not forgotten is in */
+  private passHead(label: string, live: Plain, entry: History | undefined, depth: number): void {
+    const { calls, interrupted } = this
+    this.history = this.history.passing({ label, live, entry, calls: calls.length - depth, interrupted })
+    // The calls that are open go on from here, each told from the others.
+    for (const [position, call] of calls.entries()) {
+      if (position < depth) continue
+      call.entry = this.history.calling(position - depth + 1)
+      call.entered = undefined
     }
   }
 
-  enterProcedure(): (result: Plain) => void {
-    const { history, checkpointed } = this
-    const calls = this.calls + 1
-    this.calls = calls
-    return (result) => {
-      this.calls = calls - 1
+  enterProcedure(by: Fiber.Fiber<unknown, unknown>): (result: Exit.Exit<Plain, unknown>) => void {
+    // One that the root fiber has forked takes no steps, and may end at any time.
+    if (by !== this.rootSeen) return () => undefined
+    const depth = this.calls.length
+    const entered = this.history.calling()
+    const call: Call = { entry: this.history, entered }
+    this.calls.push(call)
+    this.history = entered
+    return (exit) => {
+      this.calls.length = depth
       // What came of no answer is the same whenever the fiber comes there.
-      if (this.history === history || this.rewrite?.remembers() === true) return
-      const entry = (checkpointed === this.checkpointed ? undefined : this.checkpointed) ?? history
-      this.history = this.history.returned(`call ${calls}`, result, entry, this.last)
+      if (this.history === call.entered) this.history = call.entry
+      else if (Exit.isSuccess(exit) && this.rewrite?.remembers() !== true) {
+        const { interrupted, last } = this
+        this.history = this.history.returning({ live: exit.value, interrupted, last, entry: call.entry })
+      }
     }
   }
 

@@ -28,21 +28,39 @@ export const answersTo = (way: Way): ReadonlyArray<Answer> => {
   return answers.reverse()
 }
 
-/** A place that a fiber's future may depend on instead of all that came before it. */
+/**
+ * A place that a fiber's future may depend on instead of all that came before it: the head of a loop or a checkpoint, or
+ * where a procedure was called or has returned. To a call the fiber came by all that is said of `entry`.
+ */
 export interface Since {
-  /** Which checkpoint or loop it is, or which of the procedures called at `entry`: `checkpoint retry`, `loop retry`, `call 1`. */
+  readonly kind: "head" | "call" | "return"
+  /** Which checkpoint or loop it is: `checkpoint retry`, `loop retry`. */
   readonly label: string
   /** What is still needed of what came before; of a procedure, what it returned. */
   readonly live: Plain
-  /** How the fiber came to the loop that it is at the head of, or to the call that has returned. */
+  /** In how many calls it is; behind a checkpoint, which of those that were open there it is. */
+  readonly calls: number
+  /** Whether the fiber was interrupted before: it may end so where a region ends that cannot be. */
+  readonly interrupted: boolean
+  /** How the fiber came to the loop that it is at the head of, or to the call. */
   readonly entry: History | undefined
-  /** The last operation of the call that has returned, for its name: it is not told apart by that. */
+  /** The last operation before a return, for its name: it is not told apart by that. */
   readonly last: Operation | undefined
 }
 
+const nothingSince: Since = {
+  kind: "call",
+  label: "",
+  live: undefined,
+  calls: 0,
+  interrupted: false,
+  entry: undefined,
+  last: undefined,
+}
+
 /**
- * The history of a fiber: who it is, the last checkpoint or return that it passed, and what it was told since. Until the
- * first, also how the fiber came to be, if it was forked.
+ * The history of a fiber: who it is, the last checkpoint, call or return that it passed, and what it was told since. Until
+ * the first, also how the fiber came to be, if it was forked.
  */
 export class History {
   private readonly fiber: string
@@ -81,19 +99,19 @@ export class History {
     return new History(this.fiber, this.origin, this.since, [...this.answers, answer], this.told + 1, this.heads)
   }
 
-  /** Behind a checkpoint nothing older counts but the live values. */
-  passing(label: string, live: Plain, entry: History | undefined): History {
-    return this.goingOn({ label, live, entry, last: undefined }, this.heads + 1)
+  /** Behind a checkpoint, or the head of a loop, nothing older counts but this. */
+  passing(head: Pick<Since, "label" | "live" | "entry" | "calls" | "interrupted">): History {
+    return this.goingOn({ ...nothingSince, ...head, kind: "head" }, this.heads + 1)
   }
 
-  /**
-   * Behind a call nothing older counts but how the fiber came to it and what it returned.
-   *
-   * @param label tells the calls apart to which the fiber came so
-   * @param last the last operation of the call
-   */
-  returned(label: string, result: Plain, entry: History, last: Operation | undefined): History {
-    return this.goingOn({ label, live: result, entry, last }, this.heads)
+  /** In a procedure that is called here. A head at which several calls were open has one of these for each, by number. */
+  calling(calls = 0): History {
+    return this.goingOn({ ...nothingSince, entry: this, calls }, this.heads)
+  }
+
+  /** Behind a procedure that was called at `entry` nothing counts but that and what it returned. */
+  returning(call: Pick<Since, "live" | "interrupted" | "last"> & { readonly entry: History }): History {
+    return this.goingOn({ ...nothingSince, ...call, kind: "return" }, this.heads)
   }
 
   private goingOn(since: Since, heads: number): History {
@@ -103,8 +121,7 @@ export class History {
   /** One text per history: equal ones give equal texts, different ones different texts. */
   text(rename: Renaming = sameNames): string {
     const { since, origin } = this
-    const entry = since?.entry === undefined ? "" : ` entered at ${since.entry.digest(rename)}`
-    const start = since === undefined ? "" : `${since.label}${canonicalText(rename(since.live))}${entry}`
+    const start = since === undefined ? "" : textOf(since, rename)
     const forked = origin === undefined ? "" : `forked at ${origin.digest(rename)}`
     const answers = this.answers.map((answer) =>
       answer === interruption ? "interrupted" : canonicalText(rename(answer)),
@@ -122,7 +139,7 @@ export class History {
     for (const answer of this.answers) if (answer !== interruption) look(answer)
   }
 
-  private digest(rename: Renaming): string {
+  digest(rename: Renaming): string {
     this.digests ??= new Map()
     let digest = this.digests.get(rename)
     if (digest === undefined) {
@@ -133,3 +150,14 @@ export class History {
     return digest
   }
 }
+
+/** Its parts are told apart whatever they contain. */
+const textOf = ({ kind, label, live, calls, interrupted, entry }: Since, rename: Renaming): string =>
+  [
+    kind,
+    canonicalText(label),
+    canonicalText(rename(live)),
+    calls,
+    interrupted ? "interrupted" : "",
+    entry === undefined ? "" : entry.digest(rename),
+  ].join(" ")

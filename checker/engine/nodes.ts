@@ -126,7 +126,11 @@ export class Nodes {
     this.parkedNodes.push(node)
     if (this.parkedNodes.length <= this.parkedLimit) return
     const kept = this.parkedLimit >> 1
-    for (const old of this.parkedNodes.slice(0, -1 - kept)) if (old !== node) old.run = undefined
+    for (const old of this.parkedNodes.slice(0, -1 - kept)) {
+      if (old === node) continue
+      old.run = undefined
+      old.newcomer = undefined
+    }
     this.parkedNodes = this.parkedNodes.slice(-1 - kept)
   }
 
@@ -144,7 +148,10 @@ export class Nodes {
     const known = standing.kind === "broken" ? undefined : this.known.get(history)
     if (known !== undefined) {
       expectSame(run, known)
-      if (standing.kind === "parked") known.newcomer = run
+      if (standing.kind === "parked") {
+        known.newcomer = run
+        this.keep(known)
+      }
       return known
     }
     if (this.known.size >= this.nodeLimit) {

@@ -69,6 +69,12 @@ export interface Forgetting {
 export const forgettingOf = (one: Past, other: Past): Forgetting | undefined => {
   let [a, b] = [one.history.since, other.history.since]
   while (a?.entry !== undefined && b?.entry !== undefined) {
+    if (a.kind === "call") {
+      // Nothing is forgotten where something is called.
+      a = a.entry.since
+      b = b.entry.since
+      continue
+    }
     const [before, then] = [one.answers.slice(0, a.entry.told), other.answers.slice(0, b.entry.told)]
     if (before.length === then.length && before.every((answer, position) => Object.is(answer, then[position]))) break
     if (a.entry.since === undefined || b.entry.since === undefined) break
@@ -76,11 +82,11 @@ export const forgettingOf = (one: Past, other: Past): Forgetting | undefined => 
     b = b.entry.since
   }
   const since = b ?? other.origin?.since
-  return since === undefined ? undefined : forgettingAt(since)
+  return since === undefined || since.kind === "call" ? undefined : forgettingAt(since)
 }
 
-const forgettingAt = ({ label, last }: Since): Forgetting =>
-  last === undefined
+const forgettingAt = ({ kind, label, last }: Since): Forgetting =>
+  kind === "head" || last === undefined
     ? {
         who: `came to ${label} with the same live values and another past`,
         why: `${label} does not name a value that is still needed`,

@@ -109,9 +109,9 @@ export class Facts implements Observer {
       if (operation === undefined) continue
       const followers = this.followersOf(generic(fiber.name), operation.name)
       for (const [answer, next] of node.next) {
-        if (next.operation?.kind === "step") {
-          followers.add(node.heads?.has(answer) === true ? checkpoint : next.operation.name)
-        } else if (next.ended) followers.add(end)
+        if (node.heads?.has(answer) === true) followers.add(checkpoint)
+        else if (next.operation?.kind === "step") followers.add(next.operation.name)
+        else if (next.ended) followers.add(end)
       }
     }
     this.nodes.clear()

@@ -144,8 +144,9 @@ export const enterLoop = (label: string): Effect.Effect<(...live: ReadonlyArray<
 
 /**
  * A function of the protocol, as a generator of steps and calls. It promises that its caller learns nothing but what it
- * returns, which is plain data: it assigns no variable of its caller, and changes no object that it is given. Its own
- * variables are then over when it returns, and ways through it that return the same fall together.
+ * returns, which is plain data: it assigns no variable of its caller, changes no object that it is given, and leaves no
+ * finaliser in a scope of its caller. Its own variables are then over when it returns, and ways through it that return the
+ * same fall together.
  *
  * The result is made immutable. Without that promise a function is one of `Effect.fnUntraced`: correct, in more states.
  *
@@ -160,13 +161,11 @@ export const procedure = <Args extends ReadonlyArray<unknown>, A, E = never, R =
 ): ((...args: Args) => Effect.Effect<A, E, R>) => {
   const run = Effect.fnUntraced(body)
   return (...args) =>
-    Effect.suspend(() => {
-      const leave = actor("a procedure").enterProcedure()
-      return Effect.map(run(...args), (value) => {
-        const result = plainResult(value)
-        leave(result)
-        return result as A // equal to what it returned
-      })
+    Effect.withFiber((fiber) => {
+      const leave = actor("a procedure").enterProcedure(fiber)
+      const result = Effect.map(run(...args), plainResult)
+      const left = Effect.onExit(result, (exit) => Effect.sync(() => leave(exit)))
+      return left as Effect.Effect<A, E, R> // what it returned, or its equal
     })
 }
 

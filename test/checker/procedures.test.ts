@@ -1,4 +1,5 @@
 /** Functions whose variables are over when they return. */
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import { describe, expect, it } from "vitest"
 import {
@@ -8,9 +9,12 @@ import {
   cell,
   checkpoint,
   exploreHere,
+  fork,
   guardedStep,
+  interrupt,
   MutationRun,
   type Plain,
+  type Program,
   type Property,
   procedure,
   protocol,
@@ -174,12 +178,26 @@ describe("a procedure", () => {
   })
 })
 
-/** Adds what it sees to a list of its caller, which its result does not say. */
-const gather = procedure(function* (x: Cell<number>, seen: Array<number>) {
-  seen.push(yield* step("read", () => x.value))
-})
+/** How the functions of a program are written. */
+type Wrap = typeof procedure
 
-const never: Property<World & { readonly open: Cell<boolean> }> = {
+/** Expects a program to break `no-two`, whatever its functions are, in every search. */
+const breaksNoTwo = async (program: (wrap: Wrap) => Program) => {
+  for (const wrap of [procedure, plain]) {
+    for (const [strategy, options] of [
+      ["states", {}],
+      ["states", { paranoid: true }],
+      ["dfs", {}],
+    ] as const) {
+      const { violation } = await run(program(wrap), strategy, options)
+      expect(violation?.property, `${strategy}: ${violation?.message}`).toBe("no-two")
+    }
+  }
+}
+
+const plain: Wrap = (body) => Effect.fnUntraced(body)
+
+const noTwo: Property<{ readonly y: Cell<number> }> = {
   kind: "invariant",
   id: "no-two",
   statement: "y is never 2.",
@@ -187,18 +205,141 @@ const never: Property<World & { readonly open: Cell<boolean> }> = {
   holds: ({ y }) => y.value !== 2,
 }
 
+/** Steps that do nothing, so that what comes behind them is rare in random schedules. */
+const idling = Effect.gen(function* () {
+  for (let i = 0; i < 60; i++) yield* step("idle", [i], () => undefined)
+})
+
+const waitFor = (open: Cell<boolean>) =>
+  guardedStep(
+    "gate",
+    () => open.value,
+    () => undefined,
+  )
+
+const opening = (open: Cell<boolean>) =>
+  step("open", () => {
+    open.value = true
+  })
+
+describe("what is not forgotten when a procedure returns", () => {
+  it("is how deep it was called", () =>
+    breaksNoTwo((wrap) =>
+      programOf(() => {
+        const [x, y, open] = [cell("x", 0), cell("y", 0), cell("open", false)]
+        const down: (level: number) => Effect.Effect<number> = wrap(function* (level: number) {
+          if (level === 11) return (yield* step("read", () => x.value)) === 2 ? 1 : 11
+          const below: number = yield* down(level + 1)
+          if (level === 10 && below === 1) {
+            yield* waitFor(open)
+            yield* set(y, 2)
+          }
+          return below
+        })
+        const a = Effect.all([down(1), waitFor(open), set(y, 1)])
+        return { world: { y }, fibers: { b: Effect.all([idling, set(x, 2), set(x, 0), opening(open)]), a } }
+      }, [noTwo]),
+    ))
+
+  it("is an interruption that is still to come", () =>
+    breaksNoTwo((wrap) =>
+      programOf(() => {
+        const [x, y, go, gone] = [cell("x", 0), cell("y", 0), cell("go", false), cell("gone", false)]
+        const leaves = wrap(function* () {
+          yield* waitFor(go)
+          yield* opening(gone)
+        })
+        const region = Effect.uninterruptible(Effect.andThen(leaves(), waitFor(gone)))
+        const child = Effect.onInterrupt(Effect.andThen(region, set(y, 1)), () => set(y, 2))
+        const main = Effect.gen(function* () {
+          const forked = yield* fork("child", child)
+          if (yield* step("look", () => x.value === 2)) yield* interrupt(forked)
+          yield* opening(go)
+        })
+        return { world: { y }, fibers: { b: Effect.all([idling, set(x, 2), set(x, 0)]), main } }
+      }, [noTwo]),
+    ))
+
+  it("is what the fiber learns while one of Effect's own runs a procedure", () =>
+    breaksNoTwo((wrap) =>
+      programOf(() => {
+        const [x, y, open] = [cell("x", 0), cell("y", 0), cell("open", false)]
+        const waits = wrap(function* (until: Deferred.Deferred<void>) {
+          yield* Deferred.await(until)
+        })
+        const a = Effect.gen(function* () {
+          const until = yield* Deferred.make<void>()
+          yield* Effect.forkChild(waits(until), { startImmediately: true })
+          const seen = yield* step("read", () => x.value)
+          yield* Deferred.succeed(until, undefined)
+          yield* Effect.yieldNow
+          yield* waitFor(open)
+          yield* set(y, seen)
+        })
+        return { world: { y }, fibers: { b: Effect.all([idling, set(x, 2), set(x, 0), opening(open)]), a } }
+      }, [noTwo]),
+    ))
+
+  it("is, at a checkpoint too, an interruption that is still to come", () =>
+    breaksNoTwo(() =>
+      programOf(() => {
+        const [x, y, go] = [cell("x", 0), cell("y", 0), cell("go", false)]
+        const region = Effect.uninterruptible(Effect.all([waitFor(go), checkpoint("gone"), waitFor(go)]))
+        const child = Effect.onInterrupt(Effect.andThen(region, set(y, 1)), () => set(y, 2))
+        const main = Effect.gen(function* () {
+          const forked = yield* fork("child", child)
+          if (yield* step("look", () => x.value === 2)) yield* interrupt(forked)
+          yield* opening(go)
+        })
+        return { world: { y }, fibers: { b: Effect.all([idling, set(x, 2), set(x, 0)]), main } }
+      }, [noTwo]),
+    ))
+})
+
+describe("a procedure that fails", () => {
+  it("leaves the calls behind it what they were, and a loop a loop", async () => {
+    const program = (wrap: Wrap) =>
+      over(({ x, y }) => {
+        const attempt = wrap(function* () {
+          if ((yield* step("try", () => x.value)) !== 1) yield* Effect.fail("EAGAIN")
+        })
+        const use = wrap(function* () {
+          yield* set(y, 1)
+          yield* set(y, 0)
+        })
+        const a = Effect.gen(function* () {
+          for (;;) {
+            yield* checkpoint("retry")
+            if (yield* Effect.match(attempt(), { onFailure: () => false, onSuccess: () => true })) break
+          }
+          yield* use()
+          yield* step("last", () => undefined)
+        })
+        return { a, b: Effect.all([set(x, 1), set(x, 0), set(x, 1)]) }
+      })
+    const [forgetful, remembering] = await Promise.all([
+      survey(program(procedure), "states"),
+      survey(program(plain), "states"),
+    ])
+    expect(forgetful.result.violation).toBeUndefined()
+    expect(forgetful.result.outcome).toBe("holds")
+    expect(forgetful.result.statistics).toEqual(remembering.result.statistics)
+    expect(forgetful.finals).toEqual(remembering.finals)
+  })
+})
+
+/** Adds what it sees to a list of its caller, which its result does not say. */
+const gather = procedure(function* (x: Cell<number>, seen: Array<number>) {
+  seen.push(yield* step("read", () => x.value))
+})
+
 /** Fiber b shows 2 in x for the time of one step, and opens the gate when it has ended. */
 const seldom = (a: (world: World & { readonly open: Cell<boolean> }) => Effect.Effect<unknown>) =>
   programOf(() => {
     const world = { x: cell("x", 0), y: cell("y", 0), open: cell("open", false) }
-    const waiting = Effect.gen(function* () {
-      for (let i = 0; i < 60; i++) yield* step("idle", [i], () => undefined)
-    })
-    const open = step("open", () => {
-      world.open.value = true
-    })
-    return { world, fibers: { b: Effect.all([waiting, set(world.x, 2), set(world.x, 0), open]), a: a(world) } }
-  }, [never])
+    const b = Effect.all([idling, set(world.x, 2), set(world.x, 0), opening(world.open)])
+    return { world, fibers: { b, a: a(world) } }
+  }, [noTwo])
 
 describe("a procedure that changes an object of its caller", () => {
   const caller = (goOn: (world: World, seen: number) => Effect.Effect<unknown>) =>
@@ -253,11 +394,7 @@ describe("a procedure that changes an object of its caller", () => {
       Effect.gen(function* () {
         const seen: Array<number> = []
         yield* gather(x, seen)
-        yield* guardedStep(
-          "gate",
-          () => open.value,
-          () => undefined,
-        )
+        yield* waitFor(open)
         yield* step("write", () => {
           y.value = seen[0] ?? 0
         })

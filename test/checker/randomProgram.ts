@@ -55,7 +55,11 @@ export type Instruction =
   /** A loop that is entered: what is live outside need not be named, so loops may stand inside. */
   | { readonly op: "rounds"; readonly times: number; readonly until: number; readonly body: Block }
   /** A procedure, which returns what it learnt last, whether that is odd, or nothing. */
-  | { readonly op: "call"; readonly returns: "r" | "odd" | "nothing"; readonly body: Block }
+  | { readonly op: "call"; readonly returns: Returns; readonly body: Block }
+  /** The same; if it fails, its caller goes on. */
+  | { readonly op: "attempt"; readonly returns: Returns; readonly body: Block }
+
+type Returns = "r" | "odd" | "nothing"
 
 export type Block = ReadonlyArray<Instruction>
 
@@ -140,8 +144,8 @@ const roundsOf = (body: fc.Arbitrary<Block>): fc.Arbitrary<Instruction> =>
 
 const callOf = (inside: fc.Arbitrary<Instruction>, length: number): fc.Arbitrary<Instruction> =>
   fc.record({
-    op: fc.constant("call" as const),
-    returns: fc.constantFrom("r" as const, "odd" as const, "nothing" as const),
+    op: fc.constantFrom("call" as const, "attempt" as const),
+    returns: fc.constantFrom<Returns>("r", "odd", "nothing"),
     body: fc.array(inside, { minLength: 1, maxLength: length }),
   })
 
@@ -407,12 +411,17 @@ const one = (world: World, each: Instruction, label: string, r: number): Effect.
       })
     case "call":
       return Effect.map(called(world, each, label, r), (result) => result ?? r)
+    case "attempt":
+      return Effect.match(called(world, each, label, r), {
+        onFailure: () => 2,
+        onSuccess: (result) => result ?? r,
+      })
   }
 }
 
 const called = procedure(function* (
   world: World,
-  { body, returns }: Instruction & { readonly op: "call" },
+  { body, returns }: Instruction & { readonly op: "call" | "attempt" },
   label: string,
   r: number,
 ) {
