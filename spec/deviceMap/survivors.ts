@@ -15,6 +15,4 @@ export const deviceMapSurvivors: Survivors = {
   "drop-lock mutex_lock(gpu#.lock) by cpu.mm#": revoking,
   "drop-lock mutex_lock(/dev/npu#.lock) by gpu#":
     "on a fabric with coherence devices may map at once, windows are given out under the block device's lock, and the driver takes no block away",
-  "open-guard blkdev_move_window: program":
-    "who holds the block device's lock meanwhile is given no window that is marked as moving",
 }

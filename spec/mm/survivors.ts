@@ -3,8 +3,6 @@ import type { Survivors } from "../../checker/index.ts"
 const overwritten = "a store of the model is to the whole page: what was copied under it is seen by nobody"
 const asked =
   "nobody here looks whether it did what it was called for: what calls come to is compared with a kernel (test/fidelity)"
-const insideLock =
-  "who holds a page table's lock for more than a step has cleared the entry, or, as fork and khugepaged, keeps faults and pins out by mmap_lock and the areas' locks"
 
 const wakesLate =
   "who is woken has waited for the sequence with no lock in hand: nothing that the waker waits for behind it is held up"
@@ -18,8 +16,6 @@ const isOneNumber =
   "the readers of a lock are one number, which changes atomically: that a change is lost shows only where two come or go at once and a third wants the lock for itself"
 const dirtyBooks =
   "a reference keeps the page from being freed or moved, whoever has it locked; what the lock is for, the file's accounting of dirty pages, is not modelled"
-const youngBit =
-  "it takes away no more than the accessed bit, by which reclaim decides whether it tries, not whether it may: an entry that somebody has cleared for a moment counts as not used, one that fork writes back as used"
 const oneProcess =
   "where somebody waits for it, in the parent, the first of the two steps is all of it; in the child nobody but the child itself changes areas"
 const givenBack =
@@ -37,17 +33,9 @@ export const mmSurvivors: Survivors = {
     "a CPU that does not say that it is lazy is interrupted for flushes that it could do without",
   "drop-lock filemap_invalidate_lock(file) by ftruncate#":
     "the size is changed first, and a page is added to the cache within it only: the lock is for holes, of which the size tells nothing",
-  "open-guard wp_page_copy: ptep_clear_flush": insideLock,
-  "open-guard follow_page_pte": insideLock,
   "open-guard set_page_dirty_lock": dirtyBooks,
   "split set_page_dirty_lock": dirtyBooks,
-  "open-guard remove_migration_pte":
-    "a migration entry is cleared by nobody else while its folio is locked, and who changes its rights does so in one step",
-  "open-guard folio_referenced_one": youngBit,
-  "open-guard collapse_pte_mapped_thp: check entries":
-    "the entries are looked at once more, under the lock, before one is cleared; where one does not fit it gives up",
   "open-guard migration_entry_wait": "who does not wait takes the fault again, until the entry is there",
-  "swap wake_up_all | try_to_unmap_one: ptep_get_and_clear": wakesLate,
   "swap wake_up_all | mm_tlb_flush_nested": wakesLate,
   "swap try_to_migrate_one: set_migration_pte | mn_itree_inv_end": noneUnderLock,
   "swap ptep_modify_prot_commit | mn_itree_inv_end": noneUnderLock,
@@ -71,17 +59,11 @@ export const mmSurvivors: Survivors = {
     "the old page is left by all and the new one is mapped: which of the two is unlocked and put first makes no difference to those who wait for either",
   "swap folio_end_writeback | pageout: folio_trylock":
     "reclaim meets its own writeback and leaves the page where it is, as it may with any",
-  "swap mmap_read_unlock | mmap_read_trylock": "both are for reading, and readers share",
   "swap filemap_invalidate_unlock_shared | mmap_read_unlock":
     "both are given back, one right behind the other: nobody who waits for one of them holds the other; with --states 500000 the mutant is proved to do the same",
   "swap tlb_remove_table_sync_one | __collapse_huge_page_isolate":
     "who walks without locks looks a second time at the entry of the upper level, which is none by then, and gives its reference back (70cbc3cc78a9); the page table is freed behind the wait all the same",
   "split vma_end_read": isOneNumber,
-  "split filemap_invalidate_lock_shared": isOneNumber,
-  "split filemap_invalidate_unlock_shared": isOneNumber,
-  "split rmap_walk_end": isOneNumber,
-  "split i_mmap_unlock_read": isOneNumber,
-  "split folio_referenced": isOneNumber,
   "split ptep_modify_prot_commit":
     "the entry is none, under its page table's lock: nobody changes it between the reading and the writing",
   "split move_ptes":
@@ -100,4 +82,6 @@ export const mmSurvivors: Survivors = {
     "the entry has only got more rights: a device that has it with fewer goes on with those until the flush, and a flush too many takes nothing from anybody",
   "wake-early lock_vma_under_rcu": oneProcess,
   "wake-early vma_end_read": oneProcess,
+  "swap enter_lazy_tlb | hardware walk: pmd":
+    "the hardware may walk of its own accord before the CPU says that it is lazy, too",
 }

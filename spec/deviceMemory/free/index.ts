@@ -1,7 +1,6 @@
 import { protocol } from "../../../checker/index.ts"
 import { deviceFreeBugs } from "./bugs.ts"
 import { deviceFreeScenarios } from "./scenarios.ts"
-import { deviceFreeSurvivors } from "./survivors.ts"
 
 export const deviceFree = protocol({
   id: "device-memory/free",
@@ -17,5 +16,4 @@ export const deviceFree = protocol({
   },
   scenarios: deviceFreeScenarios,
   bugs: deviceFreeBugs,
-  survivors: deviceFreeSurvivors,
 })

@@ -1,7 +1,5 @@
 import type { Survivors } from "../../../checker/index.ts"
 
-const checked = "whoever holds the device's lock has looked already; the end lets in only those who look later"
-
 /** Why mutants of the steps of the notifiers of 2008 survive. */
 export const survivors2008: Survivors = {
   "leave-out pageout": "reclaim keeps a page that is dirty, as it may: nobody is promised that it writes one back",
@@ -14,8 +12,6 @@ export const survivors2008: Survivors = {
   "wake-early xpmem_recall_page":
     "the page is locked, and only who has it locked exports it: what the device maps of it can but become less meanwhile",
   "lose-wake-up xpmem_recall_page": "it waits for the answer in its next step, whether it sleeps meanwhile or not",
-  "open-guard gru_invalidate_range_end": checked,
-  "open-guard xpmem_invalidate_range_end": checked,
-  "open-guard gru_age_page":
-    "whoever holds the device's lock maps the page in its next step, and that it is young then is said there",
+  "swap device_map | device_store":
+    "what a device stores before it has mapped the page finds no entry, and is not stored",
 }

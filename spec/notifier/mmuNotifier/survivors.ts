@@ -1,8 +1,5 @@
 import type { Survivors } from "../../../checker/index.ts"
 
-const mapsNext =
-  "whoever holds the device's lock maps the page in its next step, and that it is young then is said there"
-
 /** Why mutants of the steps of today's mmu notifier survive. */
 export const mmuNotifierSurvivors: Survivors = {
   "leave-out arm_smmu_sva_set_dev_pasid": "a device that is not bound walks no page table, and has nothing in its TLB",
@@ -21,11 +18,4 @@ export const mmuNotifierSurvivors: Survivors = {
   "split mn_hlist_release: hlist_del_init_rcu":
     "nobody can register any more, and who else changes the list meanwhile takes a notifier off it, too",
   "open-guard get_user_pages": "who holds mmap_lock for writing here registers a notifier, and changes no page",
-  "open-guard mmu_interval_read_begin":
-    "the lock is held from one step to the next only behind the bump of the sequence, and what is read is what that wrote",
-  "open-guard mmu_interval_notifier_insert":
-    "the lock is held from one step to the next only behind the bump of the sequence: who inserts then finds it even, and the tree takes this and what was deferred in either order",
-  "open-guard kvm_mmu_notifier_clear_flush_young": mapsNext,
-  "open-guard kvm_mmu_notifier_clear_young": mapsNext,
-  "open-guard kvm_mmu_notifier_test_young": mapsNext,
 }
