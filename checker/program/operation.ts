@@ -2,6 +2,7 @@
  * The operations by which a fiber takes part in the program's interleaving. Between two of them it only computes.
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import { intern, NotPlain, type Plain, show } from "./plain.ts"
 import { breakRule, runtime } from "./runtime.ts"
 import type { Wait } from "./section.ts"
@@ -163,9 +164,18 @@ export const procedure = <Args extends ReadonlyArray<unknown>, A, E = never, R =
   return (...args) =>
     Effect.withFiber((fiber) => {
       const leave = actor("a procedure").enterProcedure(fiber)
-      const result = Effect.map(run(...args), plainResult)
-      const left = Effect.onExit(result, (exit) => Effect.sync(() => leave(exit)))
-      return left as Effect.Effect<A, E, R> // what it returned, or its equal
+      return Effect.matchCauseEffect(run(...args), {
+        // One that is interrupted may come to neither: what is left of it are finalisers.
+        onFailure: (cause) => {
+          leave(Exit.failCause(cause))
+          return Effect.failCause(cause)
+        },
+        onSuccess: (value) => {
+          const result = plainResult(value)
+          leave(Exit.succeed(result))
+          return Effect.succeed(result as A) // equal to what it returned
+        },
+      })
     })
 }
 
