@@ -9,7 +9,13 @@ export { countPreemptions, type Run, runMoves, type ScheduledStep } from "./expl
 export { defaultStrategy, strategies } from "./explore/strategies.ts"
 export type { SearchOptions, Statistics, Strategy, Survey } from "./explore/strategy.ts"
 export { missedStateOdds } from "./explore/visited.ts"
-export { type ExploreMutant, exploreHere, type MutationBudget, MutationRun } from "./mutation/campaign.ts"
+export {
+  type ExploreMutant,
+  exploreHere,
+  type MutationBudget,
+  MutationRun,
+  statesToLearn,
+} from "./mutation/campaign.ts"
 export { learn, type Mutant, programOf as mutantAt } from "./mutation/learn.ts"
 export * from "./program/index.ts"
 export type { Operation } from "./program/operation.ts"

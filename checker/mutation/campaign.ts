@@ -26,6 +26,9 @@ export interface MutationBudget {
 /** How much larger than a correct program that is explored in full a mutant may be. */
 const growth = 8
 
+/** The most states of one exploration of a correct program, where a mutant may have so many. */
+export const statesToLearn = (maxStates: number): number => Math.ceil(maxStates / growth)
+
 /** Explorations of the largest size that one mutant may cost. */
 export const explorationsEach = 5
 
@@ -78,7 +81,7 @@ export class MutationRun {
     learning: (scenario: ScenarioEntry) => Effect.Effect<void> = () => Effect.void,
   ) {
     const { protocol, reports, trouble } = this
-    const learnt = yield* learn(protocol, { maxSteps, maxStates: Math.ceil(maxStates / growth) }, learning)
+    const learnt = yield* learn(protocol, { maxSteps, maxStates: statesToLearn(maxStates) }, learning)
     trouble.push(...learnt.trouble)
     const isWanted = ({ id }: Mutant) => only === undefined || id === only || Glob.match(Glob.make(only), id)
     const mutants = learnt.mutants.filter(isWanted)

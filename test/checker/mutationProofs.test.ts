@@ -9,6 +9,7 @@ import {
   mutantAt,
   type Protocol,
   type ScenarioEntry,
+  statesToLearn,
 } from "../../checker/index.ts"
 import { long } from "../long.ts"
 import { guardedProgram, interpretGuarded } from "./guardedPrograms.ts"
@@ -70,7 +71,9 @@ it("mutants that are proved to do the same as the protocol bring about nothing e
   const count = (what: string) => proved.set(what, (proved.get(what) ?? 0) + 1)
   const compare = async (scenario: ScenarioEntry) => {
     const protocol = protocolWith(scenario)
-    const { mutants } = await Effect.runPromise(learn(protocol, budget, () => Effect.void))
+    const { maxSteps, maxStates } = budget
+    const learning = { maxSteps, maxStates: statesToLearn(maxStates) }
+    const { mutants } = await Effect.runPromise(learn(protocol, learning, () => Effect.void))
     const { mutants: judged } = await Effect.runPromise(new MutationRun(protocol).carryOut(budget, killsNothing))
     const correct = await survey(scenario.program(), "states")
     for (const { id, verdict, reason = "", operator } of judged) {
