@@ -23,4 +23,5 @@ export const mappedSurvivors: Survivors = {
     "the page is locked, unmapped and clean, and the invalidate lock keeps others from reading the block anew",
   "split xfs_itruncate_extents": alone,
   "split xfs_unmap_extent": alone,
+  "split filemap_invalidate_unlock": "only who holds the lock changes who that is: it is given up a step later",
 }
