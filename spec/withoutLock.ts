@@ -1,9 +1,8 @@
 /** What seeded bugs do that forget a lock, or give it up too early. */
 import { type Operation, type Plain, type Replacement, self, step } from "../checker/index.ts"
-import type { Mutex } from "../model/sync/mutex.ts"
-import type { SpinLock } from "../model/sync/spinlock.ts"
+import type { HeldAlone } from "../model/sync/holding.ts"
 
-type Held = Pick<SpinLock | Mutex, "state">
+type Held = Pick<HeldAlone, "state">
 
 /** The step is taken whoever has the lock, as if that one were another's; who has it keeps it. */
 const as =

@@ -12,7 +12,7 @@ import * as References from "effect/References"
 import type { Scheduler, SchedulerDispatcher } from "effect/Scheduler"
 import { labelOf, type Operation } from "../program/operation.ts"
 import { intern, NotPlain, type Plain } from "../program/plain.ts"
-import { type Actor, breakRule, noteThatCounts, runtime } from "../program/runtime.ts"
+import { type Actor, breakRule, noteThatCounts, type ProcedureEnd, runtime } from "../program/runtime.ts"
 import { Sections } from "../program/section.ts"
 import { builtIn, type Violation } from "../property/violation.ts"
 import type { NamedFiber, Rewrite } from "../scenario/program.ts"
@@ -202,22 +202,28 @@ export class FiberRun implements Actor {
     }
   }
 
-  enterProcedure(by: Fiber.Fiber<unknown, unknown>): (result: Exit.Exit<Plain, unknown>) => void {
+  enterProcedure(by: Fiber.Fiber<unknown, unknown>): ProcedureEnd {
     // One that the root fiber has forked takes no steps, and may end at any time.
-    if (by !== this.rootSeen) return () => undefined
+    if (by !== this.rootSeen) return { returned: () => undefined, failed: () => undefined }
     const depth = this.calls.length
     const entered = this.history.calling()
     const call: Call = { entry: this.history, entered }
     this.calls.push(call)
     this.history = entered
-    return (exit) => {
+    /** Whether there is a past that may be forgotten: what came of no answer is the same whenever the fiber comes there. */
+    const leave = (): boolean => {
       this.calls.length = depth
-      // What came of no answer is the same whenever the fiber comes there.
-      if (this.history === call.entered) this.history = call.entry
-      else if (Exit.isSuccess(exit) && this.rewrite?.remembers() !== true) {
+      if (this.history !== call.entered) return true
+      this.history = call.entry
+      return false
+    }
+    return {
+      returned: (live) => {
+        if (!leave() || this.rewrite?.remembers() === true) return
         const { interrupted, last } = this
-        this.history = this.history.returning({ live: exit.value, interrupted, last, entry: call.entry })
-      }
+        this.history = this.history.returning({ live, interrupted, last, entry: call.entry })
+      },
+      failed: () => void leave(),
     }
   }
 

@@ -22,6 +22,8 @@ export interface Lock {
 export interface Taking {
   readonly lock: Lock
   readonly shared: boolean
+  /** Whether it is said to be taken inside another of its kind (`spin_lock_nested`). */
+  readonly nested?: boolean
 }
 
 /** Makes a lock known in the program that is being set up, so that properties can tell what a fiber holds. */

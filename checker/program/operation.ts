@@ -2,7 +2,6 @@
  * The operations by which a fiber takes part in the program's interleaving. Between two of them it only computes.
  */
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import { intern, NotPlain, type Plain, show } from "./plain.ts"
 import { breakRule, runtime } from "./runtime.ts"
 import type { Wait } from "./section.ts"
@@ -167,12 +166,12 @@ export const procedure = <Args extends ReadonlyArray<unknown>, A, E = never, R =
       return Effect.matchCauseEffect(run(...args), {
         // One that is interrupted may come to neither: what is left of it are finalisers.
         onFailure: (cause) => {
-          leave(Exit.failCause(cause))
+          leave.failed()
           return Effect.failCause(cause)
         },
         onSuccess: (value) => {
           const result = plainResult(value)
-          leave(Exit.succeed(result))
+          leave.returned(result)
           return Effect.succeed(result as A) // equal to what it returned
         },
       })

@@ -5,11 +5,16 @@
  * piece of program code, and cells, operations and the guards against the real world read it.
  */
 import type * as Effect from "effect/Effect"
-import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type { Operation } from "./operation.ts"
 import type { Plain } from "./plain.ts"
 import type { Store } from "./store.ts"
+
+/** Told of the end of a procedure. */
+export interface ProcedureEnd {
+  readonly returned: (result: Plain) => void
+  readonly failed: () => void
+}
 
 /** A fiber of the program under check, as the program's code sees it. */
 export interface Actor {
@@ -22,8 +27,8 @@ export interface Actor {
   passCheckpoint(label: string, live: ReadonlyArray<Plain>): void
   /** Notes where a loop is entered; what it returns is called at the head of each round. */
   enterLoop(label: string): (live: ReadonlyArray<Plain>) => void
-  /** Notes where a procedure is called, and by which of Effect's fibers; what it returns is called when that is over. */
-  enterProcedure(by: Fiber.Fiber<unknown, unknown>): (exit: Exit.Exit<Plain, unknown>) => void
+  /** Notes where a procedure is called, and by which of Effect's fibers; what it returns is told how that ends. */
+  enterProcedure(by: Fiber.Fiber<unknown, unknown>): ProcedureEnd
   /** Notes that the fiber broke a rule of the language; the first note counts (see `noteThatCounts`), even if the fiber catches the error. */
   blame(message: string): void
 }

@@ -1,22 +1,9 @@
 import type * as Effect from "effect/Effect"
-import {
-  assert,
-  declareLock,
-  guardedStep,
-  type Lock,
-  type Plain,
-  type Struct,
-  self,
-  step,
-  struct,
-  type Wait,
-} from "../../checker/program/index.ts"
-import { alone, holding } from "./holding.ts"
+import { declareLock, guardedStep, type Plain, self, step, struct, type Wait } from "../../checker/program/index.ts"
+import { alone, expectFree, giveBack, type HeldAlone, holding } from "./holding.ts"
 
 /** A mutex: `holder` is the fiber that holds it, empty when it is free. */
-export interface Mutex extends Lock {
-  readonly state: Struct<{ holder: string }>
-}
+export type Mutex = HeldAlone
 
 /** Makes a mutex that nobody holds. */
 export const mutex = (name: string, kind = "mutex"): Mutex => {
@@ -39,22 +26,14 @@ export const mutexLock = (lock: Mutex): Effect.Effect<void> =>
     [lock.name],
     () => lock.state.holder === "",
     () => {
-      assertFree(lock)
+      expectFree(lock)
       lock.state.holder = self()
     },
     mutexWait(lock),
   )
 
-/** Two never have the mutex at once. Within a step that takes it. */
-const assertFree = ({ name, state: { holder } }: Mutex): void =>
-  assert(holder === "", `${self()} takes ${name}, which ${holder} holds`)
-
 /** `mutex_unlock` */
-export const mutexUnlock = ({ name, state }: Mutex): Effect.Effect<void> =>
-  step("mutex_unlock", [name], () => {
-    assert(state.holder === self(), `${self()} gives back ${name}, which it does not hold`)
-    state.holder = ""
-  })
+export const mutexUnlock = (lock: Mutex): Effect.Effect<void> => step("mutex_unlock", [lock.name], () => giveBack(lock))
 
 /** `mutex_trylock` */
 export const mutexTrylock = (lock: Mutex): Effect.Effect<boolean> =>
@@ -71,7 +50,7 @@ export const underMutex = <A>(lock: Mutex, name: string, args: ReadonlyArray<Pla
     args,
     () => lock.state.holder === "",
     () => {
-      assertFree(lock)
+      expectFree(lock)
       return body()
     },
     mutexWait(lock),

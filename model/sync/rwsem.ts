@@ -47,6 +47,9 @@ export const writeWait = (sem: RwSem): Wait => ({
   ],
 })
 
+/** Whether the running fiber has it, for reading or for writing. Within a step. */
+export const isHeld = ({ state: { writer, readers } }: RwSem): boolean => writer === self() || readers.includes(self())
+
 /** The running fiber reads from here on. Within a step that is taken when nobody writes. */
 export const addReader = (sem: RwSem): void => {
   sem.state.readers = [...sem.state.readers, self()].sort()

@@ -1,21 +1,9 @@
 import type * as Effect from "effect/Effect"
-import {
-  assert,
-  declareLock,
-  guardedStep,
-  type Lock,
-  type Plain,
-  type Struct,
-  self,
-  struct,
-  type Wait,
-} from "../../checker/program/index.ts"
-import { alone, holding } from "./holding.ts"
+import { declareLock, guardedStep, type Plain, self, struct, type Wait } from "../../checker/program/index.ts"
+import { alone, expectFree, giveBack, type HeldAlone, holding } from "./holding.ts"
 
 /** A spinlock: `holder` is the fiber that holds it, empty when it is free. */
-export interface SpinLock extends Lock {
-  readonly state: Struct<{ holder: string }>
-}
+export type SpinLock = HeldAlone
 
 /** Makes a spinlock that nobody holds. */
 export const spinLock = (name: string, kind = "spinlock"): SpinLock => {
@@ -41,33 +29,26 @@ export const underLock = <A>(
     args,
     () => isFree(lock),
     () => {
-      assertFree(lock)
+      expectFree(lock)
       return body()
     },
     lockWait(lock),
   )
 
-/** Two never have the lock at once. Within a step that takes it. */
-const assertFree = ({ name, state: { holder } }: SpinLock): void =>
-  assert(holder === "", `${self()} takes ${name}, which ${holder} holds`)
-
-/** A wait for the lock. */
-export const lockWait = (lock: SpinLock): Wait => ({
+/** A wait for the lock, which may be one inside another of its kind (`spin_lock_nested`). */
+export const lockWait = (lock: SpinLock, nested = false): Wait => ({
   on: lock.name,
   kind: "spinlock",
   sleeps: false,
-  takes: () => [{ lock, shared: false }],
+  takes: () => [{ lock, shared: false, nested }],
   hindrances: () => holding(lock.state.holder),
 })
 
 /** The running fiber holds the lock from this step on. Within `underLock`. */
 export const keep = (lock: SpinLock): void => {
-  if (lock.state.holder !== self()) assertFree(lock)
+  if (lock.state.holder !== self()) expectFree(lock)
   lock.state.holder = self()
 }
 
 /** The running fiber, which has kept the lock, gives it back. Within a step. */
-export const release = ({ name, state }: SpinLock): void => {
-  assert(state.holder === self(), `${self()} gives back ${name}, which it does not hold`)
-  state.holder = ""
-}
+export const release: (lock: SpinLock) => void = giveBack

@@ -6,7 +6,8 @@ import { publishedProgram } from "../../checker/bench/programs/index.ts"
 import { litmus, type Threads } from "../../checker/bench/programs/threads.ts"
 import { cell, countPreemptions, type Program, step } from "../../checker/index.ts"
 import { long } from "../long.ts"
-import { interpret, racyProgram } from "./randomProgram.ts"
+import { racyProgram } from "./programArbitrary.ts"
+import { interpret } from "./randomProgram.ts"
 import { programOf, run, survey, unconfirmed } from "./support.ts"
 
 /** `SHOOTDOWN_LONG=1` compares more random programs. */

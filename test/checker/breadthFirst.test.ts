@@ -7,7 +7,8 @@ import { Execution } from "../../checker/engine/execution.ts"
 import { BreadthFirst } from "../../checker/explore/breadthFirst.ts"
 import { type Cell, cell, checkpoint, guardedStep, type Program, step } from "../../checker/index.ts"
 import { long } from "../long.ts"
-import { interpret, type RandomProgram, randomProgram, symmetricProgram } from "./randomProgram.ts"
+import { randomProgram, symmetricProgram } from "./programArbitrary.ts"
+import { interpret, type RandomProgram } from "./randomProgram.ts"
 import { defaults, type Found, programOf, run, survey, unconfirmed } from "./support.ts"
 
 /** Programs are compared until there are so many; `SHOOTDOWN_LONG=1` compares more. */

@@ -15,7 +15,8 @@ import {
   step,
 } from "../../checker/index.ts"
 import { long } from "../long.ts"
-import { interpret, type RandomProgram, randomProgram } from "./randomProgram.ts"
+import { randomProgram } from "./programArbitrary.ts"
+import { interpret, type RandomProgram } from "./randomProgram.ts"
 import { programOf, run, survey } from "./support.ts"
 
 /** So many random programs are compared; `SHOOTDOWN_LONG=1` compares more. */

@@ -4,7 +4,8 @@ import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { type Cell, cell, choose, guardedStep, type Program, type Property, step } from "../../checker/index.ts"
 import { long } from "../long.ts"
-import { interpret, randomProgram } from "./randomProgram.ts"
+import { randomProgram } from "./programArbitrary.ts"
+import { interpret } from "./randomProgram.ts"
 import { programOf, run, survey, timeless } from "./support.ts"
 
 /** So many random programs are searched twice; `SHOOTDOWN_LONG=1` does that with more. */

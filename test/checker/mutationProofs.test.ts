@@ -14,7 +14,8 @@ import {
 import { long } from "../long.ts"
 import { guardedProgram, interpretGuarded } from "./guardedPrograms.ts"
 import { interpretLocked, lockedProgram } from "./lockedPrograms.ts"
-import { interpret, randomProgram } from "./randomProgram.ts"
+import { randomProgram } from "./programArbitrary.ts"
+import { interpret } from "./randomProgram.ts"
 import { survey } from "./support.ts"
 
 /** `SHOOTDOWN_LONG=1 npx vitest run test/checker/mutationProofs.test.ts` compares many more programs. */

@@ -15,7 +15,8 @@ import {
   step,
 } from "../../checker/index.ts"
 import { bystander, type Fibers, over } from "./broken.ts"
-import { flatten, interpret, type RandomProgram, racyProgram, randomProgram } from "./randomProgram.ts"
+import { racyProgram, randomProgram } from "./programArbitrary.ts"
+import { flatten, interpret, type RandomProgram } from "./randomProgram.ts"
 import { programOf, run, survey } from "./support.ts"
 
 interface World {

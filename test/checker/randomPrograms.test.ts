@@ -2,15 +2,8 @@ import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { builtIn } from "../../checker/index.ts"
 import { long } from "../long.ts"
-import {
-  type Contents,
-  expectedViolations,
-  flatten,
-  interpret,
-  type RandomProgram,
-  randomProgram,
-  symmetricProgram,
-} from "./randomProgram.ts"
+import { randomProgram, symmetricProgram } from "./programArbitrary.ts"
+import { type Contents, expectedViolations, flatten, interpret, type RandomProgram } from "./randomProgram.ts"
 import { type Found, run, survey, unconfirmed } from "./support.ts"
 
 /** `SHOOTDOWN_LONG=1 npx vitest run test/checker/randomPrograms.test.ts` compares many more programs. */

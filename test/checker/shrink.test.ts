@@ -20,7 +20,8 @@ import {
   step,
 } from "../../checker/index.ts"
 import { long } from "../long.ts"
-import { flatten, interpret, racyProgram, randomProgram } from "./randomProgram.ts"
+import { racyProgram, randomProgram } from "./programArbitrary.ts"
+import { flatten, interpret } from "./randomProgram.ts"
 import { entryOf, run, survey } from "./support.ts"
 
 /** Programs are compared until there are so many; `SHOOTDOWN_LONG=1` compares more. */
