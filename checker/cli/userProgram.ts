@@ -106,6 +106,11 @@ const Stated = Schema.Struct({
   source: Schema.String,
 })
 
+const Orders = Schema.Struct({
+  order: Schema.Array(Schema.String),
+  single: Schema.optionalKey(Schema.Array(Schema.String)),
+})
+
 const hasPredicate: { readonly [kind in Property<never>["kind"]]: (property: object) => boolean } = {
   invariant: (property) => "holds" in property && isFunction(property.holds),
   atEnd: (property) => "holds" in property && isFunction(property.holds),
@@ -115,7 +120,7 @@ const hasPredicate: { readonly [kind in Property<never>["kind"]]: (property: obj
   leadsTo: (property) =>
     "to" in property && isFunction(property.to) && (!("from" in property) || isFunction(property.from)),
   dataRaces: () => true,
-  lockOrder: (property) => "order" in property && Schema.is(Schema.Array(Schema.String))(property.order),
+  lockOrder: Schema.is(Orders),
   lockInversions: () => true,
 }
 

@@ -60,7 +60,7 @@ const slice = 5_000
  * @param told told of each scenario before it is explored
  */
 export const learn = Effect.fnUntraced(function* (
-  { scenarios, steps = ["**"] }: Protocol,
+  { scenarios, steps = ["**"], environment = [] }: Protocol,
   options: LearnOptions,
   told: (scenario: ScenarioEntry) => Effect.Effect<void>,
 ) {
@@ -80,8 +80,10 @@ export const learn = Effect.fnUntraced(function* (
       else rungs.push({ scenario, program, facts })
     }
   }
-  const isOwn = ({ step, next }: Mutation): boolean =>
-    [step, ...(next === undefined ? [] : [next])].some((name) => isNamed(name, steps))
+  const isOwn = ({ step, next }: Mutation): boolean => {
+    const names = [step, ...(next === undefined ? [] : [next])]
+    return names.some((name) => isNamed(name, steps)) && !names.some((name) => isNamed(name, environment))
+  }
   return { rungs, mutants: mutantsOf(rungs, all).filter(({ mutation }) => isOwn(mutation)), trouble } satisfies Learnt
 })
 

@@ -93,12 +93,17 @@ export interface DataRaces extends Stated {
 
 /**
  * Locks are taken in an order: no fiber waits for one while it holds one of a later place. Who only tries a lock may do
- * so in any order, and nothing is asked of two locks of the same place, or of those without one.
+ * so in any order, and nothing is asked of those without a place.
  */
 export interface LockOrder extends Stated {
   readonly kind: "lockOrder"
   /** The locks by their names, or else by their kinds; those that are taken first come first. */
   readonly order: ReadonlyArray<string>
+  /**
+   * Those of these kinds of which nobody waits for one while holding another, unless the wait says that it is nested. In the
+   * kernel that holds of every kind that lockdep knows ("possible recursive locking detected"). Of others, two may be held.
+   */
+  readonly single?: ReadonlyArray<string>
 }
 
 /**
@@ -197,7 +202,7 @@ export const bind = <World>(
     case "dataRaces":
       return { kind: "dataRaces", id, statement, source }
     case "lockOrder":
-      return { kind: "lockOrder", id, statement, source, order: property.order }
+      return { kind: "lockOrder", id, statement, source, order: property.order, single: property.single ?? [] }
     case "lockInversions":
       return {
         kind: "invariant",
@@ -227,13 +232,22 @@ export const dataRaces = (source: string, id = "data-races"): DataRaces => ({
   source,
 })
 
-/** Asks that locks are taken in an order: see `LockOrder`. */
-export const lockOrder = (order: ReadonlyArray<string>, source: string, id = "lock-order"): LockOrder => ({
+/** Asks that locks are taken in an order, and of some kinds one at a time: see `LockOrder`. */
+export const lockOrder = (
+  order: ReadonlyArray<string>,
+  source: string,
+  id = "lock-order",
+  single: ReadonlyArray<string> = [],
+): LockOrder => ({
   kind: "lockOrder",
   id,
-  statement: `Locks are taken in this order: ${order.join(", ")}.`,
+  statement: [
+    `Locks are taken in this order: ${order.join(", ")}.`,
+    ...(single.length === 0 ? [] : [`Nobody has two of a kind, unless they are nested: ${single.join(", ")}.`]),
+  ].join(" "),
   source,
   order,
+  single,
 })
 
 /** Asks that no locks are taken in a circle: see `LockInversions`. */

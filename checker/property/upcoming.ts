@@ -148,7 +148,7 @@ export class Upcoming {
     return nesting
   }
 
-  private findNesting({ order }: LockOrder, fiber: number): Nesting {
+  private findNesting({ order, single = [] }: LockOrder, fiber: number): Nesting {
     const { system } = this
     const name = system.fibers[fiber]?.name ?? ""
     const rankOf = ({ name, kind }: Lock) => (order.includes(name) ? order.indexOf(name) : order.indexOf(kind))
@@ -156,15 +156,18 @@ export class Upcoming {
     if (takes === undefined) return { isNested: false, wrong: undefined }
     const held = readingAs(system, fiber, () => heldBy(name, system.instance.store.locks)).map(({ lock }) => lock)
     let isNested = false
-    for (const { lock } of readingAs(system, fiber, takes)) {
+    for (const { lock, nested = false } of readingAs(system, fiber, takes)) {
       const rank = rankOf(lock)
       if (rank < 0) continue
       for (const outer of held) {
         if (outer === lock || rankOf(outer) < 0) continue
         isNested = true
-        if (rankOf(outer) <= rank) continue
-        const wrong = `${this.says(fiber)} takes ${lock.name} while it holds ${outer.name}; the order is ${order[rank]} before ${order[rankOf(outer)]}`
-        return { isNested, wrong }
+        const isSecond = outer.kind === lock.kind && single.includes(lock.kind) && !nested
+        if (rankOf(outer) <= rank && !isSecond) continue
+        const rule = isSecond
+          ? `of ${lock.kind} one is held at a time, unless the second is taken as nested`
+          : `the order is ${order[rank]} before ${order[rankOf(outer)]}`
+        return { isNested, wrong: `${this.says(fiber)} takes ${lock.name} while it holds ${outer.name}; ${rule}` }
       }
     }
     return { isNested, wrong: undefined }

@@ -200,7 +200,7 @@ const checkOrders = <World>(
 ): void => {
   for (const property of properties) {
     if (property.kind !== "lockOrder") continue
-    const [name] = mentionedIn(intern(property.order), new Set(groups.flat()))
+    const [name] = mentionedIn(intern([property.order, property.single ?? []]), new Set(groups.flat()))
     if (name !== undefined) breakRule(`property ${property.id} names ${name}, which is interchangeable with others`)
   }
 }

@@ -39,6 +39,11 @@ export interface Protocol {
    * behind a `!`. Without it, all that its scenarios take. What else they take is mutated in the protocol that it belongs to.
    */
   readonly steps?: ReadonlyArray<string>
+  /**
+   * Globs of the names of the steps of its environment: what users, devices and hardware do of their own accord, and what is
+   * only told to properties. No protocol promises them, so that no mutant changes them, or their place among others.
+   */
+  readonly environment?: ReadonlyArray<string>
   readonly survivors?: Survivors
 }
 
@@ -56,6 +61,7 @@ export const protocol = <World>(definition: {
   readonly scenarios: ReadonlyArray<Scenario<World>>
   readonly bugs?: ReadonlyArray<SeededBug<World>>
   readonly steps?: ReadonlyArray<string>
+  readonly environment?: ReadonlyArray<string>
   readonly survivors?: Survivors
 }): Protocol => {
   const bugs = definition.bugs ?? []
@@ -65,6 +71,7 @@ export const protocol = <World>(definition: {
     ...(definition.about === undefined ? {} : { about: definition.about }),
     bugs,
     ...(definition.steps === undefined ? {} : { steps: definition.steps }),
+    ...(definition.environment === undefined ? {} : { environment: definition.environment }),
     ...(definition.survivors === undefined ? {} : { survivors: definition.survivors }),
     scenarios: definition.scenarios.map((scenario) => ({
       id: scenario.id,

@@ -3,6 +3,7 @@
  * cannot fail, and waits for no more than the transfer that a device has begun.
  */
 import { guardedStep, procedure, step } from "../../checker/program/index.ts"
+import { assertHeld } from "../sync/holding.ts"
 import { mutexLock, mutexUnlock } from "../sync/mutex.ts"
 import { block, windowOf } from "./blockDevice.ts"
 import { type Device, deviceOf, type MappedFile } from "./mappedFile.ts"
@@ -33,6 +34,7 @@ export const deviceUnmap = procedure(function* (
 const revoke = procedure(function* (file: MappedFile, device: Device) {
   yield* mutexLock(device.lock)
   yield* step("device_unmap", [device.name], () => {
+    assertHeld(device.lock)
     device.state.entry = null
   })
   yield* guardedStep(
@@ -40,6 +42,7 @@ const revoke = procedure(function* (file: MappedFile, device: Device) {
     [device.name],
     () => device.state.dma === null,
     () => {
+      assertHeld(device.lock)
       flushLine(file, device)
       device.mapping.status = "none"
     },

@@ -9,6 +9,7 @@
  */
 import type * as Effect from "effect/Effect"
 import { guardedStep, procedure, type Struct, self, step, struct } from "../../checker/program/index.ts"
+import { assertHeld } from "../sync/holding.ts"
 import { type Mutex, mutex, mutexLock, mutexUnlock } from "../sync/mutex.ts"
 import { isFree } from "../sync/spinlock.ts"
 import { awake, type Clock, setAlarm } from "./clock.ts"
@@ -138,6 +139,7 @@ export const nfsd4Layoutget = procedure(function* (
   const { state } = stateid
   yield* mutexLock(stateid.mutex)
   const first = yield* step("nfsd4_preprocess_layout_stateid", [client], () => {
+    assertHeld(stateid.mutex)
     state.refs++
     return !state.live
   })
@@ -210,6 +212,7 @@ export const nfsd4Layoutreturn = procedure(function* (server: Export, client: st
   const { state } = stateid
   yield* mutexLock(stateid.mutex)
   const known = yield* step("nfsd4_return_file_layouts", [client], () => {
+    assertHeld(stateid.mutex)
     if (!state.live) return false
     state.refs++
     state.layouts = []
@@ -232,6 +235,7 @@ export const nfsd4Layoutcommit = procedure(function* (
   const { state } = stateid
   yield* mutexLock(stateid.mutex)
   const held = yield* step("nfsd4_layoutcommit: nfsd4_preprocess_layout_stateid", [client, ...indices], () => {
+    assertHeld(stateid.mutex)
     const valid = state.live && !state.fenced && indices.every((index) => state.layouts.includes(index))
     if (valid) state.refs++
     return valid

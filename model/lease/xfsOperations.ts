@@ -1,10 +1,10 @@
 /** What goes on at the server itself: truncation, holes, clones and writes (fs/xfs/xfs_iops.c, xfs_file.c, xfs_reflink.c). */
 import * as Effect from "effect/Effect"
-import { guardedStep, procedure, step } from "../../checker/program/index.ts"
+import { assert, guardedStep, procedure, self, step } from "../../checker/program/index.ts"
 import { truncateInodePages, unmapMappingRange } from "../file/truncate.ts"
 import type { Content } from "../mm/folio.ts"
 import { at, pagesOf, type Range } from "../mm/range.ts"
-import { downWrite, readWait, upWrite } from "../sync/rwsem.ts"
+import { downWrite, isHeld, readWait, upWrite } from "../sync/rwsem.ts"
 import { xfsBreakLayouts } from "./xfsBreak.ts"
 import { contentOnDisk, type FileMapping, freeBlock, writePage, type XfsInode } from "./xfsFile.ts"
 
@@ -33,11 +33,12 @@ export const xfsSetattrSize = (file: XfsInode, size: number) => {
       file,
       Effect.gen(function* () {
         yield* step("truncate_setsize", [file.name, size], () => {
+          assertSizeLocked(file)
           file.state.size = size
           dropPages(file, beyond)
         })
         if (file.mapping !== null) yield* truncatePagecache(file.mapping, beyond)
-        yield* itruncateExtents(file, "xfs_itruncate_extents", beyond)
+        yield* itruncateExtents(file, "xfs_itruncate_extents", beyond, assertSizeLocked)
       }),
     ),
   )
@@ -92,9 +93,26 @@ const dropPages = (file: XfsInode, range: Range): void => {
   }
 }
 
+/** As `xfs_itruncate_extents` asserts. Within a step. */
+const assertIolocked = ({ name, iolock }: XfsInode): void =>
+  assert(isHeld(iolock), `${self()} has not locked the IOLOCK of ${name}`)
+
+/** As `xfs_setattr_size` asserts: the IOLOCK and, where processes map the file, the MMAPLOCK. Within a step. */
+const assertSizeLocked = (file: XfsInode): void => {
+  assertIolocked(file)
+  if (file.mapping === null) return
+  assert(isHeld(file.mapping.inode.invalidateLock), `${self()} has not locked the MMAPLOCK of ${file.name}`)
+}
+
 /** Gives the blocks of a range back. */
-const itruncateExtents = (file: XfsInode, name: string, range: Range): Effect.Effect<void> =>
+const itruncateExtents = (
+  file: XfsInode,
+  name: string,
+  range: Range,
+  expectLocked: (file: XfsInode) => void = assertIolocked,
+): Effect.Effect<void> =>
   step(name, [file.name, range.start, range.end], () => {
+    expectLocked(file)
     for (const index of pagesOf(range)) {
       const extent = at(file.extents, index)
       if (extent.value === null) continue

@@ -1,10 +1,10 @@
 /** Handing out blocks (fs/xfs/xfs_pnfs.c): what a server of files lets clients do behind its back, and takes note of. */
 import type * as Effect from "effect/Effect"
-import { choose, procedure, step } from "../../checker/program/index.ts"
+import { assert, choose, procedure, self, step } from "../../checker/program/index.ts"
 import { invalidateInodePages2 as invalidateMapped } from "../file/invalidate.ts"
 import { writeback } from "../file/writeback.ts"
 import { at } from "../mm/range.ts"
-import { downWrite, upWrite } from "../sync/rwsem.ts"
+import { downWrite, isHeld, upWrite } from "../sync/rwsem.ts"
 import { allocBlock, type Extent, writePage, type XfsInode, type XfsMount } from "./xfsFile.ts"
 
 /** What the client is told of a block of a file; `extent` is `null` for a hole. */
@@ -84,9 +84,10 @@ const mapLocked = procedure(function* (file: XfsInode, index: number, write: boo
   const { state, mount } = file
   // Not in the kernel, where stores through mmap are not synchronised with layouts at all. And it looks at the flag of
   // shared blocks before it has the lock, so that a clone may come between.
-  const refused = yield* step("xfs_fs_map_blocks: recheck", [file.name], (): MapError | null =>
-    state.reflink ? "-ENXIO" : isWritablyMapped(file) ? "-EBUSY" : null,
-  )
+  const refused = yield* step("xfs_fs_map_blocks: recheck", [file.name], (): MapError | null => {
+    assert(isHeld(file.iolock), `${self()} has not locked out other I/O to ${file.name}`)
+    return state.reflink ? "-ENXIO" : isWritablyMapped(file) ? "-EBUSY" : null
+  })
   if (refused !== null) return refused
   yield* filemapWriteAndWait(file)
   const invalidated = yield* invalidateInodePages2(file)

@@ -2,7 +2,7 @@
 import type * as Effect from "effect/Effect"
 import { assert, enterLoop, guardedStep, procedure, self, step } from "../../checker/program/index.ts"
 import { type Mutex, mutexLock, mutexUnlock } from "../sync/mutex.ts"
-import { downRead, downWrite, upRead, upWrite } from "../sync/rwsem.ts"
+import { downRead, downWrite, isHeld, upRead, upWrite } from "../sync/rwsem.ts"
 import type { Content } from "./folio.ts"
 import {
   allocHugePage,
@@ -149,16 +149,22 @@ const fillHole = procedure(function* (file: HugeFile, mm: HugeMm, va: number) {
 const isUnlocked = (file: HugeFile, page: Life | null): boolean => page === null || hugePageAt(file, page).lock === ""
 
 /** `mmu_notifier_invalidate_range_start`: the device lets go of the range, and maps nothing of it until the end. */
-const announce = (mm: HugeMm, range: Range) =>
+const announce = (file: HugeFile, mm: HugeMm, range: Range) =>
   step("mmu_notifier_invalidate_range_start", [mm.name, range.start, range.end], () => {
+    assertMapLocked(file, mm)
     mm.window.value = range
     for (const va of pagesOf(range)) at(mm.mirror, va).value = null
   })
 
-const announceEnd = (mm: HugeMm) =>
+const announceEnd = (file: HugeFile, mm: HugeMm) =>
   step("mmu_notifier_invalidate_range_end", [mm.name], () => {
+    assertMapLocked(file, mm)
     mm.window.value = null
   })
+
+/** A range is announced only by who keeps others from mapping it elsewhere (include/linux/mmu_notifier.h). Within a step. */
+const assertMapLocked = ({ iMmapRwsem }: HugeFile, { name, mmapLock }: HugeMm): void =>
+  assert(isHeld(mmapLock) || isHeld(iMmapRwsem), `${self()} announces a range of ${name} and has neither of its locks`)
 
 /** `adjust_range_if_pmd_sharing_possible`: a page table that is let go of maps the whole file. */
 const wholeTable = ({ pages }: HugeFile): Range => ({ start: 0, end: pages })
@@ -182,7 +188,7 @@ const flush = (mm: HugeMm, name: string) => step(name, [mm.name], () => dropHuge
 /** `__unmap_hugepage_range`, `i_mmap_rwsem` held for write: the pages, for whom the caller flushes and frees. */
 const unmapHugepageRange = procedure(function* (file: HugeFile, mm: HugeMm, range: Range) {
   const gathered: Array<Life> = []
-  yield* announce(mm, wholeTable(file))
+  yield* announce(file, mm, wholeTable(file))
   const unshared = yield* hugePmdUnshare(file, mm)
   if (!unshared) {
     for (const va of pagesOf(range)) {
@@ -198,7 +204,7 @@ const unmapHugepageRange = procedure(function* (file: HugeFile, mm: HugeMm, rang
       if (page !== null) gathered.push(page)
     }
   }
-  yield* announceEnd(mm)
+  yield* announceEnd(file, mm)
   // Whoever drops the last reference to the table may do so as soon as i_mmap_rwsem is free.
   if (unshared) yield* flush(mm, "tlb_flush_mmu_tlbonly")
   return gathered
@@ -349,7 +355,7 @@ export const migrateHugePage = procedure(function* (file: HugeFile, va: number) 
 const tryToMigrateOne = procedure(function* (file: HugeFile, mm: HugeMm, va: number, page: Life) {
   const goesOn = yield* step("rmap_walk_file", [mm.name], () => mm.vma.mapped && hugePageAt(file, page).mapcount > 0)
   if (!goesOn) return
-  yield* announce(mm, wholeTable(file))
+  yield* announce(file, mm, wholeTable(file))
   if (yield* hugePmdUnshare(file, mm)) {
     yield* flush(mm, "flush_tlb_range")
   } else {
@@ -364,7 +370,7 @@ const tryToMigrateOne = procedure(function* (file: HugeFile, mm: HugeMm, va: num
       huge.refcount--
     })
   }
-  yield* announceEnd(mm)
+  yield* announceEnd(file, mm)
 })
 
 /** A device that mirrors the process maps a page, unless that is announced to change. */

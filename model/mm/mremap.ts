@@ -273,7 +273,7 @@ const moveLocked = procedure(function* (mm: Mm, from: number, to: number) {
       moveEntry(mm, from, to)
       return "moved"
     },
-    lockWait(newLock),
+    lockWait(newLock, true),
   )
   if (ready === flushed) yield* step("move_ptes", [mm.name, from, to], () => moveEntry(mm, from, to))
   yield* step("move_ptes: flush_tlb_range", [mm.name, from, from + 1], () => {

@@ -42,6 +42,8 @@ export interface Userfaultfd {
     pending: ReadonlyArray<Waiter>
     /** `fault_wqh`: of whom it has. */
     read: ReadonlyArray<Waiter>
+    /** Who was woken and has not gone on yet. */
+    woken: ReadonlyArray<string>
     /** The file has been closed. */
     released: boolean
   }>
@@ -51,7 +53,8 @@ export interface Userfaultfd {
 export const userfaultfd = (mm: Mm): Userfaultfd => {
   if (mm.system.thp) throw new RangeError("userfaultfd where there are huge pages is not modelled")
   const nobody: ReadonlyArray<Waiter> = []
-  const state = struct(`${mm.name}.userfaultfd`, { pending: nobody, read: nobody, released: false })
+  const woken: ReadonlyArray<string> = []
+  const state = struct(`${mm.name}.userfaultfd`, { pending: nobody, read: nobody, woken, released: false })
   const ctx = { mm, state }
   mm.userfaultfd = ctx
   return ctx
@@ -83,7 +86,7 @@ const setMissing = procedure(function* (mm: Mm, range: Range, uffdMissing: boole
 })
 
 /**
- * `handle_userfault`: sleeps until woken, with no lock held, whatever was done meanwhile. Who comes after the look at the
+ * `handle_userfault`: sleeps until woken, with no lock held, whatever was done meanwhile; who is on no queue is never woken. Who comes after the look at the
  * entry finds the sleeper on the queue, and who came before it is seen. A fault that may not drop its lock ends with SIGBUS;
  * where the file is being closed the lock is dropped and the fault taken anew (since commit fe4cdc2c4e24).
  */
@@ -114,11 +117,14 @@ export const handleUserfault = procedure(function* (mm: Mm, va: number, flags: F
     yield* guardedStep(
       "handle_userfault: schedule",
       [mm.name, va],
-      () => !isQueued(ctx, self()),
+      () => state.woken.includes(self()),
       () => undefined,
     )
   }
-  yield* step("handle_userfault: list_del", [mm.name, va], () => remove(ctx, ({ fiber }) => fiber === self()))
+  yield* step("handle_userfault: list_del", [mm.name, va], () => {
+    remove(ctx, ({ fiber }) => fiber === self())
+    state.woken = state.woken.filter((name) => name !== self())
+  })
   return "UNLOCKED" as const
 })
 
@@ -130,7 +136,7 @@ const isQueued = ({ state }: Userfaultfd, name: string): boolean =>
 const releaseFaultLock = (mm: Mm, va: number, { vmaLock }: FaultFlags): Effect.Effect<void> =>
   vmaLock === true ? vmaEndRead(mm, va) : mmapReadUnlock(mm)
 
-/** Takes sleepers off both queues: they are awake. Within a step. */
+/** Takes sleepers off both queues. Within a step. */
 const remove = ({ state }: Userfaultfd, is: (waiter: Waiter) => boolean): void => {
   state.pending = state.pending.filter((waiter) => !is(waiter))
   state.read = state.read.filter((waiter) => !is(waiter))
@@ -156,7 +162,12 @@ export const userfaultfdWake = (ctx: Userfaultfd, range: Range): Effect.Effect<v
   wakeUserfault(ctx, "UFFDIO_WAKE", range)
 
 const wakeUserfault = (ctx: Userfaultfd, by: string, { start, end }: Range): Effect.Effect<void> =>
-  step(`${by}: wake_userfault`, [ctx.mm.name, start, end], () => remove(ctx, ({ va }) => start <= va && va < end))
+  step(`${by}: wake_userfault`, [ctx.mm.name, start, end], () => {
+    const { pending, read, woken } = ctx.state
+    const isIn = ({ va }: Waiter): boolean => start <= va && va < end
+    ctx.state.woken = [...woken, ...[...pending, ...read].filter(isIn).map(({ fiber }) => fiber)].sort()
+    remove(ctx, isIn)
+  })
 
 /**
  * UFFDIO_COPY, of one page, and wakes whoever sleeps for it.

@@ -43,6 +43,7 @@ export const deviceMemory = protocol({
     "nouveau_*",
     "mutex_lock(card#*",
   ],
+  environment: ["gpu_store", "gpu_load", "gpu_atomic"],
   scenarios: [...devicePairs, ...deviceRaces, ...gpuScenarios, ...coherentPairs, ...seed003, acceptance],
   bugs: [...migrationBugs, ...pageBugs, ...exclusiveBugs, ...unannounced, ...gpuBugs, ...coherentBugs],
   survivors: deviceMemorySurvivors,

@@ -8,9 +8,12 @@ import type { Spec } from "./properties/places.ts"
 /** What the core promises of files, of devices that walk the CPU's page table, and of CPUs that come and go: there are none here. */
 const elsewhere: ReadonlySet<string> = new Set([
   "IOTLB-NO-UAF",
+  "IOTLB-UNBOUND",
   "PROT-LAZY-WINDOW",
   "PT-NO-CPU",
   "SHOOTDOWN-COMPLETE",
+  "TRUNC-LOCKED",
+  "TRUNC-NO-BLOCKS",
   "TRUNC-NO-MAP",
 ])
 

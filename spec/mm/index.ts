@@ -28,14 +28,9 @@ export const memoryManagement = protocol({
       "Memory is sequentially consistent: a barrier that is missing does not show.",
     ],
   },
-  // What notifiers and mirrors do is mutated in notifier/interval; exec lays out the machine.
-  steps: [
-    "**",
-    // Of other protocols.
-    ...["!device_*", "!mmu_interval_*", "!mn_itree_*", "!mutex_*", "!wake_up_all"],
-    // What users, devices and the hardware do, and what is only said to the properties.
-    ...["!exec", "!dma_write", "!dma_map_page *", "!__access_remote_vm: copy_to_user_page", "!hardware walk*"],
-  ],
+  // What notifiers and mirrors do is mutated in notifier/interval.
+  steps: ["**", "!device_*", "!mmu_interval_*", "!mn_itree_*", "!mutex_*", "!wake_up_all"],
+  environment: ["exec", "dma_write", "dma_map_page *", "__access_remote_vm: copy_to_user_page", "hardware walk*"],
   survivors: mmSurvivors,
   scenarios: [...pairs, ...races],
   bugs: [

@@ -1,8 +1,9 @@
 /** What a state alone does not show: events in which a rule is kept or broken, recorded from outside. */
-import { cell, type Monitor, type Struct, struct } from "../../checker/index.ts"
+import { cell, type Monitor, type Struct, struct, type Taken } from "../../checker/index.ts"
+import type { Inode } from "../../model/file/inode.ts"
 import { flushed } from "../../model/mm/batchedFlush.ts"
 import { hasTable, type Mm } from "../../model/mm/mm.ts"
-import { at, pagesOf } from "../../model/mm/range.ts"
+import { at, pagesOf, type Range } from "../../model/mm/range.ts"
 import { mmOf } from "../../model/mm/rmap.ts"
 import type { System } from "../../model/mm/system.ts"
 
@@ -41,6 +42,16 @@ export type Slips = Struct<{
   looksLocked: Kept
   /** The subscribers have heard of the end of the address space before it is unmapped. */
   releasedFirst: Kept
+  /** No device walks the page table of an address space when its unmapping at the end begins. */
+  unbindsFirst: Kept
+  /** A window is opened and closed under a lock of the areas: broken, or nothing is known. */
+  announcesLocked: Kept
+  /** Nobody has a page table locked who opens or closes a window: broken, or nothing is known. */
+  announcesAwake: Kept
+  /** mprotect gives the areas of its range the protection that it was asked for. */
+  protects: Kept
+  /** Truncation takes pages out of the page cache with `invalidate_lock` held. */
+  truncatesLocked: Kept
 }>
 
 /** Nothing has happened yet. */
@@ -61,6 +72,11 @@ export const noSlips = (): Slips =>
     endsUncollapsed: "untested",
     looksLocked: "untested",
     releasedFirst: "untested",
+    unbindsFirst: "untested",
+    announcesLocked: "untested",
+    announcesAwake: "untested",
+    protects: "untested",
+    truncatesLocked: "untested",
   })
 
 /** Notes an event that a rule is about. */
@@ -70,7 +86,8 @@ export const note = (slips: Slips, rule: keyof Slips, isKept: boolean): void => 
 }
 
 /** Watches the steps that the rules are about; what holders do is noted by those who record them. */
-export const watchSlips = (system: System, mirrored: Mm, slips: Slips): Monitor => ({
+export const watchSlips = (system: System, mirrored: Mm, file: Inode, slips: Slips): Monitor => ({
+  truncate_inode_folio: ({ fiber }) => note(slips, "truncatesLocked", file.invalidateLock.state.writer === fiber),
   "wp_page_copy: folio_remove_rmap_pte": ({ args }) => {
     const mm = mmOf(system, String(args[0]))
     const page = at(mm.pte, Number(args[1])).value
@@ -110,6 +127,14 @@ export const watchSlips = (system: System, mirrored: Mm, slips: Slips): Monitor 
   exit_mmap: ({ args }) => {
     const isMirrored = args[0] === mirrored.name && mirrored.subscriptions.byName.size > 0
     if (isMirrored && slips.releasedFirst === "untested") note(slips, "releasedFirst", false)
+    const devices = [...mmOf(system, String(args[0])).secondaryTlbs.values()]
+    if (devices.length > 0) {
+      note(
+        slips,
+        "unbindsFirst",
+        devices.every(({ state }) => !state.bound),
+      )
+    }
   },
 })
 
@@ -150,6 +175,27 @@ export const watchCollapses = (slips: Slips): Monitor => {
   }
 }
 
+/** The same of mprotect, once it gives `mmap_lock` back. */
+export const watchProtections = (system: System, slips: Slips): Monitor => {
+  type Call = { readonly fiber: string; readonly pages: ReadonlyArray<number>; readonly prot: string }
+  const calls = cell<ReadonlyArray<Call>>("slips.protecting", [])
+  return {
+    mprotect_fixup: ({ fiber, args, result }) => {
+      const areas = result as ReadonlyArray<Range> // what the step returns
+      const pages = areas.flatMap(pagesOf)
+      if (pages.length > 0) calls.value = [...calls.value, { fiber, pages, prot: String(args[3]) }]
+    },
+    mmap_write_unlock: ({ fiber, args }) => {
+      const call = calls.value.find((each) => each.fiber === fiber)
+      if (call === undefined) return
+      const { vma } = mmOf(system, String(args[0]))
+      const isDone = call.pages.every((va) => at(vma, va).value?.prot === call.prot)
+      note(slips, "protects", isDone)
+      calls.value = calls.value.filter((each) => each !== call)
+    },
+  }
+}
+
 /** The steps that look up the areas with which a call goes on. */
 const lookUps = [
   "MADV_DONTNEED",
@@ -174,3 +220,21 @@ export const watchLookUps = (system: System, slips: Slips): Monitor =>
       },
     ]),
   )
+
+/** The same of those who announce a range. That it is kept is not recorded: windows show when they are open. */
+export const watchWindows = (system: System, slips: Slips): Monitor => {
+  const announces = ({ fiber, args }: Taken): void => {
+    const [name, start, end, event] = args
+    const mm = mmOf(system, String(name))
+    if (mm.tables.some(({ lock }) => lock.state.holder === fiber)) note(slips, "announcesAwake", false)
+    // The end of the address space is announced to all, whatever its areas are.
+    if (event === "RELEASE") return
+    const trees = [system.anonVmaLock, ...[...system.inodes.values()].map(({ mmapRwsem }) => mmapRwsem)]
+    const range = pagesOf({ start: Number(start), end: Number(end) })
+    const isLocked =
+      [mm.mmapLock, ...trees].some(({ state }) => state.writer === fiber || state.readers.includes(fiber)) ||
+      range.some((va) => at(mm.vmaLock, va).readers.includes(fiber))
+    if (!isLocked) note(slips, "announcesLocked", false)
+  }
+  return { mn_itree_inv_start_range: announces, mn_itree_inv_end: announces }
+}

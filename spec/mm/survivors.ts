@@ -1,19 +1,13 @@
 import type { Survivors } from "../../checker/index.ts"
 
 const overwritten = "a store of the model is to the whole page: what was copied under it is seen by nobody"
-const asked =
-  "nobody here looks whether it did what it was called for: what calls come to is compared with a kernel (test/fidelity)"
 
 const wakesLate =
   "who is woken has waited for the sequence with no lock in hand: nothing that the waker waits for behind it is held up"
-const noneUnderLock =
-  "the entry is none until then, under its page table's lock: a device that faults when the window has closed waits for that lock, and so does everybody else"
 const nextPlace = "each entry is none until it is set, under the lock of its own page table, which is held for so long"
 const longerWindow = "a window that begins earlier bars what it is to bar, and more"
 const keptUntilFlush =
   "what was gathered keeps its reference until the TLBs are flushed, wherever that comes behind the clearing"
-const isOneNumber =
-  "the readers of a lock are one number, which changes atomically: that a change is lost shows only where two come or go at once and a third wants the lock for itself"
 const dirtyBooks =
   "a reference keeps the page from being freed or moved, whoever has it locked; what the lock is for, the file's accounting of dirty pages, is not modelled"
 const oneProcess =
@@ -24,29 +18,15 @@ const givenBack =
 /** Why mutants of the core's steps survive. */
 export const mmSurvivors: Survivors = {
   "leave-out do_cow_fault: copy_mc_user_highpage": overwritten,
-  "leave-out vma_set_page_prot": asked,
-  "leave-out ext4_ext_remove_space": asked,
   "leave-out exit_mm": "what the CPU keeps of the address space is flushed before a page of it is freed",
-  "leave-out arm_smmu_mm_release":
-    "what a device has cached of the upper levels is not modelled: one that still is bound finds page tables unlinked, and every flush reaches it",
   "leave-out enter_lazy_tlb":
     "a CPU that does not say that it is lazy is interrupted for flushes that it could do without",
-  "drop-lock filemap_invalidate_lock(file) by ftruncate#":
-    "the size is changed first, and a page is added to the cache within it only: the lock is for holes, of which the size tells nothing",
   "open-guard set_page_dirty_lock": dirtyBooks,
-  "split set_page_dirty_lock": dirtyBooks,
   "open-guard migration_entry_wait": "who does not wait takes the fault again, until the entry is there",
   "swap wake_up_all | mm_tlb_flush_nested": wakesLate,
-  "swap try_to_migrate_one: set_migration_pte | mn_itree_inv_end": noneUnderLock,
-  "swap ptep_modify_prot_commit | mn_itree_inv_end": noneUnderLock,
-  "swap try_to_unmap_one: folio_test_dirty | mn_itree_inv_end": noneUnderLock,
-  "swap change_huge_pmd: set_pmd_at | mn_itree_inv_end": noneUnderLock,
-  "swap page_mkclean_one: set_pte_at | mn_itree_inv_end": noneUnderLock,
-  "swap try_to_migrate_one: set_migration_pte | try_to_migrate_one: ptep_get_and_clear": nextPlace,
   "swap try_to_unmap_one: folio_test_dirty | try_to_unmap_one: ptep_get_and_clear": nextPlace,
-  "swap page_mkclean_one: set_pte_at | page_mkclean_one: ptep_clear_flush": nextPlace,
-  "swap mmap_read_lock | mn_itree_inv_start_range": longerWindow,
   "swap tlb_finish_mmu | mn_itree_inv_start_range": longerWindow,
+  "swap free_pages_and_swap_cache | mn_itree_inv_start_range": longerWindow,
   "swap tlb_finish_mmu | i_mmap_unlock_read": keptUntilFlush,
   "swap tlb_finish_mmu | zap_pte_range": keptUntilFlush,
   "swap ptep_modify_prot_commit | tlb_finish_mmu":
@@ -63,7 +43,7 @@ export const mmSurvivors: Survivors = {
     "both are given back, one right behind the other: nobody who waits for one of them holds the other; with --states 500000 the mutant is proved to do the same",
   "swap tlb_remove_table_sync_one | __collapse_huge_page_isolate":
     "who walks without locks looks a second time at the entry of the upper level, which is none by then, and gives its reference back (70cbc3cc78a9); the page table is freed behind the wait all the same",
-  "split vma_end_read": isOneNumber,
+  "split set_page_dirty_lock": dirtyBooks,
   "split ptep_modify_prot_commit":
     "the entry is none, under its page table's lock: nobody changes it between the reading and the writing",
   "split move_ptes":
@@ -74,14 +54,10 @@ export const mmSurvivors: Survivors = {
     "interrupts are off, and what is read is the CPU's own: others see no more than that it has not begun yet",
   "split __remove_mapping":
     "the references are frozen: nobody can store to the page, or find it in the cache, between the look at the dirty bit and the removal",
-  "split copy_present_ptes: ptep_set_wrprotect":
-    "a dirty bit that the hardware sets in between is lost: of anonymous memory that matters only while a copy in swap is good, which takes another thread's store and reclaim beside fork",
   "wake-early folio_alloc_swap":
     "add_to_swap_cache takes its references first, too; no entry leads to the slot yet, and who looks at the slot leaves a locked page alone, but for MADV_FREE, whose mark reclaim takes back, as the page is dirty then",
   "wake-early ptep_set_access_flags: flush_tlb_page":
     "the entry has only got more rights: a device that has it with fewer goes on with those until the flush, and a flush too many takes nothing from anybody",
   "wake-early lock_vma_under_rcu": oneProcess,
   "wake-early vma_end_read": oneProcess,
-  "swap enter_lazy_tlb | hardware walk: pmd":
-    "the hardware may walk of its own accord before the CPU says that it is lazy, too",
 }

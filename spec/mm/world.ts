@@ -19,7 +19,16 @@ import { type Holders, recordHolders } from "./holders.ts"
 import { type Memory, recordMemory } from "./memory.ts"
 import { filed, type PageKind, page, prepare, prepareStranger } from "./pages.ts"
 import { recordShootdowns, type Shootdowns } from "./shootdowns.ts"
-import { noSlips, type Slips, watchCollapses, watchLookUps, watchMoves, watchSlips } from "./slips.ts"
+import {
+  noSlips,
+  type Slips,
+  watchCollapses,
+  watchLookUps,
+  watchMoves,
+  watchProtections,
+  watchSlips,
+  watchWindows,
+} from "./slips.ts"
 import { recordWalks, type Walks } from "./walks.ts"
 
 /** What the properties and seeded bugs of the memory-management core see. */
@@ -208,10 +217,12 @@ export const build = (
     windows.monitor,
     ...holders.monitors,
     ...memory.monitors,
-    watchSlips(of, parent, slips),
+    watchSlips(of, parent, file, slips),
     watchMoves(of, slips),
     watchCollapses(slips),
     watchLookUps(of, slips),
+    watchWindows(of, slips),
+    watchProtections(of, slips),
     advised.monitor,
     walks.monitor,
     shootdowns.monitor,

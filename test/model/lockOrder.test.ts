@@ -21,7 +21,7 @@ import {
 } from "../../checker/index.ts"
 import { type Mutex, mutex, mutexLock, mutexTrylock, mutexUnlock } from "../../model/sync/mutex.ts"
 import { downRead, downWrite, type RwSem, rwSem, upRead, upWrite } from "../../model/sync/rwsem.ts"
-import { keep, release, spinLock, underLock } from "../../model/sync/spinlock.ts"
+import { isFree, keep, lockWait, release, spinLock, underLock } from "../../model/sync/spinlock.ts"
 import { entryOf, programOf, run, unconfirmed } from "../checker/support.ts"
 
 type Code = Effect.Effect<unknown, unknown>
@@ -101,6 +101,34 @@ describe("a declared order", () => {
     expect(await broken(abba, declared, "lock-order")).toBe(
       "bob in mutex_lock(a) takes a while it holds b; the order is a before b",
     )
+  })
+
+  it("is broken by a second lock of a kind of which one is held at a time, unless the second is nested", async () => {
+    const program = (isNested: boolean) => () => {
+      const [one, other] = [spinLock("one", "pte_lock"), spinLock("other", "pte_lock")]
+      const inner = guardedStep(
+        "inner",
+        [],
+        () => isFree(other),
+        () => undefined,
+        lockWait(other, isNested),
+      )
+      return {
+        world: {},
+        fibers: {
+          alice: Effect.andThen(
+            underLock(one, "outer", [], () => keep(one)),
+            inner,
+          ),
+        },
+      }
+    }
+    const singly = [lockOrder(["pte_lock"], "test", "lock-order", ["pte_lock"])]
+    expect(await broken(program(false), singly, "lock-order")).toBe(
+      "alice in inner takes other while it holds one; of pte_lock one is held at a time, unless the second is taken as nested",
+    )
+    await kept(program(true), singly)
+    await kept(program(false), [lockOrder(["pte_lock"], "test")])
   })
 
   it("is broken though nothing deadlocks", async () => {

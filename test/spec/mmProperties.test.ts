@@ -5,9 +5,11 @@ import {
   changeBody,
   explore,
   guardedStep,
+  leaveOut,
   protocol,
   type Replacement,
   type SeededBug,
+  self,
   strategies,
 } from "../../checker/index.ts"
 import { type Folio, type FolioState, folioOf } from "../../model/mm/folio.ts"
@@ -181,6 +183,8 @@ const harms: ReadonlyArray<Harm> = [
     1,
   ],
   ["PROT-LAZY-WINDOW", "mprotect+collapse", "change_pmd_range", approves, 1],
+  ["IOTLB-UNBOUND", "exit+sva-store", "arm_smmu_mm_release", () => leaveOut(), 0],
+  ["PROT-AREAS", "mprotect+collapse", "vma_set_page_prot", () => leaveOut(), 0],
   ["RECLAIM-FREEZE", "load+pin-fast-write", "user_load", page((one) => Object.assign(one, { live: false })), 0],
   [
     "RECLAIM-SWAP-AE",
@@ -195,6 +199,28 @@ const harms: ReadonlyArray<Harm> = [
   ["RMAP-COUNT", "load+load", "user_load", folio({ mapcount: 0 }), 0],
   ["RSS-BALANCE", "load+load", "user_load", also(({ parent }) => Object.assign(parent.rss, { file: 9 })), 0],
   ["TLB-COHERENT", "load+load", "user_load", folio({ content: "nobody's" }), 0],
+  ["TRUNC-NO-BLOCKS", "load+truncate", "ext4_ext_remove_space", () => leaveOut(), 0],
+  [
+    "TRUNC-LOCKED",
+    "load+truncate",
+    "folio_wait_writeback",
+    also(({ file }) => Object.assign(file.invalidateLock.state, { writer: "nobody" })),
+    0,
+  ],
+  [
+    "WINDOW-LOCKED",
+    "mprotect+collapse",
+    "mn_itree_inv_start_range",
+    also(({ parent }) => Object.assign(parent.mmapLock.state, { writer: "nobody" })),
+    1,
+  ],
+  [
+    "WINDOW-MAY-SLEEP",
+    "mprotect+collapse",
+    "mn_itree_inv_end",
+    also(({ parent }) => Object.assign(parent.tables[0]?.lock.state ?? {}, { holder: self() })),
+    1,
+  ],
 ]
 
 const [states] = strategies.filter(({ name }) => name === "states")

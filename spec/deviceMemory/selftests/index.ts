@@ -8,7 +8,7 @@ import { hugetlbBugs, userfaultfdBugs } from "./lastBugs.ts"
 import { notModelled } from "./notModelled.ts"
 import { hugeOneAtATime, oneAtATime } from "./scenarios.ts"
 import { selftestSurvivors } from "./survivors.ts"
-import { readAgainstUnmap } from "./userfaultfd.ts"
+import { readAgainstUnmap, readTwiceAgainstClose, readTwiceAgainstHandler } from "./userfaultfd.ts"
 
 export const selftests = protocol({
   id: "device/selftests",
@@ -30,6 +30,8 @@ export const selftests = protocol({
     writeAgainstZap,
     storeAgainstZap,
     readAgainstUnmap,
+    readTwiceAgainstHandler,
+    readTwiceAgainstClose,
   ],
   bugs: [...selftestBugs, ...hugeBugs, ...hugetlbBugs, ...userfaultfdBugs],
   survivors: selftestSurvivors,

@@ -1,6 +1,6 @@
 /** userfaultfd under every schedule: whoever waits for a page is woken, whatever becomes of it. */
 import * as Effect from "effect/Effect"
-import { choose, scenario } from "../../../checker/index.ts"
+import { choose, fork, join, scenario } from "../../../checker/index.ts"
 import { dmirrorRead } from "../../../model/driver/testHmm.ts"
 import { munmap } from "../../../model/mm/unmap.ts"
 import { userfaultfdRelease } from "../../../model/mm/userfaultfd.ts"
@@ -11,16 +11,16 @@ import { type Bench, selftestWorld } from "./world.ts"
 
 const one = pages(0, 1)
 
+/** READ of one page. */
+const readsOne = (bench: Bench, va: number) =>
+  comesTo(bench, "READ", dmirrorRead(bench.file("parent", 0), pages(va, va + 1), true), 1, [
+    { cpages: 1, data: filled },
+    { cpages: 1, data: zero },
+    "-EFAULT",
+  ])
+
 /** READ, and the file is closed. */
-const reads = (bench: Bench) =>
-  Effect.andThen(
-    comesTo(bench, "READ", dmirrorRead(bench.file("parent", 0), one, true), 1, [
-      { cpages: 1, data: filled },
-      { cpages: 1, data: zero },
-      "-EFAULT",
-    ]),
-    userfaultfdRelease(ctxOf(bench)),
-  )
+const reads = (bench: Bench) => Effect.andThen(readsOne(bench, 0), userfaultfdRelease(ctxOf(bench)))
 
 /** A thread that unmaps the page, or an end of the process that begins with its files. */
 const unmapsOrCloses = (bench: Bench) =>
@@ -46,3 +46,45 @@ export const readAgainstUnmap = scenario({
     ),
   properties: concurrentProperties,
 })
+
+/** Two READs at once, each of a page that nobody has touched. */
+const readsBoth = Effect.fnUntraced(function* (bench: Bench) {
+  const second = yield* fork("second", readsOne(bench, 1))
+  yield* readsOne(bench, 0)
+  yield* join(second)
+})
+
+const two = pages(0, 2)
+
+/** A device that waits for two pages at once, beside somebody else. */
+const readTwice = (
+  id: string,
+  summary: string,
+  atOnce: (bench: Bench) => Readonly<Record<string, Effect.Effect<unknown>>>,
+) =>
+  scenario({
+    id,
+    summary,
+    setup: () =>
+      concurrently(
+        { fixture: "hmm", before: [mmap(two, "private"), register(two)], atOnce, behind: [] },
+        selftestWorld({ pages: 2, devicePages: 1 }),
+        ["private"],
+      ),
+    properties: concurrentProperties,
+  })
+
+export const readTwiceAgainstHandler = readTwice(
+  "device/selftests/userfaultfd_read+read",
+  "the device has READ two pages at once that one handler fills in. Expected: each READ comes to 0 with what was filled in; nobody sleeps for ever",
+  (bench) => ({
+    readers: Effect.andThen(readsBoth(bench), userfaultfdRelease(ctxOf(bench))),
+    handler: handler(ctxOf(bench)),
+  }),
+)
+
+export const readTwiceAgainstClose = readTwice(
+  "device/selftests/userfaultfd_read+read+close",
+  "the device has READ two pages at once, and the userfaultfd is closed. Expected: each READ comes to 0 with zeroes; nobody sleeps for ever",
+  (bench) => ({ readers: readsBoth(bench), other: userfaultfdRelease(ctxOf(bench)) }),
+)

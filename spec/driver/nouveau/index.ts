@@ -1,7 +1,6 @@
 import { protocol } from "../../../checker/index.ts"
 import { nouveauBugs } from "./bugs.ts"
 import { faults, lazyfree, oomReaper, overlapping } from "./scenarios.ts"
-import { nouveauSurvivors } from "./survivors.ts"
 
 export const nouveau = protocol({
   id: "driver/nouveau",
@@ -18,8 +17,8 @@ export const nouveau = protocol({
       "Memory is sequentially consistent: a barrier that is missing does not show.",
     ],
   },
-  steps: ["nouveau_*", "gpu_store"],
+  steps: ["nouveau_*"],
+  environment: ["gpu_store", "nouveau_svmm_invalidate_range_start: -EAGAIN"],
   scenarios: [faults, overlapping, oomReaper, lazyfree],
   bugs: nouveauBugs,
-  survivors: nouveauSurvivors,
 })

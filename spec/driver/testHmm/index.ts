@@ -15,7 +15,6 @@ import {
   twoFaults,
   zappedMigration,
 } from "./scenarios.ts"
-import { dmirrorSurvivors } from "./survivors.ts"
 
 export const testHmm = protocol({
   id: "driver/test-hmm",
@@ -29,7 +28,8 @@ export const testHmm = protocol({
       "Memory is sequentially consistent: a barrier that is missing does not show.",
     ],
   },
-  steps: ["dmirror_*", "xa_destroy", "copy_to_user"],
+  steps: ["dmirror_*", "xa_destroy"],
+  environment: ["copy_to_user"],
   scenarios: [
     faults,
     twoFaults,
@@ -46,5 +46,4 @@ export const testHmm = protocol({
     lazyfree,
   ],
   bugs: dmirrorBugs,
-  survivors: dmirrorSurvivors,
 })

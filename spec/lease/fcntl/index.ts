@@ -16,8 +16,7 @@ export const fcntlLeases = protocol({
       "Memory is sequentially consistent: a barrier that is missing does not show.",
     ],
   },
-  // What users, devices and the hardware do, and what is only said to the properties, is not the protocol's.
-  steps: ["**", "!do_dentry_open", "!exit"],
+  environment: ["do_dentry_open", "sigwaitinfo", "exit"],
   scenarios: fcntlScenarios,
   bugs: fcntlBugs,
   survivors: fcntlSurvivors,

@@ -6,8 +6,6 @@ const late = "a holder that never answers is overdue, and time then does what it
 
 /** Why mutants of leases survive. */
 export const fcntlSurvivors: Survivors = {
-  "lose-wake-up lease_modify": late,
   "split generic_add_lease: smp_mb": locked,
-  "open-guard sigwaitinfo": "a holder may give up its lease unasked",
-  "swap put_file_access | exit": "the second step is the end of the model's process, which holds nothing",
+  "lose-wake-up lease_modify": late,
 }

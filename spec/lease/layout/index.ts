@@ -18,8 +18,7 @@ export const layouts = protocol({
       "Memory is sequentially consistent: a barrier that is missing does not show.",
     ],
   },
-  // What users, devices and the hardware do, and what is only said to the properties, is not the protocol's.
-  steps: ["**", "!exit", "!mmap_store", "!munmap", "!xfs_growfs_data", "!xfs_force_shutdown"],
+  environment: ["exit", "xfs_bmapi_write", "mmap_store", "munmap", "xfs_growfs_data", "xfs_force_shutdown"],
   scenarios: layoutScenarios,
   bugs: [...layoutBugs, ...layoutsAsPublished],
   survivors: layoutSurvivors,

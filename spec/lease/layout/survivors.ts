@@ -1,10 +1,5 @@
 import type { Survivors } from "../../../checker/index.ts"
 
-const actor = "the step is what somebody does to the file or the device, against which the protocol holds if it is done"
-const end =
-  "exit is the end of the model's thread, by which callback threads know that nothing will be recalled any more"
-const meeting =
-  "of one client's requests no more than a commit and a return meet at the server, and each looks at the stateid in one step"
 const listed =
   "the list of leases changes in one step, and a lease that is inserted meanwhile is found by the look behind the wait, the IOLOCK held"
 const later = "a reference that is put a step later keeps the lease that much longer, and who breaks it waits for that"
@@ -14,10 +9,9 @@ const alone = "the IOLOCK is held for writing, and no client has a layout any mo
 
 /** Why mutants of layouts survive. */
 export const layoutSurvivors: Survivors = {
-  "leave-out xfs_bmapi_write": actor,
   "leave-out xfs_wait_dax_page: schedule": busy,
-  "swap mutex_lock | nfsd4_return_file_layouts": meeting,
-  "swap mutex_lock | nfsd4_layoutcommit: nfsd4_preprocess_layout_stateid": meeting,
+  "open-guard nfs4_put_stid": listed,
+  "open-guard xfs_wait_dax_page: schedule": busy,
   "swap mutex_unlock | pnfs_layout_process":
     "the client was given nothing: that ls_mutex is held a step longer keeps others waiting, and no more",
   "swap nfsd4_layoutget: nfs4_put_stid | mutex_unlock": later,
@@ -26,21 +20,9 @@ export const layoutSurvivors: Survivors = {
     "a write that ends behind the commit is committed with the next one, at the latest when the layout is returned",
   "swap xfs_fs_commit_blocks: xfs_ilock | xfs_iomap_write_unwritten":
     "a commit is made under a lease, and who changes blocks under the IOLOCK waits for that first",
-  "swap xfs_file_fallocate: xfs_iunlock | xfs_bmapi_write":
-    "the block is free by then, and the other file has locks of its own",
   "split nfsd4_layoutget: nfs4_put_stid": "a client that asks for a layout has no other request under way",
   "split xfs_reflink_remap_blocks": alone,
   "split xfs_file_remap_range: xfs_iunlock": recorded,
   "split nfsd4_layout_fence_worker: nfsd4_close_layout":
     "no lease is granted while another is pending, so that none is lost; one that is given back meanwhile goes when it is overdue",
-  "drop-lock mutex_lock(client#.ls_mutex) by client#-cb": meeting,
-  "drop-lock mutex_lock(client#.ls_mutex) by client#.#": meeting,
-  "drop-lock xfs_fs_map_blocks: xfs_ilock(file) by client#.#":
-    "where a client has two threads the server does nothing with the file itself; that a client's only thread takes the lock is noticed",
-  "open-guard nfs4_put_stid": listed,
-  "open-guard xfs_wait_dax_page: schedule": busy,
-  "swap nfs4_put_stid | exit": later,
-  "swap xfs_bmapi_write | exit": end,
-  "swap unpin_user_page | exit": end,
-  "swap munmap | xfs_file_buffered_read": "what a process reads behind munmap it may as well read before",
 }

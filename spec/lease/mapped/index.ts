@@ -19,7 +19,6 @@ export const mappedLayouts = protocol({
   scenarios: mappedScenarios,
   steps: [
     "truncate_setsize",
-    "truncate_pagecache_range",
     "filemap_invalidate_lock",
     "filemap_invalidate_unlock",
     "xfs_itruncate_extents",
@@ -27,6 +26,8 @@ export const mappedLayouts = protocol({
     "xfs_fs_map_blocks: recheck",
     "invalidate_*",
   ],
+  // Where processes map the file, what is mapped and cached goes in the steps behind it.
+  environment: ["truncate_pagecache_range"],
   bugs: mappedBugs,
   survivors: mappedSurvivors,
 })

@@ -1,22 +1,13 @@
 import type { Survivors } from "../../../checker/index.ts"
 
-const saysWhat =
-  "where processes map the file the step does nothing itself: what is mapped and cached goes in the steps behind it"
 const released = "of two locks that are given up one after the other it does not matter which is the first"
 const alone = "whoever changes the file's blocks holds the IOLOCK for writing, and no client has a layout any more"
 
 /** Why mutants of mapped files survive. */
 export const mappedSurvivors: Survivors = {
-  "leave-out truncate_pagecache_range": saysWhat,
-  "swap filemap_invalidate_lock | truncate_pagecache_range": saysWhat,
-  "swap truncate_pagecache_range | unmap_mapping_range": saysWhat,
-  "swap filemap_invalidate_lock | truncate_setsize":
-    "a fault that sees the new size maps nothing, and what one that has seen the old size maps is unmapped under the lock",
   "swap truncate_setsize | unmap_mapping_range":
     "a page that a fault maps again before it sees the new size is unmapped once more when it leaves the page cache",
   "swap i_mmap_unlock_read | xfs_itruncate_extents": "i_mmap_rwsem keeps nobody from the blocks, nor needs them",
-  "swap xfs_itruncate_extents | filemap_invalidate_unlock":
-    "a fault that comes between finds itself behind the end of the file and reads no block",
   "swap filemap_invalidate_unlock | xfs_vn_setattr_size: xfs_iunlock": released,
   "swap filemap_invalidate_unlock | xfs_file_fallocate: xfs_iunlock": released,
   "swap truncate_inode_folio | xfs_unmap_extent":

@@ -1,7 +1,7 @@
 /** Files under the mappings: truncation, holes, private mappings, writeback. */
 import { actionInvariant } from "../../../checker/index.ts"
 import { contentInFile, withinSize } from "../../../model/file/inode.ts"
-import type { Folio } from "../../../model/mm/folio.ts"
+import { type Folio, zeroes } from "../../../model/mm/folio.ts"
 import { anything } from "../memory.ts"
 import type { MmWorld } from "../world.ts"
 import { entries, folioOf, isAnon, mappings, type Spec } from "./places.ts"
@@ -88,6 +88,23 @@ export const fileProperties: ReadonlyArray<Spec> = [
       changedPages(world)
         .map(({ index, expected, found }) => `In page ${index} of the file is "${found}" instead of "${expected}".`)
         .join(" "),
+  },
+  {
+    kind: "invariant",
+    id: "TRUNC-NO-BLOCKS",
+    statement: "Unless a file is being truncated, nothing is on disk beyond its end.",
+    source: "fs/ext4/inode.c: ext4_truncate, ext4_ext_remove_space",
+    premise: (world) => world.file.state.size < world.file.cache.length,
+    holds: (world) =>
+      isBeingTruncated(world) || world.file.disk.slice(world.file.state.size).every(({ value }) => value === zeroes),
+  },
+  {
+    kind: "invariant",
+    id: "TRUNC-LOCKED",
+    statement: "Truncation takes a page out of the page cache only with the invalidate_lock, which keeps faults out.",
+    source: "Documentation/filesystems/locking.rst: invalidate_lock; mm/truncate.c: truncate_inode_pages_range",
+    premise: ({ slips }) => slips.truncatesLocked !== "untested",
+    holds: ({ slips }) => slips.truncatesLocked !== "broken",
   },
   actionInvariant({
     id: "WRITEBACK-LOCKED",

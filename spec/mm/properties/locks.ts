@@ -6,5 +6,5 @@ import type { Spec } from "./places.ts"
 const lockOrdering = ["i_rwsem", "mmap_lock", "invalidate_lock", "folio_lock", "i_mmap_rwsem", "anon_vma", "pte_lock"]
 
 export const lockProperties: ReadonlyArray<Spec> = [
-  lockOrder(lockOrdering, "mm/rmap.c: Lock ordering in mm", "MM-LOCK-ORDER"),
+  lockOrder(lockOrdering, "mm/rmap.c: Lock ordering in mm", "MM-LOCK-ORDER", ["pte_lock"]),
 ]

@@ -72,6 +72,14 @@ export const translationProperties: ReadonlyArray<Spec> = [
         )
         .join(" "),
   },
+  {
+    kind: "invariant",
+    id: "IOTLB-UNBOUND",
+    statement: "No device walks the page table of an address space when its unmapping at the end begins.",
+    source: "drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3-sva.c: arm_smmu_mm_release",
+    premise: ({ slips }) => slips.unbindsFirst !== "untested",
+    holds: ({ slips }) => slips.unbindsFirst !== "broken",
+  },
 ]
 
 /** Of the machines on which a device walks the page table. */

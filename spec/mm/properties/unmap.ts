@@ -3,6 +3,7 @@ import { actionInvariant } from "../../../checker/index.ts"
 import { isLive } from "../../../model/mm/folio.ts"
 import { hasTable } from "../../../model/mm/mm.ts"
 import { isWritable } from "../../../model/mm/pte.ts"
+import { isOpen } from "../../notifier/windows.ts"
 import type { MmWorld } from "../world.ts"
 import {
   entries,
@@ -109,11 +110,37 @@ export const unmapProperties: ReadonlyArray<Spec> = [
   },
   {
     kind: "invariant",
+    id: "WINDOW-LOCKED",
+    statement:
+      "Who announces a range, or that the announcement is over, has mmap_lock, the lock of an area in it or a lock of the reverse mapping.",
+    source: "include/linux/mmu_notifier.h: invalidate_range_start; at the end of the address space nobody else is left",
+    premise: ({ windows }) => [...windows.values()].some(isOpen),
+    holds: ({ slips }) => slips.announcesLocked !== "broken",
+  },
+  {
+    kind: "invariant",
+    id: "WINDOW-MAY-SLEEP",
+    statement:
+      "Who announces a range, or that the announcement is over, has no page table locked: callbacks may sleep.",
+    source: "mm/mmu_notifier.c: __mmu_notifier_invalidate_range_start, __mmu_notifier_invalidate_range_end",
+    premise: ({ windows }) => [...windows.values()].some(isOpen),
+    holds: ({ slips }) => slips.announcesAwake !== "broken",
+  },
+  {
+    kind: "invariant",
     id: "PROT-LAZY-WINDOW",
     statement: "mprotect announces nothing where no page table is.",
     source: "mm/mprotect.c: change_pmd_range",
     premise: ({ slips }) => slips.announcesTables !== "untested",
     holds: ({ slips }) => slips.announcesTables !== "broken",
+  },
+  {
+    kind: "invariant",
+    id: "PROT-AREAS",
+    statement: "When mprotect gives mmap_lock back, the areas of its range have the protection that it was asked for.",
+    source: "mm/mprotect.c: mprotect_fixup, vma_set_page_prot; mprotect(2)",
+    premise: ({ slips }) => slips.protects !== "untested",
+    holds: ({ slips }) => slips.protects !== "broken",
   },
   {
     kind: "invariant",

@@ -121,6 +121,13 @@ export const storeAndProtect = raceOf({
   operations: [operation("store"), operation("mprotect"), operation("madvise-pageout")],
 })
 
+export const storeAndFork = raceOf({
+  name: "store+fork+reclaim",
+  summary: "a page that was swapped in is stored to while fork shares it, and reclaimed",
+  pages: ["swapcache"],
+  operations: [operation("store"), operation("fork"), operation("madvise-pageout")],
+})
+
 export const lazyFree = raceOf({
   name: "pin+lazyfree-reclaim",
   summary: "a device fills a page that the process has given to MADV_FREE, and memory is short",
@@ -147,6 +154,14 @@ export const readIn = raceOf({
       folioPut(system.folios, cached)
     }
   },
+})
+
+/** Two read under the lock of an area that a third waits to change. */
+export const faultsAndUnmap = raceOf({
+  name: "loads+munmap",
+  summary: "two threads fault on a page at once, and a third unmaps it",
+  pages: ["none"],
+  operations: [operation("load"), operation("load"), operation("munmap")],
 })
 
 /** Half of the area goes, with `mmap_lock` held for read. */

@@ -12,6 +12,4 @@ export const survivors2008: Survivors = {
   "wake-early xpmem_recall_page":
     "the page is locked, and only who has it locked exports it: what the device maps of it can but become less meanwhile",
   "lose-wake-up xpmem_recall_page": "it waits for the answer in its next step, whether it sleeps meanwhile or not",
-  "swap device_map | device_store":
-    "what a device stores before it has mapped the page finds no entry, and is not stored",
 }

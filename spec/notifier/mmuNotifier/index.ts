@@ -16,8 +16,7 @@ export const mmuNotifier = protocol({
       "Memory is sequentially consistent: a barrier that is missing does not show.",
     ],
   },
-  // What users, devices and the hardware do, and what is only said to the properties, is not the protocol's.
-  steps: ["**", "!unmap_vmas", "!free_module"],
+  environment: ["device_load", "unmap_vmas", "free_module"],
   scenarios: mmuNotifierScenarios,
   bugs: mmuNotifierBugs,
   survivors: mmuNotifierSurvivors,

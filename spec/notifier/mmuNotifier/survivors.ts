@@ -3,6 +3,7 @@ import type { Survivors } from "../../../checker/index.ts"
 /** Why mutants of the steps of today's mmu notifier survive. */
 export const mmuNotifierSurvivors: Survivors = {
   "leave-out arm_smmu_sva_set_dev_pasid": "a device that is not bound walks no page table, and has nothing in its TLB",
+  "open-guard get_user_pages": "who holds mmap_lock for writing here registers a notifier, and changes no page",
   "swap mn_hlist_release: hlist_del_init_rcu | srcu_read_unlock":
     "the section is there for the callbacks, which have returned; what is unlinked is looked up under the lock of the subscriptions",
   "swap srcu_read_unlock | vma_unlock_read":
@@ -17,5 +18,4 @@ export const mmuNotifierSurvivors: Survivors = {
   "split kvm_mmu_notifier_release": "two releases that both think they are the first both do all of it",
   "split mn_hlist_release: hlist_del_init_rcu":
     "nobody can register any more, and who else changes the list meanwhile takes a notifier off it, too",
-  "open-guard get_user_pages": "who holds mmap_lock for writing here registers a notifier, and changes no page",
 }
