@@ -118,12 +118,15 @@ class Comparison {
     this.maxStates = maxStates
   }
 
-  /** Why a mutant does the same as the correct program, if that is proved wherever that one was explored in full. */
+  /**
+   * Why a mutant does the same as the correct program, if that is proved wherever that one was explored in full; or, if that
+   * is nowhere, at each bound of the mutant, from its own states alone.
+   */
   readonly proofFor = Effect.fnUntraced(function* (this: Comparison, mutant: Mutant) {
     const complete = mutant.rungs.filter(({ facts }) => facts.isComplete)
     const reasons = new Set<string>()
-    for (const rung of complete) {
-      const correct = yield* this.behaviourAt(rung)
+    for (const rung of complete.length > 0 ? complete : mutant.rungs) {
+      const correct = rung.facts.isComplete ? yield* this.behaviourAt(rung) : undefined
       const reason = yield* samenessOf(programOf(mutant, rung), partedIn(mutant), correct, this.maxStates)
       if (reason === undefined) return undefined
       reasons.add(reason)

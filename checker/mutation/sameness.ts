@@ -247,26 +247,26 @@ const walked = Effect.fnUntraced(function* (
 /**
  * Why a mutated program does the same as the correct one, if that can be proved; see above.
  *
- * @param correct what the correct program does at the same bound
+ * @param correct what the correct program does at the same bound; without it, what movers prove
  * @param maxStates of the mutated program; if it has more, nothing is proved
  */
 export const samenessOf = Effect.fnUntraced(function* (
   program: Program,
   parted: Parted | undefined,
-  correct: Behaviour,
+  correct: Behaviour | undefined,
   maxStates: number,
 ) {
-  let isInMemory = true
+  let isInMemory = correct !== undefined
   let movers: Movers | undefined
   const isWhole = yield* walked(program, maxStates, (engine) => {
     movers = parted && new Movers(engine, parted)
     return {
       state: (isEnd, memory) => {
         movers?.look(isEnd)
-        isInMemory &&= !isEnd || correct.canEnd(memory)
+        isInMemory &&= !isEnd || correct?.canEnd(memory) === true
       },
       change: (...change) => {
-        isInMemory &&= correct.has(...change)
+        isInMemory &&= correct?.has(...change) === true
       },
       isOpen: () => isInMemory || movers?.isOpen === true,
     }

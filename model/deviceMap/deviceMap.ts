@@ -4,6 +4,7 @@
  */
 import type * as Effect from "effect/Effect"
 import { procedure, step } from "../../checker/program/index.ts"
+import { assertHeld } from "../sync/holding.ts"
 import { mutexLock, mutexUnlock, underMutex } from "../sync/mutex.ts"
 import { block, exposeBlock, takeBlock } from "./blockDevice.ts"
 import { deviceUnmap } from "./deviceUnmap.ts"
@@ -29,6 +30,7 @@ export const deviceInstall = (device: Device): Effect.Effect<boolean> =>
 
 const mapBlock = procedure(function* (file: MappedFile, device: Device, write: boolean) {
   const extent = yield* step("iomap_begin", [file.name, write], () => {
+    assertHeld(file.lock)
     if (file.state.size > 0 && file.state.block === null && (write || file.state.dirty))
       file.state.block = takeBlock(file.bdev, file.name)
     return file.state.block

@@ -1,6 +1,7 @@
 /** All those in the kernel who take blocks, windows or addresses back. */
 import type * as Effect from "effect/Effect"
 import { procedure, step } from "../../checker/program/index.ts"
+import { assertHeld } from "../sync/holding.ts"
 import { mutexLock, mutexUnlock, underMutex } from "../sync/mutex.ts"
 import { downWrite, upWrite } from "../sync/rwsem.ts"
 import { block, takeBlock, windowOf } from "./blockDevice.ts"
@@ -12,6 +13,7 @@ import type { Device, MappedFile, Process } from "./mappedFile.ts"
 export const truncateMapped = procedure(function* (file: MappedFile) {
   yield* mutexLock(file.lock)
   yield* step("i_size_write", [file.name, 0], () => {
+    assertHeld(file.lock)
     file.state.size = 0
   })
   yield* removeBlock(file, "ftruncate")

@@ -7,7 +7,7 @@
  * (`hugetlb_walk` finds nothing) and one that is none are one here.
  */
 import { procedure, step } from "../../checker/program/index.ts"
-import { hugetlbVmaLockRead, hugetlbVmaUnlockRead, isVmHugetlbPage } from "../mm/hugetlb.ts"
+import { assertWalkable, hugetlbVmaLockRead, hugetlbVmaUnlockRead, isVmHugetlbPage } from "../mm/hugetlb.ts"
 import { isHuge, type Mm, pageTableLock, spanOf } from "../mm/mm.ts"
 import { pagesOf, type Range } from "../mm/range.ts"
 import { underLock } from "../sync/spinlock.ts"
@@ -20,9 +20,10 @@ export const walkHugetlbRange = procedure(function* (mm: Mm, va: number, range: 
   const pages = pagesOf({ start: va, end: Math.min(spanOf(mm, va).end, range.end) })
   const handle = () => pages.map((page) => hmmVmaHandlePte(mm, page, wish))
   yield* hugetlbVmaLockRead(mm, "walk_hugetlb_range")
-  const by = yield* step("hugetlb_walk", [mm.name, va], () =>
-    isHuge(mm, va) ? "hmm_vma_walk_hugetlb_entry" : "hmm_vma_walk_hole",
-  )
+  const by = yield* step("hugetlb_walk", [mm.name, va], () => {
+    assertWalkable(mm)
+    return isHuge(mm, va) ? "hmm_vma_walk_hugetlb_entry" : "hmm_vma_walk_hole"
+  })
   const found =
     by === "hmm_vma_walk_hole"
       ? yield* step(by, [va], handle)

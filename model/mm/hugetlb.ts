@@ -8,11 +8,11 @@
  * fork and mremap, which are refused, and pins.
  */
 import * as Effect from "effect/Effect"
-import { assert, procedure, step } from "../../checker/program/index.ts"
+import { assert, procedure, self, step } from "../../checker/program/index.ts"
 import { notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/invalidate.ts"
 import { type Mutex, mutexLock, mutexUnlock } from "../sync/mutex.ts"
-import { upWrite } from "../sync/rwsem.ts"
+import { isHeld, upWrite } from "../sync/rwsem.ts"
 import { fairDownRead, fairDownWrite, fairUpRead } from "../sync/rwsemFair.ts"
 import { underLock } from "../sync/spinlock.ts"
 import { type FaultFlags, type FaultResult, lockedVma, vmfAnonPrepare } from "./fault.ts"
@@ -69,11 +69,18 @@ const hugetlbVmaLockWrite = (mm: Mm): Effect.Effect<void> =>
 const hugetlbVmaUnlockWrite = (mm: Mm): Effect.Effect<void> =>
   upWrite(locksOf(mm).vmaLock, "hugetlb_vma_unlock_write", [mm.name])
 
+/** `hugetlb_walk`: the entries of an area are looked at only with its lock. Within a step. */
+export const assertWalkable = (mm: Mm): void => {
+  const { vmaLock } = locksOf(mm)
+  assert(isHeld(vmaLock), `${self()} walks the entries of an area of hugetlbfs without ${vmaLock.name}`)
+}
+
 /** `hugetlb_fault`: the huge page is mapped whole, or may be stored to from then on. */
 export const hugetlbFault = procedure(function* (mm: Mm, va: number, flags: FaultFlags) {
   yield* mutexLock(faultMutexOf(mm, va))
   yield* hugetlbVmaLockRead(mm, "hugetlb_fault")
   const found = yield* step("hugetlb_fault: huge_ptep_get", [mm.name, va], () => {
+    assertWalkable(mm)
     if (!isHuge(mm, va)) return "hugetlb_no_page"
     const pte = at(mm.pte, va).value
     return flags.write && pte?.kind === "present" && pte.access !== "write" ? "hugetlb_wp" : "nothing"
@@ -151,6 +158,7 @@ export const hugetlbChangeProtection = procedure(function* (mm: Mm, area: Range)
       "hugetlb_change_protection",
       [mm.name, span.start, span.end],
       () => {
+        assertWalkable(mm)
         const access = mostAccess(lockedVma(mm, span.start)) === "none" ? "none" : "read"
         setEntries(mm, span, (pte) => ({ ...pte, access }))
       },
@@ -190,7 +198,10 @@ export const unmapHugepageRange = Effect.fnUntraced(function* (gather: Gather, r
       pageTableLock(mm, span.start),
       "__unmap_hugepage_range",
       [mm.name, span.start, span.end],
-      () => zapEntry(mm, span),
+      () => {
+        assertWalkable(mm)
+        return zapEntry(mm, span)
+      },
     )
     for (const [position, page] of zapped.entries()) {
       gatherEntry(gather, span.start + position)

@@ -245,7 +245,11 @@ export const hugeMunmap = procedure(function* (file: HugeFile, mm: HugeMm) {
 /** `hugetlb_vmdelete_list`, `i_mmap_rwsem` held for write */
 const hugetlbVmdeleteList = procedure(function* (file: HugeFile, va: number) {
   for (const mm of file.mms.values()) {
-    if (!(yield* step("vma_interval_tree_foreach", [mm.name], () => mm.vma.mapped))) continue
+    const found = yield* step("vma_interval_tree_foreach", [mm.name], () => {
+      assert(isHeld(file.iMmapRwsem), `${self()} walks the areas of the file without ${file.iMmapRwsem.name}`)
+      return mm.vma.mapped
+    })
+    if (!found) continue
     yield* tlbFinish(file, mm, yield* unmapHugepageRange(file, mm, { start: va, end: va + 1 }))
   }
 })

@@ -20,7 +20,7 @@ import { type Folios, type Frame, folioAlloc, folioPut, folios } from "../mm/fol
 import { at, pagesOf, type Range } from "../mm/range.ts"
 import { holding } from "../sync/holding.ts"
 import { type Mutex, mutex } from "../sync/mutex.ts"
-import { downRead, type RwSem, readWait, rwSem, tryDownRead, upRead } from "../sync/rwsem.ts"
+import { downRead, expectNoWriter, type RwSem, readWait, rwSem, tryDownRead, upRead } from "../sync/rwsem.ts"
 import type { Srcu } from "../sync/srcu.ts"
 import {
   type NotifierCaller,
@@ -265,6 +265,7 @@ export const getUserPage = procedure(function* (mm: NotifiedMm, va: number) {
       [mm.name, va],
       () => mm.mmapLock.state.writer === "",
       () => {
+        expectNoWriter(mm.mmapLock)
         if (at(mm.exclusive, va).value !== "") return "exclusive"
         at(mm.young, va).value = true
         return at(mm.pte, va).value

@@ -50,6 +50,16 @@ export const writeWait = (sem: RwSem): Wait => ({
 /** Whether the running fiber has it, for reading or for writing. Within a step. */
 export const isHeld = ({ state: { writer, readers } }: RwSem): boolean => writer === self() || readers.includes(self())
 
+/** Nobody reads while somebody writes. Within a step that reads. */
+export const expectNoWriter = ({ name, state: { writer } }: RwSem): void =>
+  assert(writer === "", `${self()} takes ${name}, which ${writer} writes under`)
+
+/** Nobody writes while somebody else has it. Within a step that takes it to write. */
+export const expectNobody = ({ name, state: { writer, readers } }: RwSem): void => {
+  const others = [...(writer === "" ? [] : [writer]), ...readers].join(", ")
+  assert(others === "", `${self()} takes ${name} to write, which ${others} holds`)
+}
+
 /** The running fiber reads from here on. Within a step that is taken when nobody writes. */
 export const addReader = (sem: RwSem): void => {
   sem.state.readers = [...sem.state.readers, self()].sort()
@@ -62,7 +72,7 @@ export const downRead = (sem: RwSem, name: string, args: ReadonlyArray<Plain> = 
     args,
     () => sem.state.writer === "",
     () => {
-      assert(sem.state.writer === "", `${self()} takes ${sem.name}, which ${sem.state.writer} writes under`)
+      expectNoWriter(sem)
       addReader(sem)
     },
     readWait(sem),
@@ -90,9 +100,7 @@ export const downWrite = (sem: RwSem, name: string, args: ReadonlyArray<Plain> =
     args,
     () => sem.state.writer === "" && sem.state.readers.length === 0,
     () => {
-      const { writer, readers } = sem.state
-      const others = [...(writer === "" ? [] : [writer]), ...readers].join(", ")
-      assert(others === "", `${self()} takes ${sem.name} to write, which ${others} holds`)
+      expectNobody(sem)
       sem.state.writer = self()
     },
     writeWait(sem),

@@ -5,6 +5,7 @@
  */
 import type * as Effect from "effect/Effect"
 import {
+  assert,
   declareLock,
   guardedStep,
   type Lock,
@@ -16,7 +17,7 @@ import {
   struct,
 } from "../../checker/program/index.ts"
 import { alone, holding } from "./holding.ts"
-import { writeWait } from "./rwsem.ts"
+import { expectNobody, expectNoWriter, writeWait } from "./rwsem.ts"
 
 /** `readers` is sorted by name, and has who reads twice twice; `waiting`: the writers that wait, sorted likewise. */
 export interface FairRwSem extends Lock {
@@ -38,6 +39,7 @@ export const fairDownRead = (sem: FairRwSem, name: string, args: ReadonlyArray<P
     args,
     () => sem.state.writer === "" && sem.state.waiting.length === 0,
     () => {
+      expectNoWriter(sem)
       sem.state.readers = [...sem.state.readers, self()].sort()
     },
     {
@@ -57,6 +59,7 @@ export const fairUpRead = (sem: FairRwSem, name: string, args: ReadonlyArray<Pla
   step(name, args, () => {
     const { readers } = sem.state
     const own = readers.indexOf(self())
+    assert(own >= 0, `${self()} gives back ${sem.name}, under which it does not read`)
     sem.state.readers = readers.filter((_, position) => position !== own)
   })
 
@@ -70,6 +73,7 @@ export const fairDownWrite = procedure(function* (sem: FairRwSem, name: string, 
     args,
     () => sem.state.writer === "" && sem.state.readers.length === 0,
     () => {
+      expectNobody(sem)
       sem.state.waiting = sem.state.waiting.filter((fiber) => fiber !== self())
       sem.state.writer = self()
     },

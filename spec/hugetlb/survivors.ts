@@ -11,8 +11,6 @@ export const hugetlbSurvivors: Survivors = {
     "who has the page locked is punching the hole or filling it, and has the fault mutex too, or moves the page, and leaves it where it is if it is mapped again",
   "open-guard migration_entry_wait_huge": asksAgain,
   "swap i_mmap_lock_write | mmu_notifier_invalidate_range_start": announced,
-  "swap i_mmap_lock_write | vma_interval_tree_foreach":
-    "in a process that has unmapped the file meanwhile there is no page table, and nothing to be unmapped",
   "swap free_pages_and_swap_cache | i_mmap_unlock_write":
     "the pages are in no page table and no TLB: when they are given back is seen by nobody",
   "split remove_migration_pte":

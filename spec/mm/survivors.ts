@@ -2,8 +2,6 @@ import type { Survivors } from "../../checker/index.ts"
 
 const overwritten = "a store of the model is to the whole page: what was copied under it is seen by nobody"
 
-const wakesLate =
-  "who is woken has waited for the sequence with no lock in hand: nothing that the waker waits for behind it is held up"
 const nextPlace = "each entry is none until it is set, under the lock of its own page table, which is held for so long"
 const longerWindow = "a window that begins earlier bars what it is to bar, and more"
 const keptUntilFlush =
@@ -23,7 +21,6 @@ export const mmSurvivors: Survivors = {
     "a CPU that does not say that it is lazy is interrupted for flushes that it could do without",
   "open-guard set_page_dirty_lock": dirtyBooks,
   "open-guard migration_entry_wait": "who does not wait takes the fault again, until the entry is there",
-  "swap wake_up_all | mm_tlb_flush_nested": wakesLate,
   "swap try_to_unmap_one: folio_test_dirty | try_to_unmap_one: ptep_get_and_clear": nextPlace,
   "swap tlb_finish_mmu | mn_itree_inv_start_range": longerWindow,
   "swap free_pages_and_swap_cache | mn_itree_inv_start_range": longerWindow,

@@ -23,6 +23,7 @@ import {
 interface More {
   readonly survivors?: Survivors
   readonly steps?: ReadonlyArray<string>
+  readonly environment?: ReadonlyArray<string>
   readonly parameters?: Parameters
   readonly budget?: Partial<MutationBudget>
 }
@@ -137,6 +138,17 @@ describe("survivors", () => {
   it("are not looked for among the steps of other protocols", async () => {
     const { verdicts } = await mutate(locked, [eachCounts], { steps: ["sto*"] })
     expect(Object.keys(verdicts)).toEqual(["leave-out store", "swap store | unlock"])
+  })
+
+  it("are not looked for among the steps of the environment, nor beside them", async () => {
+    const { verdicts } = await mutate(locked, [eachCounts], {
+      steps: ["store", "load"],
+      environment: ["lo?k", "unlock"],
+    })
+    const all = await mutate(locked, [eachCounts], { steps: ["store", "load"] })
+    const beside = ["swap lock | load", "swap store | unlock"]
+    expect(Object.keys(all.verdicts)).toEqual(expect.arrayContaining(beside))
+    expect(Object.keys(verdicts)).toEqual(Object.keys(all.verdicts).filter((id) => !beside.includes(id)))
   })
 
   it("are inconclusive, with the reason, where the budget ends first", async () => {
@@ -318,6 +330,15 @@ describe("equivalent mutants", () => {
       "split copy": "equivalent nobody else changes what it reads",
       "open-guard count": "equivalent its guard is never false",
     })
+  })
+
+  it("are those of which it is proved, though the correct program was not explored in full", async () => {
+    const only = "split take"
+    const proved = { [only]: "equivalent its second half commutes with whatever others do in between" }
+    for (const maxStates of [10_000, 32]) {
+      const { verdicts } = await mutate(handover, [complete], { budget: { only, maxStates } })
+      expect(verdicts).toEqual(proved)
+    }
   })
 
   it("are not those whose steps a property watches between", async () => {

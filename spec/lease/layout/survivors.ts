@@ -4,8 +4,6 @@ const listed =
   "the list of leases changes in one step, and a lease that is inserted meanwhile is found by the look behind the wait, the IOLOCK held"
 const later = "a reference that is put a step later keeps the lease that much longer, and who breaks it waits for that"
 const busy = "who does not sleep takes the lock, finds the page still pinned, and begins again"
-const recorded = "what the step does beside that is the record that properties are asked of"
-const alone = "the IOLOCK is held for writing, and no client has a layout any more"
 
 /** Why mutants of layouts survive. */
 export const layoutSurvivors: Survivors = {
@@ -21,8 +19,6 @@ export const layoutSurvivors: Survivors = {
   "swap xfs_fs_commit_blocks: xfs_ilock | xfs_iomap_write_unwritten":
     "a commit is made under a lease, and who changes blocks under the IOLOCK waits for that first",
   "split nfsd4_layoutget: nfs4_put_stid": "a client that asks for a layout has no other request under way",
-  "split xfs_reflink_remap_blocks": alone,
-  "split xfs_file_remap_range: xfs_iunlock": recorded,
   "split nfsd4_layout_fence_worker: nfsd4_close_layout":
     "no lease is granted while another is pending, so that none is lost; one that is given back meanwhile goes when it is overdue",
 }

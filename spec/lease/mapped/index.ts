@@ -1,7 +1,6 @@
 import { protocol } from "../../../checker/index.ts"
 import { mappedBugs } from "./bugs.ts"
 import { mappedScenarios } from "./scenarios.ts"
-import { mappedSurvivors } from "./survivors.ts"
 
 export const mappedLayouts = protocol({
   id: "lease/mapped",
@@ -29,5 +28,4 @@ export const mappedLayouts = protocol({
   // Where processes map the file, what is mapped and cached goes in the steps behind it.
   environment: ["truncate_pagecache_range"],
   bugs: mappedBugs,
-  survivors: mappedSurvivors,
 })
