@@ -9,7 +9,7 @@
  */
 import type * as Effect from "effect/Effect"
 import { guardedStep, procedure, type Struct, self, step, struct } from "../../checker/program/index.ts"
-import { assertHeld } from "../sync/holding.ts"
+import { assertHeld, expectFree } from "../sync/holding.ts"
 import { type Mutex, mutex, mutexLock, mutexUnlock } from "../sync/mutex.ts"
 import { isFree } from "../sync/spinlock.ts"
 import { awake, type Clock, setAlarm } from "./clock.ts"
@@ -196,6 +196,7 @@ const nfs4PutStid = ({ leases }: Export, { client, state }: LayoutStateid): Effe
     [client],
     () => isFree(leases.lock),
     () => {
+      expectFree(leases.lock)
       state.refs--
       if (state.refs > 0 || state.layouts.length > 0 || !state.live) return
       state.live = false

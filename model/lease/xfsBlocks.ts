@@ -6,7 +6,7 @@
 import { type Cell, enterLoop, guardedStep, procedure, step } from "../../checker/program/index.ts"
 import { type Content, zeroes } from "../mm/folio.ts"
 import { at } from "../mm/range.ts"
-import { downRead, downWrite, type RwSem, upRead, upWrite } from "../sync/rwsem.ts"
+import { assertRwsemHeld, downRead, downWrite, type RwSem, upRead, upWrite } from "../sync/rwsem.ts"
 import { allocBlock, freeBlock, type XfsInode } from "./xfsFile.ts"
 
 /** A file that is mapped by a process: its `invalidate_lock` (XFS_MMAPLOCK), its entries by page, ILOCK, and its CoW fork. */
@@ -81,6 +81,7 @@ const getBlock = procedure(function* ({ inode, ilock }: DaxFile, index: number) 
 export const daxTruncate = procedure(function* ({ inode, invalidateLock, pte }: DaxFile) {
   yield* downWrite(invalidateLock, "filemap_invalidate_lock", [inode.name])
   yield* step("i_size_write", [inode.name, 0], () => {
+    assertRwsemHeld(invalidateLock)
     inode.state.size = 0
   })
   yield* step("unmap_mapping_range", [inode.name], () => {
@@ -117,6 +118,7 @@ export const directWrite = procedure(function* (
   const findCow = (name: string) => step(name, [inode.name, index], () => at(cow, index).value)
   yield* downWrite(ilock, "xfs_ilock_for_iomap", [inode.name])
   const first = yield* step("xfs_bmapi_read: imap", [inode.name, index], () => {
+    assertRwsemHeld(ilock)
     const block = extentAt()
     return block === null ? null : { block, shared: isShared(block) }
   })

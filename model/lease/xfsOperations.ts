@@ -1,10 +1,10 @@
 /** What goes on at the server itself: truncation, holes, clones and writes (fs/xfs/xfs_iops.c, xfs_file.c, xfs_reflink.c). */
 import * as Effect from "effect/Effect"
-import { assert, guardedStep, procedure, self, step } from "../../checker/program/index.ts"
+import { guardedStep, procedure, step } from "../../checker/program/index.ts"
 import { truncateInodePages, unmapMappingRange } from "../file/truncate.ts"
 import type { Content } from "../mm/folio.ts"
 import { at, pagesOf, type Range } from "../mm/range.ts"
-import { downWrite, isHeld, readWait, upWrite } from "../sync/rwsem.ts"
+import { assertRwsemHeld, downWrite, readWait, upWrite } from "../sync/rwsem.ts"
 import { xfsBreakLayouts } from "./xfsBreak.ts"
 import { contentOnDisk, type FileMapping, freeBlock, writePage, type XfsInode } from "./xfsFile.ts"
 
@@ -94,14 +94,12 @@ const dropPages = (file: XfsInode, range: Range): void => {
 }
 
 /** As `xfs_itruncate_extents` asserts. Within a step. */
-const assertIolocked = ({ name, iolock }: XfsInode): void =>
-  assert(isHeld(iolock), `${self()} has not locked the IOLOCK of ${name}`)
+const assertIolocked = ({ iolock }: XfsInode): void => assertRwsemHeld(iolock)
 
 /** As `xfs_setattr_size` asserts: the IOLOCK and, where processes map the file, the MMAPLOCK. Within a step. */
 const assertSizeLocked = (file: XfsInode): void => {
   assertIolocked(file)
-  if (file.mapping === null) return
-  assert(isHeld(file.mapping.inode.invalidateLock), `${self()} has not locked the MMAPLOCK of ${file.name}`)
+  if (file.mapping !== null) assertRwsemHeld(file.mapping.inode.invalidateLock)
 }
 
 /** Gives the blocks of a range back. */

@@ -1,10 +1,10 @@
 /** Handing out blocks (fs/xfs/xfs_pnfs.c): what a server of files lets clients do behind its back, and takes note of. */
 import type * as Effect from "effect/Effect"
-import { assert, choose, procedure, self, step } from "../../checker/program/index.ts"
+import { choose, procedure, step } from "../../checker/program/index.ts"
 import { invalidateInodePages2 as invalidateMapped } from "../file/invalidate.ts"
 import { writeback } from "../file/writeback.ts"
 import { at } from "../mm/range.ts"
-import { downWrite, isHeld, upWrite } from "../sync/rwsem.ts"
+import { assertRwsemHeld, downWrite, upWrite } from "../sync/rwsem.ts"
 import { allocBlock, type Extent, writePage, type XfsInode, type XfsMount } from "./xfsFile.ts"
 
 /** What the client is told of a block of a file; `extent` is `null` for a hole. */
@@ -85,7 +85,7 @@ const mapLocked = procedure(function* (file: XfsInode, index: number, write: boo
   // Not in the kernel, where stores through mmap are not synchronised with layouts at all. And it looks at the flag of
   // shared blocks before it has the lock, so that a clone may come between.
   const refused = yield* step("xfs_fs_map_blocks: recheck", [file.name], (): MapError | null => {
-    assert(isHeld(file.iolock), `${self()} has not locked out other I/O to ${file.name}`)
+    assertRwsemHeld(file.iolock)
     return state.reflink ? "-ENXIO" : isWritablyMapped(file) ? "-EBUSY" : null
   })
   if (refused !== null) return refused
@@ -120,6 +120,7 @@ export const xfsFsCommitBlocks = procedure(function* (
   yield* downWrite(file.iolock, "xfs_fs_commit_blocks: xfs_ilock", [file.name])
   if (file.mapping !== null) yield* invalidateInodePages2(file)
   const grows = yield* step("xfs_iomap_write_unwritten", [file.name, ...indices], () => {
+    assertRwsemHeld(file.iolock)
     const limit = Math.max(state.size, size ?? 0)
     for (const index of indices) {
       const extent = at(file.extents, index)

@@ -1,6 +1,6 @@
 /** Getting and pinning user pages (mm/gup.c): the slow path, and long-term pins. */
 import * as Effect from "effect/Effect"
-import { enterLoop, guardedStep, procedure, step } from "../../checker/program/index.ts"
+import { assert, enterLoop, guardedStep, procedure, self, step } from "../../checker/program/index.ts"
 import { migrateDeviceCoherentFolio } from "../deviceMemory/migrateCoherent.ts"
 import { isDeviceCoherent, isLongtermPinnable } from "../deviceMemory/pgmap.ts"
 import { Errno } from "../errno.ts"
@@ -160,7 +160,9 @@ export const setPageDirty = (system: System, { frame }: UserPage): Effect.Effect
         [frame.pfn],
         () => folioOf(system.folios, frame).lock === "",
         () => {
-          folioOf(system.folios, frame).dirty = true
+          const folio = folioOf(system.folios, frame)
+          assert(folio.lock === "", `${self()} locks page ${frame.pfn}, which ${folio.lock} has locked`)
+          folio.dirty = true
         },
         folioLockWait(system.folios, frame),
       )

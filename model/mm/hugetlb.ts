@@ -8,11 +8,12 @@
  * fork and mremap, which are refused, and pins.
  */
 import * as Effect from "effect/Effect"
-import { assert, procedure, self, step } from "../../checker/program/index.ts"
+import { assert, procedure, step } from "../../checker/program/index.ts"
 import { notifierRange } from "../notifier/events.ts"
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from "../notifier/invalidate.ts"
+import { assertHeld } from "../sync/holding.ts"
 import { type Mutex, mutexLock, mutexUnlock } from "../sync/mutex.ts"
-import { isHeld, upWrite } from "../sync/rwsem.ts"
+import { assertRwsemHeld, upWrite } from "../sync/rwsem.ts"
 import { fairDownRead, fairDownWrite, fairUpRead } from "../sync/rwsemFair.ts"
 import { underLock } from "../sync/spinlock.ts"
 import { type FaultFlags, type FaultResult, lockedVma, vmfAnonPrepare } from "./fault.ts"
@@ -70,16 +71,14 @@ const hugetlbVmaUnlockWrite = (mm: Mm): Effect.Effect<void> =>
   upWrite(locksOf(mm).vmaLock, "hugetlb_vma_unlock_write", [mm.name])
 
 /** `hugetlb_walk`: the entries of an area are looked at only with its lock. Within a step. */
-export const assertWalkable = (mm: Mm): void => {
-  const { vmaLock } = locksOf(mm)
-  assert(isHeld(vmaLock), `${self()} walks the entries of an area of hugetlbfs without ${vmaLock.name}`)
-}
+export const assertWalkable = (mm: Mm): void => assertRwsemHeld(locksOf(mm).vmaLock)
 
 /** `hugetlb_fault`: the huge page is mapped whole, or may be stored to from then on. */
 export const hugetlbFault = procedure(function* (mm: Mm, va: number, flags: FaultFlags) {
   yield* mutexLock(faultMutexOf(mm, va))
   yield* hugetlbVmaLockRead(mm, "hugetlb_fault")
   const found = yield* step("hugetlb_fault: huge_ptep_get", [mm.name, va], () => {
+    assertHeld(faultMutexOf(mm, va))
     assertWalkable(mm)
     if (!isHuge(mm, va)) return "hugetlb_no_page"
     const pte = at(mm.pte, va).value

@@ -2,7 +2,7 @@
 import type * as Effect from "effect/Effect"
 import { assert, enterLoop, guardedStep, procedure, self, step } from "../../checker/program/index.ts"
 import { type Mutex, mutexLock, mutexUnlock } from "../sync/mutex.ts"
-import { downRead, downWrite, isHeld, upRead, upWrite } from "../sync/rwsem.ts"
+import { assertRwsemHeld, downRead, downWrite, isHeld, upRead, upWrite } from "../sync/rwsem.ts"
 import type { Content } from "./folio.ts"
 import {
   allocHugePage,
@@ -111,6 +111,7 @@ const hugetlbNoPage = procedure(function* (file: HugeFile, mm: HugeMm, va: numbe
       const pte = mapped()
       if (pte !== null) return pte.migration ? ("migrating" as const) : ("mapped" as const)
       const page = at(file.cache, va).value
+      assert(isUnlocked(file, page), `${self()} locks huge page ${page?.slot}, which somebody has locked`)
       if (page === null) return file.fills ? ("hole" as const) : ("SIGBUS" as const)
       mapPage(file, ownTable(file, mm), va, page)
       return "mapped" as const
@@ -246,7 +247,7 @@ export const hugeMunmap = procedure(function* (file: HugeFile, mm: HugeMm) {
 const hugetlbVmdeleteList = procedure(function* (file: HugeFile, va: number) {
   for (const mm of file.mms.values()) {
     const found = yield* step("vma_interval_tree_foreach", [mm.name], () => {
-      assert(isHeld(file.iMmapRwsem), `${self()} walks the areas of the file without ${file.iMmapRwsem.name}`)
+      assertRwsemHeld(file.iMmapRwsem)
       return mm.vma.mapped
     })
     if (!found) continue

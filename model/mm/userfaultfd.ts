@@ -8,7 +8,7 @@
 import type * as Effect from "effect/Effect"
 import { assert, guardedStep, procedure, type Struct, self, step, struct } from "../../checker/program/index.ts"
 import { Errno } from "../errno.ts"
-import { isHeld } from "../sync/rwsem.ts"
+import { assertRwsemHeld } from "../sync/rwsem.ts"
 import { underLock } from "../sync/spinlock.ts"
 import { mmgetNotZero, mmput } from "./exit.ts"
 import { type FaultFlags, linkTable, vmfAnonPrepare } from "./fault.ts"
@@ -192,7 +192,7 @@ export const userfaultfdCopy = procedure(function* (ctx: Userfaultfd, va: number
 const mfillAtomic = procedure(function* (mm: Mm, va: number, content: Content) {
   const { folios } = mm.system
   const fresh = yield* step("mfill_atomic_pte_copy", [mm.name, va], () => {
-    assert(isHeld(mm.mmapLock), `${self()} looks up an area of ${mm.name} without mmap_lock`)
+    assertRwsemHeld(mm.mmapLock)
     if (findVma(mm, va)?.uffdMissing !== true) return "ENOENT"
     vmfAnonPrepare(mm, va, { write: true })
     const frame = folioAlloc(folios, mm.name)

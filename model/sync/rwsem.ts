@@ -50,6 +50,10 @@ export const writeWait = (sem: RwSem): Wait => ({
 /** Whether the running fiber has it, for reading or for writing. Within a step. */
 export const isHeld = ({ state: { writer, readers } }: RwSem): boolean => writer === self() || readers.includes(self())
 
+/** `lockdep_assert_held`: the running fiber has it, for reading or for writing. Within a step. */
+export const assertRwsemHeld = (sem: RwSem): void =>
+  assert(isHeld(sem), `${self()} needs ${sem.name}, and does not have it`)
+
 /** Nobody reads while somebody writes. Within a step that reads. */
 export const expectNoWriter = ({ name, state: { writer } }: RwSem): void =>
   assert(writer === "", `${self()} takes ${name}, which ${writer} writes under`)

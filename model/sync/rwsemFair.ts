@@ -74,6 +74,7 @@ export const fairDownWrite = procedure(function* (sem: FairRwSem, name: string, 
     () => sem.state.writer === "" && sem.state.readers.length === 0,
     () => {
       expectNobody(sem)
+      assert(sem.state.waiting.includes(self()), `${self()} is not among those who wait to write under ${sem.name}`)
       sem.state.waiting = sem.state.waiting.filter((fiber) => fiber !== self())
       sem.state.writer = self()
     },

@@ -7,8 +7,6 @@ const announced = "what is announced earlier, or until later, is announced"
 export const hugetlbSurvivors: Survivors = {
   "leave-out try_to_migrate_one: huge_ptep_clear_flush": "the page stays where it is, as one does that somebody keeps",
   "leave-out migration_entry_wait_huge": asksAgain,
-  "open-guard hugetlb_no_page":
-    "who has the page locked is punching the hole or filling it, and has the fault mutex too, or moves the page, and leaves it where it is if it is mapped again",
   "open-guard migration_entry_wait_huge": asksAgain,
   "swap i_mmap_lock_write | mmu_notifier_invalidate_range_start": announced,
   "swap free_pages_and_swap_cache | i_mmap_unlock_write":

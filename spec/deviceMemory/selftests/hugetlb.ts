@@ -1,14 +1,14 @@
 /** The self tests of hugetlbfs, one after the other, and the stores of a device and of a thread against what unmaps their page. */
 import * as Effect from "effect/Effect"
 import { choose, scenario } from "../../../checker/index.ts"
-import { dmirrorWrite } from "../../../model/driver/testHmm.ts"
+import { dmirrorRead, dmirrorWrite } from "../../../model/driver/testHmm.ts"
 import { madvise } from "../../../model/mm/madvise.ts"
 import { munmap as doMunmap } from "../../../model/mm/unmap.ts"
 import { comesTo, concurrently, concurrentProperties } from "./concurrent.ts"
 import { hugeProperties } from "./hugeProperties.ts"
 import { selftestProperties } from "./properties.ts"
 import type { Selftest } from "./selftest.ts"
-import { device, i, load, minusI, mmapHugetlb, mprotect, munmap, pages, refusedStore, store } from "./verbs.ts"
+import { device, i, load, minusI, mmapHugetlb, mprotect, munmap, pages, refusedStore, store, zero } from "./verbs.ts"
 import { type Bench, oneOf, selftestWorld } from "./world.ts"
 
 /** How many pages a page of hugetlbfs has here. */
@@ -129,6 +129,31 @@ export const storeAgainstZap = scenario({
         behind: [],
       },
       selftestWorld({ ...size, memory: hugePages }),
+      ["private"],
+    ),
+  properties: [...concurrentProperties, ...hugeProperties],
+})
+
+/** A page of hugetlbfs is zapped on which the device and a thread fault at once: two have the lock for which the third waits. */
+export const readAndStoreAgainstZap = scenario({
+  id: "device/selftests/hugetlb-read+store+zap",
+  summary:
+    "a thread has a page of hugetlbfs zapped (MADV_DONTNEED) while the device has READ one half of it and another thread stores to the other. Expected: READ comes to 0 with zeroes, the store to 0",
+  setup: () =>
+    concurrently(
+      {
+        fixture: "hmm",
+        before: [mmapHugetlb(huge)],
+        atOnce: (bench) => ({
+          reader: comesTo(bench, "READ", dmirrorRead(bench.file("parent", 0), pages(0, 1), true), 1, [
+            { cpages: 1, data: zero },
+          ]),
+          storer: Effect.all(store(pages(1, 2), minusI)(bench)),
+          zapper: Effect.ignore(madvise(bench.world.parent, huge, "MADV_DONTNEED")),
+        }),
+        behind: [],
+      },
+      world(),
       ["private"],
     ),
   properties: [...concurrentProperties, ...hugeProperties],

@@ -3,7 +3,7 @@ import { selftestBugs } from "./bugs.ts"
 import { doubleMap, teardown } from "./concurrent.ts"
 import { hugeBugs } from "./hugeBugs.ts"
 import { hugeScenarios } from "./hugeConcurrent.ts"
-import { hugetlbOneAtATime, storeAgainstZap, writeAgainstZap } from "./hugetlb.ts"
+import { hugetlbOneAtATime, readAndStoreAgainstZap, storeAgainstZap, writeAgainstZap } from "./hugetlb.ts"
 import { hugetlbBugs, userfaultfdBugs } from "./lastBugs.ts"
 import { notModelled } from "./notModelled.ts"
 import { hugeOneAtATime, oneAtATime } from "./scenarios.ts"
@@ -29,6 +29,7 @@ export const selftests = protocol({
     hugetlbOneAtATime,
     writeAgainstZap,
     storeAgainstZap,
+    readAndStoreAgainstZap,
     readAgainstUnmap,
     readTwiceAgainstHandler,
     readTwiceAgainstClose,

@@ -235,10 +235,6 @@ export const blocks = protocol({
   scenarios: [faults, truncation, direct],
   bugs,
   survivors: {
-    "swap filemap_invalidate_lock | i_size_write":
-      "faults look at the size under the lock, and what one that has it already maps is unmapped behind it",
-    "swap xfs_ilock_for_iomap | xfs_bmapi_read: imap":
-      "IOLOCK keeps out whoever could make the block shared, and a block that is shared is looked at again under ILOCK",
     "split dax_insert_pfn_mkwrite":
       "truncation is kept out by the invalidate lock, and another fault can only have inserted the same block",
   },

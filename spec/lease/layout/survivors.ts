@@ -1,14 +1,11 @@
 import type { Survivors } from "../../../checker/index.ts"
 
-const listed =
-  "the list of leases changes in one step, and a lease that is inserted meanwhile is found by the look behind the wait, the IOLOCK held"
 const later = "a reference that is put a step later keeps the lease that much longer, and who breaks it waits for that"
 const busy = "who does not sleep takes the lock, finds the page still pinned, and begins again"
 
 /** Why mutants of layouts survive. */
 export const layoutSurvivors: Survivors = {
   "leave-out xfs_wait_dax_page: schedule": busy,
-  "open-guard nfs4_put_stid": listed,
   "open-guard xfs_wait_dax_page: schedule": busy,
   "swap mutex_unlock | pnfs_layout_process":
     "the client was given nothing: that ls_mutex is held a step longer keeps others waiting, and no more",
@@ -16,8 +13,6 @@ export const layoutSurvivors: Survivors = {
   "swap nfs4_put_stid | pnfs_layoutreturn_done": later,
   "swap bl_end_io | pnfs_layoutcommit_inode":
     "a write that ends behind the commit is committed with the next one, at the latest when the layout is returned",
-  "swap xfs_fs_commit_blocks: xfs_ilock | xfs_iomap_write_unwritten":
-    "a commit is made under a lease, and who changes blocks under the IOLOCK waits for that first",
   "split nfsd4_layoutget: nfs4_put_stid": "a client that asks for a layout has no other request under way",
   "split nfsd4_layout_fence_worker: nfsd4_close_layout":
     "no lease is granted while another is pending, so that none is lost; one that is given back meanwhile goes when it is overdue",
