@@ -68,6 +68,7 @@ const hugetlbFault = procedure(function* (file: HugeFile, mm: HugeMm, va: number
   if (found) {
     yield* downRead(file.iMmapRwsem, "i_mmap_lock_read")
     const hasTable = yield* step("huge_pmd_share", [mm.name], () => {
+      assertRwsemHeld(mm.mmapLock)
       if (mm.pud.value !== null) return true
       const other = [...file.mms.values()].find(({ vma, pud }) => vma.mayShare && pud.value !== null)?.pud.value
       if (other === undefined || other === null) return false
@@ -226,6 +227,8 @@ export const hugeMunmap = procedure(function* (file: HugeFile, mm: HugeMm) {
   yield* downWrite(file.iMmapRwsem, "i_mmap_lock_write")
   const gathered = yield* unmapHugepageRange(file, mm, { start: 0, end: file.pages })
   yield* step("__unmap_hugepage_range_final", [mm.name], () => {
+    // vm_flags_clear: vma_start_write
+    assertRwsemHeld(mm.mmapLock)
     mm.vma.mayShare = false
   })
   yield* upWrite(file.iMmapRwsem, "i_mmap_unlock_write")
