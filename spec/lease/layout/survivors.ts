@@ -7,6 +7,8 @@ const busy = "who does not sleep takes the lock, finds the page still pinned, an
 export const layoutSurvivors: Survivors = {
   "leave-out xfs_wait_dax_page: schedule": busy,
   "open-guard xfs_wait_dax_page: schedule": busy,
+  "swap xfs_break_leased_layouts: xfs_iunlock | break_lease: list_empty_careful":
+    "what is there is looked at once more under flc_lock, and all of it again with the IOLOCK",
   "swap mutex_unlock | pnfs_layout_process":
     "the client was given nothing: that ls_mutex is held a step longer keeps others waiting, and no more",
   "swap nfsd4_layoutget: nfs4_put_stid | mutex_unlock": later,
