@@ -7,7 +7,8 @@ import type { SearchOptions } from "../explore/strategy.ts"
 import { builtIn } from "../property/violation.ts"
 import { countMutants, killRateOf, type MutantReport, type MutatedProtocol } from "../report/mutation.ts"
 import type { Protocol, ScenarioEntry } from "../scenario/protocol.ts"
-import { learn, type Mutant, programOf, type Rung } from "./learn.ts"
+import type { Facts } from "./facts.ts"
+import { type LearnOptions, learn, learnAnew, type Mutant, programOf, type Rung } from "./learn.ts"
 import { operatorNamed } from "./operators/index.ts"
 import { Behaviour, samenessOf } from "./sameness.ts"
 
@@ -87,7 +88,7 @@ export class MutationRun {
     const mutants = learnt.mutants.filter(isWanted)
     this.planned = mutants.length
     const options = { maxSteps, maxStates, seed: 1 }
-    const comparison = new Comparison(maxStates)
+    const comparison = new Comparison({ maxSteps, maxStates })
     const queue = [...mutants.entries()]
     const lane = Effect.gen(function* () {
       for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
@@ -111,27 +112,39 @@ export class MutationRun {
 
 /** Compares mutants with the correct programs. */
 class Comparison {
-  private readonly maxStates: number
+  private readonly budget: LearnOptions
   private readonly behaviours = new Map<Rung, Behaviour>()
+  /** Of correct programs that were not explored in full: what more states of them have shown. */
+  private readonly larger = new Map<Rung, Facts>()
 
-  constructor(maxStates: number) {
-    this.maxStates = maxStates
+  /** @param budget of one exploration */
+  constructor(budget: LearnOptions) {
+    this.budget = budget
   }
 
   /**
    * Why a mutant does the same as the correct program, if that is proved wherever that one was explored in full; or, if that
-   * is nowhere, at each bound of the mutant, from its own states alone.
+   * is nowhere, at each bound of the mutant: from the mutant's states alone, where the correct program's, as many as a
+   * mutant may have, show that no step is lost.
    */
   readonly proofFor = Effect.fnUntraced(function* (this: Comparison, mutant: Mutant) {
     const complete = mutant.rungs.filter(({ facts }) => facts.isComplete)
     const reasons = new Set<string>()
     for (const rung of complete.length > 0 ? complete : mutant.rungs) {
+      if (!rung.facts.isComplete && !(yield* this.keepsSteps(mutant, rung))) return undefined
       const correct = rung.facts.isComplete ? yield* this.behaviourAt(rung) : undefined
-      const reason = yield* samenessOf(programOf(mutant, rung), partedIn(mutant), correct, this.maxStates)
+      const reason = yield* samenessOf(programOf(mutant, rung), partedIn(mutant), correct, this.budget.maxStates)
       if (reason === undefined) return undefined
       reasons.add(reason)
     }
     return reasons.size === 0 ? undefined : [...reasons].join("; elsewhere ")
+  })
+
+  private readonly keepsSteps = Effect.fnUntraced(function* (this: Comparison, { mutation }: Mutant, rung: Rung) {
+    const { maxSteps, maxStates } = this.budget
+    const facts = this.larger.get(rung) ?? (yield* learnAnew(rung.program, { maxSteps, maxStates }))
+    this.larger.set(rung, facts)
+    return facts.isComplete && operatorNamed(mutation.operator).loses?.(mutation, facts) !== true
   })
 
   private readonly behaviourAt = Effect.fnUntraced(function* (this: Comparison, rung: Rung) {

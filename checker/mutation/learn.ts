@@ -123,6 +123,14 @@ const programAt = (scenario: ScenarioEntry, bound: Bound): ReadonlyArray<Program
   }
 }
 
+/** Explores a correct program once more, with another budget. */
+export const learnAnew = Effect.fnUntraced(function* (program: Program, options: LearnOptions) {
+  const facts = new Facts()
+  const ending = yield* explored(program, facts, new Facts(), options)
+  facts.isComplete = ending?.kind === "exhausted"
+  return facts
+})
+
 /** Explores a correct program; `undefined` where it cannot be set up at its bound, which may be too small. */
 const explored = Effect.fnUntraced(function* (program: Program, facts: Facts, all: Facts, options: LearnOptions) {
   const observer = {

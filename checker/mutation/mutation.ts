@@ -56,6 +56,8 @@ export interface Operator {
   readonly equivalent: (mutation: Mutation, facts: Facts) => string | undefined
   /** What the mutation parts, if that is what it does: its programs may be proved equivalent by `sameness.ts`. */
   readonly parted?: (mutation: Mutation) => Parted
+  /** Whether the mutation may lose a step that it holds back, as a complete exploration shows. */
+  readonly loses?: (mutation: Mutation, facts: Facts) => boolean
 }
 
 /** What replaces operations and knows nothing of those before. */

@@ -4,8 +4,9 @@
  * By movers (Lipton, "Reduction", CACM 1975), where two steps stand apart that the protocol takes at once or in the other
  * order: if the first one commutes with whatever others do behind it, or the second one, which never waits, with whatever
  * they do before it, then each run of the mutant is a run of the protocol, up to the order of steps that commute. No fiber
- * can tell them apart. Whether steps commute is computed in each state, with what cells hold there: both orders are
- * possible, return the same and leave the same behind.
+ * can tell them apart. It may have fewer runs: who takes a lock a step earlier keeps others out of that step. Whether steps
+ * commute is computed in each state, with what cells hold there: both orders are possible, return the same and leave the
+ * same behind.
  *
  * By memory, for any mutant: if each state of the cells and of which fibers have ended, each change of them by each fiber
  * and each end is one of the protocol's, then no invariant of these can be stated that holds of the protocol and breaks in

@@ -83,13 +83,9 @@ it("mutants that are proved to do the same as the protocol bring about nothing e
       if (mutant === undefined || rung === undefined) throw new Error(`${id} can be seen nowhere`)
       if (verdict !== "equivalent" || mutant.equivalent !== undefined) continue
       const found = await survey(mutantAt(mutant, rung), "states")
-      if (byMovers.test(reason)) {
-        expect([id, reason, found.finals]).toEqual([id, reason, correct.finals])
-        count(`${operator} by movers`)
-      } else {
-        expect([id, [...found.finals].filter((final) => !correct.finals.has(final))]).toEqual([id, []])
-        count(`${operator} by memory`)
-      }
+      // Each run of such a mutant is one of the protocol: who takes a lock earlier, or keeps it longer, may have fewer.
+      expect([id, reason, [...found.finals].filter((final) => !correct.finals.has(final))]).toEqual([id, reason, []])
+      count(`${operator} by ${byMovers.test(reason) ? "movers" : "memory"}`)
     }
   }
   const source = fc.oneof(

@@ -13,6 +13,9 @@ const areIndependent = (a: StepFacts, b: StepFacts): boolean =>
 const between = "\n"
 const pair = (step: string, next: string): string => `${step}${between}${next}`
 
+/** What is held back at a checkpoint would be forgotten there, and at the end of the fiber it would be lost. */
+const isLostBefore = (nexts: ReadonlySet<string>): boolean => nexts.has(end) || nexts.has(checkpoint)
+
 const nothing: Effect.Effect<Plain> = Effect.succeed(undefined)
 
 export const swap: Operator = {
@@ -22,8 +25,7 @@ export const swap: Operator = {
     const fibers = new Map<string, Set<string>>()
     for (const [fiber, ofFiber] of facts.followers) {
       for (const [step, nexts] of ofFiber) {
-        // What is held back at a checkpoint would be forgotten there, and at the end of the fiber it would be lost.
-        if (facts.steps.get(step)?.returnsNothing !== true || nexts.has(end) || nexts.has(checkpoint)) continue
+        if (facts.steps.get(step)?.returnsNothing !== true || isLostBefore(nexts)) continue
         for (const next of nexts) {
           if (next !== step) fibers.set(pair(step, next), (fibers.get(pair(step, next)) ?? new Set()).add(fiber))
         }
@@ -53,6 +55,8 @@ export const swap: Operator = {
     }
     return { replace, remembers: () => held !== undefined }
   },
+  loses: ({ step, fibers = [] }, { followers }) =>
+    fibers.some((fiber) => isLostBefore(followers.get(fiber)?.get(step) ?? new Set())),
   parted: ({ step, next = "" }) => ({ first: next, second: step, isSwapped: true }),
   /** Lipton, "Reduction", CACM 1975: what nobody else touches moves over anything that it is independent of. */
   equivalent: ({ step, next = "" }, facts) => {
