@@ -40,6 +40,7 @@ const elsewhere: ReadonlySet<string> = new Set([
   "inc_mm_tlb_gen",
   "sva_store",
   "tlb_flush_mmu_tlbonly",
+  "truncate_inode_folio",
   "unmap_mapping_range",
 ])
 
