@@ -129,11 +129,13 @@ class Comparison {
    */
   readonly proofFor = Effect.fnUntraced(function* (this: Comparison, mutant: Mutant) {
     const complete = mutant.rungs.filter(({ facts }) => facts.isComplete)
+    const parted = partedIn(mutant)
+    if (complete.length === 0 && parted === undefined) return undefined
     const reasons = new Set<string>()
     for (const rung of complete.length > 0 ? complete : mutant.rungs) {
       if (!rung.facts.isComplete && !(yield* this.keepsSteps(mutant, rung))) return undefined
       const correct = rung.facts.isComplete ? yield* this.behaviourAt(rung) : undefined
-      const reason = yield* samenessOf(programOf(mutant, rung), partedIn(mutant), correct, this.budget.maxStates)
+      const reason = yield* samenessOf(programOf(mutant, rung), parted, correct, this.budget.maxStates)
       if (reason === undefined) return undefined
       reasons.add(reason)
     }

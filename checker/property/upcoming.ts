@@ -158,12 +158,13 @@ export class Upcoming {
     let isNested = false
     for (const { lock, nested = false } of readingAs(system, fiber, takes)) {
       const rank = rankOf(lock)
-      if (rank < 0) continue
       for (const outer of held) {
-        if (outer === lock || rankOf(outer) < 0) continue
+        const isOfKind = outer.kind === lock.kind && single.includes(lock.kind)
+        const isOrdered = rank >= 0 && rankOf(outer) >= 0
+        if (outer === lock || !(isOfKind || isOrdered)) continue
         isNested = true
-        const isSecond = outer.kind === lock.kind && single.includes(lock.kind) && !nested
-        if (rankOf(outer) <= rank && !isSecond) continue
+        const isSecond = isOfKind && !nested
+        if (!isSecond && (!isOrdered || rankOf(outer) <= rank)) continue
         const rule = isSecond
           ? `of ${lock.kind} one is held at a time, unless the second is taken as nested`
           : `the order is ${order[rank]} before ${order[rankOf(outer)]}`

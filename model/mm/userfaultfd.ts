@@ -88,9 +88,10 @@ const setMissing = procedure(function* (mm: Mm, range: Range, uffdMissing: boole
 })
 
 /**
- * `handle_userfault`: sleeps until woken, with no lock held, whatever was done meanwhile; who is on no queue is never woken. Who comes after the look at the
- * entry finds the sleeper on the queue, and who came before it is seen. A fault that may not drop its lock ends with SIGBUS;
- * where the file is being closed the lock is dropped and the fault taken anew (since commit fe4cdc2c4e24).
+ * `handle_userfault`: sleeps until woken, with no lock held, whatever was done meanwhile; who is on no queue is never
+ * woken. Who comes after the look at the entry finds the sleeper on the queue, and who came before it is seen. A fault
+ * that may not drop its lock ends with SIGBUS; where the file is being closed the lock is dropped and the fault taken
+ * anew (since commit fe4cdc2c4e24).
  */
 export const handleUserfault = procedure(function* (mm: Mm, va: number, flags: FaultFlags) {
   const ctx = mm.userfaultfd

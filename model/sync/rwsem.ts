@@ -47,8 +47,12 @@ export const writeWait = (sem: RwSem): Wait => ({
   ],
 })
 
-/** Whether the running fiber has it, for reading or for writing. Within a step. */
-export const isHeld = ({ state: { writer, readers } }: RwSem): boolean => writer === self() || readers.includes(self())
+/** Whether a fiber has it, for reading or for writing. */
+export const isHeldBy = ({ state: { writer, readers } }: RwSem, fiber: string): boolean =>
+  writer === fiber || readers.includes(fiber)
+
+/** Whether the running fiber has it. Within a step. */
+export const isHeld = (sem: RwSem): boolean => isHeldBy(sem, self())
 
 /** `lockdep_assert_held`: the running fiber has it, for reading or for writing. Within a step. */
 export const assertRwsemHeld = (sem: RwSem): void =>

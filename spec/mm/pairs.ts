@@ -13,7 +13,7 @@ const cellOf = (a: Operation, b: Operation): Scenario<MmWorld> => {
   const sva = [a, b].some(({ actor }) => actor === "sva")
   // Fork meets all others, and takes what there is to take; the end of a child is there where two processes have a page from
   // the beginning. The whole matrix would be dear for an order of locks.
-  const forks = [a, b].some(({ id }) => id === "fork" || id === "child-exit")
+  const twoProcesses = [a, b].some(({ id }) => id === "fork" || id === "child-exit")
   return scenario({
     id: `mm/pairs/${a.id}+${b.id}`,
     summary: `${a.id} and ${b.id} meet on a page`,
@@ -26,7 +26,7 @@ const cellOf = (a: Operation, b: Operation): Scenario<MmWorld> => {
       },
     },
     setup: ({ devices }) => race(common(a, b), [a, b], { devices }),
-    properties: [...mmProperties, ...(sva ? svaProperties : []), ...(forks ? lockProperties : [])],
+    properties: [...mmProperties, ...(sva ? svaProperties : []), ...(twoProcesses ? lockProperties : [])],
   })
 }
 

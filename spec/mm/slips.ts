@@ -6,6 +6,7 @@ import { hasTable, type Mm } from "../../model/mm/mm.ts"
 import { at, pagesOf, type Range } from "../../model/mm/range.ts"
 import { mmOf } from "../../model/mm/rmap.ts"
 import type { System } from "../../model/mm/system.ts"
+import { isHeldBy } from "../../model/sync/rwsem.ts"
 
 /** What has become of a rule: nothing has happened that it is about, or it was kept every time, or broken. */
 export type Kept = "untested" | "kept" | "broken"
@@ -215,8 +216,7 @@ export const watchLookUps = (system: System, slips: Slips): Monitor =>
     lookUps.map((name) => [
       name,
       ({ fiber, args }) => {
-        const { writer, readers } = mmOf(system, String(args[0])).mmapLock.state
-        if (writer !== fiber && !readers.includes(fiber)) note(slips, "looksLocked", false)
+        if (!isHeldBy(mmOf(system, String(args[0])).mmapLock, fiber)) note(slips, "looksLocked", false)
       },
     ]),
   )
@@ -232,7 +232,7 @@ export const watchWindows = (system: System, slips: Slips): Monitor => {
     const trees = [system.anonVmaLock, ...[...system.inodes.values()].map(({ mmapRwsem }) => mmapRwsem)]
     const range = pagesOf({ start: Number(start), end: Number(end) })
     const isLocked =
-      [mm.mmapLock, ...trees].some(({ state }) => state.writer === fiber || state.readers.includes(fiber)) ||
+      [mm.mmapLock, ...trees].some((sem) => isHeldBy(sem, fiber)) ||
       range.some((va) => at(mm.vmaLock, va).readers.includes(fiber))
     if (!isLocked) note(slips, "announcesLocked", false)
   }

@@ -123,11 +123,13 @@ describe("a declared order", () => {
         },
       }
     }
-    const singly = [lockOrder(["pte_lock"], "test", "lock-order", ["pte_lock"])]
-    expect(await broken(program(false), singly, "lock-order")).toBe(
-      "alice in inner takes other while it holds one; of pte_lock one is held at a time, unless the second is taken as nested",
-    )
-    await kept(program(true), singly)
+    for (const order of [["pte_lock"], ["page_lock"]]) {
+      const singly = [lockOrder(order, "test", "lock-order", ["pte_lock"])]
+      expect(await broken(program(false), singly, "lock-order")).toBe(
+        "alice in inner takes other while it holds one; of pte_lock one is held at a time, unless the second is taken as nested",
+      )
+      await kept(program(true), singly)
+    }
     await kept(program(false), [lockOrder(["pte_lock"], "test")])
   })
 
