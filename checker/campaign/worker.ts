@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { describeError } from "../engine/fault.ts"
+import { keepOutRealWorld } from "../engine/realWorld.ts"
 import { attempt } from "../engine/supervised.ts"
 import type { Piece } from "../explore/piece.ts"
 import { StatesSearch } from "../explore/states.ts"
@@ -22,6 +23,7 @@ import { loadSource, type Source } from "./source.ts"
 
 const main = parentPort
 if (main === null) throw new Error("a worker is started as a thread of its own")
+keepOutRealWorld() // once, and not around each stretch of a search
 
 /** States behind which this thread gives the memory of their table back before it says that it is ready for others. */
 const collectedStates = 500_000

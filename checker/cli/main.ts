@@ -12,6 +12,7 @@ import * as Layer from "effect/Layer"
 import * as Runtime from "effect/Runtime"
 import type { Benchmark } from "../bench/benchmark.ts"
 import { Pool } from "../campaign/pool.ts"
+import { keepOutRealWorld } from "../engine/realWorld.ts"
 import type { HandbookSource } from "../report/handbook/comparison.ts"
 import { printable } from "../report/text.ts"
 import { tool } from "../report/tool.ts"
@@ -73,6 +74,7 @@ export const runCommandLine = (
 
 /** Runs the process's command line over a registry, and ends the process with its exit status. */
 export const main = (registry: Registry, surroundings: Surroundings = {}): void => {
+  keepOutRealWorld() // once, and not around each stretch of a search
   surviveClosedPipes()
   process.once("exit", endedFromWithin)
   // A step that returns a promise is reported by the engine; that promise failing later changes nothing.

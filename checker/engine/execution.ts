@@ -215,16 +215,10 @@ export class Execution implements System, Others {
     const { store } = this.instance
     const rest: Part = { low: store.low, high: store.high }
     const places = this.members.map((member) => this.placeOf(member))
-    const toggle = () => {
-      for (const { part = rest, low, high } of places) {
-        part.low ^= low
-        part.high ^= high
-      }
-    }
-    toggle()
+    toggle(places, rest)
     if (this.interchange === undefined) return rest
     this.interchange.fingerprint(rest.low, rest.high, places)
-    toggle()
+    toggle(places, rest)
     const { low, high } = this.interchange
     return { low, high }
   }
@@ -236,6 +230,14 @@ export class Execution implements System, Others {
       member.place = placeOf(this.interchange, member.run.name, future)
     }
     return member.place
+  }
+}
+
+/** Puts places into the parts of a fingerprint that they belong to, or takes them out again. */
+const toggle = (places: ReadonlyArray<FiberPlace>, rest: Part): void => {
+  for (const { part = rest, low, high } of places) {
+    part.low ^= low
+    part.high ^= high
   }
 }
 

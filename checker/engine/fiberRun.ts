@@ -82,6 +82,29 @@ interface Call {
   entered: History | undefined
 }
 
+/** The end of a call. A class, for there are many: closures with names of their own take time to make. */
+class Entered implements ProcedureEnd {
+  private readonly run: FiberRun
+  private readonly depth: number
+  private readonly call: Call
+
+  constructor(run: FiberRun, depth: number, call: Call) {
+    this.run = run
+    this.depth = depth
+    this.call = call
+  }
+
+  returned(live: Plain): void {
+    this.run.leaveProcedure(this.depth, this.call, { live })
+  }
+
+  failed(): void {
+    this.run.leaveProcedure(this.depth, this.call)
+  }
+}
+
+const uncounted: ProcedureEnd = { returned: () => undefined, failed: () => undefined }
+
 export class FiberRun implements Actor {
   readonly name: string
   standing: Standing = { kind: "ended", value: undefined }
@@ -204,27 +227,26 @@ export class FiberRun implements Actor {
 
   enterProcedure(by: Fiber.Fiber<unknown, unknown>): ProcedureEnd {
     // One that the root fiber has forked takes no steps, and may end at any time.
-    if (by !== this.rootSeen) return { returned: () => undefined, failed: () => undefined }
+    if (by !== this.rootSeen) return uncounted
     const depth = this.calls.length
     const entered = this.history.calling()
     const call: Call = { entry: this.history, entered }
     this.calls.push(call)
     this.history = entered
-    /** Whether there is a past that may be forgotten: what came of no answer is the same whenever the fiber comes there. */
-    const leave = (): boolean => {
-      this.calls.length = depth
-      if (this.history !== call.entered) return true
-      this.history = call.entry
-      return false
+    return new Entered(this, depth, call)
+  }
+
+  /** Notes that a call has returned what is plain data, or failed. */
+  leaveProcedure(depth: number, { entry, entered }: Call, returned?: { readonly live: Plain }): void {
+    this.calls.length = depth
+    // What came of no answer is the same whenever the fiber comes there: there is no past to forget.
+    if (this.history === entered) {
+      this.history = entry
+      return
     }
-    return {
-      returned: (live) => {
-        if (!leave() || this.rewrite?.remembers() === true) return
-        const { interrupted, last } = this
-        this.history = this.history.returning({ live, interrupted, last, entry: call.entry })
-      },
-      failed: () => void leave(),
-    }
+    if (returned === undefined || this.rewrite?.remembers() === true) return
+    const { interrupted, last } = this
+    this.history = this.history.returning({ live: returned.live, interrupted, last, entry })
   }
 
   blame(message: string): void {

@@ -162,18 +162,16 @@ export const procedure = <Args extends ReadonlyArray<unknown>, A, E = never, R =
   const run = Effect.fnUntraced(body)
   return (...args) =>
     Effect.withFiber((fiber) => {
-      const leave = actor("a procedure").enterProcedure(fiber)
-      return Effect.matchCauseEffect(run(...args), {
-        // One that is interrupted may come to neither: what is left of it are finalisers.
-        onFailure: (cause) => {
-          leave.failed()
-          return Effect.failCause(cause)
-        },
-        onSuccess: (value) => {
-          const result = plainResult(value)
-          leave.returned(result)
-          return Effect.succeed(result as A) // equal to what it returned
-        },
+      const end = actor("a procedure").enterProcedure(fiber)
+      // One that is interrupted may come to neither: what is left of it are finalisers.
+      const noted = Effect.catchCause(run(...args), (cause) => {
+        end.failed()
+        return Effect.failCause(cause)
+      })
+      return Effect.map(noted, (value) => {
+        const result = plainResult(value)
+        end.returned(result)
+        return result as A // equal to what it returned
       })
     })
 }

@@ -12,8 +12,8 @@ import type { Store } from "./store.ts"
 
 /** Told of the end of a procedure. */
 export interface ProcedureEnd {
-  readonly returned: (result: Plain) => void
-  readonly failed: () => void
+  returned(result: Plain): void
+  failed(): void
 }
 
 /** A fiber of the program under check, as the program's code sees it. */
