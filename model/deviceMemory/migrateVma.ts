@@ -5,7 +5,7 @@
  * The caller has `mmap_lock` for reading from the first to the last.
  */
 import type * as Effect from "effect/Effect"
-import { enterLoop, procedure, step } from "../../checker/program/index.ts"
+import { assert, enterLoop, procedure, self, step } from "../../checker/program/index.ts"
 import { linkTable, lockedVma, vmfAnonPrepare } from "../mm/fault.ts"
 import {
   type Folio,
@@ -226,6 +226,7 @@ export const migrateDeviceUnmap = procedure(function* <Slot extends DeviceSlot>(
     if (mayDrain && !isZoneDevice(folios, src)) mayDrain = !(yield* drainFor(system, src))
     const mapped = yield* step("migrate_device_unmap: folio_isolate_lru", [src.pfn], () => {
       const folio = folioOf(folios, src)
+      assert(folio.lock === self(), `page ${src.pfn} is taken out of page tables, and is not locked`)
       if (!isZoneDevice(folios, src)) {
         if (!folio.lru) return "not on the LRU"
         // The isolation's reference takes the place of the collection's.

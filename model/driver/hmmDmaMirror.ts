@@ -31,7 +31,7 @@ export const hmmDmaMirror = (
   iommu: Iommu,
   mayFail: boolean,
 ): HmmDmaMirror => {
-  const update = mutex(`${name}.update`)
+  const update = mutex(`${name}.update`, "driver_lock")
   const pageTable = of.mm.pte.map((_, va) => cell<Frame | null>(`${name}.pte${va}`, null))
   const drop = procedure(function* (range: Range) {
     const dropped = yield* deviceUnmap(name, pageTable, range)

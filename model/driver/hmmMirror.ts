@@ -40,7 +40,7 @@ export interface HmmMirrorDevice {
 
 /** Makes a device that maps nothing and has not registered. */
 export const hmmMirrorDevice = (of: HmmOfMm, name: string, mirrored: Range): HmmMirrorDevice => {
-  const update = mutex(`${name}.update`)
+  const update = mutex(`${name}.update`, "driver_lock")
   const pageTable = of.mm.pte.map((_, va) => cell<Frame | null>(`${name}.pte${va}`, null))
   const mirror = hmmMirror(
     of,

@@ -3,7 +3,7 @@
  * notifier: it has a TLB and no page table, registers for the flushes of TLBs and for the end of the address space, and
  * puts its notifier. `sva.ts` is the same device on a full address space, without the notifier.
  */
-import { type Cell, cell, procedure, type Struct, step, struct } from "../../checker/program/index.ts"
+import { assert, type Cell, cell, procedure, type Struct, step, struct } from "../../checker/program/index.ts"
 import type { Frame } from "../mm/folio.ts"
 import { at, pagesOf, type Range } from "../mm/range.ts"
 import { type MmuNotifier, mmuNotifier, mmuNotifierPut, mmuNotifierRegister } from "../notifier/mmuNotifier.ts"
@@ -56,6 +56,7 @@ export const secondaryTlbVisit = procedure(function* (device: SecondaryTlbDevice
   if (result !== "registered") return
   yield* step("sva_load", [name, va], () => {
     const cached = at(tlb, va)
+    assert(state.bound || mm.state.users === 0, `${name} walks the page table of a process that it is not bound to`)
     if (state.bound) cached.value ??= at(mm.pte, va).value
     return cached.value !== null
   })

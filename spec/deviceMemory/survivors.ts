@@ -6,8 +6,6 @@ export const deviceMemorySurvivors: Survivors = {
     "who does not wait faults again, and until the page is unlocked finds it locked: whether that comes to an end protocol device/live asks (L-FAULT-PRIV)",
   "swap mmu_interval_set_seq | gpu_unmap":
     "the driver's lock is held, under which the sequence is asked before anything is mapped",
-  "swap folio_lock | migrate_device_unmap: folio_isolate_lru":
-    "a device's page is on no LRU list, and is only asked whether it is mapped: where it no longer is the walk, under the page's lock, finds nothing, and what is mapped again since is found by migrate_vma_check_page, and stays",
   "swap folio_unlock, folio_put | mn_itree_inv_end":
     "the entry is back before either: whoever wants to change it again waits for the page's lock, and a device that faults, for the end of the announcement",
 }

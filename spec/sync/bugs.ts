@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import { changeGuard, leaveOut, moveBehind, type Replacements, type SeededBug } from "../../checker/index.ts"
 import { mutexLock, mutexUnlock } from "../../model/sync/mutex.ts"
 import {
+  rcuBarriers,
   rcuCallbacks,
   rcuGracePeriods,
   srcuBarriers,
@@ -156,6 +157,15 @@ export const gracePeriodBugs: ReadonlyArray<SeededBug<SyncWorld>> = [
     bound: { readers: 1, rounds: 1, calls: 1 },
     breaks: "SYNC-BARRIER",
     at: () => ({ "srcu_barrier: wait_for_completion": changeGuard() }),
+  },
+  {
+    id: "module-put-before-barrier",
+    title: "who waits for callbacks has given its reference to the module back before",
+    source: "kernel/module/main.c: module_put, try_stop_module, by inference",
+    scenario: rcuBarriers.id,
+    bound: { readers: 1, rounds: 1, calls: 1 },
+    breaks: "SYNC-BARRIER-LEFT",
+    at: (_, fiber) => (fiber === "rmmod" ? {} : moveBehind("rcu_barrier: wait_for_completion", "module_put")),
   },
   {
     id: "rcu-exit-without-barrier",

@@ -87,7 +87,19 @@ export const callbackPromises: ReadonlyArray<Spec> = [
     explain: ({ history }) =>
       `The barrier of ${list(history.callbacks.barrierEarly)} returned before such a callback ran.`,
   },
+  {
+    kind: "invariant",
+    id: "SYNC-BARRIER-LEFT",
+    statement: "When the domain is taken down, or the module that callbacks are code of, nobody waits in a barrier.",
+    source: "kernel/rcu/srcutree.c: srcu_barrier, srcu_barrier_completion; kernel/module/main.c: free_module",
+    premise: ({ history }) => history.cleanup.value !== null && history.callbacks.barrierWaited,
+    holds: (world) => waitingStill(world).length === 0,
+    explain: (world) => `${list(waitingStill(world))} waits in a barrier still.`,
+  },
 ]
+
+const waitingStill = ({ history }: SyncWorld): ReadonlyArray<string> =>
+  history.cleanup.value === null ? [] : Object.keys(history.callbacks.barriers)
 
 /** Of a domain of SRCU, which comes and goes. */
 export const cleanupProperties: ReadonlyArray<Spec> = [

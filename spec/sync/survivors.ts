@@ -10,8 +10,4 @@ export const syncSurvivors: Survivors = {
     "a section is open when it is counted: that the next one has looked at the index before is a preemption like any other",
   "swap __srcu_read_lock_nmisafe: srcu_lock_count | srcu_barrier_one_cpu": kept,
   "swap srcu_barrier_one_cpu | __srcu_read_unlock_nmisafe": kept,
-  "swap rcu_barrier: wait_for_completion | module_put":
-    "the module's own code that runs is not modelled, but for its callbacks",
-  "swap srcu_barrier: wait_for_completion | module_put":
-    "the module's own code that runs is not modelled, but for its callbacks",
 }

@@ -31,6 +31,8 @@ export interface KvmRecord {
 export const recordKvm = (kvm: Kvm, fibers: ReadonlyArray<string>, ages: boolean): KvmRecord => {
   const { windows, monitor } = recordWindows(fibers, {
     ...entriesChange,
+    // Of a process that runs on two CPUs: reclaim flushes later.
+    "try_to_unmap_one: ptep_get_and_clear": opens(),
     kvm_mmu_notifier_invalidate_range_start: starts(),
     // A range that no memslot has to do with.
     kvm_handle_hva_range: opens(({ result }) => Array.isArray(result) && result.length === 0),

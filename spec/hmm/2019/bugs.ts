@@ -320,6 +320,15 @@ export const hmm2019Bugs: ReadonlyArray<SeededBug<Hmm2019World>> = [
     at: inDevice(() => ({ mmget_not_zero: leaveOut(true), mmput: leaveOut(false) })),
   },
   {
+    id: "hmm-2019-locks-of-two-drivers",
+    title: "release has every driver's lock until all have dropped what they map",
+    source: "mm/hmm.c of Linux 5.3: hmm_release, by inference; lockdep",
+    scenario: exit.id,
+    bound: { pages: 1, devices: 2, cpus: 0 },
+    breaks: "HMM-LOCK-ORDER",
+    at: (_, fiber) => (fiber === "exit" ? { mutex_unlock: leaveOut() } : {}),
+  },
+  {
     id: "hmm-2019-empty-release",
     title: "as in a driver of then: release drops nothing, and the device maps what exit frees",
     source:

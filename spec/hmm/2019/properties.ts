@@ -1,5 +1,5 @@
 /** The invariants of the HMM of 2019, as executable specs. */
-import type { Property } from "../../../checker/index.ts"
+import { lockOrder, type Property } from "../../../checker/index.ts"
 import type { Hmm } from "../../../model/hmm/mirror2019.ts"
 import { fateOf, isLive } from "../../../model/mm/folio.ts"
 import { at } from "../../../model/mm/range.ts"
@@ -258,7 +258,22 @@ const lifeProperties: ReadonlyArray<Spec> = [
   },
 ]
 
-export const hmm2019Properties: ReadonlyArray<Spec> = [...mirrorProperties, ...rangeProperties, ...lifeProperties]
+/** Each driver has one lock for a process, and all of one driver are of a class. */
+const lockProperties: ReadonlyArray<Spec> = [
+  lockOrder(
+    ["mmap_lock", "mirrors_sem", "driver_lock"],
+    "Documentation/vm/hmm.rst of Linux 5.3: driver_populate_range; mm/hmm.c of Linux 5.3: hmm_invalidate_range_start; lockdep",
+    "HMM-LOCK-ORDER",
+    ["driver_lock"],
+  ),
+]
+
+export const hmm2019Properties: ReadonlyArray<Spec> = [
+  ...mirrorProperties,
+  ...rangeProperties,
+  ...lifeProperties,
+  ...lockProperties,
+]
 
 /** What comes about in the end. Deciding it takes the graph of all states, so small scenarios ask for it. */
 export const faultsEnd: ReadonlyArray<Spec> = [

@@ -2,7 +2,6 @@ import type { Survivors } from "../../../checker/index.ts"
 
 /** Why mutants of the steps of today's mmu notifier survive. */
 export const mmuNotifierSurvivors: Survivors = {
-  "leave-out arm_smmu_sva_set_dev_pasid": "a device that is not bound walks no page table, and has nothing in its TLB",
   "swap mn_hlist_release: hlist_del_init_rcu | srcu_read_unlock":
     "the section is there for the callbacks, which have returned; what is unlinked is looked up under the lock of the subscriptions",
   "swap srcu_read_unlock | vma_unlock_read":
