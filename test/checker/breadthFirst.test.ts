@@ -12,7 +12,7 @@ import { interpret, type RandomProgram } from "./randomProgram.ts"
 import { defaults, type Found, programOf, run, survey, unconfirmed } from "./support.ts"
 
 /** Programs are compared until there are so many; `SHOOTDOWN_LONG=1` compares more. */
-const wanted = long ? 2_000 : 60
+const wanted = long ? 2_000 : 24
 
 /** Programs of more schedules than this are passed over. */
 const schedules = 200

@@ -72,7 +72,7 @@ const grid: Argument = { kind: "grid", fibers: 5, to: 7 }
 const gridTotals = { outcome: "holds", states: 8 ** 5, transitions: 5 * 7 * 8 ** 4 }
 
 /** Programs are compared until there are so many; `SHOOTDOWN_LONG=1` compares more. */
-const wanted = long ? 20_000 : 60
+const wanted = long ? 20_000 : 32
 
 describe("several workers", () => {
   it.each([1, 2, 3])("%i find the same", async (workers) => {

@@ -20,7 +20,7 @@ import { interpret, type RandomProgram } from "./randomProgram.ts"
 import { programOf, run, survey } from "./support.ts"
 
 /** So many random programs are compared; `SHOOTDOWN_LONG=1` compares more. */
-const wanted = long ? 2_000 : 50
+const wanted = long ? 2_000 : 30
 
 const times = async (program: Program, strategy: string, executions?: number) =>
   Object.fromEntries((await run(program, strategy, executions === undefined ? {} : { executions })).steps)

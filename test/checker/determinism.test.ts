@@ -9,7 +9,7 @@ import { interpret } from "./randomProgram.ts"
 import { programOf, run, survey, timeless } from "./support.ts"
 
 /** So many random programs are searched twice; `SHOOTDOWN_LONG=1` does that with more. */
-const wanted = long ? 1_000 : 25
+const wanted = long ? 1_000 : 14
 
 /** Three fibers that pass a token around and gamble. */
 const gamblers = (limit: number): Program =>

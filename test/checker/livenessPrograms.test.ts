@@ -273,7 +273,7 @@ const objection = (
   return unfair < 0 ? undefined : `f${unfair} is starved`
 }
 
-const wanted = long ? 5_000 : 120
+const wanted = long ? 5_000 : 64
 
 const counts = { holds: 0, terminal: 0, lasso: 0, finite: 0 }
 

@@ -19,7 +19,7 @@ import { interpret } from "./randomProgram.ts"
 import { survey } from "./support.ts"
 
 /** `SHOOTDOWN_LONG=1 npx vitest run test/checker/mutationProofs.test.ts` compares many more programs. */
-const wanted = long ? 3_000 : 100
+const wanted = long ? 3_000 : 60
 
 /** Larger programs are passed over. */
 const budget = { maxSteps: 500, maxStates: 400 }

@@ -178,7 +178,7 @@ describe("fibers that act on others", () => {
 })
 
 describe("random programs with guards over several cells", () => {
-  const wanted = long ? 20_000 : 60
+  const wanted = long ? 20_000 : 32
   /** Programs of more schedules than this are passed over, so that enumerating them ends quickly. */
   const schedules = 400
 

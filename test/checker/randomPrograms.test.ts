@@ -7,7 +7,7 @@ import { type Contents, expectedViolations, flatten, interpret, type RandomProgr
 import { type Found, run, survey, unconfirmed } from "./support.ts"
 
 /** `SHOOTDOWN_LONG=1 npx vitest run test/checker/randomPrograms.test.ts` compares many more programs. */
-const wanted = long ? 20_000 : 60
+const wanted = long ? 20_000 : 32
 
 /** Programs of more schedules than this are passed over, so that enumerating them ends quickly. */
 const schedules = 200

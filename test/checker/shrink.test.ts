@@ -25,7 +25,7 @@ import { flatten, interpret } from "./randomProgram.ts"
 import { entryOf, run, survey } from "./support.ts"
 
 /** Programs are compared until there are so many; `SHOOTDOWN_LONG=1` compares more. */
-const wanted = long ? 1_000 : 30
+const wanted = long ? 1_000 : 12
 
 /** How a move is written: which fiber, and which option of its choice. */
 const moveOf = (fiber: number, option: number) => option * 0x10000 + fiber

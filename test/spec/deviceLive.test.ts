@@ -8,14 +8,12 @@ import { brokenIn, holds, missingFrom, scenariosIn, statedIn } from "./support.t
 const scenarioOf = scenariosIn([deviceLive], "device/live/")
 
 /** Other bounds than the default ones, or what is otherwise explored without suspicion. */
-const larger: Array<[string, Bound]> = [
-  ["private-faults", { cpus: 1, drivers: 1 }],
-  ["lru-drain", {}],
-  ["close", { cpus: 1 }],
-  ["exclusive", { cpus: 2 }],
-]
+const larger: Array<[string, Bound]> = [["close", { cpus: 1 }]]
 if (long) {
   larger.push(
+    ["private-faults", { cpus: 1, drivers: 1 }],
+    ["lru-drain", {}],
+    ["exclusive", { cpus: 2 }],
     ["private-faults", { cpus: 2, drivers: 0 }],
     ["longterm-pin", { migrations: 2, cpus: 0 }],
     ["unbind", { cpus: 0, migrations: 1 }],

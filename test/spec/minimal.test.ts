@@ -12,6 +12,9 @@ import { explored, recordOf, scenariosIn } from "./support.ts"
 const isOfZoo = ({ references = [] }: BugEntry) => references.some((name) => name.startsWith(zooKey("")))
 const all = registry.flatMap((protocol) => protocol.bugs.map((bug) => [bug.id, protocol, bug] as const))
 const zoo = all.filter(([, , bug]) => isOfZoo(bug))
+/** What takes half a minute to shrink, for its scenario is large. */
+const slow = ["userptr-callback-lock-inversion"]
+const quick = zoo.filter(([id]) => !slow.includes(id))
 const sample = `interval-remove-unlocked-seq memslot-changes-between-start-and-end
   unshare-drops-walked-table setlease-vs-open`.split(/\s+/)
 const inSample = all.filter(([id]) => sample.includes(id))
@@ -29,7 +32,7 @@ const saved = async (protocol: Protocol, { id, scenario }: BugEntry) => {
 }
 
 describe("shrinking", () => {
-  it.each(long ? all : zoo)("leaves %s as it is", async (_, protocol, bug) => {
+  it.each(long ? all : quick)("leaves %s as it is", async (_, protocol, bug) => {
     const { file, entry, program, replayed } = await saved(protocol, bug)
     const shrunk = shrink(entry, program, bug.breaks, replayed.moves, file.cycle)
     expect(shrunk.program.bound).toEqual(file.bound)

@@ -19,11 +19,11 @@ const small: Record<string, Record<string, number>> = {
 /** Larger bounds than the default ones. */
 const larger: Array<[string, Bound]> = [
   ["odp/overlapping", { pages: 2, nics: 1, invalidations: 1 }],
-  ["odp/deregister", { nics: 2, invalidations: 1 }],
   ["odp2014/register", { nics: 2, invalidations: 1 }],
 ]
 if (long) {
   larger.push(
+    ["odp/deregister", { nics: 2, invalidations: 1 }],
     ["odp/overlapping", { pages: 1, nics: 2, invalidations: 1 }],
     ["odp/key-cache", { nics: 2 }],
     ["odp2014/overlapping", { pages: 1, nics: 2, invalidations: 1 }],

@@ -8,7 +8,7 @@ import { workloads, workloadsOf } from "./workloadArbitrary.ts"
 import { bugOf, entryOf, search } from "./workloadSearch.ts"
 
 /** `SHOOTDOWN_LONG=1 npx vitest run test/spec/workloads.test.ts` explores many more workloads, which takes most of an hour. */
-const wanted = long ? 100_000 : 400
+const wanted = long ? 100_000 : 160
 
 /** Steps that show that a call did something, and in how many of a hundred workloads they are taken at least. */
 const signs = {
@@ -56,7 +56,7 @@ describe("random workloads", () => {
   })
 
   it("break nothing in any state, where they are small", { timeout: 7_200_000 }, async () => {
-    const small = fc.sample(workloadsOf({ fibers: 2, calls: 1 }), { seed: 20_27, numRuns: long ? 2_000 : 8 })
+    const small = fc.sample(workloadsOf({ fibers: 2, calls: 1 }), { seed: 20_27, numRuns: long ? 2_000 : 5 })
     for (const workload of small) {
       const program = entryOf(workload).program()
       const { outcome, violation, reason } = await Effect.runPromise(
