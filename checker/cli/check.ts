@@ -14,7 +14,7 @@ import { sizeLines, violationLines } from "../report/violation.ts"
 import { type BugEntry, propertiesOf, type Registry } from "../scenario/protocol.ts"
 import { type BadInput, badInput, type ExitStatus, exitStatus } from "./errors.ts"
 import { defaultSteps, sizeOf, worse } from "./explore.ts"
-import { carryOut, type Explored, type Task } from "./exploring.ts"
+import { carryOut, type Explored, missedText, type Task } from "./exploring.ts"
 import { Output } from "./output.ts"
 import { SavedDirectory } from "./place.ts"
 import { sourceOf } from "./programSource.ts"
@@ -324,9 +324,10 @@ const huntSection = Effect.fnUntraced(function* (hunts: ReadonlyArray<Hunt>, sav
     ),
   ]
   const tally: Tally = { status: exitStatus.well, good: 0, trouble: [] }
-  const rowOf = Effect.fnUntraced(function* ({ result, finding }: Explored, position: number) {
+  const rowOf = Effect.fnUntraced(function* (explored: Explored, position: number) {
     const bug = hunts[position]?.bug
     if (bug === undefined) return
+    const { result, finding } = explored
     const found = result.violation?.property === bug.breaks
     const cells = [
       bug.id,
@@ -341,8 +342,7 @@ const huntSection = Effect.fnUntraced(function* (hunts: ReadonlyArray<Hunt>, sav
     yield* print(row(columns, cells, tableWidth, (cell, at) => (at === 1 ? colour(cell) : cell)))
     if (found) tally.good++
     else {
-      const why = missedText(bug, result.outcome, result.violation?.message ?? result.reason)
-      tally.trouble.push("", `seeded bug ${bug.id} was missed: ${why}`)
+      tally.trouble.push("", `seeded bug ${bug.id} was missed: ${missedText(bug, explored)}`)
       tally.status = exitStatus.broken
     }
   })
@@ -354,9 +354,6 @@ const huntSection = Effect.fnUntraced(function* (hunts: ReadonlyArray<Hunt>, sav
   })
   return { tally, titles: ["", ...titles(columns, tableWidth).map(paint.faint)], note, row: rowOf }
 })
-
-const missedText = ({ breaks, scenario }: BugEntry, outcome: string, why: string | undefined): string =>
-  outcome === "holds" ? `${breaks} did not break in ${scenario}` : `${outcome}, ${why ?? "for no known reason"}`
 
 const replayAll = Effect.fnUntraced(function* (saved: Effect.Success<ReturnType<typeof readAll>>) {
   const { print } = yield* Output

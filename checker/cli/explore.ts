@@ -12,7 +12,7 @@ import { boundText, boundTexts, count, indent, odds, printable, seconds, withinT
 import { sizeLines, violationLines } from "../report/violation.ts"
 import type { BugEntry, Registry } from "../scenario/protocol.ts"
 import { BadUsage, badInput, type ExitStatus, exitStatus } from "./errors.ts"
-import { carryOut, type Explored, type Task } from "./exploring.ts"
+import { carryOut, type Explored, missedText, type Task } from "./exploring.ts"
 import { figuresText, resumeHint } from "./figures.ts"
 import { Output } from "./output.ts"
 import { resolvePath, shownPath } from "./place.ts"
@@ -223,7 +223,8 @@ const afterwards = Effect.fnUntraced(function* (plan: Planned, { finding, report
 })
 
 /** What an exploration came to, for people. */
-const exploredLines = Effect.fnUntraced(function* ({ task, result, finding, report }: Explored, bug?: BugEntry) {
+const exploredLines = Effect.fnUntraced(function* (explored: Explored, bug?: BugEntry) {
+  const { task, result, finding, report } = explored
   const { paint, width } = yield* Output
   const mutant = bug === undefined ? "" : ` with ${bug.id}`
   const seed = report.seed === undefined ? "" : `, seed ${report.seed}`
@@ -231,8 +232,13 @@ const exploredLines = Effect.fnUntraced(function* ({ task, result, finding, repo
   const lines = [[`${paint.strong(printable(task.program.scenario))}${mutant}`, ...boundTexts(report.bound)].join("  ")]
   const checked = comparedLines(result, width)
   if (result.outcome === "holds") {
-    const missed = bug === undefined ? [] : [paint.bad(`  seeded bug missed: ${bug.breaks} did not break`)]
-    return [...lines, ...missed, ...holdsLines(task, report, figures, width, paint.good, paint.warn), ...checked]
+    const missed = bug === undefined ? [] : wrap(`seeded bug missed: ${missedText(bug, explored)}`, width - 2)
+    return [
+      ...lines,
+      ...indent(missed.map(paint.bad), 2),
+      ...holdsLines(task, report, figures, width, paint.good, paint.warn),
+      ...checked,
+    ]
   }
   if (result.outcome === "inconclusive") {
     const sentence = wrap(

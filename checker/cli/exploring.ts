@@ -19,14 +19,16 @@ import { type Budget, explore, type Result } from "../explore/explore.ts"
 import { emptyStatistics, type SearchOptions, type Statistics, type Strategy } from "../explore/strategy.ts"
 import { missedStateOdds } from "../explore/visited.ts"
 import { addTimes, gapsIn } from "../property/coverage.ts"
+import { builtIn } from "../property/violation.ts"
 import type { ScenarioReport } from "../report/report.ts"
 import { printable } from "../report/text.ts"
 import type { Program } from "../scenario/program.ts"
-import type { ScenarioEntry } from "../scenario/protocol.ts"
+import type { BugEntry, ScenarioEntry } from "../scenario/protocol.ts"
 import { type BadInput, badInput } from "./errors.ts"
 import { Output } from "./output.ts"
 import { Progress, type Standing } from "./progress.ts"
 import { type Exploring, Session, type Shrinking, statusOf } from "./session.ts"
+import { suggestion } from "./suggest.ts"
 
 /** What to explore, and how. */
 export interface Task {
@@ -57,6 +59,14 @@ export interface Explored {
   readonly finding: Finding | undefined
   /** The entry in the document; already there. */
   readonly report: ScenarioReport
+}
+
+/** Why an exploration that hunted a seeded bug did not find it, as a sentence goes on behind a colon. */
+export const missedText = ({ breaks }: BugEntry, { task: { scenario }, result }: Explored): string => {
+  const known = [...scenario.properties.map(({ id }) => id), ...Object.values(builtIn)]
+  if (!known.includes(breaks)) return `${scenario.id} has no property ${breaks}${suggestion(breaks, known, "")}`
+  if (result.outcome === "holds") return `${breaks} did not break in ${scenario.id}`
+  return `${result.outcome}, ${result.violation?.message ?? result.reason ?? "for no known reason"}`
 }
 
 /** How a status line calls a task. */

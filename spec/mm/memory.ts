@@ -11,6 +11,7 @@ import { isRmapped, rmappedPage } from "../../model/mm/pte.ts"
 import { at, pagesOf } from "../../model/mm/range.ts"
 import { isAnon, mmOf } from "../../model/mm/rmap.ts"
 import type { System } from "../../model/mm/system.ts"
+import type { Vma } from "../../model/mm/vma.ts"
 import { isFree } from "../../model/sync/spinlock.ts"
 import type { Holders } from "./holders.ts"
 
@@ -123,12 +124,18 @@ export const recordMemory = (system: System, mms: ReadonlyArray<Mm>, holders: Ho
       moving(mm.name).value = null
     }
   }
-  /** A private copy of a page of a file is the process's own from here on. */
+  /** What lies behind a page that is no copy; nothing is promised where the file is being changed, or beyond its end. */
+  const behind = ({ file, pgoff }: Vma): Content =>
+    file === null ? zeroes : (inFile.get(file)?.[pgoff]?.value ?? anything)
+  /** A private copy of a page of a file is the process's own from here on, and holds what the file does. */
   const copied = (args: ReadonlyArray<Plain>) => {
     const mm = mmOf(system, String(args[0]))
     const va = Number(args[1])
     const kept = own(mm.name, va)
-    if (kept.value === null && at(mm.vma, va).value?.file != null) kept.value = found(mm, va)
+    const vma = at(mm.vma, va).value
+    if (kept.value !== null || vma?.file == null) return
+    const copy = found(mm, va)
+    kept.value = copy === null || copy === anything || behind(vma) === anything ? copy : behind(vma)
   }
   const vmaCopied = (args: ReadonlyArray<Plain>) => {
     const [mm, from, to] = args
@@ -249,9 +256,7 @@ export const recordMemory = (system: System, mms: ReadonlyArray<Mm>, holders: Ho
       const value = own(mm.name, va).value
       if (value !== null) return value
       const vma = at(mm.vma, va).value
-      if (vma?.file == null) return zeroes
-      // An area may reach beyond its file.
-      return inFile.get(vma.file)?.[vma.pgoff]?.value ?? anything
+      return vma === null ? zeroes : behind(vma)
     },
     expectedInFile: (file, index) => filed(file.name, index).value,
     monitors: [monitor],

@@ -1,7 +1,5 @@
 import type { Survivors } from "../../checker/index.ts"
 
-const overwritten = "a store of the model is to the whole page: what was copied under it is seen by nobody"
-
 const nextPlace = "each entry is none until it is set, under the lock of its own page table, which is held for so long"
 const longerWindow = "a window that begins earlier bars what it is to bar, and more"
 const keptUntilFlush =
@@ -15,7 +13,6 @@ const givenBack =
 
 /** Why mutants of the core's steps survive. */
 export const mmSurvivors: Survivors = {
-  "leave-out do_cow_fault: copy_mc_user_highpage": overwritten,
   "leave-out exit_mm": "what the CPU keeps of the address space is flushed before a page of it is freed",
   "leave-out enter_lazy_tlb":
     "a CPU that does not say that it is lazy is interrupted for flushes that it could do without",

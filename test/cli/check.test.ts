@@ -151,10 +151,11 @@ describe.concurrent("the bare command", () => {
     expect(explored.status).toBe(0)
   })
 
-  it("knows the steps that seeded bugs name, too", async () => {
-    const ran = await shootdown([], { script: script("typo", { leftOut: "lokc" }) })
+  it("knows the steps that seeded bugs name, too, and the properties", async () => {
+    const ran = await shootdown([], { script: script("typo", { leftOut: "lokc", breaks: "no-lost-updates" }) })
     expect(ran.stdout).toContain("Never taken in any scenario of counter: lokc. ")
-    expect(ran.stdout).toContain("seeded bug no-lock was missed")
+    const missed = "counter/locked has no property no-lost-updates; did you mean no-lost-update?"
+    expect(ran.stdout.replace(/\s+/g, " ")).toContain(`seeded bug no-lock was missed: ${missed}`)
     expect(ran.status).toBe(1)
   })
 
