@@ -242,7 +242,7 @@ export const lockOrder = (
   kind: "lockOrder",
   id,
   statement: [
-    `Locks are taken in this order: ${order.join(", ")}.`,
+    ...(order.length === 0 ? [] : [`Locks are taken in this order: ${order.join(", ")}.`]),
     ...(single.length === 0 ? [] : [`Nobody has two of a kind, unless they are nested: ${single.join(", ")}.`]),
   ].join(" "),
   source,

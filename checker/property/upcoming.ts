@@ -43,9 +43,12 @@ type LockOrder = BoundProperty & { readonly kind: "lockOrder" }
 const isAsked = (property: BoundProperty): property is Asked =>
   property.kind === "dataRaces" || property.kind === "lockOrder"
 
-/** A lock taken while another is held that has a place in the order too; `wrong` says how, where that is against it. */
+/**
+ * What an order of locks says of a lock that is about to be taken: something, where another is held that has a place in the
+ * order too, or could be that is of a kind of which one is held at a time. `wrong` says what is against it.
+ */
 interface Nesting {
-  readonly isNested: boolean
+  readonly isTested: boolean
   readonly wrong: string | undefined
 }
 
@@ -118,8 +121,8 @@ export class Upcoming {
     for (let fiber = 0; fiber < system.width; fiber++) {
       const operation = system.operation(fiber)
       if (operation?.kind !== "step" || operation.wait?.takes === undefined) continue
-      const { isNested, wrong } = this.nesting(property, nestings, fiber)
-      if (isNested) system.tracker.exercise(position)
+      const { isTested, wrong } = this.nesting(property, nestings, fiber)
+      if (isTested) system.tracker.exercise(position)
       if (wrong !== undefined) found = [...found, { property: property.id, message: wrong }]
     }
     return found
@@ -152,26 +155,31 @@ export class Upcoming {
     const { system } = this
     const name = system.fibers[fiber]?.name ?? ""
     const rankOf = ({ name, kind }: Lock) => (order.includes(name) ? order.indexOf(name) : order.indexOf(kind))
+    const isSingle = ({ kind }: Lock) => single.includes(kind)
     const takes = parkedAt(system, fiber)?.wait?.takes
-    if (takes === undefined) return { isNested: false, wrong: undefined }
-    const held = readingAs(system, fiber, () => heldBy(name, system.instance.store.locks)).map(({ lock }) => lock)
-    let isNested = false
+    if (takes === undefined) return { isTested: false, wrong: undefined }
+    // Others are not even looked at: what a property reads counts as seen.
+    const asked = system.instance.store.locks.filter((lock) => rankOf(lock) >= 0 || isSingle(lock))
+    const held = readingAs(system, fiber, () => heldBy(name, asked)).map(({ lock }) => lock)
+    let isTested = false
     for (const { lock, nested = false } of readingAs(system, fiber, takes)) {
       const rank = rankOf(lock)
+      // Who takes the first of several could have had another.
+      if (isSingle(lock)) isTested ||= asked.filter(({ kind }) => kind === lock.kind).length > 1
       for (const outer of held) {
-        const isOfKind = outer.kind === lock.kind && single.includes(lock.kind)
+        const isOfKind = outer.kind === lock.kind && isSingle(lock)
         const isOrdered = rank >= 0 && rankOf(outer) >= 0
         if (outer === lock || !(isOfKind || isOrdered)) continue
-        isNested = true
+        isTested = true
         const isSecond = isOfKind && !nested
         if (!isSecond && (!isOrdered || rankOf(outer) <= rank)) continue
         const rule = isSecond
           ? `of ${lock.kind} one is held at a time, unless the second is taken as nested`
           : `the order is ${order[rank]} before ${order[rankOf(outer)]}`
-        return { isNested, wrong: `${this.says(fiber)} takes ${lock.name} while it holds ${outer.name}; ${rule}` }
+        return { isTested, wrong: `${this.says(fiber)} takes ${lock.name} while it holds ${outer.name}; ${rule}` }
       }
     }
-    return { isNested, wrong: undefined }
+    return { isTested, wrong: undefined }
   }
 
   /** A fiber and the step it is at, as a sentence begins. */

@@ -123,7 +123,7 @@ describe("a declared order", () => {
         },
       }
     }
-    for (const order of [["pte_lock"], ["page_lock"]]) {
+    for (const order of [["pte_lock"], ["page_lock"], []]) {
       const singly = [lockOrder(order, "test", "lock-order", ["pte_lock"])]
       expect(await broken(program(false), singly, "lock-order")).toBe(
         "alice in inner takes other while it holds one; of pte_lock one is held at a time, unless the second is taken as nested",

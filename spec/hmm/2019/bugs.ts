@@ -325,7 +325,7 @@ export const hmm2019Bugs: ReadonlyArray<SeededBug<Hmm2019World>> = [
     source: "mm/hmm.c of Linux 5.3: hmm_release, by inference; lockdep",
     scenario: exit.id,
     bound: { pages: 1, devices: 2, cpus: 0 },
-    breaks: "HMM-LOCK-ORDER",
+    breaks: "HMM-ONE-LOCK",
     at: (_, fiber) => (fiber === "exit" ? { mutex_unlock: leaveOut() } : {}),
   },
   {

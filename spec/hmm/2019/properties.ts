@@ -258,14 +258,9 @@ const lifeProperties: ReadonlyArray<Spec> = [
   },
 ]
 
-/** Each driver has one lock for a process, and all of one driver are of a class. */
+/** A driver's locks, one for each device, are of one class. */
 const lockProperties: ReadonlyArray<Spec> = [
-  lockOrder(
-    ["mmap_lock", "mirrors_sem", "driver_lock"],
-    "Documentation/vm/hmm.rst of Linux 5.3: driver_populate_range; mm/hmm.c of Linux 5.3: hmm_invalidate_range_start; lockdep",
-    "HMM-LOCK-ORDER",
-    ["driver_lock"],
-  ),
+  lockOrder([], "kernel/locking/lockdep.c: check_deadlock", "HMM-ONE-LOCK", ["driver_lock"]),
 ]
 
 export const hmm2019Properties: ReadonlyArray<Spec> = [
