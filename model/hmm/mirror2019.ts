@@ -172,6 +172,8 @@ const hmmFree = procedure(function* (of: HmmOfMm, hmm: Hmm) {
     of.mm,
     hmm.notifier,
     step("hmm_free_rcu", [hmm.name], () => {
+      const { writer, readers } = hmm.mirrorsSem.state
+      assert(writer === "" && readers.length === 0, `${hmm.name} is freed while somebody holds its mirrors_sem`)
       of.mm.state.count--
       hmm.state.life = "freed"
     }),
