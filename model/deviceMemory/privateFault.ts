@@ -1,16 +1,8 @@
 /** A CPU's fault on a page in memory that it cannot reach (mm/memory.c: do_swap_page). */
 import type * as Effect from "effect/Effect"
-import { guardedStep, procedure, step } from "../../checker/program/index.ts"
+import { procedure, step } from "../../checker/program/index.ts"
 import type { FaultFlags, FaultResult } from "../mm/fault.ts"
-import {
-  type Folios,
-  type Frame,
-  folioLockWait,
-  folioPut,
-  folioTrylock,
-  folioUnlock,
-  isGoneOrUnlocked,
-} from "../mm/folio.ts"
+import { type Folios, type Frame, folioPut, folioTrylock, folioUnlock, waitOnLocked } from "../mm/folio.ts"
 import { compoundHead, folioGet } from "../mm/largeFolio.ts"
 import { isHuge, type Mm, pageTableLock, spanOf } from "../mm/mm.ts"
 import { type Private, pteSame } from "../mm/pte.ts"
@@ -31,7 +23,7 @@ export const doDevicePrivate = procedure(function* (mm: Mm, va: number, orig: Pr
     return lockAndGet(folios, orig.page) ? "migrate" : "locked"
   })
   if (next === "done") return next
-  if (next === "locked") return yield* waitOnLocked(mm, orig)
+  if (next === "locked") return yield* softleafEntryWaitOnLocked(mm, orig)
   return yield* migrateToRam({ mm, va, page: orig.page }, "do_swap_page: unlock_page, put_page")
 })
 
@@ -45,7 +37,7 @@ export const doHugePmdDevicePrivate = procedure(function* (mm: Mm, va: number, o
     return lockAndGet(folios, orig.page) ? "migrate" : "locked"
   })
   if (next === "done") return next
-  if (next === "locked") return yield* waitOnLocked(mm, orig)
+  if (next === "locked") return yield* softleafEntryWaitOnLocked(mm, orig)
   return yield* migrateToRam(
     { mm, va, page: orig.page, huge: true },
     "do_huge_pmd_device_private: folio_unlock, folio_put",
@@ -74,11 +66,5 @@ const migrateToRam = procedure(function* (fault: PrivateFault, end: string) {
 })
 
 /** `softleaf_entry_wait_on_locked`: queued before the page table's lock is given up, so that the page cannot go meanwhile. */
-const waitOnLocked = ({ system }: Mm, { page }: Private): Effect.Effect<FaultResult> =>
-  guardedStep(
-    "softleaf_entry_wait_on_locked",
-    [page.pfn],
-    () => isGoneOrUnlocked(system.folios, page),
-    () => "done" as const,
-    folioLockWait(system.folios, page),
-  )
+const softleafEntryWaitOnLocked = ({ system }: Mm, { page }: Private): Effect.Effect<FaultResult> =>
+  waitOnLocked(system.folios, "softleaf_entry_wait_on_locked", page)

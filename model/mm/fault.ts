@@ -1,6 +1,6 @@
 /** Page faults (mm/memory.c: handle_mm_fault). */
 import type * as Effect from "effect/Effect"
-import { assert, guardedStep, procedure, step } from "../../checker/program/index.ts"
+import { assert, procedure, step } from "../../checker/program/index.ts"
 import { daxFault } from "../dax/daxFault.ts"
 import { removeDeviceExclusiveEntry } from "../deviceMemory/deviceExclusive.ts"
 import { doDevicePrivate } from "../deviceMemory/privateFault.ts"
@@ -8,7 +8,7 @@ import { cowFault, fileFault } from "../file/fault.ts"
 import { inodeOf, isPfnmap } from "../file/inode.ts"
 import { underLock } from "../sync/spinlock.ts"
 import { doWpPage } from "./cow.ts"
-import { type Frame, folioAlloc, folioLockWait, folioOf, folioPut, isGoneOrUnlocked } from "./folio.ts"
+import { type Frame, folioAlloc, folioOf, folioPut, waitOnLocked } from "./folio.ts"
 import { handlePmdFault } from "./hugeFault.ts"
 import { hugetlbFault, isVmHugetlbPage } from "./hugetlb.ts"
 import { findVma, hasTable, isHuge, type Mm, pageTableLock, tableOf } from "./mm.ts"
@@ -227,10 +227,4 @@ const doNumaPage = (mm: Mm, va: number, orig: Present): Effect.Effect<FaultResul
 
 /** `migration_entry_wait`: sleeps, with no reference, until the folio that is being moved is unlocked. */
 export const migrationEntryWait = ({ system }: Mm, page: Frame): Effect.Effect<FaultResult> =>
-  guardedStep(
-    "migration_entry_wait",
-    [page.pfn],
-    () => isGoneOrUnlocked(system.folios, page),
-    () => "done" as const,
-    folioLockWait(system.folios, page),
-  )
+  waitOnLocked(system.folios, "migration_entry_wait", page)

@@ -294,10 +294,23 @@ export const folioLockWait = (all: Folios, ...frames: ReadonlyArray<Frame>): Wai
 })
 
 /** Whether the folio that a frame means, to which no reference is held, is freed or locked by nobody. */
-export const isGoneOrUnlocked = (all: Folios, { pfn, generation }: Frame): boolean => {
+const isGoneOrUnlocked = (all: Folios, { pfn, generation }: Frame): boolean => {
   const slot = all.arena.slots[pfn]
   return slot === undefined || !slot.live || slot.generation !== generation || slot.lock === ""
 }
+
+/** `migration_entry_wait_on_locked`, under the name of its caller: sleeps until the folio is unlocked; no reference is needed. */
+export const waitOnLocked = (all: Folios, name: string, frame: Frame): Effect.Effect<"done"> =>
+  guardedStep(
+    name,
+    [frame.pfn],
+    () => isGoneOrUnlocked(all, frame),
+    () => {
+      assert(isGoneOrUnlocked(all, frame), `${self()} has waited for page ${frame.pfn}, and it is still locked`)
+      return "done" as const
+    },
+    folioLockWait(all, frame),
+  )
 
 /** `folio_lock`, a reference held: waits until it is free. */
 export const folioLock = (all: Folios, frame: Frame): Effect.Effect<void> =>

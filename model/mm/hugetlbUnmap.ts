@@ -88,11 +88,9 @@ const hugetlbFault = procedure(function* (file: HugeFile, mm: HugeMm, va: number
   }
   yield* upRead(mm.mmapLock, "mmap_read_unlock", [mm.name])
   if (result === "migrating") {
-    yield* guardedStep(
-      "migration_entry_wait_huge",
-      [mm.name, va],
-      () => mm.pud.value === null || at(tableAt(file, mm.pud.value).pte, va).value?.migration !== true,
-      () => undefined,
+    const isMoved = () => mm.pud.value === null || at(tableAt(file, mm.pud.value).pte, va).value?.migration !== true
+    yield* guardedStep("migration_entry_wait_huge", [mm.name, va], isMoved, () =>
+      assert(isMoved(), `${self()} has waited for a page that is being moved, and it still is`),
     )
   }
   return result !== "SIGBUS"

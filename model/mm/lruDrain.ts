@@ -1,6 +1,6 @@
 /** Pages on their way to the LRU lists (mm/swap.c: lru_add_drain_all), and the CPUs on which that work is to be done. */
 import type * as Effect from "effect/Effect"
-import { fork, guardedStep, procedure, type Struct, step } from "../../checker/program/index.ts"
+import { assert, fork, guardedStep, procedure, type Struct, step } from "../../checker/program/index.ts"
 import { holding } from "../sync/holding.ts"
 import { type Frame, folioOf, folioPut } from "./folio.ts"
 import type { System } from "./system.ts"
@@ -60,6 +60,7 @@ const lruAddDrainPerCpu = ({ folios }: System, { cpu, state }: LruBatch): Effect
     [cpu],
     () => state.running === "",
     () => {
+      assert(state.running === "", `work of ${cpu} runs while ${state.running} has the CPU`)
       for (const frame of state.pages) {
         folioOf(folios, frame).lru = true
         folioPut(folios, frame)

@@ -16,7 +16,6 @@ export const mmSurvivors: Survivors = {
   "leave-out exit_mm": "what the CPU keeps of the address space is flushed before a page of it is freed",
   "leave-out enter_lazy_tlb":
     "a CPU that does not say that it is lazy is interrupted for flushes that it could do without",
-  "open-guard migration_entry_wait": "who does not wait takes the fault again, until the entry is there",
   "swap try_to_unmap_one: folio_test_dirty | try_to_unmap_one: ptep_get_and_clear": nextPlace,
   "swap tlb_finish_mmu | mn_itree_inv_start_range": longerWindow,
   "swap free_pages_and_swap_cache | mn_itree_inv_start_range": longerWindow,
