@@ -79,9 +79,9 @@ const largestSlice = 1_000_000
 
 /**
  * Plain executions that a search is compared with: at most, and at least, where their steps together are more than it is
- * worth. Every second one of those that there are at least evaluates every property after every step, so that one that
- * looks at more than cells shows; the others only what a step can have changed, and all where nothing can go on: half of
- * what they cost is properties.
+ * worth. Those that there are at least evaluate every property after every step, so that one that looks at more than cells
+ * shows; the others only what a step can have changed, and all where nothing can go on: half of what they cost is
+ * properties.
  */
 const mostCompared = 60
 const fewestCompared = 10
@@ -359,7 +359,7 @@ const compare = (program: Program, search: Searched, options: SearchOptions): st
       const violation = judged(
         move === undefined
           ? [...execution.tracker.checkAll(), ...execution.end(), ...promises.end()]
-          : [...execution.take(move, i < fewestCompared && i % 2 === 0), ...races, ...promises.step()],
+          : [...execution.take(move, i < fewestCompared), ...races, ...promises.step()],
       )
       if (violation !== undefined) {
         return `plain re-execution breaks ${violation.property} (${violation.message}) where the search found nothing: ${hidden}`

@@ -143,8 +143,7 @@ class Comparison {
   })
 
   private readonly keepsSteps = Effect.fnUntraced(function* (this: Comparison, { mutation }: Mutant, rung: Rung) {
-    const { maxSteps, maxStates } = this.budget
-    const facts = this.larger.get(rung) ?? (yield* learnAnew(rung.program, { maxSteps, maxStates }))
+    const facts = this.larger.get(rung) ?? (yield* learnAnew(rung.program, this.budget))
     this.larger.set(rung, facts)
     return facts.isComplete && operatorNamed(mutation.operator).loses?.(mutation, facts) !== true
   })

@@ -37,11 +37,7 @@ import { together, type Violation } from "./violation.ts"
 
 const none: ReadonlyArray<Violation> = []
 
-type Asked = BoundProperty & { readonly kind: "dataRaces" | "lockOrder" }
 type LockOrder = BoundProperty & { readonly kind: "lockOrder" }
-
-const isAsked = (property: BoundProperty): property is Asked =>
-  property.kind === "dataRaces" || property.kind === "lockOrder"
 
 /**
  * What an order of locks says of a lock that is about to be taken: something, where another is held that has a place in the
@@ -52,6 +48,26 @@ interface Nesting {
   readonly wrong: string | undefined
 }
 
+/** An order that is asked for, and what is known of it. */
+interface Ordering {
+  readonly property: LockOrder
+  /** The locks that it is about. Others are not even looked at: what a property reads counts as seen. */
+  readonly locks: ReadonlyArray<Lock>
+  readonly nestings: WeakMap<object, ReadTree<Nesting>>
+}
+
+/** The place of a lock in an order, by its name or else its kind; below 0 where it has none. */
+const rankIn = ({ order }: LockOrder, { name, kind }: Lock): number =>
+  order.includes(name) ? order.indexOf(name) : order.indexOf(kind)
+
+const isSingleIn = ({ single = [] }: LockOrder, { kind }: Lock): boolean => single.includes(kind)
+
+const orderingOf = (property: LockOrder, all: ReadonlyArray<Lock>): Ordering => ({
+  property,
+  locks: all.filter((lock) => rankIn(property, lock) >= 0 || isSingleIn(property, lock)),
+  nestings: new WeakMap(),
+})
+
 /** See above. */
 export class Upcoming {
   /**
@@ -61,29 +77,25 @@ export class Upcoming {
   readonly watched = new Set<StoredCell>()
   private readonly system: System & Others
   private readonly intents: Intents
-  /** What is asked for, by its position among the properties; and what is known of nestings. */
-  private readonly asked: ReadonlyArray<{
-    readonly property: Asked
-    readonly position: number
-    readonly nestings: WeakMap<object, ReadTree<Nesting>>
-  }>
+  /** What is asked for, in the order of the properties: each says what breaks in the present state. */
+  private readonly asked: ReadonlyArray<() => ReadonlyArray<Violation>>
 
   constructor(system: System & Others) {
     this.system = system
     this.intents = new Intents(system, this.watched)
-    this.asked = system.instance.properties.flatMap((property, position) =>
-      isAsked(property) ? [{ property, position, nestings: new WeakMap() }] : [],
-    )
+    const { properties, store } = system.instance
+    this.asked = properties.flatMap((property, position) => {
+      if (property.kind === "dataRaces") return [() => this.races(property.id, position)]
+      if (property.kind !== "lockOrder") return []
+      const ordering = orderingOf(property, store.locks)
+      return [() => this.disorder(ordering, position)]
+    })
   }
 
   /** The violations in the present state. */
   judge(): ReadonlyArray<Violation> {
     let violations = none
-    for (const { property, position, nestings } of this.asked) {
-      const found =
-        property.kind === "dataRaces" ? this.races(property.id, position) : this.disorder(property, position, nestings)
-      violations = together(violations, found)
-    }
+    for (const judge of this.asked) violations = together(violations, judge())
     return violations
   }
 
@@ -111,38 +123,34 @@ export class Upcoming {
     return found
   }
 
-  private disorder(
-    property: LockOrder,
-    position: number,
-    nestings: WeakMap<object, ReadTree<Nesting>>,
-  ): ReadonlyArray<Violation> {
+  private disorder(ordering: Ordering, position: number): ReadonlyArray<Violation> {
     const { system } = this
     let found = none
     for (let fiber = 0; fiber < system.width; fiber++) {
       const operation = system.operation(fiber)
       if (operation?.kind !== "step" || operation.wait?.takes === undefined) continue
-      const { isTested, wrong } = this.nesting(property, nestings, fiber)
+      const { isTested, wrong } = this.nesting(ordering, fiber)
       if (isTested) system.tracker.exercise(position)
-      if (wrong !== undefined) found = [...found, { property: property.id, message: wrong }]
+      if (wrong !== undefined) found = [...found, { property: ordering.property.id, message: wrong }]
     }
     return found
   }
 
-  private nesting(property: LockOrder, nestings: WeakMap<object, ReadTree<Nesting>>, fiber: number): Nesting {
+  private nesting(ordering: Ordering, fiber: number): Nesting {
     const { system } = this
     const { store } = system.instance
     const place = system.place(fiber)
-    let tree = place === undefined ? undefined : nestings.get(place)
+    let tree = place === undefined ? undefined : ordering.nestings.get(place)
     if (place !== undefined && tree === undefined) {
       tree = new ReadTree(store)
-      nestings.set(place, tree)
+      ordering.nestings.set(place, tree)
     }
     const remembered = tree?.find()
     if (remembered !== undefined) return remembered
     const reads = store.record()
     let nesting: Nesting
     try {
-      nesting = this.findNesting(property, fiber)
+      nesting = this.findNesting(ordering, fiber)
     } finally {
       store.stopRecording()
     }
@@ -151,31 +159,28 @@ export class Upcoming {
     return nesting
   }
 
-  private findNesting({ order, single = [] }: LockOrder, fiber: number): Nesting {
+  private findNesting({ property, locks }: Ordering, fiber: number): Nesting {
     const { system } = this
+    const { order } = property
     const name = system.fibers[fiber]?.name ?? ""
-    const rankOf = ({ name, kind }: Lock) => (order.includes(name) ? order.indexOf(name) : order.indexOf(kind))
-    const isSingle = ({ kind }: Lock) => single.includes(kind)
     const takes = parkedAt(system, fiber)?.wait?.takes
     if (takes === undefined) return { isTested: false, wrong: undefined }
-    // Others are not even looked at: what a property reads counts as seen.
-    const asked = system.instance.store.locks.filter((lock) => rankOf(lock) >= 0 || isSingle(lock))
-    const held = readingAs(system, fiber, () => heldBy(name, asked)).map(({ lock }) => lock)
+    const held = readingAs(system, fiber, () => heldBy(name, locks)).map(({ lock }) => lock)
     let isTested = false
     for (const { lock, nested = false } of readingAs(system, fiber, takes)) {
-      const rank = rankOf(lock)
+      const rank = rankIn(property, lock)
       // Who takes the first of several could have had another.
-      if (isSingle(lock)) isTested ||= asked.filter(({ kind }) => kind === lock.kind).length > 1
+      if (isSingleIn(property, lock)) isTested ||= locks.some((other) => other !== lock && other.kind === lock.kind)
       for (const outer of held) {
-        const isOfKind = outer.kind === lock.kind && isSingle(lock)
-        const isOrdered = rank >= 0 && rankOf(outer) >= 0
+        const isOfKind = outer.kind === lock.kind && isSingleIn(property, lock)
+        const isOrdered = rank >= 0 && rankIn(property, outer) >= 0
         if (outer === lock || !(isOfKind || isOrdered)) continue
         isTested = true
         const isSecond = isOfKind && !nested
-        if (!isSecond && (!isOrdered || rankOf(outer) <= rank)) continue
+        if (!isSecond && (!isOrdered || rankIn(property, outer) <= rank)) continue
         const rule = isSecond
           ? `of ${lock.kind} one is held at a time, unless the second is taken as nested`
-          : `the order is ${order[rank]} before ${order[rankOf(outer)]}`
+          : `the order is ${order[rank]} before ${order[rankIn(property, outer)]}`
         return { isTested, wrong: `${this.says(fiber)} takes ${lock.name} while it holds ${outer.name}; ${rule}` }
       }
     }
@@ -217,4 +222,6 @@ const verb = ({ writes }: CellAccess): string => (writes ? "writes" : "reads")
 
 /** What looks at what fibers are about to do; `undefined` where no property asks. */
 export const upcomingIn = (system: System & Others): Upcoming | undefined =>
-  system.instance.properties.some(isAsked) ? new Upcoming(system) : undefined
+  system.instance.properties.some(({ kind }) => kind === "dataRaces" || kind === "lockOrder")
+    ? new Upcoming(system)
+    : undefined

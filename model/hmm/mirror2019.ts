@@ -97,7 +97,7 @@ export const hmmOfMm = (mm: NotifiedMm, structs: number): HmmOfMm => {
           invalidateRangeStart: (range) => hmmInvalidateRangeStart(made, hmmNamed(made, name), range),
           invalidateRangeEnd: () => hmmInvalidateRangeEnd(made, hmmNamed(made, name)),
         }),
-        mirrorsSem: rwSem(`${name}.mirrors_sem`, "mirrors_sem"),
+        mirrorsSem: rwSem(`${name}.mirrors_sem`),
         rangesLock: spinLock(`${name}.ranges_lock`),
         wq: waitQueue(`${name}.wq`),
         state: struct(name, { kref: 0, life: "unused", notifiers: 0, mirrors: none, ranges: none }),

@@ -134,8 +134,8 @@ export const recordMemory = (system: System, mms: ReadonlyArray<Mm>, holders: Ho
     const kept = own(mm.name, va)
     const vma = at(mm.vma, va).value
     if (kept.value !== null || vma?.file == null) return
-    const copy = found(mm, va)
-    kept.value = copy === null || copy === anything || behind(vma) === anything ? copy : behind(vma)
+    const [copy, original] = [found(mm, va), behind(vma)]
+    kept.value = copy === null || copy === anything || original === anything ? copy : original
   }
   const vmaCopied = (args: ReadonlyArray<Plain>) => {
     const [mm, from, to] = args

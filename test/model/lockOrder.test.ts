@@ -133,6 +133,18 @@ describe("a declared order", () => {
     await kept(program(false), [lockOrder(["pte_lock"], "test")])
   })
 
+  it.each([
+    ["exercised", "where there is another lock of the kind", ["one", "other"]],
+    ["not exercised", "by the only lock of its kind", ["one"]],
+  ] as const)("of one lock of a kind at a time is %s %s", async (exercised, _, names) => {
+    const oneByOne = () => {
+      const locks = names.map((name) => spinLock(name, "pte_lock"))
+      const takes = Effect.forEach(locks, (lock) => underLock(lock, "inside", [lock.name], () => undefined))
+      return { world: {}, fibers: { alice: takes } }
+    }
+    await kept(oneByOne, [lockOrder([], "test", "lock-order", ["pte_lock"])], exercised === "exercised")
+  })
+
   it("is broken though nothing deadlocks", async () => {
     const program = programOf(inTurn)
     expect((await run(program, "states")).outcome).toBe("holds")
