@@ -3,7 +3,6 @@
  * nothing left gets part of what another has. The main thread deals out pieces, makes segments for the table and adds up;
  * where it need not be free at any moment, it explores too.
  */
-import { MessageChannel, type MessagePort } from "node:worker_threads"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -16,8 +15,9 @@ import { type Ending, emptyStatistics, type SearchOptions, type Statistics, type
 import type { Visited } from "../explore/visited.ts"
 import { addTimes } from "../property/coverage.ts"
 import { Here } from "./here.ts"
+import { Member } from "./member.ts"
 import { heapFull } from "./memory.ts"
-import { Bell, type Figures, type Order, type Report } from "./messages.ts"
+import type { Figures, Order, Report } from "./messages.ts"
 import { type Death, Pool, type Thread } from "./pool.ts"
 import type { Source } from "./source.ts"
 
@@ -39,26 +39,6 @@ const tick = 100
 
 /** Milliseconds beyond the limit for program code after which a worker that gives no sign is given up. */
 const patience = 5000
-
-/** A worker thread, as far as this search goes. */
-interface Member {
-  readonly thread: Thread
-  readonly bell: Int32Array
-  /** The way for new segments, once it has joined. */
-  supply: MessagePort | undefined
-  figures: Figures
-  /** `exploring` until its piece has ended. */
-  phase: "loading" | "idle" | "exploring"
-  /** What is left of its piece, while it has paused. */
-  rest: Piece | undefined
-  paused: boolean
-  /** It was asked to share, and has not answered yet. */
-  asked: boolean
-  /** When it last said something, or was given something to do. */
-  lastSign: number
-}
-
-const nothingDone: Figures = { states: 0, transitions: 0, maxDepth: 0, open: 0, exercised: [], steps: [] }
 
 export class Team {
   private readonly members: ReadonlyArray<Member>
@@ -85,17 +65,7 @@ export class Team {
     this.events = events
     this.stallMilliseconds = stallMilliseconds
     this.survey = survey
-    this.members = threads.map((thread) => ({
-      thread,
-      bell: new Int32Array(new SharedArrayBuffer(8)),
-      supply: undefined,
-      figures: nothingDone,
-      phase: "loading",
-      rest: undefined,
-      paused: false,
-      asked: false,
-      lastSign: Date.now(),
-    }))
+    this.members = threads.map((thread) => new Member(thread))
     for (const member of this.members) {
       member.thread.listener = (message) => void Queue.offerUnsafe(events, [member, message])
     }
@@ -243,19 +213,14 @@ export class Team {
 
   /** Takes the work up again after `pause`. */
   goOn(): void {
-    for (const member of this.members) {
-      member.paused = false
-      member.rest = undefined
-      member.lastSign = Date.now()
-    }
-    this.tellAll({ kind: "goOn" })
+    for (const member of this.members) member.goOn()
   }
 
   /** Ends a worker that does not come back and does not even notice. */
   private giveUpSilent(): void {
     const limit = this.stallMilliseconds + patience
     for (const member of this.members) {
-      if (member.phase !== "exploring" || member.paused || Date.now() - member.lastSign < limit) continue
+      if (!member.isSilentFor(limit)) continue
       member.thread.terminate()
       member.phase = "idle"
       this.lost = true
@@ -271,14 +236,8 @@ export class Team {
     if (this.ending === undefined || rank(ending) > rank(this.ending)) this.ending = ending
   }
 
-  /** Sends an order, and makes the worker look for it. */
-  private tell(member: Member, order: Order): void {
-    Atomics.store(member.bell, Bell.attention, 1)
-    member.thread.tell(order)
-  }
-
   private tellAll(order: Order): void {
-    for (const member of this.members) this.tell(member, order)
+    for (const member of this.members) member.tell(order)
   }
 
   /** Makes segments, and lets all have them; or says that there are no more. */
@@ -286,20 +245,14 @@ export class Team {
     const { visited } = this
     if (visited === undefined) throw new Error("segments are wanted of no table")
     if (visited.provided < wanted) visited.provide(wanted + spareSegments)
-    if (visited.provided < wanted) this.supply(asking, [])
-  }
-
-  private supply({ supply, bell }: Member, segments: ReadonlyArray<SharedArrayBuffer>): void {
-    supply?.postMessage(segments)
-    Atomics.add(bell, Bell.supplied, 1)
-    Atomics.notify(bell, Bell.supplied)
+    if (visited.provided < wanted) asking.give([])
   }
 
   private dissolve(pool: Pool["Service"], interrupted: boolean): void {
     for (const member of this.members) {
-      Atomics.store(member.bell, Bell.attention, 1)
+      member.ring()
       // One that waits for a segment must not wait for ever.
-      this.supply(member, [])
+      member.give([])
       if (interrupted) member.thread.terminate()
       else pool.giveBack(member.thread)
     }
@@ -311,39 +264,21 @@ export class Team {
     for (const idle of this.idle) {
       const piece = this.pieces.pop() ?? this.here?.share()
       if (piece === undefined) break
-      if (idle instanceof Here) idle.explore(piece)
-      else this.give(idle, piece)
+      idle.explore(piece)
     }
     const asked = this.members.filter((member) => member.asked).length
     const rich = this.members.filter(({ phase, asked, figures }) => phase === "exploring" && !asked && figures.open > 1)
     rich.sort((a, b) => b.figures.open - a.figures.open)
-    for (const member of rich.slice(0, Math.max(0, this.idle.length - asked))) {
-      member.asked = true
-      this.tell(member, { kind: "share" })
-    }
-  }
-
-  private give(member: Member, piece: Piece): void {
-    member.phase = "exploring"
-    member.lastSign = Date.now()
-    member.figures = { ...member.figures, open: openIn(piece) }
-    member.thread.tell({ kind: "explore", piece })
+    for (const member of rich.slice(0, Math.max(0, this.idle.length - asked))) member.share()
   }
 
   private join(visited: Visited): void {
     this.visited = visited
     const table = visited.share((segments) => {
-      for (const member of this.members) this.supply(member, segments)
+      for (const member of this.members) member.give(segments)
     })
     const mainBell = this.here?.bell ?? null
-    for (const member of this.members) {
-      const { port1, port2 } = new MessageChannel()
-      port1.unref()
-      member.supply = port1
-      const bell = member.bell.buffer
-      if (!(bell instanceof SharedArrayBuffer)) throw new Error("a bell is not in shared memory")
-      member.thread.tell({ kind: "join", table, supply: port2, bell, mainBell }, [port2])
-    }
+    for (const member of this.members) member.join(table, mainBell)
   }
 
   /** Waits for an event, or a tick. */
@@ -365,7 +300,7 @@ export class Team {
 
   private readonly heed = ([member, message]: readonly [Member, Report | Death]): Effect.Effect<void> =>
     Effect.suspend(() => {
-      member.lastSign = Date.now()
+      member.sign()
       return this.note(member, message)
     })
 

@@ -116,7 +116,7 @@ export class Lookahead {
         const nextHigh = high ^ (this.highs[row + fiber] ?? 0)
         const isNew = reserves ? states.add(nextLow, nextHigh) : !states.has(nextLow, nextHigh)
         if (isNew) moves.push(reserves ? -1 - moveOf(fiber, 0) : moveOf(fiber, 0))
-        else if (tracker.counting) node.taken++
+        else if (tracker.present.counting) node.taken++
       } else for (let option = 0; option < node.options; option++) moves.push(moveOf(fiber, option))
     }
     return { moves, possible }

@@ -191,13 +191,13 @@ export class Memoised implements System, Others {
     const storeMark = this.instance.store.mark
     const outcome = this.perform(node, optionOf(move))
     this.last = outcome
-    this.whereabouts.begin(storeMark, this.tracker.mark)
+    this.whereabouts.begin(storeMark, this.tracker.present.mark)
     const { result } = outcome
     if (result instanceof StepFailed) {
       outcome.next ??= failed(node)
       this.whereabouts.move(fiber, node, outcome.next)
       this.lookahead?.arrive(this.depth)
-      if (this.tracker.counting) node.taken++
+      if (this.tracker.present.counting) node.taken++
       return [result.violation]
     }
     if (operation.kind === "fork") node.child ??= this.nodes.forked(node)
@@ -210,7 +210,7 @@ export class Memoised implements System, Others {
       this.lookahead?.arrive(this.depth)
     } else this.lookahead?.arrive(this.depth, fiber, outcome)
     // Only now: a move at which a limit was met on the way is still to be made.
-    if (this.tracker.counting) node.taken++
+    if (this.tracker.present.counting) node.taken++
     const violations = this.tracker.checkStep(storeMark)
     if (outcome.next.violation === undefined && reached?.violation === undefined) return violations
     return [outcome.next, reached].flatMap((each) => each?.violation ?? []).concat(violations)
@@ -220,7 +220,7 @@ export class Memoised implements System, Others {
   judge(): ReadonlyArray<Violation> {
     const mark = this.whereabouts.storeMark(this.depth - 1)
     const violations = this.tracker.checkState(mark)
-    this.tracker.count()
+    this.tracker.present.count()
     return this.upcoming === undefined ? violations : together(violations, this.upcoming.judge())
   }
 
@@ -245,7 +245,7 @@ export class Memoised implements System, Others {
     const { whereabouts } = this
     whereabouts.undo()
     this.instance.store.rollback(whereabouts.storeMark(whereabouts.depth))
-    this.tracker.rollback(whereabouts.trackerMark(whereabouts.depth))
+    this.tracker.present.rollback(whereabouts.trackerMark(whereabouts.depth))
   }
 
   /** How often each property was evaluated with its premise true, so far. */
@@ -271,7 +271,7 @@ export class Memoised implements System, Others {
     return {
       entries: this.instance.store.cells.map(({ entry }) => entry),
       at: [...this.at],
-      present: this.tracker.snapshot(),
+      present: this.tracker.present.snapshot(),
     }
   }
 
@@ -286,7 +286,7 @@ export class Memoised implements System, Others {
     }
     store.forget()
     this.whereabouts.restore(at)
-    this.tracker.restore(present)
+    this.tracker.present.restore(present)
     this.lookahead?.arrive(0)
   }
 

@@ -71,7 +71,7 @@ export interface Node extends Way {
   readonly guard: ReadTree<boolean> | undefined
   /** By option, what performing the operation comes to. */
   readonly outcomes: ReadonlyArray<ReadTree<Outcome>>
-  /** How often the operation was performed, where that counts: see `PropertyTracker.counting`. */
+  /** How often the operation was performed, where that counts: see `Present.counting`. */
   taken: number
 }
 

@@ -227,8 +227,8 @@ export class Paranoid extends Memoised {
     }
     this.compareJudgement(path)
     this.beyond = true
-    const { counting } = tracker
-    tracker.counting = false
+    const { counting } = tracker.present
+    tracker.present.counting = false
     for (let taken = 0; taken < steps; taken++) {
       const moves = this.moves()
       this.expectNone(path.compareState(this.present), frames)
@@ -241,7 +241,7 @@ export class Paranoid extends Memoised {
       if (this.rest === "broken") break
     }
     while (this.depth > depth) this.undo()
-    tracker.counting = counting
+    tracker.present.counting = counting
     this.last = last
     this.beyond = false
   }

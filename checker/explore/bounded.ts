@@ -199,12 +199,12 @@ class BoundedSearch implements Search {
     const { common, moves } = branches.next()
     this.stored -= moves.length
     while (this.path.length > common) this.back()
-    tracker.counting = false
+    tracker.present.counting = false
     for (let i = 0; i < moves.length - 1; i++) {
       this.pending[this.path.length] = this.promises.pending
       this.make(moves[i] as Move) // i is within
     }
-    tracker.counting = true
+    tracker.present.counting = true
     this.pending[this.path.length] = this.promises.pending
     this.base = this.path.length + 1
     this.take(moves.at(-1) as Move) // a branch has a move at its end

@@ -194,8 +194,7 @@ class DfsSearch implements Search {
       const move = moves[taken]
       if (move === undefined) throw new Error("a branch is left with no move to try")
       if (depth === this.stack.length - 1) {
-        this.execution.begin()
-        this.promises = new Promises(this.execution, branch.pending)
+        this.beginAgain(branch.pending)
         this.step(move)
       } else {
         this.statistics.transitions++
@@ -203,6 +202,15 @@ class DfsSearch implements Search {
         this.execution.follow(move)
       }
     }
+  }
+
+  /** Begins where the execution has come to: a state that was counted when it was reached first. */
+  private beginAgain(pending: ReadonlyArray<boolean>): void {
+    const { present } = this.execution.tracker
+    present.counting = false
+    this.execution.begin()
+    present.counting = true
+    this.promises = new Promises(this.execution, pending)
   }
 
   private path(): ReadonlyArray<Move> {

@@ -53,7 +53,7 @@ export class StatesSearch implements Search {
     this.options = options
     this.visited = visited
     this.engine = matchingEngine(program, options)
-    this.engine.tracker.counting = !joins
+    this.engine.tracker.present.counting = !joins
     try {
       const violation = decisive(this.engine.begin(), options)
       if (violation !== undefined) this.ending = { kind: "violated", violation, moves: [] }
@@ -61,7 +61,7 @@ export class StatesSearch implements Search {
     } catch (error) {
       this.ending = endingOf(error)
     }
-    this.engine.tracker.counting = true
+    this.engine.tracker.present.counting = true
   }
 
   get exercised() {
@@ -100,7 +100,7 @@ export class StatesSearch implements Search {
     if (this.stack.length > 0) throw new Error("a piece is taken up before the last is done")
     if (this.ending?.kind === "exhausted") this.ending = undefined
     while (engine.depth > 0) engine.undo()
-    engine.tracker.counting = false
+    engine.tracker.present.counting = false
     for (const [position, left] of open.entries()) {
       const move = path[position]
       const moves = move === undefined ? left : [move, ...left]
@@ -108,7 +108,7 @@ export class StatesSearch implements Search {
       if (move !== undefined) engine.take(move)
       this.stack.push({ moves, next: moves.length - left.length })
     }
-    engine.tracker.counting = true
+    engine.tracker.present.counting = true
     this.unmade = openIn({ path, open })
   }
 

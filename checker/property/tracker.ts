@@ -6,6 +6,7 @@ import { labelOf } from "../program/operation.ts"
 import { intern, type Plain } from "../program/plain.ts"
 import { type Actor, breakRule, runtime } from "../program/runtime.ts"
 import { type Bits, bitsOf, type Store, type StoredCell } from "../program/store.ts"
+import { Present } from "./present.ts"
 import type { BoundPromise, BoundProperty, Fibers, Waiting } from "./property.ts"
 import { builtIn, type Violation } from "./violation.ts"
 
@@ -52,24 +53,13 @@ export class PropertyTracker {
   private readonly relations: ReadonlyArray<Map<Plain, Map<Plain, Relation>>>
   /** The cells that action invariants have read in any state so far; another object whenever there are more. */
   watched: Bits = { bitsLow: 0, bitsHigh: 0 }
-  /**
-   * By position, in the present state: whether an invariant's premise is true, and what an action invariant observes.
-   */
-  private readonly present: Array<Plain>
-  /** Positions and what was present there, oldest first. */
-  private readonly positions: Array<number> = []
-  private readonly before: Array<Plain> = []
+  /** What the properties come to in the present state, and how often each was exercised. */
+  readonly present: Present
   /** For each property, the number of the last check that evaluated it. */
   private readonly lastCheck: Array<number>
   private checks = 0
   /** How many pairs there are of a property of states or steps and a cell that it has read. */
   followed = 0
-  /** How many states were counted. */
-  private counted = 0
-  /** By position: how often a property was exercised; for an invariant, before its premise was true last. */
-  private readonly times: Array<number>
-  /** By position: how many states had been counted when the premise became true. */
-  private readonly since: Array<number>
   /** What the evaluation that goes on has found. */
   private found: Array<Violation> = []
 
@@ -86,18 +76,13 @@ export class PropertyTracker {
     this.known = properties.map(() => new Set())
     this.verdicts = properties.map(() => new ReadTree(store))
     this.observations = properties.map(() => new ReadTree(store))
-    this.present = properties.map(() => false)
-    this.times = properties.map(() => 0)
-    this.since = properties.map(() => 0)
+    this.present = new Present(properties)
     this.lastCheck = properties.map(() => 0)
   }
 
   /** How often each property was evaluated with its premise true: for invariants, the states counted in which it was. */
   get exercised(): ReadonlyArray<{ readonly id: string; readonly times: number }> {
-    return this.properties.map(({ id, kind }, position) => {
-      const isTrue = kind === "invariant" && this.present[position] === true
-      return { id, times: (this.times[position] ?? 0) + (isTrue ? this.counted - (this.since[position] ?? 0) : 0) }
-    })
+    return this.properties.map(({ id }, position) => ({ id, times: this.present.timesOf(position) }))
   }
 
   /** The names of the cells that properties, other than promises, have read so far. */
@@ -109,10 +94,10 @@ export class PropertyTracker {
   begin(): ReadonlyArray<Violation> {
     this.properties.forEach((property, position) => {
       if (property.kind === "invariant") this.evaluate(position, property)
-      if (property.kind === "action") this.makePresent(position, this.observe(position, property))
+      if (property.kind === "action") this.present.set(position, this.observe(position, property))
     })
-    this.forget()
-    this.count()
+    this.present.forget()
+    this.present.count()
     return this.allFound()
   }
 
@@ -125,7 +110,7 @@ export class PropertyTracker {
       if (property.kind === "invariant") this.evaluate(position, property)
       if (property.kind === "action") this.compare(position, property)
     })
-    this.count()
+    this.present.count()
     return this.allFound()
   }
 
@@ -158,19 +143,11 @@ export class PropertyTracker {
     return this.allFound()
   }
 
-  /** Whether what is evaluated counts: not while a path is followed that was judged before. */
-  counting = true
-
-  /** Counts the present state where premises of invariants are true. */
-  count(): void {
-    if (this.counting) this.counted++
-  }
-
   /** What invariants and observations come to in the present state, by position: as it is remembered, where it is. */
   remembered(): ReadonlyArray<Plain> {
     return this.properties.map(({ kind }, position) => {
       if (kind === "invariant") return this.verdicts[position]?.find()
-      return kind === "action" ? this.present[position] : undefined
+      return kind === "action" ? this.present.at(position) : undefined
     })
   }
 
@@ -183,39 +160,15 @@ export class PropertyTracker {
     })
   }
 
-  /** The length of the log, to `rollback` to. */
-  get mark(): number {
-    return this.positions.length
-  }
-
-  /** Takes back what the checks since the mark found present. */
-  rollback(mark: number): void {
-    while (this.positions.length > mark) {
-      const position = this.positions.pop() ?? 0
-      this.put(position, this.before.pop())
-    }
-  }
-
-  /** What is present, to `restore`. */
-  snapshot(): ReadonlyArray<Plain> {
-    return [...this.present]
-  }
-
-  /** Makes present what was, and begins a new log. */
-  restore(snapshot: ReadonlyArray<Plain>): void {
-    this.forget()
-    for (let position = 0; position < snapshot.length; position++) this.put(position, snapshot[position])
-  }
-
   /** Evaluates a state in which nothing can go on; `waiting` is empty when all fibers have ended. */
   end(waiting: ReadonlyArray<Waiting>, deadlock: () => string): ReadonlyArray<Violation> {
     this.properties.forEach((property, position) => {
       if (property.kind === "atEnd" && waiting.length === 0) {
         const verdict = this.verdict(position, property)
-        if (verdict !== "silent" && this.known[position]?.size !== 0) this.tally(position)
+        if (verdict !== "silent" && this.known[position]?.size !== 0) this.present.tally(position)
       }
       if (property.kind !== "progress") return
-      this.tally(position)
+      this.present.tally(position)
       const stuck = this.reading(position, () => this.guarded(position, () => property.stuck(waiting), false)).value
       this.twins?.property(property.id, (rename) => {
         const others = waiting.map(({ fiber, step, args }) => ({
@@ -255,47 +208,19 @@ export class PropertyTracker {
     violations: Array<Violation>,
   ): Promised {
     const made = from === undefined ? initial : this.guarded(position, () => from(fibers), false, violations)
-    if (made) this.times[position] = (this.times[position] ?? 0) + 1
+    if (made) this.present.tally(position)
     return { made, kept: this.guarded(position, () => to(fibers), false, violations) }
   }
 
   /** Notes that a property that is judged elsewhere was exercised in the present state. */
   exercise(position: number): void {
-    this.tally(position)
-  }
-
-  private tally(position: number): void {
-    if (this.counting) this.times[position] = (this.times[position] ?? 0) + 1
+    this.present.tally(position)
   }
 
   private evaluate(position: number, property: StateProperty): void {
     const verdict = this.verdict(position, property)
     // An evaluation that has read no cell says nothing of the program.
-    this.makePresent(position, verdict !== "silent" && this.known[position]?.size !== 0)
-  }
-
-  private makePresent(position: number, value: Plain): void {
-    const before = this.present[position]
-    if (before === value) return
-    this.positions.push(position)
-    this.before.push(before)
-    this.put(position, value)
-  }
-
-  /** Makes something present, and counts the states in which a premise was true until now. */
-  private put(position: number, value: Plain): void {
-    if (this.properties[position]?.kind === "invariant" && this.present[position] !== value) {
-      const since = this.since[position] ?? 0
-      if (value === true) this.since[position] = this.counted
-      else this.times[position] = (this.times[position] ?? 0) + this.counted - since
-    }
-    this.present[position] = value
-  }
-
-  private forget(): void {
-    if (this.positions.length === 0) return
-    this.positions.length = 0
-    this.before.length = 0
+    this.present.set(position, verdict !== "silent" && this.known[position]?.size !== 0)
   }
 
   /** What was found since the last call. */
@@ -338,12 +263,12 @@ export class PropertyTracker {
   }
 
   private compare(position: number, property: ActionProperty): void {
-    const before = this.present[position]
+    const before = this.present.at(position)
     const after = this.observe(position, property)
     if (after === before) return
-    this.makePresent(position, after)
+    this.present.set(position, after)
     const { premise, holds } = this.relation(position, property, before, after)
-    if (premise && this.known[position]?.size !== 0) this.tally(position)
+    if (premise && this.known[position]?.size !== 0) this.present.tally(position)
     if (holds) return
     const message = this.guarded(position, () => property.explain(before, after), "")
     this.found.push({ property: property.id, message })

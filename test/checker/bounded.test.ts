@@ -101,6 +101,39 @@ describe("bounded", () => {
     expect((await run(program, "bounded", { executions: 3 })).within).toBeUndefined()
   })
 
+  it("counts what is exercised once, whatever the rounds in which a schedule is gone on with", async () => {
+    const exercised = async (by: "dfs" | "bounded") => {
+      const program = programOf(() => {
+        const x = cell("x", 0)
+        const add = step("x++", () => {
+          x.value++
+        })
+        return { world: { x }, fibers: { a: Effect.all([add, add]), b: Effect.all([add, add]) } }
+      }, [
+        {
+          kind: "leadsTo",
+          id: "one-leads-to-four",
+          statement: "From 1 it gets to 4.",
+          source: "test",
+          from: ({ x }) => x.value === 1,
+          to: ({ x }) => x.value === 4,
+        },
+        {
+          kind: "invariant",
+          id: "one-is-small",
+          statement: "1 is less than 2.",
+          source: "test",
+          premise: ({ x }) => x.value === 1,
+          holds: ({ x }) => x.value < 5,
+        },
+      ])
+      return (await run(program, by)).exercised
+    }
+    const [promise, invariant] = await exercised("bounded")
+    expect(promise?.times).toBe(invariant?.times)
+    expect(await exercised("bounded")).toEqual(await exercised("dfs"))
+  })
+
   it("is the same with every step checked on the way", async () => {
     const plain = await survey(twice(), "bounded")
     const checked = await survey(twice(), "bounded", { paranoid: true })
