@@ -1,4 +1,4 @@
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import { expect } from "vitest"
 import { type Cell, cell, type Program, type Property, step } from "../../checker/index.ts"
 import { long } from "../long.ts"
@@ -72,3 +72,10 @@ export interface Case {
   /** Whether it computes for long before it is noticed. */
   readonly isLong?: boolean
 }
+
+export const set = (into: Cell<number>, value: number) =>
+  step("set", [value], () => {
+    into.value = value
+  })
+
+export const threeWrites = ({ x }: World) => Effect.all([set(x, 1), set(x, 2), set(x, 3)])
