@@ -35,6 +35,8 @@ export const mmSurvivors: Survivors = {
     "both are given back, one right behind the other: nobody who waits for one of them holds the other; with --states 500000 the mutant is proved to do the same",
   "swap tlb_remove_table_sync_one | __collapse_huge_page_isolate":
     "who walks without locks looks a second time at the entry of the upper level, which is none by then, and gives its reference back (70cbc3cc78a9); the page table is freed behind the wait all the same",
+  "swap raw_write_seqcount_end | flush_tlb_mm":
+    "all entries are write-protected by then: what the flush takes is filled as it is to be, and who would pin without locks goes the slow way for a step longer",
   "split set_page_dirty_lock": dirtyBooks,
   "split ptep_modify_prot_commit":
     "the entry is none, under its page table's lock: nobody changes it between the reading and the writing",
