@@ -3,9 +3,10 @@
  * map them, and nobody may refer to them, when they are freed.
  */
 import type * as Effect from "effect/Effect"
-import { enterLoop, guardedStep, procedure, step } from "../../checker/program/index.ts"
+import { assert, enterLoop, guardedStep, procedure, step } from "../../checker/program/index.ts"
 import type { Inode } from "../file/inode.ts"
 import { unmapMappingRange } from "../file/truncate.ts"
+import type { Folio } from "../mm/folio.ts"
 import { pagesOf, type Range } from "../mm/range.ts"
 import type { System } from "../mm/system.ts"
 import { downWrite, upWrite } from "../sync/rwsem.ts"
@@ -61,7 +62,10 @@ const waitPageIdle = procedure(function* (system: System, file: Inode, dax: DaxM
   yield* downWrite(file.invalidateLock, "xfs_wait_dax_page: filemap_invalidate_lock", [file.name])
 })
 
-/** `dax_delete_mapping_entry`: the page cache forgets the block, and the block the file (`dax_disassociate_entry`). */
+/**
+ * `dax_delete_mapping_entry`: the page cache forgets the block, and the block the file, which is its own still
+ * (`dax_disassociate_entry`).
+ */
 const daxDeleteMappingEntry = (system: System, file: Inode, dax: DaxMapping, index: number): Effect.Effect<void> => {
   const page = daxPage(dax, index)
   return guardedStep(
@@ -69,9 +73,14 @@ const daxDeleteMappingEntry = (system: System, file: Inode, dax: DaxMapping, ind
     [file.name, index],
     () => page.lock === "",
     () => {
-      if (typeof page.entry === "number") folioOfBlock(system.folios, dax.device, page.entry).mapping = ""
+      if (typeof page.entry === "number") disassociate(folioOfBlock(system.folios, dax.device, page.entry), file)
       page.entry = null
     },
     entryWait(dax, index),
   )
+}
+
+const disassociate = (folio: Folio, file: Inode): void => {
+  assert(folio.mapping === file.name, `a block that ${file.name} gives up is one of ${folio.mapping || "no file"}`)
+  folio.mapping = ""
 }

@@ -1,7 +1,6 @@
 import { protocol } from "../../checker/index.ts"
 import { daxBugs } from "./bugs.ts"
 import { daxScenarios } from "./scenarios.ts"
-import { daxSurvivors } from "./survivors.ts"
 
 export const dax = protocol({
   id: "dax",
@@ -19,5 +18,4 @@ export const dax = protocol({
   steps: ["dax_*", "xfs_*", "grab_mapping_entry", "vmf_insert_*", "wait_page_idle*", "ib_umem_get"],
   scenarios: daxScenarios,
   bugs: daxBugs,
-  survivors: daxSurvivors,
 })

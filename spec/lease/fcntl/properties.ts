@@ -67,11 +67,13 @@ export const fcntlProperties: ReadonlyArray<Property<FcntlWorld>> = [
   {
     kind: "invariant",
     id: "LEASE-BLOCKED",
-    statement: "Who is blocked waits for a lease that is there.",
+    statement: "Who is blocked waits for a lease that is there and is to be given up, or to be one to read.",
     source: "fs/locks.c: locks_insert_block, locks_wake_up_blocks",
     premise: ({ leases }) => leases.blocked.value.length > 0,
     holds: ({ leases }) =>
-      leases.blocked.value.every(({ owner }) => leases.leases.value.some((lease) => lease.owner === owner)),
+      leases.blocked.value.every(({ owner }) =>
+        leases.leases.value.some((lease) => lease.owner === owner && (lease.unlockPending || lease.downgradePending)),
+      ),
   },
   {
     kind: "atEnd",
