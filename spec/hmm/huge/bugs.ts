@@ -60,6 +60,14 @@ export const hugeBugs: ReadonlyArray<SeededBug<HugeWorld>> = [
     at: (world) => ({ ...splitsUnannounced(), ...dropsByStart(world) }),
   },
   {
+    id: "huge-half-without-split",
+    title: "one page of a huge entry is taken away, and the entry stays huge",
+    source: "mm/memory.c: zap_pmd_range; mm/huge_memory.c: vma_adjust_trans_huge",
+    ...inLoad,
+    breaks: "HUGE-WHOLE",
+    at: () => ({ __split_huge_pmd_locked: leaveOut() }),
+  },
+  {
     id: "huge-unchecked",
     title: "the entry is read without a lock, and the sequence not asked before the page is mapped in one piece",
     source: "mm/hmm.c: hmm_vma_walk_pmd; Documentation/mm/hmm.rst",

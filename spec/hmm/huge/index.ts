@@ -1,7 +1,6 @@
 import { protocol } from "../../../checker/index.ts"
 import { hugeBugs } from "./bugs.ts"
 import { load, store } from "./scenarios.ts"
-import { hmmHugeSurvivors } from "./survivors.ts"
 
 export const hmmHuge = protocol({
   id: "hmm/huge",
@@ -18,5 +17,4 @@ export const hmmHuge = protocol({
   steps: ["hmm_*", "dma_*", "__split_huge_pmd_locked", "zap_huge_pmd"],
   scenarios: [load, store],
   bugs: hugeBugs,
-  survivors: hmmHugeSurvivors,
 })

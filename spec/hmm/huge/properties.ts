@@ -1,7 +1,7 @@
 /** The invariants of huge pages in a mirror. */
 import type { Property } from "../../../checker/index.ts"
 import { fateOf, isLive } from "../../../model/mm/folio.ts"
-import { at } from "../../../model/mm/range.ts"
+import { at, pagesOf } from "../../../model/mm/range.ts"
 import { type Mapping, mappingProperties } from "../../driver/mappings.ts"
 import { isUnder } from "../../driver/windows.ts"
 import { deviceName, type HugeWorld } from "./world.ts"
@@ -48,6 +48,17 @@ export const hugeProperties: ReadonlyArray<Spec> = [
     statement: "HMM tells of a huge page only where one was mapped as such when it looked.",
     source: "mm/hmm.c: hmm_vma_handle_pmd, hmm_pfn_flags_order",
     holds: ({ record }) => !record.wrong,
+  },
+  {
+    kind: "invariant",
+    id: "HUGE-WHOLE",
+    statement: "As long as an entry is huge it maps all its pages: who takes away one of them has split it before.",
+    source: "mm/memory.c: zap_pmd_range; mm/huge_memory.c: vma_adjust_trans_huge",
+    premise: ({ pmd }) => pmd.huge.value,
+    holds: ({ mm, pmd: { huge, range } }) => {
+      const present = pagesOf(range).filter((va) => at(mm.pte, va).value?.kind === "present").length
+      return !huge.value || present === 0 || present === range.end - range.start
+    },
   },
   {
     kind: "invariant",
