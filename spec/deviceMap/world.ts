@@ -1,5 +1,5 @@
 import * as Effect from "effect/Effect"
-import { choose, type Setup, type Struct, step } from "../../checker/index.ts"
+import { assert, choose, type Setup, type Struct, step } from "../../checker/index.ts"
 import { deviceAccess, userAccess } from "../../model/deviceMap/access.ts"
 import { type BlockDevice, block, blockDevice, takeBlock } from "../../model/deviceMap/blockDevice.ts"
 import {
@@ -109,7 +109,9 @@ const otherFile = Effect.fnUntraced(function* (bdev: BlockDevice) {
   const taken = yield* step("other: allocate", [], () => takeBlock(bdev, other))
   if (taken === null) return
   yield* step("other: write", [taken], () => {
-    block(bdev, taken).content = other
+    const given = block(bdev, taken)
+    assert(given.owner === other, `block ${taken} was given to ${other}, and is ${given.owner || "nobody"}'s`)
+    given.content = other
   })
 })
 
