@@ -16,7 +16,7 @@ import {
   type MutatedProtocol,
   type MutationReport,
 } from "../report/mutation.ts"
-import { count, figure, indent, printable, seconds, wrap } from "../report/text.ts"
+import { boundTexts, count, figure, indent, type Paint, printable, seconds, wrap } from "../report/text.ts"
 import { tool } from "../report/tool.ts"
 import type { Protocol, Registry } from "../scenario/protocol.ts"
 import { badInput, type ExitStatus, exitStatus, Unexpected } from "./errors.ts"
@@ -193,13 +193,33 @@ const totalLine = (protocols: ReadonlyArray<MutatedProtocol>): string => countsT
 const protocolLines = (report: MutatedProtocol, { paint, width }: Output["Service"]): ReadonlyArray<string> => {
   const { protocol, counts, mutants, trouble } = report
   const colour = statusOf(report) === exitStatus.well ? paint.good : paint.bad
-  const said = (texts: ReadonlyArray<string>) => texts.flatMap((text) => indent(wrap(text, width - 2), 2))
   return [
     `${paint.strong(protocol)}  ${colour(countsText(counts))}  ${seconds(report.seconds)}`,
-    ...said(mutants.filter(isUnexplained).map(openText)),
-    ...said(trouble.map((text) => printable(text, Number.POSITIVE_INFINITY))),
+    ...mutants.flatMap((mutant) => mutantLines(mutant, paint, width)),
+    ...trouble.flatMap((text) => indent(wrap(printable(text, Number.POSITIVE_INFINITY), width - 2), 2)),
   ]
 }
 
-const openText = ({ id, verdict, reason }: MutantReport): string =>
-  `${verdictTexts[verdict]}: ${printable(id)}${reason === undefined ? "" : `: ${printable(reason)}`}`
+const verdictWidth = 2 + Math.max(...Object.values(verdictTexts).map(({ length }) => length))
+
+/** What became of a mutant, and by which property or for what reason; the verdict in a column of its own. */
+const mutantLines = (mutant: MutantReport, paint: Paint, width: number): ReadonlyArray<string> => {
+  const verdict = verdictTexts[mutant.verdict].padEnd(verdictWidth)
+  const [first = "", ...others] = wrap(
+    [printable(mutant.id), ...whyTexts(mutant)].join(": "),
+    Math.max(20, width - 2 - verdictWidth),
+  )
+  return [`  ${isUnexplained(mutant) ? paint.bad(verdict) : verdict}${first}`, ...indent(others, 2 + verdictWidth)]
+}
+
+const whyTexts = ({
+  property,
+  scenario = "",
+  bound = {},
+  reason,
+  explanation,
+}: MutantReport): ReadonlyArray<string> => {
+  const where = [scenario, ...boundTexts(bound)].join(" ")
+  const texts = [property === undefined ? undefined : `${property} in ${where}`, reason, explanation]
+  return texts.flatMap((text) => (text === undefined ? [] : printable(text, Number.POSITIVE_INFINITY)))
+}

@@ -129,6 +129,7 @@ describe("the handbook", () => {
     ).protocols
     const page = readFileSync(join(out, "lease-client.md"), "utf8")
     expect(page).toContain(`: ${counts.mutants} mutants: ${counts.killed} killed, ${counts.equivalent} equivalent`)
+    for (const { id } of made) expect(page).toContain(`\`${id.replaceAll("|", "\\|")}\``)
     const splits = made.filter(({ operator }) => operator === "split")
     const killed = splits.filter(({ verdict }) => verdict === "killed").length
     expect(page).toMatch(new RegExp(`\\| \`split\`: .* \\| ${splits.length} \\| ${killed} \\|`))

@@ -41,17 +41,19 @@ describe.concurrent("mutants", () => {
     expect(killRate).toBe(1)
     expect(Object.keys(operators)).toContain("swap")
     expect(ran.stderr).toMatch(/locked-update {2}7 mutants: 7 killed, 0 equivalent, 0 survived; 100\.0 % killed/)
+    expect(ran.stderr).toMatch(/^ {2}killed {8}leave-out unlock: deadlock in locked-update fibers=1$/m)
     expect(ran.status).toBe(0)
   })
 
   it("that survive are named, and are a failure unless the spec explains them: 1", async () => {
     const alone = ["--workers", "1"]
     const silent = await inTurn(["mutants", put("silent.ts", explained("", "store")), ...alone])
-    expect(silent.stdout).toContain("survived: leave-out store")
+    expect(silent.stdout).toMatch(/^ {2}survived {6}leave-out store$/m)
     expect(silent.status).toBe(1)
     const why = `"leave-out store": "nobody looks", "swap store | unlock": "nobody looks"`
     const said = await inTurn(["mutants", put("said.ts", explained(why, "store")), ...alone])
     expect(said.stdout).toMatch(/2 mutants: 0 killed, 0 equivalent, 2 survived, 2 explained/)
+    expect(said.stdout).toMatch(/^ {2}survived {6}leave-out store: nobody looks$/m)
     expect(said.status).toBe(0)
     const both = explained(`"leave-out unlock": "?", ${why}`, "{store,unlock}")
     const stale = await inTurn(["mutants", put("stale.ts", both), ...alone])
@@ -61,7 +63,7 @@ describe.concurrent("mutants", () => {
 
   it.skipIf(!long)("that a budget leaves undecided are named: 3", async () => {
     const ran = await inTurn(["mutants", put("large.ts", programs.big), "--states", "80", "--only", "split *"])
-    expect(ran.stdout).toMatch(/inconclusive: split add: big: the budget of 80 states ran out/)
+    expect(ran.stdout).toMatch(/^ {2}inconclusive {2}split add: big: the budget of 80 states ran out/m)
     expect(ran.status).toBe(3)
   })
 

@@ -1,10 +1,10 @@
 /** The page of a protocol. Every figure on it is one of the run's. */
 import type { Property } from "../../property/property.ts"
-import { type BugEntry, type Protocol, propertiesOf } from "../../scenario/protocol.ts"
-import { countMutants, countsText } from "../mutation.ts"
+import { type BugEntry, propertiesOf } from "../../scenario/protocol.ts"
 import type { ScenarioReport } from "../report.ts"
 import { boundText, count, figure, odds } from "../text.ts"
 import { anchor, block, code, list, table, text } from "./markdown.ts"
+import { mutantLines, survivorLines } from "./mutantSections.ts"
 import { objectsText, stateKinds } from "./state.ts"
 import { type HandbookSubject, type Hunted, type Page, type ProtocolSubject, pageName } from "./subject.ts"
 
@@ -28,7 +28,7 @@ export const protocolPage = (subject: ProtocolSubject, { run, mutation }: Handbo
       ...scenarioLines(subject),
       ...bugLines(subject),
       ...mutantLines(subject, mutation),
-      ...survivorLines(protocol),
+      ...survivorLines(subject),
       "## What is not modelled",
       "",
       ...list((protocol.about?.notModelled ?? []).map(text)),
@@ -216,70 +216,6 @@ const bugLines = ({ hunts }: ProtocolSubject): ReadonlyArray<string> => [
     ...(trace === undefined ? [] : block(trace)),
   ]),
 ]
-
-const mutantLines = ({ mutated }: ProtocolSubject, run: HandbookSubject["mutation"]): ReadonlyArray<string> => {
-  if (mutated === undefined || run === undefined) return []
-  const { counts, mutants } = mutated
-  const operators = Object.entries(run.operators).flatMap(([name, sentence]) => {
-    const made = mutants.filter(({ operator }) => operator === name)
-    return made.length === 0 ? [] : [{ name, sentence, counts: countMutants(made) }]
-  })
-  const killers = totals(mutants.map(({ property }) => (property === undefined ? {} : { [property]: 1 })))
-  return [
-    "## Its steps, changed one at a time",
-    "",
-    [
-      `Figures of a run of ${code("mutants")}, ${text(run.tool.name)} ${text(run.tool.version)}, with at most ${count(run.budget.exploration, "state")} for one exploration:`,
-      `${countsText(counts)}.`,
-      ...(run.interrupted === true ? ["**The run was interrupted: there may be more.**"] : []),
-    ].join(" "),
-    "",
-    ...table(
-      [
-        { title: "what is changed" },
-        { title: "mutants", align: "right" },
-        { title: "killed", align: "right" },
-        { title: "equivalent", align: "right" },
-        { title: "no program", align: "right" },
-        { title: "alive", align: "right" },
-      ],
-      operators.map(({ name, sentence, counts: of }) => [
-        `${code(name)}: ${text(sentence)}`,
-        ...[of.mutants, of.killed, of.equivalent, of.invalid, of.survived + of.inconclusive].map(figure),
-      ]),
-    ),
-    ...(killers.size === 0
-      ? []
-      : [
-          "What killed them:",
-          "",
-          ...table(
-            [{ title: "property" }, { title: "mutants", align: "right" }],
-            [...killers].sort(([, a], [, b]) => b - a).map(([property, times]) => [code(property), figure(times)]),
-          ),
-        ]),
-  ]
-}
-
-const survivorLines = ({ survivors = {} }: Protocol): ReadonlyArray<string> =>
-  Object.keys(survivors).length === 0
-    ? []
-    : [
-        "## Mutants that may survive",
-        "",
-        "`npm run check -- mutants` changes each step in turn. These changes break nothing that is asked, and the protocol's spec says why that is right; the command fails where that is not so any more.",
-        "",
-        ...table(
-          [{ title: "mutants" }, { title: "why nothing breaks" }],
-          [...new Set(Object.values(survivors))].map((why) => [
-            Object.keys(survivors)
-              .filter((mutant) => survivors[mutant] === why)
-              .map(code)
-              .join("<br>"),
-            text(why),
-          ]),
-        ),
-      ]
 
 const knownAs = ({ references = [] }: BugEntry): string =>
   references.length === 0 ? "" : ` Known as ${references.map(text).join(", ")}.`
