@@ -1,6 +1,6 @@
 /**
  * The bug zoo: concurrency bugs of Linux that were fixed, by rank, and a few that only rules forbid, by name. Ranks have
- * gaps. Each is what one or more seeded bugs are, which say so in their references.
+ * gaps. Each is what one or more seeded bugs are, which say so in their references; one of them has the entry's id.
  */
 
 /** Which entry it is, its id, what is wrong there, and by what it is known: the commits that fixed it, its CVEs. */
@@ -414,16 +414,28 @@ const entries = [
     "what is of interest to KVM changes between an invalidation's start and its end",
     "commit 52ac8b358b0c",
   ],
-  ["coherentAllowsLongtermPin", "synthetic", "a coherent page is pinned for good without being moved to system memory"],
-  ["coherentForkNoSecondaryWp", "synthetic", "fork leaves the device the right to store to a coherent page"],
-  ["externalDirtyDropped", "synthetic", "an invalidation drops the dirty bit of a device's entry"],
-  ["releaseLeavesNewFaultsOpen", "synthetic", "a device faults pages in after release"],
-  ["atomicStartSleeps", "synthetic", "a callback sleeps where it must not"],
-  ["overlappingStartsTrackedAsBoolean", "synthetic", "two invalidations at once are kept as one flag"],
-  ["commitAfterRevoke", "synthetic", "a commit is accepted for a layout that was returned"],
+  [
+    "coherentAllowsLongtermPin",
+    "coherent-allows-longterm-pin",
+    "a coherent page is pinned for good without being moved to system memory",
+  ],
+  [
+    "coherentForkNoSecondaryWp",
+    "coherent-fork-no-secondary-wp",
+    "fork leaves the device the right to store to a coherent page",
+  ],
+  ["externalDirtyDropped", "external-dirty-dropped", "an invalidation drops the dirty bit of a device's entry"],
+  ["releaseLeavesNewFaultsOpen", "release-leaves-new-faults-open", "a device faults pages in after release"],
+  ["atomicStartSleeps", "atomic-start-sleeps", "a callback sleeps where it must not"],
+  [
+    "overlappingStartsTrackedAsBoolean",
+    "overlapping-starts-tracked-as-boolean",
+    "two invalidations at once are kept as one flag",
+  ],
+  ["commitAfterRevoke", "commit-after-revoke", "a commit is accepted for a layout that was returned"],
   [
     "breakTimeoutWithoutFence",
-    "synthetic",
+    "break-timeout-without-fence",
     "who breaks a lease goes on at its time's end while the holder still writes",
   ],
 ] as const satisfies ReadonlyArray<Entry>
@@ -438,4 +450,4 @@ export const zoo = (entry: (typeof entries)[number][0]): ReadonlyArray<string> =
 }
 
 /** How references call an entry of the zoo. */
-export const zooKey = (entry: number | string): string => `spec/bugZoo.ts ${entry}`
+export const zooKey = (entry: number | string): string => `bug zoo ${entry}`

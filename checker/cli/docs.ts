@@ -5,7 +5,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Glob from "effect/Glob"
 import * as Path from "effect/Path"
 import { fileName } from "../counterexample/files.ts"
-import type { Chapter, Comparison, HandbookSource } from "../report/handbook/comparison.ts"
+import type { Catalogue, Chapter, Comparison, HandbookSource } from "../report/handbook/comparison.ts"
 import { handbookPages } from "../report/handbook/pages.ts"
 import { htmlPage, stylesheet, stylesheetName } from "../report/handbook/site.ts"
 import type { SourceFile } from "../report/handbook/stepSources.ts"
@@ -23,7 +23,7 @@ import { inSession, reportOf, Session } from "./session.ts"
 import { suggestion } from "./suggest.ts"
 
 interface DocsFlags {
-  /** Ids of protocols, comparisons and guides, or globs over them; all if none is given. */
+  /** Ids of protocols, lists of known bugs, comparisons and guides, or globs over them; all if none is given. */
   readonly targets: ReadonlyArray<string>
   /** A document that `--json` wrote; without it, the protocols are checked now. */
   readonly from: string | undefined
@@ -89,7 +89,8 @@ const makeHandbook = Effect.fnUntraced(function* (registry: Registry, source: Ha
       Effect.mapError(({ reason }) => badInput(`${chapter.id} cannot be read: ${reason._tag}`)),
     ),
   )
-  const pages = handbookPages({ run: report, mutation, protocols, comparisons, chapters })
+  const { catalogues } = selected
+  const pages = handbookPages({ run: report, mutation, protocols, catalogues, comparisons, chapters })
   yield* writeHandbook(directory, contentsOf(pages))
   const where = printable(yield* shownPath(directory.path))
   yield* output.print([`${where}: ${count(pages.length, "page")}, each as Markdown and as HTML; begin at index.html`])
@@ -118,6 +119,7 @@ const check = Effect.fnUntraced(function* (protocols: Registry, { workers, memor
 
 interface Selected {
   readonly protocols: Registry
+  readonly catalogues: ReadonlyArray<Catalogue>
   readonly comparisons: ReadonlyArray<Comparison>
   readonly chapters: ReadonlyArray<Chapter>
 }
@@ -125,17 +127,17 @@ interface Selected {
 /** What the arguments name. */
 const select = Effect.fnUntraced(function* (
   registry: Registry,
-  { comparisons, chapters }: HandbookSource,
+  { catalogues = [], comparisons, chapters }: HandbookSource,
   targets: ReadonlyArray<string>,
 ) {
-  if (targets.length === 0) return { protocols: registry, comparisons, chapters } satisfies Selected
-  const known = [...registry, ...comparisons, ...chapters].map(({ id }) => id)
+  if (targets.length === 0) return { protocols: registry, catalogues, comparisons, chapters } satisfies Selected
+  const known = [...registry, ...catalogues, ...comparisons, ...chapters].map(({ id }) => id)
   const chosen = new Set<string>()
   for (const target of targets) {
     const glob = Glob.make(target)
     const found = known.filter((id) => id === target || Glob.match(glob, id))
     if (found.length === 0) {
-      const others = [...comparisons, ...chapters].map(({ id }) => id).join(", ")
+      const others = [...catalogues, ...comparisons, ...chapters].map(({ id }) => id).join(", ")
       const pages = `; its pages are the protocols that npm run check -- list shows, ${others}`
       return yield* badInput(`the handbook has no page ${printable(target)}${suggestion(target, known, pages)}`)
     }
@@ -144,6 +146,7 @@ const select = Effect.fnUntraced(function* (
   const isChosen = ({ id }: { readonly id: string }) => chosen.has(id)
   return {
     protocols: registry.filter(isChosen),
+    catalogues: catalogues.filter(isChosen),
     comparisons: comparisons.filter(isChosen),
     chapters: chapters.filter(isChosen),
   } satisfies Selected

@@ -49,6 +49,7 @@ const [index, page] = handbookPages({
     },
   ],
   comparisons: [],
+  catalogues: [],
   chapters: [],
 }).map(htmlPage)
 

@@ -6,6 +6,9 @@ import * as Schema from "effect/Schema"
 import { chromium as browsers } from "playwright-core"
 import { beforeAll, describe, expect, it } from "vitest"
 import { MutationReport, Report } from "../../checker/index.ts"
+import { bugZoo, zooKey } from "../../spec/bugZoo.ts"
+import { blocks } from "../../spec/lease/blocks/index.ts"
+import { pnfsStateids } from "../../spec/lease/client/index.ts"
 import { chromium } from "./browser.ts"
 import { repository, scratch, shootdown, shootdownInTurn } from "./run.ts"
 
@@ -13,7 +16,7 @@ const put = scratch()
 const inTurn = shootdownInTurn()
 const directory = join(put.directory, "pages")
 const document = join(put.directory, "report.json")
-const pages = ["lease/client", "lease/blocks", "comparison/read-faults", "guide/new-protocol"]
+const pages = ["lease/client", "lease/blocks", "guide/bug-zoo", "comparison/read-faults", "guide/new-protocol"]
 
 /** The same command line with few protocols. */
 const small = shootdownInTurn(join(repository, "test/cli/smallHandbook.ts"))
@@ -37,12 +40,19 @@ beforeAll(async () => {
   const ran = await shootdown(["docs", ...pages, "--out", directory, "--json", document, "--workers", "1"])
   expect(ran.stderr).toBe("")
   expect(ran.status).toBe(0)
-  expect(ran.stdout).toContain("5 pages")
+  expect(ran.stdout).toContain("6 pages")
 })
 
 describe("the handbook", () => {
   it("has a page for all that was asked for, as Markdown and as HTML", () => {
-    const names = ["comparison-read-faults", "guide-new-protocol", "index", "lease-blocks", "lease-client"]
+    const names = [
+      "comparison-read-faults",
+      "guide-bug-zoo",
+      "guide-new-protocol",
+      "index",
+      "lease-blocks",
+      "lease-client",
+    ]
     const expected = [...names.flatMap((name) => [`${name}.html`, `${name}.md`]), "handbook.json", "style.css"]
     expect(readdirSync(directory).sort()).toEqual(expected.sort())
   })
@@ -109,6 +119,23 @@ describe("the handbook", () => {
     const page = read("lease-client.md")
     expect(page).toContain("nfs4_proc_layoutreturn(2)")
     expect(page).toContain("* changed by layout-stateid-forgotten-with-get-in-flight")
+  })
+
+  it("lists every entry of the bug zoo, with the seeded bugs that are it and what the run has of them", () => {
+    const { scenarios } = Schema.decodeUnknownSync(Report)(JSON.parse(readFileSync(document, "utf8")))
+    for (const [key, , title] of bugZoo) expect(row("guide-bug-zoo.md", zooKey(key))[0]).toBe(title)
+    const listed = [...pnfsStateids.bugs, ...blocks.bugs].filter(({ references = [] }) =>
+      references.some((name) => name.startsWith(zooKey(""))),
+    )
+    expect(listed.length).toBeGreaterThan(1)
+    for (const { id, references = [], breaks } of listed) {
+      const states = scenarios.find(({ mutant }) => mutant === id)?.states
+      const cell = row("guide-bug-zoo.md", references[0] ?? "").at(-1)
+      expect(cell).toMatch(
+        new RegExp(`#${id}\\) breaks \`${breaks}\`: found after ${states?.toLocaleString("en-US")} state`),
+      )
+    }
+    expect(row("guide-bug-zoo.md", zooKey(13)).at(-1)).toBe("of no protocol on these pages")
   })
 
   it("is the same, byte for byte, from the document of that run", async () => {

@@ -15,7 +15,7 @@ export const interleavingsFrom52 = `
 3 B xfs_iomap_write_direct(data, 0)
 5 A user_load(mm1, 0)
 
-55 private-fault-reference-before-lock: A = cpu0, B = cpu1
+55 device-fault-refs-block-migration: A = cpu0, B = cpu1
 1 A do_swap_page: trylock_page(parent, 0)
 2 B do_swap_page: trylock_page(parent, 0)
 3 A migrate_vma_check_page(3)
@@ -25,7 +25,7 @@ export const interleavingsFrom52 = `
 4 B remove_migration_pte(parent, 0)
 5 B do_swap_page: trylock_page(parent, 0)
 
-56 private-fault-spins-on-lock: H = hmm0, M = gpu1
+56 range-fault-spins-on-locked-page: H = hmm0, M = gpu1
 1 M migrate_vma_collect_pmd: set_pte_at(parent, 0)
 1 M lru_add_drain_all: queue_work_on(cpu0)
 2 H do_swap_page: trylock_page(child, 1)
@@ -212,7 +212,7 @@ export const interleavingsFrom52 = `
 2 K pmdp_collapse_flush(parent, 0, 1)
 2 K pte_free_defer(parent, 0, 0)
 
-91 switch-reads-gen-before-publish: S = cpu1, F = cpu0
+91 switch-mm-vs-shootdown: S = cpu1, F = cpu0
 1 S switch_mm_irqs_off: choose_new_asid(cpu1, parent)
 2 F inc_mm_tlb_gen(parent, 0, 1)
 4 F flush_tlb_multi(parent, 2)

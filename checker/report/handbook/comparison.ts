@@ -42,8 +42,29 @@ export interface Chapter {
   readonly file: URL
 }
 
+/** A known bug, of which seeded bugs are models. */
+export interface CatalogueEntry {
+  /** What the references of those seeded bugs call it: `bug zoo 13`. */
+  readonly reference: string
+  /** What is wrong there. */
+  readonly title: string
+  /** By what else it is known: commits, CVEs. */
+  readonly known: ReadonlyArray<string>
+}
+
+/** A list of known bugs: its page says which seeded bugs they are. */
+export interface Catalogue {
+  /** Reads like a path: `guide/bug-zoo`. */
+  readonly id: string
+  readonly title: string
+  /** In a sentence or two, what is listed. */
+  readonly summary: string
+  readonly entries: ReadonlyArray<CatalogueEntry>
+}
+
 /** What the handbook has besides the protocols. */
 export interface HandbookSource {
+  readonly catalogues?: ReadonlyArray<Catalogue>
   readonly comparisons: ReadonlyArray<Comparison>
   readonly chapters: ReadonlyArray<Chapter>
   /** Below a folder, that of the model, in which steps are written, and that of the specs, which define the protocols. */

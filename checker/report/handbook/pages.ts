@@ -2,14 +2,16 @@
 import { propertiesOf } from "../../scenario/protocol.ts"
 import { countMutants, countsText, type MutantCounts, type MutantReport } from "../mutation.ts"
 import { count, figure } from "../text.ts"
+import { cataloguePage } from "./cataloguePage.ts"
 import { code, table, text } from "./markdown.ts"
 import { protocolPage } from "./protocolPage.ts"
-import { type Compared, type HandbookSubject, type Hunted, type Page, pageName } from "./subject.ts"
+import { type Compared, type HandbookSubject, type Hunted, isFound, type Page, pageName } from "./subject.ts"
 
 /** The pages, the index first. */
 export const handbookPages = (subject: HandbookSubject): ReadonlyArray<Page> => [
   indexPage(subject),
   ...subject.protocols.map((each) => protocolPage(each, subject)),
+  ...subject.catalogues.map((each) => cataloguePage(each, subject)),
   ...subject.comparisons.map(comparisonPage),
   ...subject.chapters.map(({ chapter, markdown }) => ({ name: pageName(chapter.id), title: chapter.title, markdown })),
 ]
@@ -19,7 +21,7 @@ const link = (title: string, id: string): string => `[${title}](${pageName(id)}.
 const foundOf = (hunts: ReadonlyArray<Hunted>): string => {
   const sought = hunts.filter(({ report }) => report !== undefined)
   if (sought.length === 0 && hunts.length > 0) return "not sought"
-  const found = sought.filter(({ bug, report }) => report?.property === bug.breaks)
+  const found = sought.filter(isFound)
   const all = sought.length === hunts.length ? "" : " sought"
   return `${figure(found.length)} of ${figure(sought.length)}${all}`
 }
@@ -33,7 +35,7 @@ const killedOf = (counts: MutantCounts | undefined): string =>
     ? "not made"
     : `${figure(counts.killed)} of ${figure(counts.killed + counts.survived + counts.inconclusive)}`
 
-const indexPage = ({ run, mutation, protocols, comparisons, chapters }: HandbookSubject): Page => ({
+const indexPage = ({ run, mutation, protocols, catalogues, comparisons, chapters }: HandbookSubject): Page => ({
   name: "index",
   title: "The protocol handbook",
   markdown: [
@@ -74,6 +76,20 @@ const indexPage = ({ run, mutation, protocols, comparisons, chapters }: Handbook
         ...(mutation === undefined ? [] : [killedOf(mutated?.counts)]),
       ]),
     ),
+    ...(catalogues.length === 0
+      ? []
+      : [
+          "## Known bugs",
+          "",
+          ...table(
+            [{ title: "list" }, { title: "what is listed" }, { title: "entries", align: "right" }],
+            catalogues.map(({ id, title, summary, entries }) => [
+              link(text(title), id),
+              text(summary),
+              figure(entries.length),
+            ]),
+          ),
+        ]),
     ...(comparisons.length === 0
       ? []
       : [

@@ -6,7 +6,7 @@ import { boundText, count, figure, odds } from "../text.ts"
 import { anchor, block, code, list, table, text } from "./markdown.ts"
 import { mutantLines, survivorLines } from "./mutantSections.ts"
 import { objectsText, stateKinds } from "./state.ts"
-import { type HandbookSubject, type Hunted, type Page, type ProtocolSubject, pageName } from "./subject.ts"
+import { type HandbookSubject, type Hunted, isFound, type Page, type ProtocolSubject, pageName } from "./subject.ts"
 
 /** Lays a protocol's page out. */
 export const protocolPage = (subject: ProtocolSubject, { run, mutation }: HandbookSubject): Page => {
@@ -224,8 +224,6 @@ const sentence = (said: string): string => {
   const upper = said.slice(0, 1).toUpperCase() + said.slice(1)
   return /[.!?]$/.test(upper) ? upper : `${upper}.`
 }
-
-const isFound = ({ bug, report }: Hunted): boolean => report?.property === bug.breaks
 
 const huntFigures = (hunted: Hunted): ReadonlyArray<string> => {
   const { report } = hunted

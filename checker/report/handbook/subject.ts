@@ -2,7 +2,7 @@
 import type { BugEntry, Protocol } from "../../scenario/protocol.ts"
 import type { MutatedProtocol, MutationReport } from "../mutation.ts"
 import type { Report, ScenarioReport } from "../report.ts"
-import type { Chapter, Comparison, ComparisonRow } from "./comparison.ts"
+import type { Catalogue, Chapter, Comparison, ComparisonRow } from "./comparison.ts"
 import type { StepGroup } from "./stepSources.ts"
 
 /** A protocol, and what a run has of it. */
@@ -35,6 +35,9 @@ export interface Hunted {
   readonly trace?: ReadonlyArray<string>
 }
 
+/** Whether the run found it: that what it is to break was broken. */
+export const isFound = ({ bug, report }: Hunted): boolean => report?.property === bug.breaks
+
 /** A comparison, run. */
 export interface Compared {
   readonly comparison: Comparison
@@ -53,6 +56,7 @@ export interface HandbookSubject {
   /** Another run, of mutants, if there was one. */
   readonly mutation?: Pick<MutationReport, "tool" | "interrupted" | "budget" | "operators"> | undefined
   readonly protocols: ReadonlyArray<ProtocolSubject>
+  readonly catalogues: ReadonlyArray<Catalogue>
   readonly comparisons: ReadonlyArray<Compared>
   readonly chapters: ReadonlyArray<Written>
 }

@@ -106,7 +106,7 @@ export const coherentBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
     at: () => ({ collect_longterm_unpinnable_folios: changeResult(() => "kept") }),
   },
   {
-    id: "coherent-fork-keeps-device-writable",
+    id: "coherent-fork-no-secondary-wp",
     title: "fork takes the right to store to a coherent page from the CPUs, and the device keeps it",
     source: `coherentForkNoSecondaryWp; ${synthetic}`,
     references: zoo("coherentForkNoSecondaryWp"),

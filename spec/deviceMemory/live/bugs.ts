@@ -118,7 +118,7 @@ export const liveBugs: ReadonlyArray<SeededBug<LiveWorld>> = [
     at: () => ({ nouveau_svm_fault_cancel: changeResult(() => false) }),
   },
   {
-    id: "private-fault-reference-before-lock",
+    id: "device-fault-refs-block-migration",
     title:
       "faults on a private page take a reference each and then migrate it: each finds the others' references, and all begin again",
     source: "commit 1afaeb8293c9 (mm/migrate: Trylock device page in do_swap_page)",
@@ -129,7 +129,7 @@ export const liveBugs: ReadonlyArray<SeededBug<LiveWorld>> = [
     at: referenceWithoutLock,
   },
   {
-    id: "private-fault-spins-on-lock",
+    id: "range-fault-spins-on-locked-page",
     title:
       "a fault that finds the page locked returns at once: without preemption the work item that the lock's holder waits for never runs",
     source: "commit b570f37a2ce4 (mm: Fix a hmm_range_fault() livelock / starvation problem)",

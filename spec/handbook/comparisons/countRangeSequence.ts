@@ -45,7 +45,7 @@ const points = [
     cells: [
       broken(
         notifier2008,
-        "n08-flag-instead-of-counter",
+        "overlapping-starts-tracked-as-boolean",
         "A flag is no count: the first end opens the gate too early.",
       ),
       broken(notifier2008, "n08-end-without-range", "An end must say of which range it is."),

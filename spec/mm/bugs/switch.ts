@@ -7,7 +7,7 @@ import { alone } from "./instead.ts"
 
 export const switchBugs: ReadonlyArray<SeededBug<MmWorld>> = [
   {
-    id: "switch-reads-gen-before-publish",
+    id: "switch-mm-vs-shootdown",
     title: "a CPU that switches to a process reads how often was flushed before it says that it is coming",
     source: "CVE-2025-40174; commit 83b0177a6c48: x86/mm: Fix SMP ordering in switch_mm_irqs_off(); CVE-2016-2069",
     references: zoo(91),

@@ -138,7 +138,7 @@ export const bugs2008: ReadonlyArray<SeededBug<World2008>> = [
     },
   },
   {
-    id: "n08-flag-instead-of-counter",
+    id: "overlapping-starts-tracked-as-boolean",
     title: "the device keeps a flag where it has to count, as if no two invalidations were ever under way at once",
     source: `${m4}: "Under what circumstances would they be nested?" "Right they cannot be nested. Multiple processors can have invalidates() concurrently in progress."`,
     references: zoo("overlappingStartsTrackedAsBoolean"),

@@ -111,7 +111,7 @@ export const rangeBugs: ReadonlyArray<SeededBug<MmuNotifierWorld>> = [
     at: (world, fiber) => (fiber === "oom_reaper" ? { kvm_mmu_notifier_invalidate_range_start: trylocks(world) } : {}),
   },
   {
-    id: "nonblock-callback-takes-mutex",
+    id: "atomic-start-sleeps",
     title: "a callback takes its mutex although the range is not blockable",
     source: "mm/mmu_notifier.c: non_block_start",
     references: zoo("atomicStartSleeps"),
