@@ -90,7 +90,7 @@ const makeHandbook = Effect.fnUntraced(function* (registry: Registry, source: Ha
     ),
   )
   const { catalogues } = selected
-  const pages = handbookPages({ run: report, mutation, protocols, catalogues, comparisons, chapters })
+  const pages = handbookPages({ run: report, mutation, registry, protocols, catalogues, comparisons, chapters })
   yield* writeHandbook(directory, contentsOf(pages))
   const where = printable(yield* shownPath(directory.path))
   yield* output.print([`${where}: ${count(pages.length, "page")}, each as Markdown and as HTML; begin at index.html`])

@@ -49,6 +49,7 @@ const [index, page] = handbookPages({
     },
   ],
   comparisons: [],
+  registry: [],
   catalogues: [],
   chapters: [],
 }).map(htmlPage)

@@ -1,4 +1,5 @@
 /** The page of a catalogue of known bugs: which seeded bugs each of them is, and what the run has of those. */
+import type { BugEntry } from "../../scenario/protocol.ts"
 import { boundText, count, figure } from "../text.ts"
 import type { CatalogueEntry } from "./comparison.ts"
 import { anchor, code, table, text } from "./markdown.ts"
@@ -18,7 +19,7 @@ export const cataloguePage = (catalogue: HandbookSubject["catalogues"][number], 
       "",
       text(catalogue.summary),
       "",
-      `${figure(modelled.length)} of its ${figure(rows.length)} entries are seeded bugs of the protocols on these pages; the figures are those of their run.`,
+      `${figure(modelled.length)} of its ${figure(rows.length)} entries are seeded bugs; the figures are those of the run of the protocols that have a page here.`,
       "",
       "## The entries",
       "",
@@ -28,7 +29,7 @@ export const cataloguePage = (catalogue: HandbookSubject["catalogues"][number], 
           text(entry.reference),
           text(entry.title),
           entry.known.map(text).join("<br>"),
-          bugs.length === 0 ? "of no protocol on these pages" : bugs.map(bugText).join("<br>"),
+          bugs.length === 0 ? "none" : bugs.map(bugText).join("<br>"),
         ]),
       ),
     ].join("\n"),
@@ -37,19 +38,23 @@ export const cataloguePage = (catalogue: HandbookSubject["catalogues"][number], 
 
 interface Placed {
   readonly protocol: string
-  readonly hunted: Hunted
+  readonly bug: BugEntry
+  /** What the run has of it; not there if the protocol has no page. */
+  readonly hunted: Hunted | undefined
 }
 
-const bugsOf = ({ reference }: CatalogueEntry, { protocols }: HandbookSubject): ReadonlyArray<Placed> =>
-  protocols.flatMap(({ protocol, hunts }) =>
-    hunts.flatMap((hunted) =>
-      hunted.bug.references?.includes(reference) === true ? [{ protocol: protocol.id, hunted }] : [],
-    ),
-  )
+const bugsOf = ({ reference }: CatalogueEntry, { registry, protocols }: HandbookSubject): ReadonlyArray<Placed> =>
+  registry.flatMap((protocol) => {
+    const page = protocols.find((each) => each.protocol === protocol)
+    return protocol.bugs
+      .filter(({ references = [] }) => references.includes(reference))
+      .map((bug) => ({ protocol: protocol.id, bug, hunted: page?.hunts.find((hunted) => hunted.bug === bug) }))
+  })
 
-const bugText = ({ protocol, hunted }: Placed): string => {
-  const { bug } = hunted
-  return `[${code(bug.id)}](${pageName(protocol)}.md#${anchor(bug.id)}) breaks ${code(bug.breaks)}: ${foundText(hunted)}`
+const bugText = ({ protocol, bug, hunted }: Placed): string => {
+  const breaks = `breaks ${code(bug.breaks)}`
+  if (hunted === undefined) return `${code(bug.id)} of ${code(protocol)} ${breaks}`
+  return `[${code(bug.id)}](${pageName(protocol)}.md#${anchor(bug.id)}) ${breaks}: ${foundText(hunted)}`
 }
 
 const foundText = (hunted: Hunted): string => {

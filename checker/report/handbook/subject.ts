@@ -1,5 +1,5 @@
 /** What the pages of a handbook are made of: a protocol, and what a run came to. */
-import type { BugEntry, Protocol } from "../../scenario/protocol.ts"
+import type { BugEntry, Protocol, Registry } from "../../scenario/protocol.ts"
 import type { MutatedProtocol, MutationReport } from "../mutation.ts"
 import type { Report, ScenarioReport } from "../report.ts"
 import type { Catalogue, Chapter, Comparison, ComparisonRow } from "./comparison.ts"
@@ -55,6 +55,8 @@ export interface HandbookSubject {
   readonly run: Pick<Report, "tool" | "interrupted">
   /** Another run, of mutants, if there was one. */
   readonly mutation?: Pick<MutationReport, "tool" | "interrupted" | "budget" | "operators"> | undefined
+  /** All protocols, those without a page too. */
+  readonly registry: Registry
   readonly protocols: ReadonlyArray<ProtocolSubject>
   readonly catalogues: ReadonlyArray<Catalogue>
   readonly comparisons: ReadonlyArray<Compared>
