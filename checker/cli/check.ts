@@ -9,7 +9,7 @@ import type { SearchOptions } from "../explore/strategy.ts"
 import { gapsIn } from "../property/coverage.ts"
 import type { ProtocolGaps } from "../report/report.ts"
 import { type Column, column, row, titles } from "../report/table.ts"
-import { boundText, boundTexts, figure, odds, printable, seconds, wrap } from "../report/text.ts"
+import { boundText, boundTexts, count, figure, odds, printable, seconds, wrap } from "../report/text.ts"
 import { sizeLines, violationLines } from "../report/violation.ts"
 import { type BugEntry, propertiesOf, type Registry } from "../scenario/protocol.ts"
 import { type BadInput, badInput, type ExitStatus, exitStatus } from "./errors.ts"
@@ -75,9 +75,9 @@ export const checkAll = Effect.fnUntraced(function* (
   const covered = { status: gaps.length === 0 ? exitStatus.well : exitStatus.broken }
   const status = [holding, hunted, replayed, covered].map((part) => part.status).reduce(worse)
   const verdict = [
-    `${of(holding.good, tasks.length)} scenarios hold`,
-    `${figure(hunted.good)} of ${figure(hunts.length)} seeded bugs found`,
-    `${of(replayed.good, replayed.all)} counterexamples replayed`,
+    `${of(holding.good, tasks.length)} ${tasks.length === 1 ? "scenario holds" : "scenarios hold"}`,
+    `${figure(hunted.good)} of ${count(hunts.length, "seeded bug")} found`,
+    `${of(replayed.good, replayed.all)} ${replayed.all === 1 ? "counterexample" : "counterexamples"} replayed`,
     ...(gaps.length === 0 ? [] : [`gaps in ${gaps.map(({ protocol }) => protocol).join(", ")}`]),
   ].join(", ")
   yield* output.print([

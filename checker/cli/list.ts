@@ -5,12 +5,17 @@ import { indent, wrap } from "../report/text.ts"
 import { tool } from "../report/tool.ts"
 import { propertiesOf, type Registry } from "../scenario/protocol.ts"
 import { makeOutput, type Output } from "./output.ts"
+import { selectProtocols } from "./select.ts"
 
 /** Runs `list`. */
-export const listCommand = Effect.fnUntraced(function* (registry: Registry, json: string | undefined) {
+export const listCommand = Effect.fnUntraced(function* (
+  registry: Registry,
+  { targets, json }: { readonly targets: ReadonlyArray<string>; readonly json: string | undefined },
+) {
   const output = yield* makeOutput(json)
-  if (json !== "-") yield* printListing(registry, output)
-  yield* output.document(listingOf(registry))
+  const selected = (yield* selectProtocols(registry, targets)).map(({ protocol }) => protocol)
+  if (json !== "-") yield* printListing(selected, output)
+  yield* output.document(listingOf(selected))
 })
 
 const printListing = Effect.fnUntraced(function* (registry: Registry, output: Output["Service"]) {
@@ -37,7 +42,7 @@ const printListing = Effect.fnUntraced(function* (registry: Registry, output: Ou
         ...said(6, statement),
         ...said(6, `source: ${source}`).map(paint.faint),
       ]),
-      ...(protocol.bugs.length === 0 ? [] : ["", "  mutants"]),
+      ...(protocol.bugs.length === 0 ? [] : ["", "  seeded bugs, for --mutant"]),
       ...protocol.bugs.flatMap(({ id, title, breaks, scenario, source, references = [] }) => [
         `    ${paint.strong(id)}`,
         ...said(6, title),

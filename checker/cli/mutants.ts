@@ -1,7 +1,6 @@
 /** `mutants`: every mutant of protocols, made from their steps, and whether some property kills it. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Glob from "effect/Glob"
 import { elsewhere } from "../campaign/elsewhere.ts"
 import { MemoryGuard } from "../campaign/memory.ts"
 import type { SearchOptions } from "../explore/strategy.ts"
@@ -18,14 +17,12 @@ import {
 } from "../report/mutation.ts"
 import { boundTexts, count, figure, indent, type Paint, printable, seconds, wrap } from "../report/text.ts"
 import { tool } from "../report/tool.ts"
-import type { Protocol, Registry } from "../scenario/protocol.ts"
+import type { Registry } from "../scenario/protocol.ts"
 import { badInput, type ExitStatus, exitStatus, Unexpected } from "./errors.ts"
 import { defaultSteps, worse } from "./explore.ts"
 import { makeOutput, Output } from "./output.ts"
-import { resolvePath } from "./place.ts"
 import { sourceOf } from "./programSource.ts"
-import { suggestion } from "./suggest.ts"
-import { isProgramFile, loadProgram } from "./userProgram.ts"
+import { type SelectedProtocol, selectProtocols } from "./select.ts"
 
 /** The flags of `mutants`, parsed. */
 export interface MutantsFlags {
@@ -39,12 +36,6 @@ export interface MutantsFlags {
   /** In bytes. */
   readonly memory: number | undefined
   readonly json: string | undefined
-}
-
-/** A protocol that was named, and the file that it is in if that is a program of one's own. */
-interface Selected {
-  readonly protocol: Protocol
-  readonly file: string | undefined
 }
 
 interface Progress {
@@ -76,36 +67,25 @@ export const mutantsCommand = Effect.fnUntraced(function* (registry: Registry, f
   if (status !== exitStatus.well) return yield* new Unexpected({ status })
 })
 
+/** The protocols that are meant. Those that know nothing of steps have no mutants. */
 const selectedBy = Effect.fnUntraced(function* (registry: Registry, targets: ReadonlyArray<string>) {
-  if (targets.length === 0) return registry.map((protocol): Selected => ({ protocol, file: undefined }))
-  const selected: Array<Selected> = []
-  for (const target of targets) {
-    if (isProgramFile(target)) {
-      const file = yield* resolvePath(target)
-      const protocol = yield* loadProgram(file, target)
-      if (protocol.scenarios.some(({ program }) => !program().inSteps)) {
-        return yield* badInput(
-          `mutants are made by changing steps, and ${printable(protocol.id)} is an Effect that knows nothing of them`,
-        )
-      }
-      selected.push({ protocol, file })
-      continue
-    }
-    const glob = Glob.make(target)
-    const chosen = registry.filter(({ id }) => id === target || Glob.match(glob, id))
-    if (chosen.length === 0) {
-      const ids = registry.map(({ id }) => id)
-      return yield* badInput(`there is no protocol ${printable(target)}${suggestion(target, ids)}`)
-    }
-    for (const protocol of chosen) {
-      if (!selected.some((other) => other.protocol === protocol)) selected.push({ protocol, file: undefined })
+  const selected = yield* selectProtocols(registry, targets)
+  for (const { protocol, file } of selected) {
+    if (file !== undefined && protocol.scenarios.some(({ program }) => !program().inSteps)) {
+      return yield* badInput(
+        `mutants are made by changing steps, and ${printable(protocol.id)} is an Effect that knows nothing of them`,
+      )
     }
   }
   return selected
 })
 
 /** Judges the mutants of a protocol, and prints what became of them. */
-const mutate = Effect.fnUntraced(function* ({ protocol, file }: Selected, flags: MutantsFlags, progress: Progress) {
+const mutate = Effect.fnUntraced(function* (
+  { protocol, file }: SelectedProtocol,
+  flags: MutantsFlags,
+  progress: Progress,
+) {
   const output = yield* Output
   const started = yield* Clock.currentTimeMillis
   const run = new MutationRun(protocol)

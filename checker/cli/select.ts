@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Glob from "effect/Glob"
 import { printable } from "../report/text.ts"
 import type { Program } from "../scenario/program.ts"
-import type { BugEntry, Registry, ScenarioEntry } from "../scenario/protocol.ts"
+import type { BugEntry, Protocol, Registry, ScenarioEntry } from "../scenario/protocol.ts"
 import { BadBound, type Bound } from "../scenario/scenario.ts"
 import { BadUsage, badInput } from "./errors.ts"
 import { resolvePath, SavedDirectory } from "./place.ts"
@@ -17,6 +17,35 @@ export interface Selected {
   readonly file?: string
   readonly directory: string
 }
+
+/** A protocol that was named, and the file that it is in if that is a program of one's own. */
+export interface SelectedProtocol {
+  readonly protocol: Protocol
+  readonly file: string | undefined
+}
+
+/** The protocols that arguments name, each once: ids, globs over ids, or files. Without any, all there are. */
+export const selectProtocols = Effect.fnUntraced(function* (registry: Registry, targets: ReadonlyArray<string>) {
+  if (targets.length === 0) return registry.map((protocol): SelectedProtocol => ({ protocol, file: undefined }))
+  const selected: Array<SelectedProtocol> = []
+  for (const target of targets) {
+    if (isProgramFile(target)) {
+      const file = yield* resolvePath(target)
+      selected.push({ protocol: yield* loadProgram(file, target), file })
+      continue
+    }
+    const glob = Glob.make(target)
+    const chosen = registry.filter(({ id }) => id === target || Glob.match(glob, id))
+    if (chosen.length === 0) {
+      const ids = registry.map(({ id }) => id)
+      return yield* badInput(`there is no protocol ${printable(target)}${suggestion(target, ids)}`)
+    }
+    for (const protocol of chosen) {
+      if (!selected.some((other) => other.protocol === protocol)) selected.push({ protocol, file: undefined })
+    }
+  }
+  return selected
+})
 
 export const scenariosOf = (registry: Registry): ReadonlyArray<ScenarioEntry> =>
   registry.flatMap(({ scenarios }) => scenarios)

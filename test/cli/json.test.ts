@@ -79,6 +79,21 @@ describe.concurrent("--json", () => {
   })
 })
 
+it("lists the protocols that are named, programs of one's own among them", async () => {
+  const listed = async (...targets: ReadonlyArray<string>) => {
+    const ran = await shootdown(["list", ...targets, "--json", "-"])
+    expect([ran.status, ran.stderr]).toEqual([0, ""])
+    return Schema.decodeUnknownSync(Listing)(JSON.parse(ran.stdout)).protocols.map(({ id }) => id)
+  }
+  expect(await listed("lease/cl*", put("own.ts", programs.lockedUpdate), "lease/client")).toEqual([
+    "lease/client",
+    "locked-update",
+  ])
+  const unknown = await inTurn(["list", "lease/nobody"])
+  expect([unknown.status, unknown.stdout]).toEqual([2, ""])
+  expect(unknown.stderr).toMatch(/^shootdown: there is no protocol lease\/nobody; /)
+})
+
 it("goes into a device or a pipe, which is not replaced by a file", async () => {
   const pipe = join(put.directory, "pipe")
   execFileSync("mkfifo", [pipe])
