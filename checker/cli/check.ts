@@ -294,6 +294,7 @@ const troubleOf = Effect.fnUntraced(function* ({ task, result, report, finding }
     property: violation.property,
     message: report.message ?? "",
     steps: finding?.steps,
+    leftOut: finding?.leftOut,
     cycle: finding?.cycle,
     fibers: finding?.fibers ?? [],
     mutant: task.program.mutant,

@@ -267,6 +267,7 @@ const exploredLines = Effect.fnUntraced(function* (explored: Explored, bug?: Bug
         property: violation?.property ?? "",
         message: report.message ?? "",
         steps: finding?.steps,
+        leftOut: finding?.leftOut,
         cycle: finding?.cycle,
         fibers: finding?.fibers ?? [],
         mutant: task.program.mutant,

@@ -67,11 +67,12 @@ const huntedOf = Effect.fnUntraced(function* (protocol: Protocol, bug: BugEntry,
     return yield* bad(`at step ${replayed.step} ${printable(replayed.expected)} is not what can be taken`)
   }
   if (replayed.kind === "healed") return yield* bad(printable(replayed.message))
-  const { steps, violation } = replayed
+  const { steps, leftOut, violation } = replayed
   const broken = {
     property: violation.property,
     message: violation.message,
     steps,
+    leftOut,
     cycle: counterexample.cycle,
     fibers: program.start().fibers.map(({ name }) => name),
     mutant: bug.id,

@@ -173,14 +173,19 @@ const replayLines = Effect.fnUntraced(function* (
 ) {
   const { paint, width } = yield* Output
   if (replayed.kind !== "reproduced") return []
-  const { steps, violation } = replayed
+  const { steps, leftOut, violation } = replayed
   const { property, message } = violation
   const fibers = fibersIn(program, steps)
   const mutant = program.mutant === undefined ? "" : ` with ${program.mutant}`
   return [
     `  ${[`${printable(program.scenario)}${mutant}`, ...boundTexts(program.bound), count(steps.length, "step")].join(", ")}`,
     "",
-    ...violationLines(scenario, { property, message, steps, cycle, fibers, mutant: program.mutant }, width, paint),
+    ...violationLines(
+      scenario,
+      { property, message, steps, leftOut, cycle, fibers, mutant: program.mutant },
+      width,
+      paint,
+    ),
     "",
   ]
 })

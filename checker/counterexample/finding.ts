@@ -1,5 +1,5 @@
 /** A violation, as a schedule shows it: what reports print and what is saved. */
-import { runMoves, type ScheduledStep } from "../explore/schedule.ts"
+import { type LeftOutStep, runMoves, type ScheduledStep } from "../explore/schedule.ts"
 import type { Violation } from "../property/violation.ts"
 import { tool } from "../report/tool.ts"
 import type { Program } from "../scenario/program.ts"
@@ -9,7 +9,8 @@ import type { Shrunk } from "./shrink.ts"
 /** A violation as one schedule shows it, after shrinking. */
 export interface Finding {
   readonly steps: ReadonlyArray<ScheduledStep>
-  /** How many of them come before those that repeat for ever, where they do. */
+  readonly leftOut: ReadonlyArray<LeftOutStep>
+  /** How many of the steps come before those that repeat for ever, where they do. */
   readonly cycle: number | undefined
   readonly preemptions: number
   /** False when the limits of shrinking ended the search for something simpler. */
@@ -31,15 +32,16 @@ export const findingOf = (
   property: string,
   { program, moves, cycle, minimal }: Omit<Shrunk, "preemptions">,
 ): Finding | undefined => {
-  const { steps, violations, preemptions } = runMoves(program, moves, cycle)
+  const { steps, leftOut, violations, preemptions } = runMoves(program, moves, cycle)
   const violation = violations.find((other) => other.property === property)
   if (violation === undefined || steps.length < moves.length) return undefined
-  return shownBy(how, { steps, preemptions, violation }, { program, cycle, minimal })
+  return shownBy(how, { steps, leftOut, preemptions, violation }, { program, cycle, minimal })
 }
 
 /** A run by plain re-execution that breaks a property. */
 interface Breaking {
   readonly steps: ReadonlyArray<ScheduledStep>
+  readonly leftOut: ReadonlyArray<LeftOutStep>
   readonly preemptions: number
   readonly violation: Violation
 }
@@ -47,10 +49,11 @@ interface Breaking {
 /** The finding that a run shows. */
 export const shownBy = (
   how: How,
-  { steps, preemptions, violation }: Breaking,
+  { steps, leftOut, preemptions, violation }: Breaking,
   { program, cycle, minimal }: Pick<Shrunk, "program" | "cycle" | "minimal">,
 ): Finding => ({
   steps,
+  leftOut,
   cycle,
   preemptions,
   minimal,

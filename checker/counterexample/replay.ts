@@ -5,7 +5,7 @@
 import type { PlainExecution } from "../engine/plainExecution.ts"
 import { withoutRealWorld } from "../engine/realWorld.ts"
 import { type Move, moveOf } from "../engine/system.ts"
-import { Rerun, type ScheduledStep } from "../explore/schedule.ts"
+import { type LeftOutStep, Rerun, type ScheduledStep } from "../explore/schedule.ts"
 import { labelOf } from "../program/operation.ts"
 import type { Violation } from "../property/violation.ts"
 import type { Program } from "../scenario/program.ts"
@@ -17,6 +17,7 @@ export type Replayed =
   | {
       readonly kind: "reproduced"
       readonly steps: ReadonlyArray<ScheduledStep>
+      readonly leftOut: ReadonlyArray<LeftOutStep>
       readonly moves: ReadonlyArray<Move>
       readonly preemptions: number
       readonly violation: Violation
@@ -37,7 +38,7 @@ export type Replayed =
 export const replay = (program: Program, file: Pick<Counterexample, "schedule" | "property" | "cycle">): Replayed =>
   withoutRealWorld(() => {
     const run = new Rerun(program, file.cycle)
-    const { execution, steps } = run
+    const { execution, steps, leftOut } = run
     const moves: Array<Move> = []
     const broken = () => run.violations().find(({ property }) => property === file.property)
     let brokenAfter: number | undefined
@@ -64,7 +65,9 @@ export const replay = (program: Program, file: Pick<Counterexample, "schedule" |
     }
     const violation = broken()
     const { preemptions } = run
-    if (violation !== undefined) return { kind: "reproduced", steps, moves, preemptions, violation, brokenAfter }
+    if (violation !== undefined) {
+      return { kind: "reproduced", steps, leftOut, moves, preemptions, violation, brokenAfter }
+    }
     return { kind: "healed", steps, message: run.fault ?? `after the ${steps.length} steps ${file.property} holds` }
   })
 

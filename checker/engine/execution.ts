@@ -2,7 +2,7 @@
  * Plain re-execution: the definition of what a program means. A fresh instance, real fibers, one step after the other,
  * and no way back but to start again. Whatever the memoised engine reports is confirmed here.
  */
-import type { Operation } from "../program/operation.ts"
+import { labelOf, type Operation } from "../program/operation.ts"
 import type { Hash, Plain } from "../program/plain.ts"
 import type { Part, StoredCell } from "../program/store.ts"
 import { describeDeadlock, type LastWrite } from "../property/deadlock.ts"
@@ -13,6 +13,7 @@ import type { Instance, NamedFiber, Program } from "../scenario/program.ts"
 import { FiberRun } from "./fiberRun.ts"
 import { type History, interruption } from "./history.ts"
 import { type FiberPlace, type Interchange, interchangeOf, placeOf } from "./interchange.ts"
+import type { LeftOut } from "./plainExecution.ts"
 import {
   fiberOf,
   guardHolds,
@@ -54,6 +55,8 @@ export class Execution implements System, Others {
   private readonly lastWrites = new Map<StoredCell, LastWrite>()
   /** What the last step returned. */
   lastResult: Plain = undefined
+  /** The fibers that went on from the last move or, before the first, from their start. */
+  private wentOn: ReadonlyArray<FiberRun>
   /** Whether histories that end are told apart: see `FiberRun.future`. */
   private readonly keepEnds: boolean
   private readonly interchange: Interchange | undefined
@@ -65,6 +68,7 @@ export class Execution implements System, Others {
     this.interchange = interchangeOf(this.instance, options.symmetry ?? false)
     this.keepEnds = options.keepEnds ?? false
     this.members = this.instance.fibers.map((fiber) => memberOf(fiber))
+    this.wentOn = this.members.map(({ run }) => run)
     this.tracker = new PropertyTracker(this.instance.store, this.instance.properties, false)
     this.upcoming = upcomingIn(this)
   }
@@ -124,6 +128,7 @@ export class Execution implements System, Others {
     for (const cell of store.writtenSince(0)) this.lastWrites.set(cell, { fiber: run.name, operation })
     if (result instanceof StepFailed) {
       this.lastResult = undefined
+      this.wentOn = []
       member.failed = true
       return [result.violation]
     }
@@ -131,7 +136,8 @@ export class Execution implements System, Others {
     // What is forked begins before the fiber that forks it goes on.
     const forked = operation.kind === "fork" ? [this.fork(operation, run.history)] : []
     run.answer(result)
-    return [run, ...forked, ...this.reach(operation)].flatMap(brokenIn)
+    this.wentOn = [run, ...forked, ...this.reach(operation)]
+    return this.wentOn.flatMap(brokenIn)
   }
 
   private fork({ args: [name], effect }: Operation & { readonly kind: "fork" }, origin: History): FiberRun {
@@ -155,6 +161,12 @@ export class Execution implements System, Others {
 
   private member(name: string): Member | undefined {
     return this.members.find(({ fiber }) => fiber.name === name)
+  }
+
+  get leftOut(): ReadonlyArray<LeftOut> {
+    return this.wentOn.flatMap(({ name, leftOut }) =>
+      leftOut.map((operation) => ({ fiber: name, label: labelOf(operation) })),
+    )
   }
 
   valueOf(fiber: string): Plain {

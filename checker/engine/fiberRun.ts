@@ -103,6 +103,8 @@ class Entered implements ProcedureEnd {
   }
 }
 
+const noOperations: ReadonlyArray<Operation> = []
+
 const uncounted: ProcedureEnd = { returned: () => undefined, failed: () => undefined }
 
 export class FiberRun implements Actor {
@@ -128,6 +130,8 @@ export class FiberRun implements Actor {
   private readonly calls: Array<Call> = []
   /** The names of the operations that are being replaced right now: inside, they mean themselves. */
   private readonly replacing = new Set<string>()
+  /** What a seeded bug has left out since the last answer: it performed nothing in the place of these. */
+  leftOut = noOperations
 
   /** @param origin the history of the fiber that forks it, if it is not there from the start */
   constructor(fiber: NamedFiber, origin?: History) {
@@ -148,6 +152,7 @@ export class FiberRun implements Actor {
     const parked = this.parked
     if (parked === undefined) throw new Error(`fiber ${this.name} is not parked`)
     this.history = this.history.after(answer)
+    this.leftOut = noOperations
     this.scheduler.reset()
     if (answer === interruption) {
       // An uninterruptible region goes on waiting where it is: `parked` is emptied by the wait itself, if it ends.
@@ -194,11 +199,15 @@ export class FiberRun implements Actor {
     const replacement = this.rewrite.replace(operation, original)
     if (replacement === undefined || replacement === original) return original
     return Effect.suspend(() => {
+      const { told } = this.history
       this.replacing.add(name)
       // A replacement may fail where the original cannot: its errors are the fiber's.
       return Effect.ensuring(
         replacement as Effect.Effect<Plain>,
-        Effect.sync(() => this.replacing.delete(name)),
+        Effect.sync(() => {
+          this.replacing.delete(name)
+          if (this.history.told === told) this.leftOut = [...this.leftOut, operation]
+        }),
       )
     })
   }

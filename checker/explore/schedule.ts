@@ -1,5 +1,5 @@
 import { notTheSame } from "../engine/fault.ts"
-import { execute, type PlainExecution } from "../engine/plainExecution.ts"
+import { execute, type LeftOut, type PlainExecution } from "../engine/plainExecution.ts"
 import { withoutRealWorld } from "../engine/realWorld.ts"
 import { fiberOf, type Move, optionOf } from "../engine/system.ts"
 import { labelOf } from "../program/operation.ts"
@@ -22,9 +22,17 @@ export interface ScheduledStep {
   readonly changed: boolean
 }
 
+/** A step that a seeded bug left out, at the place where its fiber came to it. */
+export interface LeftOutStep extends LeftOut {
+  /** After how many of the steps of the schedule. */
+  readonly after: number
+}
+
 /** A schedule, run. */
 export interface Run {
   readonly steps: ReadonlyArray<ScheduledStep>
+  /** What a seeded bug left out on the way: these are no steps. */
+  readonly leftOut: ReadonlyArray<LeftOutStep>
   /**
    * The violations of the last step and of the state that it leads to; if nothing can go on there, of the end too; of
    * a lasso, those of repeating its cycle for ever.
@@ -43,20 +51,21 @@ export interface Run {
 export const runMoves = (program: Program, moves: ReadonlyArray<Move>, cycle?: number): Run =>
   withoutRealWorld(() => {
     const rerun = new Rerun(program, cycle)
-    const { steps } = rerun
+    const { steps, leftOut } = rerun
     for (const move of moves) {
       if (!rerun.execution.moves().includes(move)) {
-        return { steps, violations: [notTheSame(steps.length + 1)], preemptions: rerun.preemptions }
+        return { steps, leftOut, violations: [notTheSame(steps.length + 1)], preemptions: rerun.preemptions }
       }
       rerun.take(move)
     }
-    return { steps, violations: rerun.violations(), preemptions: rerun.preemptions }
+    return { steps, leftOut, violations: rerun.violations(), preemptions: rerun.preemptions }
   })
 
 /** A run by plain re-execution, with its promises and data races followed on the way. */
 export class Rerun {
   readonly execution: PlainExecution
   readonly steps: Array<ScheduledStep> = []
+  readonly leftOut: Array<LeftOutStep> = []
   /** How often the schedule has turned away from a fiber that could go on. */
   preemptions = 0
   private mover: number | undefined
@@ -74,6 +83,7 @@ export class Rerun {
     this.order = new HappensBefore(this.execution)
     this.cycle = cycle
     this.last = [...this.execution.begin(), ...this.promises.begin()]
+    this.noteLeftOut()
     this.enterCycle()
   }
 
@@ -87,6 +97,7 @@ export class Rerun {
     const [step, found] = takeStep(execution, move)
     this.last = [...found, ...races, ...this.promises.step()]
     this.steps.push(step)
+    this.noteLeftOut()
     this.lasso?.step(step.fiber)
     this.enterCycle()
   }
@@ -101,6 +112,11 @@ export class Rerun {
   /** Why the steps that are said to repeat for ever cannot, or would not in a fair run. */
   get fault(): string | undefined {
     return this.lasso?.fault
+  }
+
+  private noteLeftOut(): void {
+    const after = this.steps.length
+    for (const leftOut of this.execution.leftOut) this.leftOut.push({ ...leftOut, after })
   }
 
   private enterCycle(): void {

@@ -2,7 +2,7 @@
  * The two-column trace: the form in which kernel developers paste an interleaving into a patch description. A column
  * per fiber, time downwards, each step's label in its fiber's column.
  */
-import type { ScheduledStep } from "../explore/schedule.ts"
+import type { LeftOutStep, ScheduledStep } from "../explore/schedule.ts"
 import { type Plain, show } from "../program/plain.ts"
 import { printable } from "./text.ts"
 
@@ -12,6 +12,16 @@ const repeats = "== for ever: =="
 /** A longer result is left out: it would hide the interleaving. */
 const longestResult = 30
 
+/** What a trace shows beside the steps. */
+export interface BesideSteps {
+  /** Fibers that take no step and get a column all the same, such as those that wait in a deadlock. */
+  readonly others?: ReadonlyArray<string>
+  /** Of a lasso, how many steps come before those that repeat for ever: a line of its own stands between. */
+  readonly cycle?: number | undefined
+  /** What a seeded bug left out: each has a line where its fiber came to it. */
+  readonly leftOut?: ReadonlyArray<LeftOutStep>
+}
+
 /**
  * Lays out a schedule.
  *
@@ -20,23 +30,25 @@ const longestResult = 30
  * enough, results are left out that do not fit; where not even labels fit so, each line says `fiber: label`.
  *
  * @param width the columns of the terminal or page
- * @param others fibers that take no step and get a column all the same, such as those that wait in a deadlock
- * @param cycle of a lasso, how many steps come before those that repeat for ever: a line of its own stands between
  */
 export const traceLines = (
   steps: ReadonlyArray<ScheduledStep>,
   width: number,
-  others: ReadonlyArray<string> = [],
-  cycle?: number,
+  { others = [], cycle, leftOut = [] }: BesideSteps = {},
 ): ReadonlyArray<string> => {
-  const fibers = [...new Set([...steps.map(({ fiber }) => fiber), ...others])]
+  const fibers = [...new Set([...[...steps, ...leftOut].map(({ fiber }) => fiber), ...others])]
   if (fibers.length === 0) return []
   const names = fibers.map((name) => printable(name))
-  const lines = steps.map((step) => ({
-    fiber: fibers.indexOf(step.fiber),
-    label: labelText(step),
-    text: stepText(step),
-  }))
+  const lineOf = (fiber: string, label: string, text = label) => ({ fiber: fibers.indexOf(fiber), label, text })
+  const leftOutAfter = (count: number) =>
+    leftOut.filter(({ after }) => after === count).map(({ fiber, label }) => lineOf(fiber, `(no ${printable(label)})*`))
+  const lines = [
+    ...leftOutAfter(0),
+    ...steps.flatMap((step, position) => [
+      lineOf(step.fiber, labelText(step), stepText(step)),
+      ...leftOutAfter(position + 1),
+    ]),
+  ]
   const offsetsFor = (textOf: (line: (typeof lines)[number]) => string) =>
     offsetsOf(
       names.map((name, fiber) => {
@@ -46,8 +58,11 @@ export const traceLines = (
       width,
     )
   const offsets = offsetsFor(({ text }) => text) ?? offsetsFor(({ label }) => label)
-  const marked = (texts: ReadonlyArray<string>) =>
-    cycle === undefined ? texts : [...texts.slice(0, cycle), repeats, ...texts.slice(cycle)]
+  const marked = (texts: ReadonlyArray<string>) => {
+    if (cycle === undefined) return texts
+    const before = cycle + leftOut.filter(({ after }) => after <= cycle).length
+    return [...texts.slice(0, before), repeats, ...texts.slice(before)]
+  }
   if (offsets === undefined) return marked(lines.map(({ fiber, text }) => `${names[fiber]}: ${text}`))
   const at = ({ fiber, label, text }: (typeof lines)[number]) => {
     const offset = offsets[fiber] ?? 0

@@ -1,5 +1,5 @@
 /** A violation in words: the trace, the rule that broke, and where the rule comes from. */
-import type { ScheduledStep } from "../explore/schedule.ts"
+import type { LeftOutStep, ScheduledStep } from "../explore/schedule.ts"
 import { builtIn } from "../property/violation.ts"
 import type { ScenarioEntry } from "../scenario/protocol.ts"
 import { count, figure, indent, type Paint, printable, wrap } from "./text.ts"
@@ -10,6 +10,8 @@ interface Broken {
   readonly message: string
   /** The schedule that shows it, if one does. */
   readonly steps: ReadonlyArray<ScheduledStep> | undefined
+  /** What the seeded bug left out on the way. */
+  readonly leftOut?: ReadonlyArray<LeftOutStep> | undefined
   /** How many of the steps come before those that repeat for ever, where they do. */
   readonly cycle?: number | undefined
   /** The names of the program's fibers. */
@@ -42,13 +44,15 @@ export const statedOf = (
 /** The trace, and under it the property, its message, its statement and its source. */
 export const violationLines = (
   scenario: Pick<ScenarioEntry, "properties">,
-  { property, message, steps, cycle, fibers, mutant }: Broken,
+  { property, message, steps, leftOut = [], cycle, fibers, mutant }: Broken,
   width: number,
   paint: Paint,
 ): ReadonlyArray<string> => {
   const { statement, source } = statedOf(scenario, property)
-  const trace = steps === undefined ? [] : traceLines(steps, width - 2, waitingFibers(message, fibers), cycle)
-  const marks = steps?.some(({ changed }) => changed) ? [`* changed by ${mutant}`, ""] : []
+  const others = waitingFibers(message, fibers)
+  const trace = steps === undefined ? [] : traceLines(steps, width - 2, { others, cycle, leftOut })
+  const isMarked = leftOut.length > 0 || steps?.some(({ changed }) => changed)
+  const marks = isMarked ? [`* changed by ${mutant}`, ""] : []
   const texts = messageLines(message, fibers).filter((line) => line !== statement)
   const paragraph = (text: string) => indent(paragraphLines(text, width - 4), 4)
   return [

@@ -127,9 +127,12 @@ const replayFile = Effect.fnUntraced(function* ({ entry }: Checked, path: string
   return { failure: undefined, note: `${file} is ${replayed.kind}: ${printable(why)}` }
 })
 
-const traceOf = (entry: ScenarioEntry, { steps, cycle, fibers, counterexample }: Finding): ReadonlyArray<string> => {
+const traceOf = (
+  entry: ScenarioEntry,
+  { steps, leftOut, cycle, fibers, counterexample }: Finding,
+): ReadonlyArray<string> => {
   const { property, message, mutant } = counterexample
-  return violationLines(entry, { property, message, steps, cycle, fibers, mutant }, width, noPaint)
+  return violationLines(entry, { property, message, steps, leftOut, cycle, fibers, mutant }, width, noPaint)
 }
 
 const textOf = Effect.fnUntraced(function* (checked: Checked, program: Program, strategy: Strategy, result: Outcome) {

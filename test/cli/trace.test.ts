@@ -61,7 +61,7 @@ describe("the trace", () => {
   })
   it("leaves long results out, and gives a column to fibers that only wait", () => {
     const long = step("cpu0", "load", { result: "x".repeat(100) })
-    expect(traceLines([long], 80, ["gpu"])).toEqual(["cpu0  gpu", "----  ---", "load"])
+    expect(traceLines([long], 80, { others: ["gpu"] })).toEqual(["cpu0  gpu", "----  ---", "load"])
   })
   it("marks the steps that a seeded bug changed", () => {
     const changed = [step("cpu0", "load", { result: 2, changed: true }), step("cpu0", "store", { changed: true })]
@@ -77,14 +77,62 @@ describe("the trace", () => {
       "  * changed by no-lock",
     ])
   })
+  it("shows where a seeded bug left steps out, and whose doing that is", () => {
+    const leftOut = [
+      { fiber: "gpu", label: "lock", after: 0 },
+      { fiber: "cpu0", label: "flush_tlb_page(0)", after: 1 },
+      { fiber: "cpu0", label: "put_page", after: 1 },
+      { fiber: "cpu1", label: "wake_up", after: 3 },
+    ]
+    const lines = [
+      "cpu0                          gpu             cpu1",
+      "----                          ---             ----",
+      "                              (no lock)*",
+      "mmu_interval_read_begin -> 2",
+      "(no flush_tlb_page(0))*",
+      "(no put_page)*",
+      "                              alloc = ENOMEM",
+      "zap_pte_range -> {page: 1}",
+      "                                              (no wake_up)*",
+    ]
+    expect(traceLines(steps, 80, { leftOut })).toEqual(lines)
+    expect(traceLines(steps, 20, { leftOut }).slice(0, 3)).toEqual([
+      "gpu: (no lock)*",
+      "cpu0: mmu_interval_read_begin -> 2",
+      "cpu0: (no flush_tlb_page(0))*",
+    ])
+    const broken = { property: "deadlock", message: "stuck", steps, leftOut, fibers: ["cpu0"], mutant: "no-flush" }
+    expect(violationLines({ properties: [] }, broken, 82, noPaint).slice(0, 12)).toEqual([
+      ...lines.map((line) => `  ${line}`),
+      "",
+      "  * changed by no-flush",
+      "",
+    ])
+  })
+  it("shows what is left out on a round with the steps that repeat", () => {
+    const leftOut = [0, 1, 3].map((after) => ({ fiber: "cpu0", label: `lock(${after})`, after }))
+    expect(traceLines(steps, 80, { leftOut, cycle: 1 }).slice(2)).toEqual([
+      "(no lock(0))*",
+      "mmu_interval_read_begin -> 2",
+      "(no lock(1))*",
+      "== for ever: ==",
+      "                              alloc = ENOMEM",
+      "zap_pte_range -> {page: 1}",
+      "(no lock(3))*",
+    ])
+  })
+  it("keeps a hostile label on its line", () => {
+    const leftOut = [{ fiber: "cpu0", label: "a\nb", after: 0 }]
+    expect(traceLines([], 80, { leftOut })).toEqual(["cpu0", "----", "(no a\\u{a}b)*"])
+  })
   it("says where the steps begin that repeat for ever", () => {
-    expect(traceLines(steps, 80, [], 1).slice(2)).toEqual([
+    expect(traceLines(steps, 80, { cycle: 1 }).slice(2)).toEqual([
       "mmu_interval_read_begin -> 2",
       "== for ever: ==",
       "                              alloc = ENOMEM",
       "zap_pte_range -> {page: 1}",
     ])
-    expect(traceLines(steps, 20, [], 0)).toEqual([
+    expect(traceLines(steps, 20, { cycle: 0 })).toEqual([
       "== for ever: ==",
       "cpu0: mmu_interval_read_begin -> 2",
       "gpu: alloc = ENOMEM",

@@ -157,7 +157,7 @@ const foundOf = ({ workload, wrong: { what, result } }: Broken, bug: SeededBug<M
     `${what} is broken by a workload:`,
     ...linesOf(workload),
     "",
-    ...traceLines(run.steps, 120),
+    ...traceLines(run.steps, 120, { leftOut: run.leftOut }),
     "",
     message,
     "",

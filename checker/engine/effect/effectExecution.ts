@@ -24,6 +24,8 @@ export class EffectExecution implements PlainExecution {
   readonly tracker: PropertyTracker
   /** How the last turn ended. */
   lastResult: Plain = undefined
+  /** It has no steps for a seeded bug to leave out. */
+  readonly leftOut = []
   /** How many moves were made: no two states of a run are taken for one, as what its future depends on is not known. */
   low = 0
   readonly high = 0

@@ -166,7 +166,7 @@ export const answer = Effect.fnUntraced(function* ({ asked, bound, bug, asks }: 
     message: run.violations.find(({ property }) => property === violation.property)?.message ?? violation.message,
     steps: shown.moves.length,
     preemptions: shown.preemptions,
-    trace: traceLines(run.steps, traceWidth, [], shown.cycle),
+    trace: traceLines(run.steps, traceWidth, { cycle: shown.cycle }),
   }
   return { answer: broken, steps }
 })
