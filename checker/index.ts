@@ -14,9 +14,8 @@ export {
   exploreHere,
   type MutationBudget,
   MutationRun,
-  statesToLearn,
 } from "./mutation/campaign.ts"
-export { learn, type Mutant, programOf as mutantAt } from "./mutation/learn.ts"
+export { learn, type Mutant, programOf as mutantAt, statesToLearn } from "./mutation/learn.ts"
 export * from "./program/index.ts"
 export type { Operation } from "./program/operation.ts"
 export {

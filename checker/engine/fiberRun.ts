@@ -103,8 +103,6 @@ class Entered implements ProcedureEnd {
   }
 }
 
-const noOperations: ReadonlyArray<Operation> = []
-
 const uncounted: ProcedureEnd = { returned: () => undefined, failed: () => undefined }
 
 export class FiberRun implements Actor {
@@ -131,7 +129,7 @@ export class FiberRun implements Actor {
   /** The names of the operations that are being replaced right now: inside, they mean themselves. */
   private readonly replacing = new Set<string>()
   /** What a seeded bug has left out since the last answer: it performed nothing in the place of these. */
-  leftOut = noOperations
+  leftOut: Array<Operation> = []
 
   /** @param origin the history of the fiber that forks it, if it is not there from the start */
   constructor(fiber: NamedFiber, origin?: History) {
@@ -152,7 +150,7 @@ export class FiberRun implements Actor {
     const parked = this.parked
     if (parked === undefined) throw new Error(`fiber ${this.name} is not parked`)
     this.history = this.history.after(answer)
-    this.leftOut = noOperations
+    if (this.leftOut.length > 0) this.leftOut = []
     this.scheduler.reset()
     if (answer === interruption) {
       // An uninterruptible region goes on waiting where it is: `parked` is emptied by the wait itself, if it ends.
@@ -206,7 +204,7 @@ export class FiberRun implements Actor {
         replacement as Effect.Effect<Plain>,
         Effect.sync(() => {
           this.replacing.delete(name)
-          if (this.history.told === told) this.leftOut = [...this.leftOut, operation]
+          if (this.history.told === told) this.leftOut.push(operation)
         }),
       )
     })

@@ -4,13 +4,13 @@ import * as Glob from "effect/Glob"
 import { explore, type Result } from "../explore/explore.ts"
 import { states } from "../explore/states.ts"
 import type { SearchOptions } from "../explore/strategy.ts"
-import { builtIn } from "../property/violation.ts"
+import { builtIn, type Violation } from "../property/violation.ts"
 import { countMutants, killRateOf, type MutantReport, type MutatedProtocol } from "../report/mutation.ts"
+import { boundTexts } from "../report/text.ts"
+import type { Program } from "../scenario/program.ts"
 import type { Protocol, ScenarioEntry } from "../scenario/protocol.ts"
-import type { Facts } from "./facts.ts"
-import { type LearnOptions, learn, learnAnew, type Mutant, programOf, type Rung } from "./learn.ts"
-import { operatorNamed } from "./operators/index.ts"
-import { Behaviour, samenessOf } from "./sameness.ts"
+import { Comparison } from "./comparison.ts"
+import { learn, type Mutant, programOf, type Rung, statesToLearn } from "./learn.ts"
 
 /** What the mutants of a protocol may cost. */
 export interface MutationBudget {
@@ -24,20 +24,8 @@ export interface MutationBudget {
   readonly only?: string | undefined
 }
 
-/** How much larger than a correct program that is explored in full a mutant may be. */
-const growth = 8
-
-/** The most states of one exploration of a correct program, where a mutant may have so many. */
-export const statesToLearn = (maxStates: number): number => Math.ceil(maxStates / growth)
-
 /** Explorations of the largest size that one mutant may cost. */
 export const explorationsEach = 5
-
-/** How many explorations confirm what is proved of an equivalent mutant: none of them may kill it. */
-const confirmations = 2
-
-/** Correct programs whose behaviour is remembered at once. */
-const keptBehaviours = 40
 
 /** Of an exploration, what decides about a mutant. */
 type Explored = Pick<Result, "outcome" | "violation" | "reason" | "statistics">
@@ -55,6 +43,8 @@ export class MutationRun {
   /** How many mutants there are; 0 while the protocol is learnt. */
   planned = 0
   private readonly trouble: Array<string> = []
+  /** What correct programs break, of those that were asked once more; `null` where that is nothing. */
+  private readonly asTheyAre = new Map<Program, Violation | null>()
   /** By position among the mutants; absent until it is judged. */
   private readonly reports: Array<MutantReport | undefined> = []
 
@@ -89,12 +79,16 @@ export class MutationRun {
     this.planned = mutants.length
     const options = { maxSteps, maxStates, seed: 1 }
     const comparison = new Comparison({ maxSteps, maxStates })
+    const breaksItself = (rung: Rung, property: string) => this.breaksItself(rung, property, options)
     const queue = [...mutants.entries()]
     const lane = Effect.gen(function* () {
       for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
         const [position, mutant] = next
-        const seen = yield* judge(mutant, maxStates * explorationsEach, (rung) => exploreMutant(mutant, rung, options))
-        const sameness = isOpen(seen) ? yield* comparison.proofFor(mutant) : undefined
+        const seen = yield* judge(mutant, maxStates * explorationsEach, {
+          exploreAt: (rung) => exploreMutant(mutant, rung, options),
+          breaksItself,
+        })
+        const sameness = isOpen(seen) ? yield* comparison.proofFor(mutant, seen.verdict === "survived") : undefined
         const judged: MutantReport =
           sameness === undefined ? seen : { ...seen, verdict: "equivalent", reason: sameness }
         const explanation = explanationOf(protocol, mutant.id)
@@ -108,69 +102,41 @@ export class MutationRun {
     if (only === undefined) trouble.push(...staleExplanations(protocol, this.report.mutants))
     return this.report
   })
-}
-
-/** Compares mutants with the correct programs. */
-class Comparison {
-  private readonly budget: LearnOptions
-  private readonly behaviours = new Map<Rung, Behaviour>()
-  /** Of correct programs that were not explored in full: what more states of them have shown. */
-  private readonly larger = new Map<Rung, Facts>()
-
-  /** @param budget of one exploration */
-  constructor(budget: LearnOptions) {
-    this.budget = budget
-  }
 
   /**
-   * Why a mutant does the same as the correct program, if that is proved wherever that one was explored in full; or, if that
-   * is nowhere, at each bound of the mutant: from the mutant's states alone, where the correct program's, as many as a
-   * mutant may have, show that no step is lost.
+   * Whether the correct program breaks the property, too: learning asks no promises, and large programs in part. What it
+   * says of a program is kept.
    */
-  readonly proofFor = Effect.fnUntraced(function* (this: Comparison, mutant: Mutant) {
-    const complete = mutant.rungs.filter(({ facts }) => facts.isComplete)
-    const parted = partedIn(mutant)
-    if (complete.length === 0 && parted === undefined) return undefined
-    const reasons = new Set<string>()
-    for (const rung of complete.length > 0 ? complete : mutant.rungs) {
-      if (!rung.facts.isComplete && !(yield* this.keepsSteps(mutant, rung))) return undefined
-      const correct = rung.facts.isComplete ? yield* this.behaviourAt(rung) : undefined
-      const reason = yield* samenessOf(programOf(mutant, rung), parted, correct, this.budget.maxStates)
-      if (reason === undefined) return undefined
-      reasons.add(reason)
-    }
-    return reasons.size === 0 ? undefined : [...reasons].join("; elsewhere ")
-  })
-
-  private readonly keepsSteps = Effect.fnUntraced(function* (this: Comparison, { mutation }: Mutant, rung: Rung) {
-    const facts = this.larger.get(rung) ?? (yield* learnAnew(rung.program, this.budget))
-    this.larger.set(rung, facts)
-    return facts.isComplete && operatorNamed(mutation.operator).loses?.(mutation, facts) !== true
-  })
-
-  private readonly behaviourAt = Effect.fnUntraced(function* (this: Comparison, rung: Rung) {
-    const known = this.behaviours.get(rung)
-    if (known !== undefined) return known
-    const behaviour = yield* Behaviour.of(rung.program)
-    // Mutants of neighbouring steps are seen at the same bounds.
-    const [oldest] = this.behaviours.keys()
-    if (oldest !== undefined && this.behaviours.size >= keptBehaviours) this.behaviours.delete(oldest)
-    this.behaviours.set(rung, behaviour)
-    return behaviour
+  private readonly breaksItself = Effect.fnUntraced(function* (
+    this: MutationRun,
+    { scenario, program, facts }: Rung,
+    property: string,
+    options: SearchOptions,
+  ) {
+    const isPromise = scenario.properties.some(({ id, kind }) => id === property && kind === "leadsTo")
+    if (facts.isComplete && !isPromise) return false
+    const known = this.asTheyAre.get(program) ?? (yield* explore(program, states, options)).violation
+    this.asTheyAre.set(program, known ?? null)
+    if (known == null) return false
+    const bound = boundTexts(program.bound).map((text) => `, at ${text},`)
+    const message = `${scenario.id}${bound.join("")} breaks ${known.property} as it is: ${known.message}`
+    if (!this.trouble.includes(message)) this.trouble.push(message)
+    return true
   })
 }
 
-const partedIn = ({ mutation }: Mutant) => operatorNamed(mutation.operator).parted?.(mutation)
+interface Judgement<E, R, E2, R2> {
+  readonly exploreAt: (rung: Rung) => Effect.Effect<Explored, E, R>
+  /** Whether the correct program breaks the property there, too. */
+  readonly breaksItself: (rung: Rung, property: string) => Effect.Effect<boolean, E2, R2>
+}
 
 /** Judges a mutant, where it can be seen, until a property breaks or its explorations have visited so many states. */
-const judge = Effect.fnUntraced(function* <E, R>(
-  mutant: Mutant,
+const judge = Effect.fnUntraced(function* <E, R, E2, R2>(
+  { id, mutation: { operator }, equivalent, rungs }: Mutant,
   maxStates: number,
-  exploreAt: (rung: Rung) => Effect.Effect<Explored, E, R>,
+  { exploreAt, breaksItself }: Judgement<E, R, E2, R2>,
 ) {
-  const { id, mutation, equivalent } = mutant
-  const { operator } = mutation
-  const rungs = equivalent === undefined ? mutant.rungs : mutant.rungs.slice(0, confirmations)
   const isAnyComplete = rungs.some(({ facts }) => facts.isComplete)
   let visited = 0
   let cut: string | undefined
@@ -185,26 +151,18 @@ const judge = Effect.fnUntraced(function* <E, R>(
     }
     const { outcome, violation, reason, statistics } = yield* exploreAt(rung)
     visited += statistics.states
-    if (violation !== undefined && violation.property !== builtIn.rules) {
+    if (violation === undefined) {
+      if (outcome !== "holds" && isDecisive) cut ??= `${rung.scenario.id}: ${reason}`
+    } else if (violation.property === builtIn.rules) invalid ??= violation.message
+    else if (yield* breaksItself(rung, violation.property)) cut ??= `${rung.scenario.id} does not hold as it is`
+    else {
       const { scenario, bound } = rung.program
       const { property, message } = violation
-      const killed: MutantReport = {
-        id,
-        operator,
-        verdict: "killed",
-        property,
-        message,
-        scenario,
-        bound,
-        states: visited,
-      }
-      return killed
+      const where = { property, message, scenario, bound }
+      return { id, operator, verdict: "killed", ...where, states: visited } satisfies MutantReport
     }
-    if (violation !== undefined) invalid ??= violation.message
-    else if (outcome !== "holds" && isDecisive) cut ??= `${rung.scenario.id}: ${reason}`
   }
-  const alive: MutantReport = { id, operator, states: visited, ...verdictOf(equivalent, invalid, cut) }
-  return alive
+  return { id, operator, states: visited, ...verdictOf(equivalent, invalid, cut) } satisfies MutantReport
 })
 
 const verdictOf = (

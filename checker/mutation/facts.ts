@@ -66,6 +66,8 @@ export class Facts implements Observer {
   readonly notes = new Set<string>()
   /** The cells that properties read. */
   observed: ReadonlySet<string> = new Set()
+  /** Whether some fiber is interrupted: between two steps it may be, and then takes the first one only. */
+  hasInterrupts = false
   states = 0
   private readonly nodes = new Set<Node>()
 

@@ -32,7 +32,10 @@ export interface Mutant {
   readonly id: string
   readonly mutation: Mutation
   readonly rungs: ReadonlyArray<Rung>
-  /** Why it does the same as the correct program, where that is evident in every complete exploration. */
+  /**
+   * Why it does the same as the correct program, where that is evident in every complete exploration, and what was seen of
+   * larger bounds does not speak against it.
+   */
   readonly equivalent: string | undefined
 }
 
@@ -50,6 +53,12 @@ export interface LearnOptions {
   /** The most states of one exploration. */
   readonly maxStates: number
 }
+
+/** How much larger than a correct program that is explored in full a mutant may be. */
+const growth = 8
+
+/** The most states of one exploration of a correct program, where a mutant may have so many. */
+export const statesToLearn = (maxStates: number): number => Math.ceil(maxStates / growth)
 
 /** States between two looks at whether somebody wants to stop. */
 const slice = 5_000
@@ -157,6 +166,7 @@ const explored = Effect.fnUntraced(function* (program: Program, facts: Facts, al
   facts.conclude()
   all.conclude()
   facts.observed = search.observed
+  facts.hasInterrupts = search.steps.has("interrupt")
   facts.states = search.statistics.states
   return ending
 })
@@ -169,8 +179,10 @@ const mutantsOf = (rungs: ReadonlyArray<Rung>, all: Facts): ReadonlyArray<Mutant
         const mutation = { operator: operator.name, ...made }
         const applying = sorted.filter(({ facts }) => operator.applies(mutation, facts))
         const complete = applying.filter(({ facts }) => facts.isComplete)
-        const reasons = complete.map(({ facts }) => operator.equivalent(mutation, facts))
-        const equivalent = reasons.every((reason) => reason !== undefined) ? reasons[0] : undefined
+        // What a large bound has shown so far proves nothing, but may well refute.
+        const reasons = [...complete, ...applying].map(({ facts }) => operator.equivalent(mutation, facts))
+        const isEvident = complete.length > 0 && reasons.every((reason) => reason !== undefined)
+        const equivalent = isEvident ? reasons[0] : undefined
         const rungs = thoseWithNews(mutation, rungsOf(sorted, applying))
         return { id: mutationId(mutation), mutation, rungs, equivalent }
       }),
@@ -179,8 +191,8 @@ const mutantsOf = (rungs: ReadonlyArray<Rung>, all: Facts): ReadonlyArray<Mutant
 }
 
 /**
- * Where the step is taken, and one large bound of each scenario: what was seen of a large program is little, so that the
- * step may well be taken there too.
+ * Where the step is taken, those that were explored in full first, and one large bound of each scenario: what was seen of
+ * a large program is little, so that the step may well be taken there too.
  *
  * @param applying those at which the step was seen
  */
@@ -192,7 +204,7 @@ const rungsOf = (all: ReadonlyArray<Rung>, applying: ReadonlyArray<Rung>): Reado
   const firsts = large.filter(
     (rung, position) => large.findIndex((each) => each.scenario === rung.scenario) === position,
   )
-  return [...complete, ...firsts]
+  return [...new Set([...complete, ...firsts, ...applying])]
 }
 
 /** The mutant as a program, at one of its rungs. */

@@ -6,11 +6,12 @@
  * they do before it, then each run of the mutant is a run of the protocol, up to the order of steps that commute. No fiber
  * can tell them apart. It may have fewer runs: who takes a lock a step earlier keeps others out of that step. Whether steps
  * commute is computed in each state, with what cells hold there: both orders are possible, return the same and leave the
- * same behind.
+ * same behind. That is sameness to fibers: what a property sees between the two steps is asked by exploring the mutant.
  *
  * By memory, for any mutant: if each state of the cells and of which fibers have ended, each change of them by each fiber
  * and each end is one of the protocol's, then no invariant of these can be stated that holds of the protocol and breaks in
- * the mutant. States are compared by 64-bit fingerprints.
+ * the mutant. Of promises it says nothing: those that are stated are asked by exploring, too. States are compared by
+ * 64-bit fingerprints.
  */
 import * as Effect from "effect/Effect"
 import { Memoised } from "../engine/memoised.ts"
@@ -69,6 +70,8 @@ class Movers {
     const { at } = this.engine
     for (const node of at) {
       if (!this.isOpen) return
+      // A fiber that is interrupted between the two takes one of them only, and in the mutant it is the other one.
+      if (this.parted.isSwapped && node.operation?.kind === "interrupt") this.refute()
       if (this.isBetween(node)) {
         if (isEnd || node.interrupted) this.refute()
         else if (this.second) this.second = this.mayComeEarlier({ node, option: 0 })
@@ -209,17 +212,17 @@ export class Behaviour {
   private readonly changes = new Set<string>()
   private readonly ends = new Set<string>()
 
-  /** Of a correct program, which is small enough to be explored. */
-  static readonly of = Effect.fnUntraced(function* (program: Program) {
+  /** Of a correct program; `undefined` if it has more states than may be visited. */
+  static readonly of = Effect.fnUntraced(function* (program: Program, maxStates = Number.POSITIVE_INFINITY) {
     const behaviour = new Behaviour()
-    yield* walked(program, Number.POSITIVE_INFINITY, () => ({
+    const isWhole = yield* walked(program, maxStates, () => ({
       state: (isEnd, memory) => {
         if (isEnd) behaviour.ends.add(memory)
       },
       change: (...change) => void behaviour.changes.add(change.join("\n")),
       isOpen: () => true,
     }))
-    return behaviour
+    return isWhole ? behaviour : undefined
   })
 
   has(fiber: string, before: string, after: string): boolean {
@@ -245,8 +248,15 @@ const walked = Effect.fnUntraced(function* (
   return isWhole
 })
 
+/** What comparing a mutated program with the correct one came to; see above. */
+export type Sameness =
+  | { readonly kind: "proved"; readonly reason: string }
+  /** The mutated program has more states than may be visited, and those that were visited do not refute it. */
+  | { readonly kind: "open" }
+  | { readonly kind: "refuted" }
+
 /**
- * Why a mutated program does the same as the correct one, if that can be proved; see above.
+ * Whether a mutated program does the same as the correct one.
  *
  * @param correct what the correct program does at the same bound; without it, what movers prove
  * @param maxStates of the mutated program; if it has more, nothing is proved
@@ -272,7 +282,13 @@ export const samenessOf = Effect.fnUntraced(function* (
       isOpen: () => isInMemory || movers?.isOpen === true,
     }
   })
-  if (!isWhole) return undefined
-  if (movers?.isOpen === true) return movers.reason
-  return isInMemory ? "it brings memory into no state, and changes it in no way, that the protocol does not" : undefined
+  const isMoved = movers?.isOpen === true
+  if (!isMoved && !isInMemory) return refuted
+  if (!isWhole) return undecided
+  const reason = movers !== undefined && isMoved ? movers.reason : inMemory
+  return { kind: "proved", reason } satisfies Sameness
 })
+
+const refuted: Sameness = { kind: "refuted" }
+const undecided: Sameness = { kind: "open" }
+const inMemory = "it brings memory into no state, and changes it in no way, that the protocol does not"

@@ -58,10 +58,14 @@ export const swap: Operator = {
   loses: ({ step, fibers = [] }, { followers }) =>
     fibers.some((fiber) => isLostBefore(followers.get(fiber)?.get(step) ?? new Set())),
   parted: ({ step, next = "" }) => ({ first: next, second: step, isSwapped: true }),
-  /** Lipton, "Reduction", CACM 1975: what nobody else touches moves over anything that it is independent of. */
+  /**
+   * Lipton, "Reduction", CACM 1975: what nobody else touches moves over anything that it is independent of. Not so where
+   * the fiber may be interrupted between the two, nor where an order of locks may be about one of them.
+   */
   equivalent: ({ step, next = "" }, facts) => {
     const [a, b] = [facts.steps.get(step), facts.steps.get(next)]
     if (a === undefined || b === undefined || !areIndependent(a, b)) return undefined
+    if (facts.hasInterrupts || a.saysWhatFor || b.saysWhatFor) return undefined
     const local = facts.isLocal(a) ? step : facts.isLocal(b) ? next : undefined
     return local === undefined ? undefined : `they are independent, and nobody else sees what ${local} does`
   },
