@@ -57,6 +57,7 @@ export { type Program, SetupFailed, withoutFiber } from "./scenario/program.ts"
 export {
   type About,
   type BugEntry,
+  type Descriptions,
   type Protocol,
   protocol,
   protocolOf,

@@ -1,24 +1,20 @@
 /** What a handbook says of a protocol, gathered: from its definition, from a run's document, and from replaying it. */
 import * as Effect from "effect/Effect"
 import { replay } from "../counterexample/replay.ts"
-import { Execution } from "../engine/execution.ts"
-import { withoutRealWorld } from "../engine/realWorld.ts"
 import { attempt } from "../engine/supervised.ts"
 import { filesOf, groupSteps, type SourceFile } from "../report/handbook/stepSources.ts"
-import type { Actor, Hunted, ProtocolSubject } from "../report/handbook/subject.ts"
+import type { Hunted, ProtocolSubject } from "../report/handbook/subject.ts"
 import type { MutationReport } from "../report/mutation.ts"
 import type { Report, ScenarioReport } from "../report/report.ts"
 import { noPaint, printable } from "../report/text.ts"
 import { violationLines } from "../report/violation.ts"
-import type { Program } from "../scenario/program.ts"
 import type { BugEntry, Protocol } from "../scenario/protocol.ts"
 import { badInput } from "./errors.ts"
+import { actorsOf, cellsOf } from "./participants.ts"
 import { checked } from "./select.ts"
 
 /** The columns of a trace on a page. */
 const traceWidth = 110
-/** One run of a scenario is followed no further than this to see who takes part. */
-const longestRun = 2_000
 
 /** Gathers what there is of a protocol. Fails where a counterexample of the document does not show what it says. */
 export const subjectOf = Effect.fnUntraced(function* (
@@ -41,14 +37,13 @@ export const subjectOf = Effect.fnUntraced(function* (
   )
   const explored = protocol.scenarios.filter(({ id }) => explorations.some((each) => each.id === id))
   const programs = yield* Effect.forEach(explored, (scenario) => checked(scenario, {}, undefined, badInput))
-  const cells = programs.flatMap((program) => program.start().store.cells.map(({ name }) => name))
   const names = explorations.flatMap(({ steps }) => Object.keys(steps))
   return {
     protocol,
     explorations,
     hunts,
     actors: yield* attempt(() => actorsOf(programs)),
-    cells: [...new Set(cells)],
+    cells: cellsOf(programs),
     mutated: mutation?.protocols.find((mutated) => mutated.protocol === protocol.id),
     steps: groupSteps([...new Set(names)].sort(), filesOf(protocol.id, sources.files), sources.model),
   } satisfies ProtocolSubject
@@ -79,27 +74,3 @@ const huntedOf = Effect.fnUntraced(function* (protocol: Protocol, bug: BugEntry,
   }
   return { bug, report, trace: violationLines(scenario, broken, traceWidth, noPaint) } satisfies Hunted
 })
-
-/** Who takes part in a run of each program, those among them that are forked there. */
-const actorsOf = (programs: ReadonlyArray<Program>): ReadonlyArray<Actor> => {
-  const times = new Map<string, number>()
-  for (const program of programs) {
-    for (const name of fibersIn(program)) times.set(name, (times.get(name) ?? 0) + 1)
-  }
-  const { compare } = new Intl.Collator("en", { numeric: true })
-  return [...times].map(([name, scenarios]) => ({ name, scenarios })).sort((a, b) => compare(a.name, b.name))
-}
-
-/** The fibers of one run in which everybody gets on: each move is another of those that are possible. */
-const fibersIn = (program: Program): ReadonlySet<string> =>
-  withoutRealWorld(() => {
-    const execution = new Execution(program)
-    execution.begin()
-    for (let step = 0; step < longestRun; step++) {
-      const moves = execution.moves()
-      const move = moves[step % moves.length]
-      if (move === undefined) break
-      execution.take(move)
-    }
-    return new Set(execution.fibers.map(({ name }) => name))
-  })

@@ -18,10 +18,24 @@ export interface ScenarioEntry {
 /** A seeded bug without the type of its world. */
 export type BugEntry = Omit<SeededBug<never>, "at">
 
+/** What something is or does, a sentence each, by its name. */
+export type Descriptions = { readonly [name: string]: string }
+
 /** What the handbook says of a protocol that no run can tell. */
 export interface About {
   /** What the protocol is for, in a few sentences: who shares what with whom, and what must not go wrong. */
   readonly purpose: string
+  /** What each family of fibers does. A family is called by its fibers' name with `N` for each number: `cpuN` is `cpu0` and `cpu1`. */
+  readonly actors?: Descriptions
+  /**
+   * What each kind of object is that its fibers share: the first part of the names of its cells, up to the dot, with `N`
+   * for each number. `folioN` is `folio0.refcount`, `folio0.lock`, `folio1.refcount` and so on.
+   */
+  readonly state?: Descriptions
+  /** The same of objects that belong to monitors: no fiber reads them, and what they model is no part of the protocol. */
+  readonly monitors?: Descriptions
+  /** What the operations are by which scenarios are called that put them together: `munmap` and `fork` of `mm/pairs/munmap+fork`. */
+  readonly operations?: Descriptions
   /** What the model of it leaves out or simplifies, a sentence each. */
   readonly notModelled: ReadonlyArray<string>
 }

@@ -1,6 +1,6 @@
 /** Pages of a handbook: whatever specs and documents say is what is read, and nothing else comes of it. */
 import { describe, expect, it } from "vitest"
-import { cell, protocol, scenario, step } from "../../checker/index.ts"
+import { type About, cell, protocol, scenario, step } from "../../checker/index.ts"
 import { handbookPages } from "../../checker/report/handbook/pages.ts"
 import { htmlPage } from "../../checker/report/handbook/site.ts"
 import { stateKinds } from "../../checker/report/handbook/state.ts"
@@ -43,7 +43,7 @@ const [index, page] = handbookPages({
       protocol: subject,
       explorations: [],
       hunts: [{ bug: subject.bugs[0] ?? expect.fail(), trace: ["```", "</code></pre><b>", nasty] }],
-      actors: [{ name: "fiber`|", scenarios: 1 }],
+      actors: [{ name: "fiber`|", scenarios: ["nasty/one/scenario"] }],
       cells: ["a|b.c", "alone"],
       steps: [],
     },
@@ -95,11 +95,94 @@ describe("a page", () => {
   })
 })
 
+describe("what a protocol says of its parts", () => {
+  const parts = {
+    actors: { cpuN: "A thread.", kswapd: "It reclaims | takes." },
+    state: { lock: "A lock." },
+    monitors: { seenN: "What was seen." },
+    operations: { store: "A thread stores." },
+  }
+  const setup = () => ({ world: {}, fibers: { one: step("read", () => 0) } })
+  const devices = { description: "devices that fault", default: 1, min: 0, max: 2 }
+  const scenarios = ["a", "b"].map((id) =>
+    scenario({ id: `p/${id}`, summary: id, parameters: { devices }, setup, properties: [] }),
+  )
+  const markdownOf = (about: Partial<About>, asked = scenarios) =>
+    handbookPages({
+      run: { tool: { name: "tool", version: "1" } },
+      protocols: [
+        {
+          protocol: protocol({
+            id: "p",
+            title: "P",
+            about: { purpose: "", notModelled: [], ...about },
+            scenarios: asked,
+          }),
+          explorations: [],
+          hunts: [],
+          actors: [
+            { name: "cpu0", scenarios: ["p/a", "p/b"] },
+            { name: "cpu1", scenarios: ["p/b"] },
+            { name: "kswapd", scenarios: ["p/a"] },
+          ],
+          cells: ["lock", "seen0.at", "seen1.at"],
+          steps: [],
+        },
+      ],
+      comparisons: [],
+      chapters: [],
+    })[1]?.markdown.split("\n") ?? []
+  const rows = (about: Partial<About>) => markdownOf(about).filter((line) => line.startsWith("| `"))
+
+  it("is beside each of them: fibers by family, monitors by themselves", () => {
+    expect(rows(parts)).toEqual([
+      "| `cpu0`, `cpu1` | A thread. | 2 |",
+      "| `kswapd` | It reclaims \\| takes. | 1 |",
+      "| `lock` | A lock. | one cell |",
+      "| `seen0`, `seen1` | What was seen. | `at` |",
+      "| `p/a` | a |  | not in this run |  |  |  |",
+      "| `p/b` | b |  | not in this run |  |  |  |",
+      "| `devices` | devices that fault | 0 to 2 |",
+      "| `store` | A thread stores. |",
+    ])
+    const lines = markdownOf(parts)
+    const monitors = lines.findIndex((line) => line.startsWith("Monitors watch from outside"))
+    expect(monitors).toBeGreaterThan(lines.findIndex((line) => line.startsWith("| `lock`")))
+    expect(monitors).toBeLessThan(lines.findIndex((line) => line.startsWith("| `seen0`")))
+  })
+
+  it("may be missing", () => {
+    expect(rows({}).slice(0, 5)).toEqual([
+      "| `cpu0` | 2 |",
+      "| `cpu1` | 1 |",
+      "| `kswapd` | 1 |",
+      "| `lock` | one cell |",
+      "| `seen0`, `seen1` | `at` |",
+    ])
+    expect(markdownOf({}).join("\n")).toContain("those of monitors among them")
+  })
+
+  it("is given once for a bound that is the same in several scenarios, and for each that differs", () => {
+    const other = scenario({
+      id: "p/c",
+      summary: "c",
+      parameters: { devices: { ...devices, max: 3 } },
+      setup,
+      properties: [],
+    })
+    const page = markdownOf({}, [...scenarios, other])
+    expect(page.filter((line) => line.startsWith("| `devices`"))).toEqual([
+      "| `devices` | devices that fault | 0 to 2 |",
+      "| `devices` | devices that fault | 0 to 3 |",
+    ])
+  })
+})
+
 describe("what a page is made of", () => {
   it("groups cells by their objects, and numbers", () => {
     expect(stateKinds(["gpu0.pte0", "gpu0.pte1", "gpu1.pte0", "gpu1.lock.holder", "count"])).toEqual([
-      { objects: ["gpu0", "gpu1"], fields: ["pteN", "lock.holder"] },
-      { objects: ["count"], fields: [] },
+      { name: "gpuN", objects: ["gpu0", "gpu1"], fields: ["pteN", "lock.holder"] },
+      { name: "count", objects: ["count"], fields: [] },
     ])
   })
 

@@ -5,7 +5,8 @@ import type { ScenarioReport } from "../report.ts"
 import { boundText, count, figure, odds } from "../text.ts"
 import { anchor, block, code, list, table, text } from "./markdown.ts"
 import { mutantLines, survivorLines } from "./mutantSections.ts"
-import { objectsText, stateKinds } from "./state.ts"
+import { actorLines, stateLines } from "./participants.ts"
+import { scenarioLines } from "./scenarios.ts"
 import { type HandbookSubject, type Hunted, isFound, type Page, type ProtocolSubject, pageName } from "./subject.ts"
 
 /** Lays a protocol's page out. */
@@ -54,31 +55,6 @@ const citation = ({ explorations, hunts }: ProtocolSubject, run: HandbookSubject
     "",
   ]
 }
-
-const actorLines = ({ actors }: ProtocolSubject): ReadonlyArray<string> => [
-  "## Actors",
-  "",
-  "The fibers of its scenarios, by the names that they have in traces.",
-  "",
-  ...table(
-    [{ title: "fiber" }, { title: "scenarios", align: "right" }],
-    actors.map(({ name, scenarios }) => [code(name), figure(scenarios)]),
-  ),
-]
-
-const stateLines = ({ cells }: ProtocolSubject): ReadonlyArray<string> => [
-  "## Shared state",
-  "",
-  "The cells that the scenarios begin with, those of monitors among them, which watch from outside. `N` stands for a number.",
-  "",
-  ...table(
-    [{ title: "object" }, { title: "cells" }],
-    stateKinds(cells).map(({ objects, fields }) => [
-      objectsText(objects),
-      fields.length === 0 ? "one cell" : fields.map(code).join(", "),
-    ]),
-  ),
-]
 
 const stepLines = ({ steps, explorations }: ProtocolSubject): ReadonlyArray<string> => {
   const taken = totals(explorations.map((each) => each.steps))
@@ -149,45 +125,6 @@ const totals = (times: ReadonlyArray<{ readonly [name: string]: number }>): Read
   }
   return total
 }
-
-const scenarioLines = ({ protocol, explorations }: ProtocolSubject): ReadonlyArray<string> => [
-  "## Scenarios",
-  "",
-  "`holds` means that the exploration ended by itself: every state within the bound was visited.",
-  "",
-  ...table(
-    [
-      { title: "scenario" },
-      { title: "what happens" },
-      { title: "bound" },
-      { title: "outcome" },
-      { title: "states", align: "right" },
-      { title: "transitions", align: "right" },
-      { title: "depth", align: "right" },
-    ],
-    protocol.scenarios.flatMap((scenario) => {
-      const reports = explorations.filter(({ id }) => id === scenario.id)
-      const head = [code(scenario.id), text(scenario.summary)]
-      if (reports.length === 0) return [[...head, "", "not in this run", "", "", ""]]
-      return reports.map((report) => [...head, ...figuresOf(report)])
-    }),
-  ),
-]
-
-const figuresOf = ({
-  bound,
-  outcome,
-  within,
-  states,
-  transitions,
-  maxDepth,
-}: ScenarioReport): ReadonlyArray<string> => [
-  code(boundText(bound)),
-  within === undefined ? outcome : `${outcome}, within ${boundText(within)}`,
-  figure(states),
-  figure(transitions),
-  figure(maxDepth),
-]
 
 const bugLines = ({ hunts }: ProtocolSubject): ReadonlyArray<string> => [
   "## Seeded bugs",

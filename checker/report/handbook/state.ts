@@ -3,6 +3,8 @@ import { code } from "./markdown.ts"
 
 /** A kind of object, and what it consists of. */
 export interface StateKind {
+  /** `folioN` */
+  readonly name: string
   /** `folio0`, `folio1` */
   readonly objects: ReadonlyArray<string>
   /** `refcount`, `lock.holder`; empty where the object is one cell. */
@@ -23,16 +25,17 @@ export const stateKinds = (cells: ReadonlyArray<string>): ReadonlyArray<StateKin
     if (field !== "") known.fields.add(unnumbered(field))
     kinds.set(kind, known)
   }
-  return [...kinds.values()].map(({ objects, fields }) => ({ objects: [...objects], fields: [...fields] }))
+  return [...kinds].map(([name, { objects, fields }]) => ({ name, objects: [...objects], fields: [...fields] }))
 }
 
-const unnumbered = (name: string): string => name.replace(/\d+/g, "N")
+/** A name with `N` for each of its numbers: what those of one kind have in common. */
+export const unnumbered = (name: string): string => name.replace(/\d+/g, "N")
 
-/** The objects of a kind, the first and the last where there are many. */
-export const objectsText = (objects: ReadonlyArray<string>): string => {
-  const [first = "", second = ""] = objects
-  const last = objects.at(-1) ?? ""
-  if (objects.length <= 2)
+/** Names of one kind, the first and the last where there are many. */
+export const namesText = (names: ReadonlyArray<string>): string => {
+  const [first = "", second = ""] = names
+  const last = names.at(-1) ?? ""
+  if (names.length <= 2)
     return [first, second]
       .filter((name) => name !== "")
       .map(code)

@@ -22,8 +22,8 @@ export interface ProtocolSubject {
 /** A fiber. */
 export interface Actor {
   readonly name: string
-  /** In how many scenarios it takes part. */
-  readonly scenarios: number
+  /** The ids of the scenarios in which it takes part. */
+  readonly scenarios: ReadonlyArray<string>
 }
 
 /** A seeded bug, and what the run has of it. */

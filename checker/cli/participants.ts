@@ -1,0 +1,37 @@
+/** Who takes part in programs, and what they share. */
+import { Execution } from "../engine/execution.ts"
+import { withoutRealWorld } from "../engine/realWorld.ts"
+import type { Actor } from "../report/handbook/subject.ts"
+import type { Program } from "../scenario/program.ts"
+
+/** One run of a scenario is followed no further than this to see who takes part. */
+const longestRun = 2_000
+
+/** The names of the cells with which programs begin, each once. */
+export const cellsOf = (programs: ReadonlyArray<Program>): ReadonlyArray<string> => [
+  ...new Set(programs.flatMap((program) => program.start().store.cells.map(({ name }) => name))),
+]
+
+/** Who takes part in a run of each program, those among them that are forked there. */
+export const actorsOf = (programs: ReadonlyArray<Program>): ReadonlyArray<Actor> => {
+  const scenarios = new Map<string, ReadonlyArray<string>>()
+  for (const program of programs) {
+    for (const name of fibersIn(program)) scenarios.set(name, [...(scenarios.get(name) ?? []), program.scenario])
+  }
+  const { compare } = new Intl.Collator("en", { numeric: true })
+  return [...scenarios].map(([name, of]) => ({ name, scenarios: of })).sort((a, b) => compare(a.name, b.name))
+}
+
+/** The fibers of one run in which everybody gets on: each move is another of those that are possible. */
+const fibersIn = (program: Program): ReadonlySet<string> =>
+  withoutRealWorld(() => {
+    const execution = new Execution(program)
+    execution.begin()
+    for (let step = 0; step < longestRun; step++) {
+      const moves = execution.moves()
+      const move = moves[step % moves.length]
+      if (move === undefined) break
+      execution.take(move)
+    }
+    return new Set(execution.fibers.map(({ name }) => name))
+  })
