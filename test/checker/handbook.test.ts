@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest"
 import { type About, cell, protocol, scenario, step } from "../../checker/index.ts"
 import { handbookPages } from "../../checker/report/handbook/pages.ts"
 import { htmlPage } from "../../checker/report/handbook/site.ts"
-import { stateKinds } from "../../checker/report/handbook/state.ts"
+import { fieldsText, stateKinds } from "../../checker/report/handbook/state.ts"
 import { filesOf, groupSteps } from "../../checker/report/handbook/stepSources.ts"
 
 const nasty = "a|b <script>alert(1)</script> *c* _d_ [e](javascript:f) `g|h` &amp; ~~i~~ ![j](k) www.l.m"
@@ -162,7 +162,7 @@ describe("what a protocol says of its parts", () => {
     expect(markdownOf({}).join("\n")).toContain("those of monitors among them")
   })
 
-  it("is given once for a bound that is the same in several scenarios, and for each that differs", () => {
+  it("is given once for a bound that several scenarios have, with all of its ranges", () => {
     const other = scenario({
       id: "p/c",
       summary: "c",
@@ -172,8 +172,7 @@ describe("what a protocol says of its parts", () => {
     })
     const page = markdownOf({}, [...scenarios, other])
     expect(page.filter((line) => line.startsWith("| `devices`"))).toEqual([
-      "| `devices` | devices that fault | 0 to 2 |",
-      "| `devices` | devices that fault | 0 to 3 |",
+      "| `devices` | devices that fault | 0 to 2; 0 to 3 |",
     ])
   })
 })
@@ -184,6 +183,16 @@ describe("what a page is made of", () => {
       { name: "gpuN", objects: ["gpu0", "gpu1"], fields: ["pteN", "lock.holder"] },
       { name: "count", objects: ["count"], fields: [] },
     ])
+  })
+
+  it("says once which fields an object has for each of several names", () => {
+    expect(fieldsText(["cpuN.start", "cpuN.end", "gpuN.start", "gpuN.end"])).toBe(
+      "`start`, `end` of each of `cpuN`, `gpuN`",
+    )
+    expect(fieldsText(["cpuN.start", "cpuN.end", "gpuN.start"])).toBe("`cpuN.start`, `cpuN.end`, `gpuN.start`")
+    expect(fieldsText(["cpuN", "gpuN"])).toBe("`cpuN`, `gpuN`")
+    expect(fieldsText(["lock.holder"])).toBe("`lock.holder`")
+    expect(fieldsText([])).toBe("one cell")
   })
 
   const importing = (what: string, path: string) => `import ${what} from "${path}"\n`

@@ -2,7 +2,7 @@
 import type { Descriptions } from "../../scenario/protocol.ts"
 import { figure } from "../text.ts"
 import { code, table, text } from "./markdown.ts"
-import { namesText, type StateKind, stateKinds, unnumbered } from "./state.ts"
+import { fieldsText, namesText, type StateKind, stateKinds, unnumbered } from "./state.ts"
 import type { Actor, ProtocolSubject } from "./subject.ts"
 
 /** The fibers: by family where the protocol says what each family does. */
@@ -66,6 +66,6 @@ const kindTable = (kinds: ReadonlyArray<StateKind>, descriptions: Descriptions |
     kinds.map(({ name, objects, fields }) => [
       namesText(objects),
       ...(descriptions === undefined ? [] : [text(descriptions[name] ?? "")]),
-      fields.length === 0 ? "one cell" : fields.map(code).join(", "),
+      fieldsText(fields),
     ]),
   )

@@ -47,29 +47,28 @@ const figuresOf = ({
   figure(maxDepth),
 ]
 
-/** Each bound once; one that is not the same in all scenarios as often as it differs. */
+/** Each bound once, with all the ranges that it has. */
 const parameterLines = ({ scenarios }: Protocol): ReadonlyArray<string> => {
-  const rows = scenarios.flatMap(({ parameters }) =>
-    Object.entries(parameters).map(([name, { description, min, max }]) => [
-      code(name),
-      text(description),
-      `${figure(min)} to ${figure(max)}`,
-    ]),
-  )
-  if (rows.length === 0) return []
-  const distinct = new Map(rows.map((row) => [row.join("\n"), row]))
+  const ranges = new Map<string, { readonly name: string; readonly description: string; readonly of: Set<string> }>()
+  for (const [name, { description, min, max }] of scenarios.flatMap(({ parameters }) => Object.entries(parameters))) {
+    const key = `${name}\n${description}`
+    const known = ranges.get(key) ?? { name, description, of: new Set() }
+    known.of.add(`${figure(min)} to ${figure(max)}`)
+    ranges.set(key, known)
+  }
+  if (ranges.size === 0) return []
+  const { compare } = new Intl.Collator("en")
   return [
-    "A bound can be set, with `--set`, to what is given here:",
+    "A bound can be set, with `--set`, within the range that is given here. Where there are several, scenarios differ: `list` says what is whose.",
     "",
     ...table(
       [{ title: "bound" }, { title: "what it bounds" }, { title: "range" }],
-      [...distinct.values()].sort(byName),
+      [...ranges.values()]
+        .sort((a, b) => compare(a.name, b.name))
+        .map(({ name, description, of }) => [code(name), text(description), [...of].join("; ")]),
     ),
   ]
 }
-
-const byName = ([a = ""]: ReadonlyArray<string>, [b = ""]: ReadonlyArray<string>): number =>
-  a < b ? -1 : a > b ? 1 : 0
 
 const operationLines = (operations: Descriptions | undefined): ReadonlyArray<string> =>
   operations === undefined

@@ -42,3 +42,17 @@ export const namesText = (names: ReadonlyArray<string>): string => {
       .join(", ")
   return `${code(first)} to ${code(last)}`
 }
+
+/** The fields of an object; of one that has the same for each of several names, those names behind them. */
+export const fieldsText = (fields: ReadonlyArray<string>): string => {
+  if (fields.length === 0) return "one cell"
+  const byOwner = new Map<string, ReadonlyArray<string>>()
+  for (const field of fields) {
+    const [, owner = field, own = ""] = /^([^.]*)\.(.*)$/s.exec(field) ?? []
+    byOwner.set(owner, [...(byOwner.get(owner) ?? []), own])
+  }
+  const [same = [], ...others] = byOwner.values()
+  const isSame = others.length > 0 && others.every((own) => own.join("\n") === same.join("\n"))
+  if (!isSame || same.includes("")) return fields.map(code).join(", ")
+  return `${same.map(code).join(", ")} of each of ${[...byOwner.keys()].map(code).join(", ")}`
+}
