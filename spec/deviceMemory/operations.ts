@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import { type GpuAccess, gpuAccess, gpuMigrateToDevice } from "../../model/driver/gpu.ts"
 import { type PageKind, page } from "../mm/pages.ts"
-import type { MmWorld, Operation } from "../mm/world.ts"
+import type { MmWorld, NamedOperation, Operation } from "../mm/world.ts"
 
 /** What can be there where device memory makes a difference. */
 export const deviceKinds: ReadonlyArray<PageKind> = ["none", "zero", "anon", "cow", "swap", "device", "exclusive"]
@@ -12,12 +12,31 @@ const gpuDoes = (access: (fiber: string) => GpuAccess) => (world: MmWorld, fiber
   return gpu === undefined ? Effect.void : gpuAccess(gpu, page, access(fiber))
 }
 
-export const gpuOperations: ReadonlyArray<Operation> = [
-  { id: "gpu-load", actor: "gpu", pages: deviceKinds, run: gpuDoes(() => ({ kind: "load" })) },
-  { id: "gpu-store", actor: "gpu", pages: deviceKinds, run: gpuDoes((fiber) => ({ kind: "store", content: fiber })) },
-  { id: "gpu-atomic", actor: "gpu", pages: deviceKinds, run: gpuDoes((fiber) => ({ kind: "atomic", content: fiber })) },
+export const gpuOperations: ReadonlyArray<NamedOperation> = [
+  {
+    id: "gpu-load",
+    summary: "The GPU loads from the page by its own page table, with the faults that this takes (hmm_range_fault).",
+    actor: "gpu",
+    pages: deviceKinds,
+    run: gpuDoes(() => ({ kind: "load" })),
+  },
+  {
+    id: "gpu-store",
+    summary: "The GPU stores to the page by its own page table, with the faults that this takes (hmm_range_fault).",
+    actor: "gpu",
+    pages: deviceKinds,
+    run: gpuDoes((fiber) => ({ kind: "store", content: fiber })),
+  },
+  {
+    id: "gpu-atomic",
+    summary: "The GPU accesses the page atomically, for which no CPU may map it meanwhile (make_device_exclusive).",
+    actor: "gpu",
+    pages: deviceKinds,
+    run: gpuDoes((fiber) => ({ kind: "atomic", content: fiber })),
+  },
   {
     id: "migrate-to-device",
+    summary: "The GPU's driver moves the page to the memory of the GPU (migrate_vma_setup to migrate_vma_finalize).",
     actor: "gpu",
     pages: deviceKinds,
     run: ({ gpus: [gpu] }) =>
@@ -33,7 +52,7 @@ export const byOther = ({ id, ...operation }: Operation): Operation => ({
 })
 
 /** The operation of that name. */
-export const gpuOperation = (id: string): Operation => {
+export const gpuOperation = (id: string): NamedOperation => {
   const found = gpuOperations.find((one) => one.id === id)
   if (found === undefined) throw new RangeError(`there is no operation ${id}`)
   return found

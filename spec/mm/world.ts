@@ -74,6 +74,12 @@ export interface Operation {
   readonly run: (world: MmWorld, fiber: string) => Effect.Effect<unknown, unknown>
 }
 
+/** An operation by which scenarios are called: its page says what it is. */
+export interface NamedOperation extends Operation {
+  /** In a sentence, with the function that the kernel does it by. */
+  readonly summary: string
+}
+
 /** How large a machine is to be. */
 export interface Machine {
   readonly devices: number
