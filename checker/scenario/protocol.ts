@@ -32,7 +32,7 @@ export interface About {
    * for each number. `folioN` is `folio0.refcount`, `folio0.lock`, `folio1.refcount` and so on.
    */
   readonly state?: Descriptions
-  /** The same of objects that belong to monitors: no fiber reads them, and what they model is no part of the protocol. */
+  /** The same of objects that belong to monitors, which watch from outside: nothing that a fiber does depends on them. */
   readonly monitors?: Descriptions
   /** What the operations are by which scenarios are called that put them together: `munmap` and `fork` of `mm/pairs/munmap+fork`. */
   readonly operations?: Descriptions

@@ -9,6 +9,26 @@ export const hugetlb = protocol({
   about: {
     purpose:
       "Processes that map the same part of a file of huge pages share its page table (mm/hugetlb.c of Linux 5.16). Unmapping it for one of them means to leave the table, which the others keep: TLBs have to be flushed before the locks are dropped that keep the sharing as it is, or a CPU walks a table, or reaches a page, that is somebody else's by then. A device mirrors one of the processes while a page migrates. Two that touch a hole at once must not be told that the pool is empty because each has wanted a page.",
+    actors: {
+      cpuN: "A thread: `cpu0` stores to the first huge page in the parent, `cpu1` in the child; `cpu2` takes it from the child or the file.",
+      munmapN: "A thread of the parent that unmaps the file: it leaves the page table that it shares with the child.",
+      kcompactdN: "The kernel thread that moves a huge page of the file to another place in memory.",
+      gpuN: "A device that mirrors the parent: it maps the last huge page.",
+    },
+    state: {
+      hpageN: "A huge page of memory: counts of references and mappings, its lock and its content.",
+      pmdN: "A page table of huge pages that processes may share: its entries, and how many share it.",
+      parent:
+        "The parent's address space: its area, the entry that leads to the page table (`pud`), its CPU's walk cache and TLB, the device's entries.",
+      child: "The same of the child; what it maps of the file may be in the same page table.",
+      cacheN: "The page cache of the file: the huge page that holds its page N.",
+      i_mmap_rwsem: "The lock of the file's mappings, which also keeps the sharing of page tables as it is.",
+      hugetlb_fault_mutexN:
+        "The mutex under which faults on huge page N of the file are handled (hugetlb_fault_mutex_table).",
+    },
+    monitors: {
+      seen: "What was last stored to the file, and the CPU that was sent SIGBUS, if any.",
+    },
     notModelled: [
       "The hugetlb VMA lock of later kernels: here i_mmap_rwsem keeps the sharing as it is, as in 5.16.",
       "A process has one area, the whole file; a hole that is touched is filled in the scenario hugetlb/fill only: elsewhere a fault is given no page, whatever the pool has.",

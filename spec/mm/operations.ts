@@ -163,7 +163,7 @@ export const operations: ReadonlyArray<NamedOperation> = [
   {
     id: "numa-hint",
     summary:
-      "The page is made inaccessible for a moment, so that its next use shows which NUMA node needs it (change_prot_numa).",
+      "A thread makes the page inaccessible for a moment, so that its next use shows which NUMA node needs it (change_prot_numa).",
     actor: "cpu",
     pages: ["anon", "cow", "shared"],
     run: ({ parent }) => changeProtNuma(parent, here),
@@ -222,7 +222,7 @@ export const operations: ReadonlyArray<NamedOperation> = [
   {
     id: "sva-load",
     summary:
-      "A device that walks the process's page table loads from the page, by its TLB or with a fault of its own (iommu_sva).",
+      "A device that walks the process's page table loads from the page, by its TLB or with a fault of its own (iommu_sva_handle_mm).",
     actor: "sva",
     pages: ["anon", "cow", "private"],
     run: svaDoes(false),
@@ -230,7 +230,7 @@ export const operations: ReadonlyArray<NamedOperation> = [
   {
     id: "sva-store",
     summary:
-      "A device that walks the process's page table stores to the page, by its TLB or with a fault of its own (iommu_sva).",
+      "A device that walks the process's page table stores to the page, by its TLB or with a fault of its own (iommu_sva_handle_mm).",
     actor: "sva",
     pages: everywhere,
     run: svaDoes(true),

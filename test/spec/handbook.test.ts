@@ -1,7 +1,9 @@
 /** The comparisons of the handbook: their tables are whole, and say of each design what the conclusion rests on. */
 import * as Effect from "effect/Effect"
 import { describe, expect, it } from "vitest"
+import { actorsOf, cellsOf } from "../../checker/cli/participants.ts"
 import type { Comparison } from "../../checker/index.ts"
+import { stateKinds, unnumbered } from "../../checker/report/handbook/state.ts"
 import { comparison } from "../../spec/deviceMap/comparison/index.ts"
 import { points } from "../../spec/deviceMap/comparison/points.ts"
 import { countRangeSequence } from "../../spec/handbook/comparisons/countRangeSequence.ts"
@@ -62,6 +64,31 @@ describe("the comparisons", () => {
     "have a whole table: %s",
     async (_, comparison) => {
       expect((await verdicts(comparison)).length).toBeGreaterThan(2)
+    },
+  )
+})
+
+describe("the pages of protocols", () => {
+  it.each(registry.map((one) => [one.id, one] as const))(
+    "say of all who take part and of all that is shared what it is: %s",
+    (_, { about, scenarios }) => {
+      const programs = scenarios.map((scenario) => scenario.program())
+      const { actors = {}, state = {}, monitors = {} } = about ?? {}
+      const families = new Set(actorsOf(programs).map(({ name }) => unnumbered(name)))
+      expect(Object.keys(actors).sort()).toEqual([...families].sort())
+      const kinds = stateKinds(cellsOf(programs)).map(({ name }) => name)
+      expect([...Object.keys(state), ...Object.keys(monitors)].sort()).toEqual(kinds.sort())
+      for (const said of Object.values({ ...actors, ...state, ...monitors })) expect(said).toMatch(/^[A-Z].{30,}\.$/)
+    },
+  )
+
+  it.each(registry.map((one) => [one.id, one] as const))(
+    "say what the operations are that pairs of them put together: %s",
+    (id, { about, scenarios }) => {
+      const { operations = {} } = about ?? {}
+      const paired = scenarios.flatMap((scenario) => (/\/pairs\/(.*)$/.exec(scenario.id)?.[1] ?? "").split("+"))
+      expect(new Set(Object.keys(operations))).toEqual(new Set(paired.filter((operation) => operation !== "")))
+      for (const said of Object.values(operations)) expect(said, id).toMatch(/^[A-Z].*\.$/)
     },
   )
 })

@@ -53,7 +53,7 @@ export const stateLines = ({ cells, protocol }: ProtocolSubject): ReadonlyArray<
     ...(watching.length === 0
       ? []
       : [
-          "Monitors watch from outside: they keep what properties have to remember and the protocol does not. No fiber reads these.",
+          "Monitors watch from outside: they keep what properties have to remember and the protocol does not. Nothing that a fiber does depends on these.",
           "",
           ...kindTable(watching, monitors),
         ]),

@@ -1,4 +1,5 @@
 import { protocol } from "../../../checker/index.ts"
+import { addressSpaceOf, driverMonitors, fileOf, memoryState } from "../../described.ts"
 import { selftestBugs } from "./bugs.ts"
 import { doubleMap, teardown } from "./concurrent.ts"
 import { hugeBugs } from "./hugeBugs.ts"
@@ -16,6 +17,38 @@ export const selftests = protocol({
   about: {
     purpose:
       "The cases of tools/testing/selftests/mm/hmm-tests.c, run on the modelled driver, with the outcomes that are stated there; those of two threads under every schedule. A case that would fail here and passes on a kernel is a fault of the model.",
+    actors: {
+      test: "A test of hmm-tests.c: has `task` do one step after the other, starts those who meet, and waits for them.",
+      task: "One step of the test: a system call, a command to the device, or a comparison with what is expected.",
+      reader: "Has the device read pages of the process (HMM_DMIRROR_READ).",
+      readers: "Has the device read two pages at once, one of them by `second`.",
+      second: "Has the device read the second page (HMM_DMIRROR_READ).",
+      writer: "Has the device write to huge pages of hugetlbfs (HMM_DMIRROR_WRITE).",
+      deviceN: "A device: `device0` reads the pages, `device1` has them migrated to its memory.",
+      migrator:
+        "Has pages migrated to the device's memory, or back to the system's (HMM_DMIRROR_MIGRATE_TO_DEV, ..._TO_SYS).",
+      cpuN: "A thread of the process that loads from the pages, or stores to them.",
+      storer: "A thread of the process that stores to a page of hugetlbfs.",
+      unmapper: "A thread of the process that unmaps half of the pages (munmap).",
+      zapper: "A thread of the process that gives huge pages of hugetlbfs back (MADV_DONTNEED).",
+      handler: "A thread that fills in missing pages: it reads events of the userfaultfd and answers with UFFDIO_COPY.",
+      other: "A thread that unmaps the page, or closes the userfaultfd, while others wait for it to be filled in.",
+      "oom-reaper": "The kernel thread that takes a killed process's memory without waiting for its exit.",
+    },
+    state: {
+      hmm_dmirrorN:
+        "The memory of a device of the test driver (struct dev_pagemap); `failAlloc` makes its next huge allocation fail.",
+      ...memoryState,
+      hmm_dmirror: fileOf("The devices' own file"),
+      parent: addressSpaceOf("the test, with its open devices"),
+      child: addressSpaceOf("a child that a test forks"),
+      file: fileOf("The file on a disk that tests map"),
+      shmem: fileOf("Shared anonymous memory"),
+    },
+    monitors: {
+      outcome: "How many outcomes were as the test expects them, and the first that was not, in words.",
+      window: driverMonitors.window,
+    },
     notModelled: [...notModelled.map(({ id, what, why }) => `${id}: ${what}, for ${why}.`)],
   },
   // hugetlbfs and userfaultfd as model/mm/hugetlb.ts, model/hmm/rangeFaultHugetlb.ts and model/mm/userfaultfd.ts have them.

@@ -1,4 +1,5 @@
 import { protocol } from "../../../checker/index.ts"
+import { driverMonitors, invalidatingThread, processState, swapState } from "../../described.ts"
 import { userptrBugs } from "./bugs.ts"
 import { overlapping, submit } from "./scenarios.ts"
 
@@ -9,6 +10,21 @@ export const i915Userptr = protocol({
   about: {
     purpose:
       "A GPU works on pages of a process that its driver pins (i915 userptr objects, Linux 5.13). An invalidation sets a sequence and waits until the GPU is done; the pages are given up at the next submission, which gets them anew. Nothing may be freed under the GPU, and nobody may wait for a fence that its waiter has to signal.",
+    actors: {
+      cpuN: invalidatingThread,
+      clientN:
+        "A program that submits work for the GPU on a page of its own memory, and then exits: its object goes last.",
+    },
+    state: {
+      ...processState,
+      ...swapState,
+      objectN:
+        "A userptr object (struct drm_i915_gem_object): its lock, the pinned page, the sequence it was got with, and the fences of work under way.",
+    },
+    monitors: {
+      window: driverMonitors.window,
+      gpu: "Whether the GPU has stored at all, and whether it ever did without a pinned page and a fence.",
+    },
     notModelled: [
       "notifier_lock: what is done under it, setting and comparing the sequence, is one step each.",
       "Later versions, which let the GPU go on with what is pinned.",

@@ -1,4 +1,5 @@
 import { protocol } from "../../../checker/index.ts"
+import { driverMonitors, invalidatingThread, processState, swapState } from "../../described.ts"
 import { odpBugs } from "./bugs.ts"
 import {
   deregister,
@@ -18,6 +19,32 @@ export const odp = protocol({
   about: {
     purpose:
       "A network card reaches memory that an application has registered but not pinned. Each region has an interval notifier and a mutex that a fault holds from the moment its pages are known to be current until the card has them. Around that: deregistration while faults are under way, a cache of keys that reclaim empties, and implicit regions, whose children come with the first fault and go when their last page is invalidated.",
+    actors: {
+      nicN: "A queue of the network adapter that accesses a page by RDMA, with page faults: `nic0` stores, others load.",
+      cpuN: invalidatingThread,
+      ibv_reg_mr:
+        "Another registration, which needs memory for the cache of keys and means to reclaim a page for that.",
+      ibv_dereg_mr:
+        "A thread that deregisters the memory region: page faults must end, the device forget the key, the pages go.",
+    },
+    state: {
+      ...processState,
+      ...swapState,
+      cache:
+        "The lock of the cache of keys (cache.rb_lock), in which keys of regions that have gone wait to be used again.",
+      umr: "The queue of commands that change the device's translations: the error that has stopped it, or nothing.",
+      mr: "The application's memory region (struct mlx5_ib_mr): its key, umem_mutex, pages, the device's translations (`mttN`), and its children.",
+      childN:
+        "A region of one page that an implicit region makes for a fault: by page, and by place, where one child follows another.",
+    },
+    monitors: {
+      window: driverMonitors.window,
+      slip: "The destruction of a child by a worker which another one has begun or done, in words.",
+      ended: "By region: the last of its lives that a worker has begun to end.",
+      "key slip": "The region that was freed, or the key that was kept, when it was not its turn, in words.",
+      kept: "By region: whether its key has been put back for reuse.",
+      unlocked: driverMonitors.unlocked,
+    },
     notModelled: [
       "DMA addresses: the card's table names pages; protocol hmm/dma has the mapping.",
       "Regions of more pages than the scenarios' bounds, and huge pages.",

@@ -4,6 +4,7 @@ import { freeBlock } from "../../../model/lease/xfsFile.ts"
 import { at } from "../../../model/mm/range.ts"
 import { zoo } from "../../bugZoo.ts"
 import { parameter, scenariosOf } from "../../define.ts"
+import { xfsState } from "../../described.ts"
 import { type BlocksWorld, blocksWorld } from "./world.ts"
 
 const owner = ({ file }: BlocksWorld) => at(file.inode.extents, 0).value?.block
@@ -226,6 +227,18 @@ export const blocks = protocol({
   about: {
     purpose:
       "Whose a block is, where files are written without the page cache: two faults that both find a hole, truncation under a fault, and direct writes to a block that another file shares. A new block is zeroed once, before anybody maps it; a freed one nobody maps; a shared one nobody writes in place.",
+    actors: {
+      cpuN: "A thread that stores to the file through a mapping (DAX): its fault finds or allocates the block and maps it.",
+      dioN: "A direct write (O_DIRECT), which goes to the block, or, where files share it, to a copy that becomes the file's.",
+      truncate: "Truncates the file, whose block then goes to the other file.",
+    },
+    state: {
+      file: "The file (struct xfs_inode): its blocks (`extentN`), copies being written (`cowN`), what is mapped (`pteN`), its size and locks.",
+      ...xfsState,
+    },
+    monitors: {
+      seen: "What was stored last, and whether a write went to a block that is not, or not only, the file's.",
+    },
     notModelled: [
       "The page cache, and files that are read.",
       "The extent map as a tree, reservations, transactions and the log: what is done under ILOCK is a step or two.",

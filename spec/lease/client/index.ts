@@ -135,6 +135,18 @@ export const pnfsStateids = protocol({
   about: {
     purpose:
       "Replies to a client's requests for layouts overtake each other. By the numbers of the layout stateid the client tells what it was given before it returned everything, and must not use that.",
+    actors: {
+      getN: "A request of the client for a layout (LAYOUTGET): it goes to the server, and the client deals with the reply.",
+      return: "The client gives its layout back (LAYOUTRETURN): what was given out before that counts no more.",
+    },
+    state: {
+      lo: "The client's layout (struct pnfs_layout_hdr): requests without a reply, the barrier, the highest number seen, and its segments.",
+      server: "The number that the server gave out last (the stateid's seqid).",
+    },
+    monitors: {
+      returned: "The highest number that has gone back to the server.",
+      believed: "The highest number of a reply that the client has believed.",
+    },
     notModelled: [
       "Everything of the client but these numbers: the layouts' contents, I/O, recalls.",
       "The server: it counts.",

@@ -131,6 +131,19 @@ export const lockContexts = protocol({
   about: {
     purpose:
       "The list of an inode's leases is made by the first who asks for one, without a lock, and found without one by everybody who opens the file. Nobody may find it half made, and two that make it at once must end up with one.",
+    actors: {
+      holderN: "A process that takes a lease, for which it makes the file's lock context if there is none.",
+      openerN: "A process that opens the file, and looks into the lock context for leases, if there is one.",
+    },
+    state: {
+      i_flctx:
+        "The inode's pointer to its lock context (i_flctx): whose it is; empty until somebody has published one.",
+      holderN:
+        "The lock context that the process has allocated (struct file_lock_context): raw memory, a context with its leases, or freed.",
+    },
+    monitors: {
+      used: "Whether anybody has used a lock context, whether one that was none, and who was granted a lease.",
+    },
     notModelled: [
       "Leases themselves, but for being on the list; POSIX and flock locks, which share the context.",
       "The release of the context with its inode.",

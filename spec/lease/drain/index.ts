@@ -146,6 +146,18 @@ export const layoutDrain = protocol({
   about: {
     purpose:
       "A client whose layout has become invalid asks for a new one only when the last reply to its earlier requests has come. Who waits for that must be woken, however the last reply and the failure of an access meet.",
+    actors: {
+      getN: "A request for a layout (LAYOUTGET) whose reply has come: the last one to end wakes who waits.",
+      staleN: "An access of the client that fails with -ESTALE, and marks the layout as invalid.",
+      update:
+        "A thread that wants the layout (pnfs_update_layout), and waits until requests for the invalid one have ended.",
+    },
+    state: {
+      lo: "The client's layout (struct pnfs_layout_hdr): requests under way, whether it is invalid and drains, and who sleeps until then.",
+    },
+    monitors: {
+      record: "Whether an access has failed, whether the client must wait for that, and whether it has waited.",
+    },
     notModelled: [
       "The layout, the server and the accesses themselves: requests are a count, failures a flag.",
       "Memory is sequentially consistent: a barrier that is missing does not show.",

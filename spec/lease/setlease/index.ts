@@ -15,6 +15,7 @@ import { clockOf } from "../../../model/lease/clock.ts"
 import { locksRemoveFile, vfsSetlease } from "../../../model/lease/grantLease.ts"
 import { type LeaseContext, leaseAlloc, leaseContext } from "../../../model/lease/lease.ts"
 import { parameter, scenariosOf } from "../../define.ts"
+import { fileLeases, leaseClock } from "../../described.ts"
 
 /** A process that has opened a file, has mapped it, and asks for a lease. */
 export interface SetleaseWorld {
@@ -159,6 +160,16 @@ export const setlease = protocol({
   about: {
     purpose:
       "Who may have a lease on a file: its owner or somebody with CAP_LEASE, on a regular file, for as long as the file is open. What a process is told when it asks, and when the lease goes, is asked of every such process and file.",
+    actors: {
+      process:
+        "A process that opens a file, as its owner, with CAP_LEASE or as neither, asks for a lease, maps the file, and may close it.",
+    },
+    state: {
+      clock: leaseClock,
+      file: fileLeases,
+      process:
+        "What the process is to the file, whether that is a regular one, open and mapped; `got`, a monitor's, is what it was told.",
+    },
     notModelled: [
       "Others who open the file meanwhile: protocol lease/fcntl.",
       "Security modules, and file systems with a setlease of their own.",
