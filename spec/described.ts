@@ -110,8 +110,8 @@ export const gpuMemoryState = {
 } satisfies Descriptions
 
 /** What a driver with memory of its own has for a process (model/driver/gpu.ts). */
-export const gpuCard =
-  "What a GPU's driver has for the process: page table and lock, subscription, and the lock of its fault buffer."
+export const deviceCard =
+  "What the driver of a device with memory has for the process: page table and lock, subscription, and the lock of its fault buffer."
 
 /** model/hmm/iommu.ts */
 export const iommuTable =

@@ -1,5 +1,13 @@
 import { protocol } from "../../checker/index.ts"
-import { coreActors, coreMonitors, coreState, gpuCard, gpuMemoryState, swapState, walkMonitors } from "../described.ts"
+import {
+  coreActors,
+  coreMonitors,
+  coreState,
+  deviceCard,
+  gpuMemoryState,
+  swapState,
+  walkMonitors,
+} from "../described.ts"
 import { described } from "../mm/operations.ts"
 import { exclusiveBugs } from "./bugs/exclusive.ts"
 import { migrationBugs } from "./bugs/migration.ts"
@@ -38,7 +46,7 @@ export const deviceMemory = protocol({
       ...coreState,
       ...swapState,
       ...gpuMemoryState,
-      cardN: gpuCard,
+      cardN: deviceCard,
     },
     monitors: {
       ...coreMonitors,

@@ -174,6 +174,8 @@ describe("what a protocol says of its parts", () => {
     expect(page.filter((line) => line.startsWith("| `devices`"))).toEqual([
       "| `devices` | devices that fault | 0 to 2; 0 to 3 |",
     ])
+    const differ = "`list` says which is whose"
+    expect([page, markdownOf({})].map((lines) => lines.join("\n").includes(differ))).toEqual([true, false])
   })
 })
 

@@ -57,9 +57,10 @@ const parameterLines = ({ scenarios }: Protocol): ReadonlyArray<string> => {
     ranges.set(key, known)
   }
   if (ranges.size === 0) return []
+  const differ = [...ranges.values()].some(({ of }) => of.size > 1)
   const { compare } = new Intl.Collator("en")
   return [
-    "A bound can be set, with `--set`, within the range that is given here. Where there are several, scenarios differ: `list` says what is whose.",
+    `A bound can be set, with \`--set\`, within the range that is given here.${differ ? " Where there are several ranges, scenarios differ: `list` says which is whose." : ""}`,
     "",
     ...table(
       [{ title: "bound" }, { title: "what it bounds" }, { title: "range" }],

@@ -13,7 +13,7 @@ export const deviceLive = protocol({
     purpose:
       "An invariant says that nothing bad happens; these scenarios ask that something good does. Faults on private pages, migrations, exclusive access, long-term pins, eviction and the removal of a device come to their ends in every fair run, whoever gets in their way by a reference or a lock.",
     actors: {
-      cpuN: "A thread of the process that loads from or stores to the page, faulting until it gets through.",
+      cpuN: "A thread of the process that loads from the page, stores to it or pins it, faulting until it gets through.",
       hmmN: "A driver that wants the page by hmm_range_fault, which has to bring it back from a GPU's memory.",
       gpu: "The first GPU's driver: takes the page to its memory, or makes it the GPU's alone for atomic accesses.",
       gpuN: "The second GPU's driver, which migrates two pages to its memory, one of them from the first GPU's.",

@@ -1,5 +1,5 @@
 import { protocol } from "../../../checker/index.ts"
-import { driverMonitors, gpuCard, invalidatingThread, iommuTable, processState, swapState } from "../../described.ts"
+import { deviceCard, driverMonitors, invalidatingThread, iommuTable, processState, swapState } from "../../described.ts"
 import { dmaBugs } from "./bugs.ts"
 import { dmaScenarios } from "./scenarios.ts"
 import { hmmDmaSurvivors } from "./survivors.ts"
@@ -23,7 +23,7 @@ export const hmmDma = protocol({
       iommu: iommuTable,
       nic: "The driver's lock (umem_mutex), its lists of pages and DMA addresses (struct hmm_dma_map), the adapter's table, and its subscription.",
       bar: "The memory of another device, reached over the bus, in which the last page may lie (struct dev_pagemap).",
-      nvme: gpuCard,
+      nvme: deviceCard,
     },
     monitors: {
       window: driverMonitors.window,

@@ -1,5 +1,5 @@
 import { protocol } from "../../../checker/index.ts"
-import { driverMonitors, gpuCard, invalidatingThread, processState, swapState } from "../../described.ts"
+import { deviceCard, driverMonitors, invalidatingThread, processState, swapState } from "../../described.ts"
 import { requestsBugs } from "./bugs.ts"
 import { requestsScenarios } from "./scenarios.ts"
 
@@ -19,7 +19,7 @@ export const hmmRequests = protocol({
       ...swapState,
       gpuN: "The device's page table and its lock, the sequence of its subscription, and the array of requests and answers (`hmm_pfnN`).",
       vram: "The private memory of a device, in which the second page may lie (struct dev_pagemap).",
-      cardN: gpuCard,
+      cardN: deviceCard,
     },
     monitors: {
       window: driverMonitors.window,
