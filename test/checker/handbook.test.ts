@@ -129,6 +129,8 @@ describe("what a protocol says of its parts", () => {
           steps: [],
         },
       ],
+      registry: [],
+      catalogues: [],
       comparisons: [],
       chapters: [],
     })[1]?.markdown.split("\n") ?? []
