@@ -39,7 +39,7 @@ export const hugetlbBugs: ReadonlyArray<SeededBug<HugetlbWorld>> = [
     at: (_, fiber) => (fiber === "kcompactd0" ? { huge_pmd_unshare: leaveOut(false) } : {}),
   },
   {
-    id: "unshare-announced-too-narrowly",
+    id: "notifier-range-narrower-than-change",
     title: "migration announces the page, and lets go of a table that maps more",
     source: shared,
     references: zoo(58),

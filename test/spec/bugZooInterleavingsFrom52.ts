@@ -30,14 +30,14 @@ export const interleavingsFrom52 = `
 1 M lru_add_drain_all: queue_work_on(cpu0)
 2 H do_swap_page: trylock_page(child, 1)
 
-58 unmap-stops-at-first-sharer: G = kcompactd0, T = cpu1, Q = (see unshare-announced-too-narrowly)
+58 unmap-stops-at-first-sharer: G = kcompactd0, T = cpu1, Q = (see notifier-range-narrower-than-change)
 1 T user_store(child, 0, cpu1 1)
 2 G try_to_migrate_one: huge_ptep_clear_flush(parent, 0)
 3 G rmap_walk_file(child)
 4 G move_to_new_page(0)
 4 T user_store(child, 0, cpu1 2)
 
-58 unshare-announced-too-narrowly: G = kcompactd0, Q = gpu0, T = (what is announced is asked)
+58 notifier-range-narrower-than-change: G = kcompactd0, Q = gpu0, T = (what is announced is asked)
 5 Q device_map(parent, 1)
 5 G mmu_notifier_invalidate_range_start(parent, 0, 2)
 5 G huge_pmd_unshare(parent)

@@ -70,10 +70,9 @@ export const collapseBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     }),
   },
   {
-    id: "notifier-range-narrower-than-change",
+    id: "collapse-announces-one-page",
     title: "what is announced is the page that it came for; what changes is all that the page table maps",
-    source: "commit 017b1660df89: mm: migration: fix migration of huge PMD shared pages (the range that is announced)",
-    references: zoo(58),
+    source: "mm/khugepaged.c: collapse_huge_page, the range of mmu_notifier_range_init; by inference",
     scenario: collapseTwoPages.id,
     bound: { devices: 1 },
     breaks: "ZAP-IN-WINDOW",
