@@ -51,6 +51,8 @@ export interface UserptrObject {
     fences: ReadonlyArray<string>
     /** How many requests the GPU works on the page for, or is about to. */
     running: number
+    /** Of these, how many it is at: it has stored, and not signalled. */
+    working: number
   }>
 }
 
@@ -65,7 +67,7 @@ export const userptrObject = (mm: Mm, name: string, va: number, special = false)
     special,
     iv: intervalSubscription(mm.subscriptions, name, range, (window, seq) => invalidate(object, window, seq)),
     lock: mutex(`${name}.lock`),
-    state: struct(name, { page: null, notifierSeq: 0, fences, running: 0 }),
+    state: struct(name, { page: null, notifierSeq: 0, fences, running: 0, working: 0 }),
   }
   return object
 }
@@ -195,10 +197,12 @@ export const execbuffer = procedure(function* (object: UserptrObject, request: s
 /** What the GPU does. */
 const execute = procedure(function* ({ name, mm, state }: UserptrObject, content: Content) {
   yield* step("gpu_store", [name, content], () => {
+    state.working++
     if (state.page !== null) folioOf(mm.system.folios, state.page).content = content
   })
   yield* step("dma_fence_signal", [name], () => {
     state.running--
+    state.working--
     state.fences = without(state.fences, self())
   })
 })

@@ -20,8 +20,8 @@ export interface HugetlbWorld {
 
 export interface Shape {
   readonly pages: number
-  /** How often a thread of each process stores to the first page; 0 of the second where it is taken away. */
-  readonly stores: number
+  /** How often a thread of the first process, and of the second, stores to the first page. */
+  readonly stores: readonly [first: number, second: number]
   readonly migrates: boolean
   /** Whether the first process unmaps the file. */
   readonly unmaps: boolean
@@ -38,15 +38,17 @@ export const hugetlbWorld = (shape: Shape): Setup<HugetlbWorld> => {
   const file = hugeFile(shape.pages, { parent: ["cpu0"], child: ["cpu1"] }, shape.hole ? zeroes : "old", shape.hole)
   const [parent, child] = [hugeMm(file, "parent"), hugeMm(file, "child")]
   const seen = struct("seen", { stored: "", killed: "" })
-  const stores = Effect.fnUntraced(function* (mm: HugeMm, cpu: string) {
-    for (let i = 1; i <= shape.stores; i++) {
+  const stores = Effect.fnUntraced(function* (mm: HugeMm, cpu: string, count: number) {
+    for (let i = 1; i <= count; i++) {
       const stored = yield* hugeStore(file, mm, tlbOf(mm, cpu), 0, `${cpu} ${i}`)
       if (!stored && shape.hole) yield* sigbus(seen, cpu)
     }
   })
+  const [first, second] = shape.stores
   const fibers: Record<string, Effect.Effect<unknown, unknown>> = {
-    cpu0: stores(parent, "cpu0"),
-    ...(shape.takesAway ? { cpu2: takesAway(file, child) } : { cpu1: stores(child, "cpu1") }),
+    ...(first > 0 ? { cpu0: stores(parent, "cpu0", first) } : {}),
+    ...(second > 0 ? { cpu1: stores(child, "cpu1", second) } : {}),
+    ...(shape.takesAway ? { cpu2: takesAway(file, child) } : {}),
     ...(shape.migrates ? { kcompactd0: migrateHugePage(file, 0) } : {}),
     ...(shape.unmaps ? { munmap0: hugeMunmap(file, parent) } : {}),
     ...(shape.mirrors ? { gpu0: mirrorHugePage(file, parent, shape.pages - 1) } : {}),

@@ -83,6 +83,8 @@ export interface NamedOperation extends Operation {
 /** How large a machine is to be. */
 export interface Machine {
   readonly devices: number
+  /** Whether these only watch, and do not access the page. */
+  readonly watching?: boolean
   /** The GPUs, by what kind of memory they have. */
   readonly gpus?: ReadonlyArray<MemoryType>
   /** Whose memory theirs all is (`pgmap->owner`); without it each has its own. */
@@ -149,7 +151,7 @@ export const race = (
       const name = fibers[slot] ?? operation.id
       yield* fork(name, Effect.ignore(operation.run(world, name)))
     }
-    for (const device of world.devices.slice(0, machine.devices))
+    for (const device of machine.watching === true ? [] : world.devices.slice(0, machine.devices))
       yield* fork(device.name, mirrorAccess(device, page, storesTo(kind) ? device.name : undefined))
   })
   return { world, fibers: { init }, monitors }

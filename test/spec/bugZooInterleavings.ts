@@ -188,7 +188,7 @@ export const interleavings = `
 2 U mmu_notifier_unregister_no_release(hmm0)
 3 srcu/hmm0 hmm_free_rcu(hmm0)
 
-31 collapse-without-notifier: K = khugepaged1, Q = gpu0, T = (the page stays in the page cache of its file)
+31 collapse-without-notifier: K = khugepaged0, Q = gpu0, T = (the page stays in the page cache of its file)
 1 Q device_map(gpu0, 0)
 2 K collapse_pte_mapped_thp: ptep_clear(parent, 0, 1)
 
@@ -276,7 +276,7 @@ export const interleavings = `
 4 K submit_bio(file, 0)
 5 T user_store(parent, 0, cpu1)
 
-50 reaper-fullmm-elides-flush: O = oom_reaper1, T = (its TLB has the translation from the beginning)
+50 reaper-fullmm-elides-flush: O = oom_reaper0, T = (its TLB has the translation from the beginning)
 2 O tlb_finish_mmu(parent, 0, 1)
 3 O free_pages_and_swap_cache(0)
 `

@@ -197,10 +197,11 @@ export const interleavingsFrom52 = `
 3 cpu1 mmap_write_lock(mm)
 3 cpu1 mn_itree_inv_start_range(mm, 0, 1, PROTECTION_VMA
 
-86 userptr-callback-defers-and-returns: D = client0, cpu0 (the other task)
+86 userptr-callback-defers-and-returns: D = client0, cpu0 (the other task), object0-request0 (the GPU at work)
 4 D eb_request_add(object0-request0)
 4 cpu0 PF_EXITING(object0)
 4 cpu0 mn_itree_inv_next(object0)
+4 object0-request0 gpu_store(object0
 
 88 table-freed-while-lazy-walker: Z = cpu0, L = cpu1
 1 L enter_lazy_tlb(cpu1)
@@ -277,7 +278,7 @@ export const interleavingsFrom52 = `
 4 cpu2 shrink_folio_list(0)
 4 cpu2 __remove_mapping(0)
 
-101 grant-path-leaks-inode-lock-waits: G = client0, T = (the client's own next request waits), cpu0 (grows the file system, and ends)
+101 grant-path-leaks-inode-lock-waits: G = client0, T = (the client's own next request waits)
 1 G xfs_fs_map_blocks: xfs_ilock(file)
 2 G invalidate_inode_pages2: fails
 3 G pnfs_layout_process(client0, 0)

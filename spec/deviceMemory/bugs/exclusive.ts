@@ -185,7 +185,7 @@ export const exclusiveBugs: ReadonlyArray<SeededBug<DeviceWorld>> = [
     source:
       "the series of commit 8977752c8056: mm/gup: reject FOLL_SPLIT_PMD with hugetlb VMAs; CVE-2025-22034. mm/rmap.c: make_device_exclusive",
     references: zoo(103),
-    scenario: "device/pairs/gpu-atomic+migrate",
+    scenario: loneAtomic.id,
     breaks: "EXCL-MAPCOUNT",
     at: (world) => ({
       "make_device_exclusive: set_pte_at": changeBody((operation) => {

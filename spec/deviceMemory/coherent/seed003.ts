@@ -8,6 +8,7 @@ import { gpuAccess } from "../../../model/driver/gpu.ts"
 import { svmMigrateVramToRam } from "../../../model/driver/gpuToSystem.ts"
 import { userLoad, userStore } from "../../../model/mm/access.ts"
 import { dupMmap } from "../../../model/mm/fork.ts"
+import { parameter } from "../../define.ts"
 import { operation } from "../../mm/operations.ts"
 import { page } from "../../mm/pages.ts"
 import { asAllowed, forWriting, readOnly } from "./cost.ts"
@@ -30,6 +31,26 @@ const question = (name: string, summary: string, story: Story, answers: Readonly
     id: `device/seed003/${name}`,
     summary,
     setup: () => tell(story),
+    properties: [...answers, ...judges],
+  })
+
+/**
+ * A question that can be asked without one who has a part in it.
+ *
+ * @param other whether that one does what it does, in words
+ */
+const questionOf = (
+  name: string,
+  summary: string,
+  other: string,
+  story: (other: boolean) => Story,
+  answers: ReadonlyArray<Spec>,
+): Scenario<CoherentWorld> =>
+  scenario({
+    id: `device/seed003/${name}`,
+    summary,
+    parameters: { other: parameter(other, 1, 1, 0) },
+    setup: ({ other }) => tell(story(other === 1)),
     properties: [...answers, ...judges],
   })
 
@@ -61,19 +82,20 @@ const forks = Effect.fnUntraced(function* (
   if (forked && childDoes !== null) yield* fork("child0", Effect.ignore(childDoes))
 })
 
-export const cow = question(
+export const cow = questionOf(
   "cow",
   'question 1: "What are expected CoW semantics for DEVICE_COHERENT?" A process forks, its GPU and the child store',
-  {
+  "whether the GPU stores",
+  (other) => ({
     kind: "coherent",
     gpus: ["coherent"],
     gpuPages: 2,
     names: ["cpu0", "gpu0", "child0"],
     fibers: (world) => ({
       cpu0: forks(world, userStore(world.child, "child0", page, "child0")),
-      gpu0: gpuStores(world),
+      ...(other ? { gpu0: gpuStores(world) } : {}),
     }),
-  },
+  }),
   cowAnswers,
 )
 
@@ -113,25 +135,28 @@ export const free = question(
   freeAnswers,
 )
 
-export const pinCoherent = question(
+export const pinCoherent = questionOf(
   "pin-coherent",
   'question 3: "FOLL_PIN: while you write no one should be allowed to pin such memory, patch 2 only blocks FOLL_LONGTERM." A coherent page is pinned, for one transfer or for good, while its driver wants it back or the process forks',
-  {
+  "whether the driver wants it back or the process forks",
+  (other) => ({
     kind: "coherent",
     gpus: ["coherent"],
     names: ["cpu0", "cpu1"],
     fibers: (world) => ({
       cpu0: doesOne(["pin-fast-write", "pin-longterm"], world, "cpu0"),
-      cpu1: Effect.gen(function* () {
-        const [gpu] = world.gpus
-        if (gpu === undefined) return
-        if ((yield* choose("cpu1", ["fork", "migrate-to-system"])) === "fork") yield* forks(world, null)
-        else yield* svmMigrateVramToRam(gpu.mm, gpu.memory, here)
-      }),
+      ...(other ? { cpu1: forksOrTakesBack(world) } : {}),
     }),
-  },
+  }),
   pinAnswers,
 )
+
+const forksOrTakesBack = Effect.fnUntraced(function* (world: CoherentWorld) {
+  const [gpu] = world.gpus
+  if (gpu === undefined) return
+  if ((yield* choose("cpu1", ["fork", "migrate-to-system"])) === "fork") yield* forks(world, null)
+  else yield* svmMigrateVramToRam(gpu.mm, gpu.memory, here)
+})
 
 export const pinPrivate = question(
   "pin-private",
@@ -148,20 +173,21 @@ export const pinPrivate = question(
   privatePinAnswers,
 )
 
-export const privateAfterFork = question(
+export const privateAfterFork = questionOf(
   "private-after-fork",
   "beside question 3: a private page that fork has shared is brought back by the child while the parent stores to it",
-  {
+  "whether the child loads from it",
+  (other) => ({
     kind: "device",
     gpus: ["private"],
     names: ["cpu0", "child0"],
     fibers: (world) => ({
       cpu0: Effect.andThen(
-        forks(world, userLoad(world.child, "child0", page)),
+        forks(world, other ? userLoad(world.child, "child0", page) : null),
         Effect.ignore(userStore(world.parent, "cpu0", page, "cpu0")),
       ),
     }),
-  },
+  }),
   privatePinAnswers,
 )
 

@@ -89,9 +89,7 @@ export const longterm = define(
     fibers: (world) => ({
       ...stores(world, bound.cpus),
       pin: Effect.ignore(getUserPages(world.parent, page, { write: true, pin: true, longterm: true })),
-      gpu: Effect.gen(function* () {
-        for (let n = 0; n < bound.migrations; n++) yield* migrates(world)
-      }),
+      ...(bound.migrations > 0 ? { gpu: Effect.forEach(names("move", bound.migrations), () => migrates(world)) } : {}),
     }),
   }),
   longtermPins,

@@ -10,7 +10,8 @@ import { gruWorld, instruction } from "./world.ts"
 const define = scenariosOf("driver/gru", gruWorld, [...gruProperties, ...gruPromises])
 
 const pages = (initial: number) => parameter("pages of the process", initial, 3)
-const grus = (initial: number) => parameter("GRUs: the first one's instruction stores, the others' load", initial, 2)
+const grus = (initial: number, min = 1) =>
+  parameter("GRUs: the first one's instruction stores, the others' load", initial, 2, min)
 const invalidations = (initial: number) =>
   parameter("threads that munmap, MADV_DONTNEED, MADV_PAGEOUT, mprotect, fork or exit, once each", initial, 3)
 
@@ -41,7 +42,7 @@ export const overlapping = define(
   "a GRU faults while threads of the process invalidate ranges that overlap",
   {
     pages: pages(2),
-    grus: grus(1),
+    grus: grus(1, 0),
     invalidations: invalidations(2),
     reclaim: parameter("whether they also MADV_PAGEOUT", 0, 1, 0),
   },

@@ -3,7 +3,6 @@ import * as Effect from "effect/Effect"
 import {
   builtIn,
   changeBody,
-  fork,
   guardedStep,
   leaveOut,
   moveBehind,
@@ -82,9 +81,8 @@ export const userptrBugs: ReadonlyArray<SeededBug<UserptrWorld>> = [
     references: zoo(86),
     ...once,
     breaks: "MIRROR-FLUSH-BEFORE-RETURN",
-    at: () => ({
-      dma_resv_wait_timeout: (original, operation) => fork(`${operation.args[0]}-cancel`, original),
-    }),
+    // The work item is not seen: all that it does is to wait.
+    at: () => ({ dma_resv_wait_timeout: (_, { args }) => step("queue_work", args, () => undefined) }),
   },
   {
     id: "userptr-no-sequence",

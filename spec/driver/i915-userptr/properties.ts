@@ -35,7 +35,7 @@ export const userptrInvariants: ReadonlyArray<Property<WithObjects>> = [
     source: "include/linux/mmu_notifier.h: invalidate_range_start; i915_gem_userptr.c: i915_gem_userptr_invalidate",
     premise: ({ objects, windows }) => objects.some(({ va }) => isUnder(windows, va, "open")),
     holds: ({ mm, objects, windows }) =>
-      mm.state.users === 0 || objects.every(({ va, state }) => state.running === 0 || !isUnder(windows, va, "open")),
+      mm.state.users === 0 || objects.every(({ va, state }) => state.working === 0 || !isUnder(windows, va, "open")),
   },
   {
     kind: "invariant",

@@ -113,10 +113,10 @@ export const lockless = define(
 export const memslots = define(
   "memslots",
   "memory is added to the guest, and a virtual CPU faults there, while threads of the process invalidate",
-  { invalidations: invalidations(2) },
+  { vcpus: parameter("virtual CPUs: they store", 1, 1, 0), invalidations: invalidations(2) },
   (bound) => ({
     pages: 1,
-    vcpus: 1,
+    vcpus: bound.vcpus,
     slots: 0,
     users: 1,
     cpus: bound.invalidations,
@@ -177,7 +177,10 @@ export const zapAll = define(
 export const pfnCache = define(
   "pfn-cache",
   "KVM writes an event to a guest page through a cache that is given up meanwhile, while threads of the process invalidate",
-  { invalidations: invalidations(1) },
+  {
+    invalidations: invalidations(1),
+    uses: parameter("whether the cache is made to be used, and given up", 1, 1, 0),
+  },
   (bound) => ({
     pages: 1,
     vcpus: 0,
@@ -190,7 +193,7 @@ export const pfnCache = define(
       gpc === undefined
         ? {}
         : {
-            vmm: Effect.andThen(kvmGpcActivate(kvm, gpc), kvmGpcDeactivate(kvm, gpc)),
+            ...(bound.uses === 1 ? { vmm: Effect.andThen(kvmGpcActivate(kvm, gpc), kvmGpcDeactivate(kvm, gpc)) } : {}),
             timer: Effect.andThen(
               kvmWriteEvent(kvm, gpc, "event"),
               step("timer", () => undefined),

@@ -37,7 +37,7 @@ const invalidators = ({ mm }: Parts, count: number, first = 0) =>
   )
 
 const byName = (
-  { devices: all }: Parts,
+  { devices: all }: Pick<Parts, "devices">,
   does: (device: HmmMirrorDevice) => Effect.Effect<unknown>,
 ): { readonly [name: string]: Effect.Effect<unknown> } =>
   Object.fromEntries(all.map((device) => [device.name, does(device)] as const))
@@ -78,6 +78,7 @@ export const nonBlockable = define(
   "the OOM reaper, which may not sleep, takes the page of a device away that faults, while another unregisters",
   {
     attempts: parameter("how often the reaper tries", 2, 3),
+    faults: parameter("whether the device faults", 1, 1, 0),
     leaves: parameter("whether another device unregisters meanwhile", 1, 1, 0),
     cpus: cpus(0),
   },
@@ -89,7 +90,8 @@ export const nonBlockable = define(
     fibers: (parts) => ({
       oom_reaper: oomReapTask2019(parts.mm, bound.attempts),
       ...invalidators(parts, bound.cpus),
-      ...byName(parts, (device) => (device.name === "gpu0" ? hmmMirrorFault(device, true) : hmmMirrorDetach(device))),
+      ...byName({ devices: bound.faults === 1 ? parts.devices.slice(0, 1) : [] }, (gpu) => hmmMirrorFault(gpu, true)),
+      ...byName({ devices: parts.devices.slice(1) }, hmmMirrorDetach),
     }),
   }),
 )

@@ -10,7 +10,7 @@ export const opening = define(
   {
     openers: parameter("processes that open the file", 1, 3),
     leaseBreakTime: parameter("lease_break_time, in ticks", 1, 5),
-    end: parameter("when whoever still waits is interrupted, in ticks", 3, 20),
+    end: parameter("when whoever still waits is interrupted, in ticks; 0 is never: nobody is slow to answer", 3, 20, 0),
   },
   (bound) => ({ ...bound, exact: false }),
 )

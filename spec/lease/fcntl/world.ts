@@ -47,7 +47,7 @@ export interface Shape {
   /** Processes that open the file. */
   readonly openers: number
   readonly leaseBreakTime: number
-  /** The last tick; 0 is without time. */
+  /** The last tick; 0 is without time, where the holder gives its lease up when it is told to: nobody waits for ever. */
   readonly end: number
   /** Time passes only when everybody waits for it, and the holder has its lease and never answers. */
   readonly exact: boolean
@@ -83,7 +83,7 @@ export const fcntlWorld = (shape: Shape): Setup<FcntlWorld> => {
         (clock.alarms.get(name)?.value ?? awake) !== awake && leases.blocked.value.some(({ fiber }) => fiber === name),
     )
   const fibers: Record<string, Effect.Effect<unknown, unknown>> = {
-    holder: holds(leases, signal, over, shape.exact),
+    holder: holds(leases, signal, over, shape),
     ...Object.fromEntries(openers.map((name) => [name, opens(leases, running, shape.exact)])),
     ...(shape.end === 0 ? {} : { clock: ticking(clock, shape.exact ? waitsForTime : undefined) }),
   }
@@ -134,7 +134,7 @@ const holds = Effect.fnUntraced(function* (
   leases: LeaseContext,
   signal: Cell<boolean>,
   over: () => boolean,
-  silent: boolean,
+  { exact: silent, end }: Shape,
 ) {
   const type = silent ? "write" : yield* choose("F_SETLEASE", ["read", "write"])
   const granted = yield* genericAddLease(leases, leaseAlloc("holder", "lease", type))
@@ -145,9 +145,8 @@ const holds = Effect.fnUntraced(function* (
     () => signal.value || over(),
     () => signal.value,
   )
-  const answer = told
-    ? yield* choose("answer", type === "write" ? ["F_UNLCK", "F_RDLCK", "none"] : ["F_UNLCK", "none"])
-    : "F_UNLCK"
+  const answers = type === "write" ? (["F_UNLCK", "F_RDLCK", "none"] as const) : (["F_UNLCK", "none"] as const)
+  const answer = told && end > 0 ? yield* choose("answer", answers) : "F_UNLCK"
   if (answer === "F_RDLCK") yield* downgradeLease(leases, "holder")
   if (answer === "F_UNLCK") yield* genericDeleteLease(leases, "holder")
 })

@@ -81,10 +81,17 @@ export const silent = define(
   "a client writes again and again and does not hear of recalls; the file is truncated and its block goes to another",
   {
     leaseBreak: parameter("lease_break_time, in ticks", 1, 5),
+    fences: parameter("whether the worker that fences comes to it", 1, 1, 0),
     fence: parameter("how long fencing takes, in ticks", 1, 5, 0),
     end: parameter("when whoever still waits is interrupted, in ticks", 5, 30),
   },
-  (ticks) => ({ clients: [late], answers: false, local: { cpu0: truncates }, ticks }),
+  ({ fences, ...ticks }) => ({
+    clients: [late],
+    answers: false,
+    fences: fences === 1,
+    local: { cpu0: truncates },
+    ticks,
+  }),
   [breakEnds],
 )
 
@@ -188,8 +195,13 @@ export const twoThreads = define(
 export const twoKinds = define(
   "two-kinds",
   "a file that is memory is truncated while a client asks for a layout and a process pins its page",
-  {},
-  () => ({ dax: true, clients: [writes(0, true)], local: { cpu0: truncates, gup: pins } }),
+  { answers: parameter("whether the client hears of recalls", 1, 1, 0) },
+  ({ answers }) => ({
+    dax: true,
+    clients: [writes(0, true)],
+    answers: answers === 1,
+    local: { cpu0: truncates, gup: pins },
+  }),
   [breakEnds],
 )
 
@@ -246,19 +258,21 @@ export const cached = define(
 export const generations = define(
   "generations",
   "the file system grows while a client asks for layouts; one attempt to invalidate the page cache may fail",
-  {},
-  () => ({
+  { grows: parameter("whether the file system grows", 1, 1, 0) },
+  ({ grows }) => ({
     clients: [twice],
+    // Nobody recalls anything.
+    answers: false,
     mayFail: true,
     knowsDevice: false,
-    local: {
-      cpu0: (file) =>
-        step("xfs_growfs_data", () => {
-          file.mount.state.generation = 1
-        }),
-    },
+    local: grows === 1 ? { cpu0: growsFileSystem } : {},
   }),
 )
+
+const growsFileSystem: LocalProgram = (file) =>
+  step("xfs_growfs_data", () => {
+    file.mount.state.generation = 1
+  })
 
 /** A client that says how large the file is now, whether it has written that far or not. */
 export const sizes = define(

@@ -58,6 +58,8 @@ export interface Shape {
   readonly answers?: boolean
   readonly local: { readonly [fiber: string]: LocalProgram }
   readonly ticks?: Ticks
+  /** Whether the workers that fence clients come to it; where time passes. */
+  readonly fences?: boolean
   /** Time passes only when everybody waits for it. */
   readonly prompt?: boolean
   readonly design?: Design
@@ -117,7 +119,7 @@ export const layoutWorld = (shape: Shape): Setup<LayoutWorld> => {
       : {
           clock: ticking(clock, shape.prompt === true ? waitsForTime : undefined),
           ...Object.fromEntries(
-            names.map((name) => [
+            (shape.fences === false ? [] : names).map((name) => [
               `fence-${name}`,
               nfsd4LayoutFenceWorker(
                 server,

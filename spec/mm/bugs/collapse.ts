@@ -7,7 +7,7 @@ import { at } from "../../../model/mm/range.ts"
 import { notifierRange } from "../../../model/notifier/events.ts"
 import { mmuNotifierInvalidateRangeStart } from "../../../model/notifier/invalidate.ts"
 import { zoo } from "../../bugZoo.ts"
-import { collapseTwoPages } from "../scenarios/collapse.ts"
+import { collapseAlone, collapseTwoPages } from "../scenarios/collapse.ts"
 import type { MmWorld } from "../world.ts"
 import { alone } from "./instead.ts"
 
@@ -59,8 +59,7 @@ export const collapseBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     title: "khugepaged takes away the page table of a file's huge page and tells no notifier",
     source: "CVE-2022-48991; commit f268f6cf875f: mm/khugepaged: invoke MMU notifiers in shmem/file collapse paths",
     references: zoo(31),
-    scenario: "mm/pairs/load+collapse",
-    bound: { devices: 1 },
+    scenario: collapseAlone.id,
     breaks: "MIRROR-AGREE",
     at: () => ({
       mn_itree_inv_start_range: (original, { args }) =>

@@ -9,6 +9,7 @@ import { mutexLock } from "../../../model/sync/mutex.ts"
 import { release } from "../../../model/sync/spinlock.ts"
 import { zoo } from "../../bugZoo.ts"
 import { page } from "../pages.ts"
+import { loneReap } from "../scenarios/races.ts"
 import { svaPermissionUpgrade, svaTwoAreas } from "../scenarios/sva.ts"
 import { dontneedHugePmd, zapWritebackStore } from "../scenarios/translations.ts"
 import type { MmWorld } from "../world.ts"
@@ -120,7 +121,7 @@ export const tlbBugs: ReadonlyArray<SeededBug<MmWorld>> = [
       "the OOM reaper says that the whole address space goes: its translations are not flushed, nobody will use them",
     source: "commit 687cb0884a71: mm, oom_reaper: gather each vma to prevent leaking TLB entry",
     references: zoo(50),
-    scenario: "mm/pairs/store+oom-reap",
+    scenario: loneReap.id,
     bound: alone,
     breaks: "ZAP-TLB-BEFORE-FREE",
     at: (world, fiber) =>
@@ -131,7 +132,7 @@ export const tlbBugs: ReadonlyArray<SeededBug<MmWorld>> = [
     title: "a device's callback waits for its mutex though the OOM reaper has said that it must not sleep",
     source: "commit 93065ac753e4: mm, oom: distinguish blockable mode for mmu notifiers",
     references: zoo("atomicStartSleeps"),
-    scenario: "mm/pairs/store+oom-reap",
+    scenario: loneReap.id,
     breaks: builtIn.context,
     at: ({ devices }) => ({
       mutex_trylock: (original, { args }) => {

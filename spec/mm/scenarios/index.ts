@@ -1,4 +1,4 @@
-import { collapseTwoPages } from "./collapse.ts"
+import { collapseAlone, collapseTwoPages } from "./collapse.ts"
 import {
   dirtyCow,
   faultsAndUnmap,
@@ -8,6 +8,7 @@ import {
   hintAndMigrate,
   hintAndPin,
   lazyFree,
+  loneReap,
   migrationWait,
   readIn,
   recycledPage,
@@ -43,8 +44,10 @@ export const races = [
   faultsAndUnmap,
   shrink,
   migrationWait,
+  loneReap,
   zapWritebackStore,
   dontneedHugePmd,
+  collapseAlone,
   collapseTwoPages,
   switchShootdown,
   lazyUnmap,

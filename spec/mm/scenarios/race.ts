@@ -24,7 +24,7 @@ export const raceOf = (of: Race): Scenario<MmWorld> =>
     summary: of.summary,
     parameters: {
       devices: {
-        description: "devices that mirror the process and access the page once",
+        description: `devices that mirror the process and ${of.watching === true ? "only watch" : "access the page once"}`,
         default: of.devices ?? 0,
         min: 0,
         max: 2,

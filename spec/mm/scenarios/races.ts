@@ -156,6 +156,16 @@ export const readIn = raceOf({
   },
 })
 
+/** A CPU has the translation, and its thread does not run: the OOM reaper is alone with what others have left. */
+export const loneReap = raceOf({
+  name: "oom-reap",
+  summary: "the OOM reaper takes a page of which a TLB has the translation, and a device hears of it",
+  pages: ["anon"],
+  operations: [operation("oom-reap")],
+  devices: 1,
+  watching: true,
+})
+
 /** Two read under the lock of an area that a third waits to change. */
 export const faultsAndUnmap = raceOf({
   name: "loads+munmap",

@@ -203,6 +203,8 @@ export const intervalBugs: ReadonlyArray<SeededBug<IntervalWorld>> = [
     source: "commit 04ec32fbc2b2: mm/hmm: allow hmm_range to be used with a mmu_interval_notifier or hmm_mirror",
     references: zoo(1),
     ...inOneFault,
+    // Nobody need be after the page.
+    scenario: overlapping.id,
     breaks: "MIRROR-NO-UAF",
     at: inDevice((_, { subs }) => {
       const invalid = () => subs.state.active > 0

@@ -29,9 +29,10 @@ export const allEnd: ReadonlyArray<Spec> = [
   {
     kind: "leadsTo",
     id: "L-ITREE-LEAK",
-    statement: "A start that is refused stops nobody for ever: every device comes to the end of its fault.",
+    statement: "A start that is refused stops nobody for ever: every device that faults comes to the end of that.",
     source: "mm/mmu_notifier.c: __mmu_notifier_invalidate_range_start; mmu_interval_read_begin",
-    to: ({ counting, refusing }, fibers) => [...counting, ...refusing].every(({ name }) => fibers.ended(name)),
+    to: ({ counting, refusing, running }, fibers) =>
+      [...counting, ...refusing].every(({ name }) => !running.includes(name) || fibers.ended(name)),
   },
 ]
 

@@ -33,6 +33,8 @@ export interface Parts {
 export interface MmuNotifierWorld extends Parts {
   /** Those of all devices. */
   readonly tables: ReadonlyArray<Table>
+  /** The names of all fibers. */
+  readonly running: ReadonlyArray<string>
   readonly record: NotifierRecord
 }
 
@@ -110,9 +112,10 @@ export const mmuNotifierWorld = (shape: Shape): Setup<MmuNotifierWorld> => {
     new Map([...refusing, ...twoPass].map(({ iv, lock }) => [iv.name, lock])),
   )
   const parts: Parts = { mm, counting, refusing, twoPass, secondaryTlb }
+  const fibers = shape.fibers(parts)
   return {
-    world: { ...parts, tables, record: lives },
-    fibers: shape.fibers(parts),
+    world: { ...parts, tables, running: Object.keys(fibers), record: lives },
+    fibers,
     monitors: [lives.monitor],
   }
 }

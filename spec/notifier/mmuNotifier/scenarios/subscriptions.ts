@@ -138,6 +138,7 @@ export const nonBlockable = define(
     pages,
     attempts: parameter("how often the reaper tries", 2, 3),
     cpus: cpus(0, 0),
+    faults: parameter("how many of the two devices fault, the one of the second notifier first", 2, 2, 0),
   },
   (bound) => ({
     pages: bound.pages,
@@ -149,7 +150,11 @@ export const nonBlockable = define(
     fibers: (parts) => ({
       oom_reaper: oomReapTask(parts.mm, bound.attempts),
       ...invalidators(parts.mm, bound.cpus),
-      ...faults(parts),
+      ...faults({
+        ...parts,
+        refusing: parts.refusing.slice(0, bound.faults),
+        counting: parts.counting.slice(0, Math.max(0, bound.faults - 1)),
+      }),
     }),
   }),
   allEnd,
