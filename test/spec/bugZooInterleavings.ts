@@ -150,9 +150,12 @@ export const interleavings = `
 1 G gup_fast_pmd_range(parent, 0)
 2 K pmdp_collapse_flush(parent, 0, 1)
 3 K __collapse_huge_page_isolate(parent, 0)
+5 K __collapse_huge_page_copy(parent, 0, 1)
 4 G gup_fast_pte_range: try_grab_folio_fast(0)
 4 G gup_fast_pte_range: recheck(parent, 0, 0
+6 G dma_write(0, cpu0)
 5 K collapse_huge_page: set_pmd_at(parent, 0, 1)
+~ K copies as soon as it has looked at the references, before G raises one, of which it hears no more. The DMA comes before the huge entry, a preemption less: behind it G waits for the page's lock, which K holds.
 
 25 dax-truncate-vs-dma: P = dio0, T = fs0, A = (a block that is free and pinned is the next one's)
 1 P gup_fast_pte_range: try_grab_folio_fast(0)

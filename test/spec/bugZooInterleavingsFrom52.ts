@@ -127,6 +127,7 @@ export const interleavingsFrom52 = `
 3 D mmu_interval_read_retry(gpu0)
 4 D hmm_pfns: requests(gpu0
 5 D hmm_range_fault(gpu0, 1, 2)
+~ The call has returned 0 before the range changes, and it is the driver's own look that sends it round again. What is misread is a page that nobody asked for, and -EFAULT the result: a request is not lost, as what is said of a page that was asked for has the bits by which it was asked.
 
 76 fault-vs-truncate-no-common-lock: F = cpu.mm0, T = fs0
 2 T zap_pte_range(mm0, 0)
