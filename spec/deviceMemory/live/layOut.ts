@@ -23,19 +23,19 @@ export const shareWithChild = ({ folios, parent, child }: MmWorld, va: number): 
   child.rss.anon++
 }
 
-/** A page of the parent's that was mapped on a CPU a moment ago, and is in its batch; a fiber has that CPU now. */
-export const batchOf = ({ folios, parent }: MmWorld, running: string, va: number): LruBatch => {
+/** A page of the parent's that was mapped on a CPU a moment ago, and is in its batch; nobody has that CPU now. */
+export const batchOf = ({ folios, parent }: MmWorld, va: number): LruBatch => {
   const frame = rmappedPage(at(parent.pte, va).value)
   if (frame === null) throw new RangeError(`page ${va} is not mapped`)
   const folio = folioOf(folios, frame)
   folio.lru = false
   folio.refcount++
-  return { cpu: "cpu0", state: struct("cpu0.lru_add", { pages: [frame], queued: false, running }) }
+  return { cpu: "cpu0", state: struct("cpu0.lru_add", { pages: [frame], queued: false, running: "" }) }
 }
 
 /**
- * CPUs without preemption, on one of which the kernel runs for a fiber: it has the CPU until it sleeps, which it does where
- * it waits for an entry of a page that is being moved, or may do once a driver has its page.
+ * CPUs without preemption, on one of which the kernel runs for a fiber: from when it has `mmap_lock` it has the CPU until it
+ * sleeps, which it does where it waits for an entry of a page that is being moved, or may do once a driver has its page.
  */
 export const withoutPreemption = (batches: ReadonlyArray<LruBatch>, fiber: string): Monitor => {
   const runs =
@@ -49,6 +49,7 @@ export const withoutPreemption = (batches: ReadonlyArray<LruBatch>, fiber: strin
     result !== null &&
     ("migrating" in result || ("call" in result && result.call === "migration_entry_wait"))
   return {
+    mmap_read_lock: runs(() => true),
     hmm_vma_handle_pte: runs((result) => !waits(result)),
     handle_pte_fault: runs((result) => !waits(result)),
     "do_swap_page: trylock_page": runs((result) => result === "done"),

@@ -68,7 +68,7 @@ export const drain = define(
       prepare(world, shared, "device")
       unmapFromGpus(world)
       shareWithChild(world, shared)
-      world.system.lruBatches.push(batchOf(world, "hmm0", inBatch))
+      world.system.lruBatches.push(batchOf(world, inBatch))
     },
     fibers: (world) => {
       const [, peer] = world.gpus
