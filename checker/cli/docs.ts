@@ -74,7 +74,7 @@ const makeHandbook = Effect.fnUntraced(function* (registry: Registry, source: Ha
   ) {
     return yield* badInput(`${printable(flags.mutants ?? "")} is of none of the protocols that have a page`)
   }
-  const sources = { files: yield* sourceFiles(source.sources), model: source.sources?.model ?? "" }
+  const sources = yield* sourceFiles(source.sources)
   const protocols = yield* Effect.forEach(reported, (protocol) => subjectOf(protocol, report, mutation, sources))
   const comparisons = yield* Effect.forEach(selected.comparisons, (comparison) =>
     comparison.rows.pipe(
@@ -165,10 +165,10 @@ const sourceFiles = Effect.fnUntraced(function* (sources: HandbookSource["source
       ),
     )
   })
-  if (sources === undefined) return []
+  if (sources === undefined) return undefined
   const { root, model, specs } = sources
   return yield* Effect.forEach([model, specs], (folder) => read(folder, fileURLToPath(root))).pipe(
-    Effect.map((found) => found.flat()),
+    Effect.map((found) => ({ root, files: found.flat() })),
     Effect.mapError(({ reason }) => badInput(`the sources of the protocols cannot be read: ${reason._tag}`)),
   )
 })

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import { replay } from "../counterexample/replay.ts"
 import { attempt } from "../engine/supervised.ts"
-import { filesOf, groupSteps, type SourceFile } from "../report/handbook/stepSources.ts"
+import { filesOf, type SourceFile, sourcesOf } from "../report/handbook/stepSources.ts"
 import type { Hunted, ProtocolSubject } from "../report/handbook/subject.ts"
 import type { MutationReport } from "../report/mutation.ts"
 import type { Report, ScenarioReport } from "../report/report.ts"
@@ -10,6 +10,7 @@ import { noPaint, printable } from "../report/text.ts"
 import { violationLines } from "../report/violation.ts"
 import type { BugEntry, Protocol } from "../scenario/protocol.ts"
 import { badInput } from "./errors.ts"
+import { originsIn } from "./origins.ts"
 import { actorsOf, cellsOf } from "./participants.ts"
 import { checked } from "./select.ts"
 
@@ -21,7 +22,7 @@ export const subjectOf = Effect.fnUntraced(function* (
   protocol: Protocol,
   report: Report,
   mutation: MutationReport | undefined,
-  sources: { readonly files: ReadonlyArray<SourceFile>; readonly model: string },
+  sources: { readonly root: URL; readonly files: ReadonlyArray<SourceFile> } | undefined,
 ) {
   const order = new Map(protocol.scenarios.map(({ id }, position) => [id, position]))
   const own = report.scenarios
@@ -38,6 +39,10 @@ export const subjectOf = Effect.fnUntraced(function* (
   const explored = protocol.scenarios.filter(({ id }) => explorations.some((each) => each.id === id))
   const programs = yield* Effect.forEach(explored, (scenario) => checked(scenario, {}, undefined, badInput))
   const names = explorations.flatMap(({ steps }) => Object.keys(steps))
+  const origins = yield* Effect.forEach(programs, (program) => {
+    const wanted = explorations.filter(({ id }) => id === program.scenario).flatMap(({ steps }) => taken(steps))
+    return sources === undefined ? Effect.succeed([]) : attempt(() => originsIn(program, wanted, sources.root))
+  })
   return {
     protocol,
     explorations,
@@ -45,9 +50,13 @@ export const subjectOf = Effect.fnUntraced(function* (
     actors: yield* attempt(() => actorsOf(programs)),
     cells: cellsOf(programs),
     mutated: mutation?.protocols.find((mutated) => mutated.protocol === protocol.id),
-    steps: groupSteps([...new Set(names)].sort(), filesOf(protocol.id, sources.files), sources.model),
+    operations: sourcesOf([...new Set(names)].sort(), origins.flat(), filesOf(protocol.id, sources?.files ?? [])),
   } satisfies ProtocolSubject
 })
+
+/** The names of the operations that an exploration took. */
+const taken = (steps: ScenarioReport["steps"]): ReadonlyArray<string> =>
+  Object.entries(steps).flatMap(([name, times]) => (times > 0 ? [name] : []))
 
 const huntedOf = Effect.fnUntraced(function* (protocol: Protocol, bug: BugEntry, report: ScenarioReport | undefined) {
   if (report === undefined) return { bug } satisfies Hunted

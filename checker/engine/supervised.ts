@@ -67,6 +67,7 @@ const stretchOf = <A>(run: () => A, limit: number): Effect.Effect<A, SetupFailed
       // Code that is terminated leaves no `finally` behind: what it had set is reset here.
       runtime.actor = undefined
       runtime.setup = undefined
+      runtime.made = undefined
     }
   })
 

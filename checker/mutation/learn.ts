@@ -1,11 +1,11 @@
 /** Learns the steps of a protocol: explores its correct scenarios at small bounds and at their own. */
 import * as Effect from "effect/Effect"
-import * as Glob from "effect/Glob"
 import { attempt } from "../engine/supervised.ts"
 import { letOthersRun } from "../explore/explore.ts"
 import { StatesSearch } from "../explore/states.ts"
 import type { Ending } from "../explore/strategy.ts"
 import { boundText } from "../report/text.ts"
+import { isNamed } from "../scenario/names.ts"
 import type { Program } from "../scenario/program.ts"
 import { SetupFailed } from "../scenario/program.ts"
 import type { Protocol, ScenarioEntry } from "../scenario/protocol.ts"
@@ -95,13 +95,6 @@ export const learn = Effect.fnUntraced(function* (
   }
   return { rungs, mutants: mutantsOf(rungs, all).filter(({ mutation }) => isOwn(mutation)), trouble } satisfies Learnt
 })
-
-/** Whether globs have a name: one of them does, and none that begins with `!`. */
-const isNamed = (name: string, globs: ReadonlyArray<string>): boolean => {
-  const matches = (glob: string): boolean => Glob.match(Glob.make(glob), name)
-  const not = globs.filter((glob) => glob.startsWith("!")).map((glob) => glob.slice(1))
-  return globs.some(matches) && !not.some(matches)
-}
 
 /**
  * The programs of a scenario: at its smallest bound; at those at which its seeded bugs are hunted, which are no larger than

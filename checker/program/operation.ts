@@ -74,8 +74,10 @@ const actor = (what: string) => runtime.actor ?? breakRule(`${what} is run outsi
  * The type says `A` where the engine only knows `Plain`: what it hands back is the body's own result, compared by
  * content.
  */
-export const perform = <A>(operation: Operation): Effect.Effect<A> =>
-  Effect.suspend(() => (runtime.actor ?? actor(labelOf(operation))).perform(operation) as Effect.Effect<A>)
+export const perform = <A>(operation: Operation): Effect.Effect<A> => {
+  runtime.made?.(operation)
+  return Effect.suspend(() => (runtime.actor ?? actor(labelOf(operation))).perform(operation) as Effect.Effect<A>)
+}
 
 /**
  * An atomic step. `body` runs with no other fiber between its reads and writes of cells; what it returns (plain data)
@@ -111,11 +113,9 @@ export const guardedStep: {
 
 /** One of the options, which must be plain data; the explorer tries them all. */
 export const choose = <const A extends Plain>(name: string, options: ReadonlyArray<A>): Effect.Effect<A> =>
-  Effect.suspend(() =>
-    options.length === 0
-      ? breakRule(`choice ${name} has no options`)
-      : perform<A>({ kind: "choice", name, args: [], options: options.map(intern) }),
-  )
+  options.length === 0
+    ? Effect.suspend(() => breakRule(`choice ${name} has no options`))
+    : perform<A>({ kind: "choice", name, args: [], options: options.map(intern) })
 
 /**
  * Promises that what this fiber does from here on depends on the live values alone, not on how it came here. The head

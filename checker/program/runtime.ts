@@ -40,9 +40,11 @@ interface Runtime {
   setup: Store | undefined
   /** The rule that the setup broke where nothing could be thrown, if it did. */
   setupBlamed: string | undefined
+  /** Told of each operation where a program makes it, while somebody wants to know (see `cli/origins.ts`). */
+  made: ((operation: Operation) => void) | undefined
 }
 
-export const runtime: Runtime = { actor: undefined, setup: undefined, setupBlamed: undefined }
+export const runtime: Runtime = { actor: undefined, setup: undefined, setupBlamed: undefined, made: undefined }
 
 /** Program code broke a rule of the language of programs. */
 export class RuleBroken extends Error {

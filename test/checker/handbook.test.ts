@@ -4,7 +4,7 @@ import { type About, cell, protocol, scenario, step } from "../../checker/index.
 import { handbookPages } from "../../checker/report/handbook/pages.ts"
 import { htmlPage } from "../../checker/report/handbook/site.ts"
 import { fieldsText, stateKinds } from "../../checker/report/handbook/state.ts"
-import { filesOf, groupSteps } from "../../checker/report/handbook/stepSources.ts"
+import { filesOf, groupSteps, type Made, sourcesOf } from "../../checker/report/handbook/stepSources.ts"
 
 const nasty = "a|b <script>alert(1)</script> *c* _d_ [e](javascript:f) `g|h` &amp; ~~i~~ ![j](k) www.l.m"
 
@@ -45,7 +45,7 @@ const [index, page] = handbookPages({
       hunts: [{ bug: subject.bugs[0] ?? expect.fail(), trace: ["```", "</code></pre><b>", nasty] }],
       actors: [{ name: "fiber`|", scenarios: ["nasty/one/scenario"] }],
       cells: ["a|b.c", "alone"],
-      steps: [],
+      operations: [],
     },
   ],
   comparisons: [],
@@ -126,7 +126,7 @@ describe("what a protocol says of its parts", () => {
             { name: "kswapd", scenarios: ["p/a"] },
           ],
           cells: ["lock", "seen0.at", "seen1.at"],
-          steps: [],
+          operations: [],
         },
       ],
       registry: [],
@@ -216,15 +216,76 @@ describe("what a page is made of", () => {
     expect(filesOf("q", files)).toEqual(files)
   })
 
-  it("finds the file in which each step is written, and says where it may be another", () => {
-    expect(groupSteps(["both", "made: up", "one", "one: tail", "three", "two"], filesOf("p", files), "model")).toEqual([
-      {
-        file: { path: "model/a.ts", says: "What a is (mm/a.c)." },
-        steps: [
-          { name: "one", alsoIn: [] },
-          { name: "one: tail", alsoIn: [] },
-        ],
-      },
+  const made = (kind: Made["kind"], name: string, ...through: ReadonlyArray<string>): Made => ({ kind, name, through })
+  const where = (names: ReadonlyArray<string>, met: ReadonlyArray<Made>, all = files) =>
+    sourcesOf(names, met, all).map((source) => [source.kind, source.name, ...source.files.map(({ path }) => path)])
+
+  it("finds where an operation is made that was met, and in which file its name is written", () => {
+    const lock = { path: "model/lock.ts", text: "export const lock = (by) => step(by, f)\n" }
+    const made2 = {
+      path: "model/d.ts",
+      text: `${importing("{ lock }", "./lock.ts")}// lock("said")\nlock("handed")\nstep(\`gpu_\${what}\`)\nstep(\`\${what}: end\`)`,
+    }
+    const others = {
+      path: "model/e.ts",
+      text: '/** `said` */\nother("handed")\nchoose("one", ["said"])\nstep("said", f)',
+    }
+    const all = [...files, others, lock, made2]
+    const met = [
+      made("step", "one", "model/a.ts"),
+      made("choice", "one", "model/e.ts"),
+      made("step", "two", lock.path, "model/b.ts"),
+      made("step", "two: tail", "model/b.ts"),
+      made("step", "both", "model/a.ts"),
+      made("step", "both", "model/b.ts"),
+      made("step", "handed", lock.path),
+      made("step", "handed: end", lock.path),
+      made("step", "gpu_load", made2.path),
+      made("fork", "fork", "model/c.ts", "spec/p.ts"),
+    ]
+    const names = ["one", "two", "two: tail", "both", "handed", "handed: end", "gpu_load", "fork"]
+    expect(where(names, met, all)).toEqual([
+      ["step", "one", "model/a.ts"],
+      ["choice", "one", "model/e.ts"],
+      ["step", "two", "model/b.ts"],
+      ["step", "two: tail", "model/b.ts"],
+      ["step", "both", "model/a.ts", "model/b.ts"],
+      ["step", "handed", made2.path],
+      ["step", "handed: end", made2.path],
+      ["step", "gpu_load", made2.path],
+      ["fork", "fork", "model/c.ts"],
+    ])
+  })
+
+  it("finds the calls that make an operation that was not met, and no comment or other text", () => {
+    const text = [
+      '/** `told`, "told" */',
+      'const names = ["listed"] // step("told")',
+      'choose("page", ["option"])',
+      'guardedStep(\n  "waits",',
+      'underLock(lockOf(mm), "locked", [mm], f)',
+      'other("one")',
+    ]
+    const all = [...files, { path: "model/f.ts", text: text.join("\n") }]
+    expect(where(["told", "listed", "page", "waits", "locked", "one"], [], all)).toEqual([
+      ["step", "told"],
+      ["step", "listed"],
+      ["choice", "page", "model/f.ts"],
+      ["step", "waits", "model/f.ts"],
+      ["step", "locked", "model/f.ts"],
+      ["step", "one", "model/a.ts", "model/c.ts"],
+    ])
+  })
+
+  it("groups steps by the files in which they are made, and says where else", () => {
+    const met = ["one", "both", "three", "two"].flatMap((name) =>
+      files.flatMap(({ path, text }) =>
+        text.includes(`"${name}"`) && path !== "model/c.ts" ? [made("step", name, path)] : [],
+      ),
+    )
+    const sources = sourcesOf(["both", "made: up", "one", "three", "two"], met, filesOf("p", files))
+    expect(groupSteps(sources)).toEqual([
+      { file: { path: "model/a.ts", says: "What a is (mm/a.c)." }, steps: [{ name: "one", alsoIn: [] }] },
       {
         file: { path: "model/b.ts", says: "B." },
         steps: [

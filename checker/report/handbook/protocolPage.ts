@@ -5,6 +5,7 @@ import type { ScenarioReport } from "../report.ts"
 import { boundText, count, figure, odds } from "../text.ts"
 import { anchor, block, code, list, table, text } from "./markdown.ts"
 import { mutantLines, survivorLines } from "./mutantSections.ts"
+import { operationLines } from "./operations.ts"
 import { actorLines, stateLines } from "./participants.ts"
 import { scenarioLines } from "./scenarios.ts"
 import { type HandbookSubject, type Hunted, isFound, type Page, type ProtocolSubject, pageName } from "./subject.ts"
@@ -24,7 +25,7 @@ export const protocolPage = (subject: ProtocolSubject, { run, mutation }: Handbo
       ...citation(subject, run),
       ...actorLines(subject),
       ...stateLines(subject),
-      ...stepLines(subject),
+      ...operationLines(subject, totals(subject.explorations.map(({ steps }) => steps))),
       ...propertyLines(subject),
       ...scenarioLines(subject),
       ...bugLines(subject),
@@ -53,30 +54,6 @@ const citation = ({ explorations, hunts }: ProtocolSubject, run: HandbookSubject
       ...(run.interrupted === true ? ["**The run was interrupted: what it did not reach is not here.**"] : []),
     ].join(" "),
     "",
-  ]
-}
-
-const stepLines = ({ steps, explorations }: ProtocolSubject): ReadonlyArray<string> => {
-  const taken = totals(explorations.map((each) => each.steps))
-  const columns = [{ title: "step" }, { title: "taken", align: "right" }, { title: "also written in" }] as const
-  return [
-    "## Steps",
-    "",
-    "A step is called by the kernel function, or the part of it, that it models, and is atomic. It is listed under the file of the model in which it is written, and how often the explorations took it.",
-    "",
-    ...steps.flatMap(({ file, steps: names }) => [
-      `### ${file === undefined ? "Steps whose names are put together" : code(file.path)}`,
-      "",
-      ...(file === undefined || file.says === "" ? [] : [text(file.says), ""]),
-      ...table(
-        names.some(({ alsoIn }) => alsoIn.length > 0) ? columns : columns.slice(0, 2),
-        names.map(({ name, alsoIn }) => [
-          code(name),
-          figure(taken.get(name) ?? 0),
-          ...(names.some((each) => each.alsoIn.length > 0) ? [alsoIn.map(code).join(", ")] : []),
-        ]),
-      ),
-    ]),
   ]
 }
 

@@ -3,7 +3,7 @@ import type { BugEntry, Protocol, Registry } from "../../scenario/protocol.ts"
 import type { MutatedProtocol, MutationReport } from "../mutation.ts"
 import type { Report, ScenarioReport } from "../report.ts"
 import type { Catalogue, Chapter, Comparison, ComparisonRow } from "./comparison.ts"
-import type { StepGroup } from "./stepSources.ts"
+import type { OperationSource } from "./stepSources.ts"
 
 /** A protocol, and what a run has of it. */
 export interface ProtocolSubject {
@@ -14,7 +14,8 @@ export interface ProtocolSubject {
   readonly actors: ReadonlyArray<Actor>
   /** The names of the cells with which its scenarios begin. */
   readonly cells: ReadonlyArray<string>
-  readonly steps: ReadonlyArray<StepGroup>
+  /** What its fibers did, by names and kinds, and where each is made. */
+  readonly operations: ReadonlyArray<OperationSource>
   /** What became of its mutants, if they were made. */
   readonly mutated?: MutatedProtocol | undefined
 }
