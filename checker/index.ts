@@ -8,6 +8,7 @@ export { type Budget, explore, type Outcome, type Result, Unfit } from "./explor
 export { countPreemptions, type LeftOutStep, type Run, runMoves, type ScheduledStep } from "./explore/schedule.ts"
 export { defaultStrategy, strategies } from "./explore/strategies.ts"
 export type { SearchOptions, Statistics, Strategy, Survey } from "./explore/strategy.ts"
+export { exploreToEnd, Unanswered } from "./explore/toTheEnd.ts"
 export { missedStateOdds } from "./explore/visited.ts"
 export {
   type ExploreMutant,
@@ -45,7 +46,8 @@ export type {
   HandbookSource,
 } from "./report/handbook/comparison.ts"
 export { MutationReport } from "./report/mutation.ts"
-export { Listing, ReplayReport, Report, ScenarioReport } from "./report/report.ts"
+export { ComparisonReport, Listing, ReplayReport, Report, ScenarioReport } from "./report/report.ts"
+export { boundText } from "./report/text.ts"
 export { traceLines } from "./report/trace.ts"
 export {
   type EffectProgram,

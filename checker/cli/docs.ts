@@ -13,6 +13,7 @@ import type { Page } from "../report/handbook/subject.ts"
 import { count, printable } from "../report/text.ts"
 import type { Registry } from "../scenario/protocol.ts"
 import { checkAll } from "./check.ts"
+import { comparedIn } from "./comparisons.ts"
 import { BadUsage, badInput, exitStatus } from "./errors.ts"
 import { prepareDirectory, writeHandbook } from "./handbookFiles.ts"
 import { subjectOf } from "./handbookSubject.ts"
@@ -77,10 +78,7 @@ const makeHandbook = Effect.fnUntraced(function* (registry: Registry, source: Ha
   const sources = yield* sourceFiles(source.sources)
   const protocols = yield* Effect.forEach(reported, (protocol) => subjectOf(protocol, report, mutation, sources))
   const comparisons = yield* Effect.forEach(selected.comparisons, (comparison) =>
-    comparison.rows.pipe(
-      Effect.map((rows) => ({ comparison, rows })),
-      Effect.mapError(({ message }) => badInput(`${comparison.id}: ${printable(message)}`)),
-    ),
+    comparedIn(comparison, read, flags.from ?? ""),
   )
   const files = yield* FileSystem.FileSystem
   const chapters = yield* Effect.forEach(selected.chapters, (chapter) =>

@@ -52,6 +52,9 @@ export interface Task {
   readonly elsewhere?: Source
 }
 
+/** What of it is explored. */
+type Exploration = Omit<Task, "scenario" | "saved">
+
 export interface Explored {
   readonly task: Task
   readonly result: Result
@@ -70,7 +73,7 @@ export const missedText = ({ breaks }: BugEntry, { task: { scenario }, result }:
 }
 
 /** How a status line calls a task. */
-export const taskName = ({ program: { scenario, mutant } }: Task): string =>
+export const taskName = ({ program: { scenario, mutant } }: Pick<Task, "program">): string =>
   printable(mutant === undefined ? scenario : `${scenario} with ${mutant}`)
 
 /**
@@ -80,12 +83,32 @@ export const taskName = ({ program: { scenario, mutant } }: Task): string =>
  */
 export const carryOut = Effect.fnUntraced(function* (task: Task, checkpoint?: string) {
   const session = yield* Session
+  const { result, status } = yield* watched(task, checkpoint)
+  const finding = (yield* savedFinding(task, result)) ?? (yield* shrunkFinding(task, result, status))
+  const report = reportOf(task, result, finding)
+  session.scenarios.push(report)
+  return { task, result, finding, report } satisfies Explored
+})
+
+/** Explores for a comparison, with a status line, and notes the run among those that are cited. What is found is not shrunk. */
+export const exploreCited = Effect.fnUntraced(function* (program: Program, strategy: Strategy, options: SearchOptions) {
+  const session = yield* Session
+  const exploration = { program, strategy, options, budget: {} }
+  const { result } = yield* watched(exploration, undefined, true)
+  session.cited.push({ ...coveredBy(exploration, result), ...outcomeOf(result, undefined) })
+  return result
+})
+
+/** Explores, and keeps the status line and the session at what is going on. */
+const watched = Effect.fnUntraced(function* (task: Exploration, checkpoint: string | undefined, isCited = false) {
+  const session = yield* Session
   const output = yield* Output
   const { milliseconds } = task.budget
   const what = taskName(task)
   const progress = new Progress(what, emptyStatistics(), milliseconds === undefined ? undefined : milliseconds / 1000)
   const current: Exploring = {
     phase: "exploring",
+    isCited,
     what,
     line: () => progress.line,
     shortLine: () => progress.shortLine,
@@ -108,16 +131,13 @@ export const carryOut = Effect.fnUntraced(function* (task: Task, checkpoint?: st
     return status
   })
   session.underWay.delete(current)
-  const finding = (yield* savedFinding(task, result)) ?? (yield* shrunkFinding(task, result, status))
-  const report = reportOf(task, result, finding)
-  session.scenarios.push(report)
-  return { task, result, finding, report } satisfies Explored
+  return { result, status }
 })
 
-const how = ({ strategy, options }: Task): How => ({ strategy: strategy.name, seed: options.seed })
+const how = ({ strategy, options }: Exploration): How => ({ strategy: strategy.name, seed: options.seed })
 
 const resultOf = (
-  { program, strategy, options, budget, resources, elsewhere: source }: Task,
+  { program, strategy, options, budget, resources, elsewhere: source }: Exploration,
   onProgress: (statistics: Statistics, seconds: number, standing: Standing) => Effect.Effect<void>,
 ) =>
   resources === undefined
@@ -177,7 +197,7 @@ const shrunkFinding = Effect.fnUntraced(function* (task: Task, result: Result, s
 })
 
 const figures = (
-  { program, strategy, options }: Task,
+  { program, strategy, options }: Exploration,
   { states, executions, blocked, transitions, maxDepth }: Statistics,
   seconds: number,
   exercised: Result["exercised"],
@@ -206,12 +226,13 @@ const totals = (exercised: Result["exercised"]): Readonly<Record<string, number>
   return Object.fromEntries(total)
 }
 
+const coveredBy = (task: Exploration, { statistics, graphStates, seconds, exercised, steps }: Result) => ({
+  ...figures(task, statistics, seconds, exercised, steps),
+  missedStateOdds: missedStateOdds(statistics.states) + missedStateOdds(graphStates),
+})
+
 const reportOf = (task: Task, result: Result | CampaignResult, finding: Finding | undefined): ScenarioReport => {
-  const { statistics, graphStates } = result
-  const covered = {
-    ...figures(task, statistics, result.seconds, result.exercised, result.steps),
-    missedStateOdds: missedStateOdds(statistics.states) + missedStateOdds(graphStates),
-  }
+  const covered = coveredBy(task, result)
   const gaps = result.outcome === "holds" ? gapsIn(task.scenario.properties, [covered]) : {}
   return { ...covered, ...gaps, ...outcomeOf(result, finding) }
 }

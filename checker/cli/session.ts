@@ -3,8 +3,8 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { Statistics } from "../explore/strategy.ts"
 import type { Violation } from "../property/violation.ts"
-import type { ProtocolGaps, ReplayReport, Report, ScenarioReport } from "../report/report.ts"
-import { indent, printable, seconds } from "../report/text.ts"
+import type { ComparisonReport, ProtocolGaps, ReplayReport, Report, ScenarioReport } from "../report/report.ts"
+import { count, indent, printable, seconds } from "../report/text.ts"
 import { tool } from "../report/tool.ts"
 import { paragraphLines } from "../report/violation.ts"
 import { type ExitStatus, exitStatus, Unexpected } from "./errors.ts"
@@ -18,6 +18,11 @@ export class Session extends Context.Service<
     readonly scenarios: Array<ScenarioReport>
     replays: Array<ReplayReport> | undefined
     gaps: ReadonlyArray<ProtocolGaps> | undefined
+    comparisons: ReadonlyArray<ComparisonReport>
+    /** What was explored for the comparison that is being made, and for those before. */
+    readonly cited: Array<ScenarioReport>
+    /** What an interruption means for what the command is to make, a line each. */
+    atInterrupt: ReadonlyArray<string>
     /** How many explorations there are to do. */
     planned: number
     /** What is going on, oldest first. */
@@ -28,6 +33,8 @@ export class Session extends Context.Service<
 /** An exploration. */
 export interface Exploring {
   readonly phase: "exploring"
+  /** Whether it is for a comparison, and none of the scenarios that are checked. */
+  readonly isCited: boolean
   /** What is explored, as the status line calls it. */
   readonly what: string
   /** How far it is, in a line. */
@@ -64,7 +71,16 @@ export const inSession = Effect.fnUntraced(function* <E, R>(
   work: Effect.Effect<ExitStatus, E, R | Output | Session>,
 ) {
   const output = yield* makeOutput(json)
-  const session = Session.of({ scenarios: [], replays: undefined, gaps: undefined, planned: 0, underWay: new Set() })
+  const session = Session.of({
+    scenarios: [],
+    replays: undefined,
+    gaps: undefined,
+    comparisons: [],
+    cited: [],
+    atInterrupt: [],
+    planned: 0,
+    underWay: new Set(),
+  })
   const status = yield* work.pipe(
     Effect.provideService(Output, output),
     Effect.provideService(Session, session),
@@ -76,12 +92,13 @@ export const inSession = Effect.fnUntraced(function* <E, R>(
 })
 
 /** The document of what a run has come to. */
-export const reportOf = ({ scenarios, replays, gaps }: Session["Service"]): Report => ({
+export const reportOf = ({ scenarios, replays, gaps, comparisons }: Session["Service"]): Report => ({
   formatVersion: 1,
   tool,
   scenarios,
   ...(replays === undefined ? {} : { replays }),
   ...(gaps === undefined ? {} : { gaps }),
+  ...(comparisons.length === 0 ? {} : { comparisons }),
 })
 
 /** What is going on, in a line. */
@@ -93,19 +110,26 @@ export const statusOf = ({ underWay, scenarios, planned }: Session["Service"]): 
 }
 
 const interrupted = Effect.fnUntraced(function* (session: Session["Service"], output: Output["Service"]) {
-  const { underWay, scenarios, planned } = session
+  const { underWay, scenarios, atInterrupt } = session
   for (const each of underWay) if (each.phase === "shrinking") scenarios.push(each.report)
-  const done = `${scenarios.length} of ${planned} explorations were done`
+  const done = doneText(session)
   const [first, ...others] = underWay
   const lines = [...others, ...(first === undefined ? [] : [first])].flatMap((each) =>
     interruptedLines(each, each === first ? `; ${done}` : "", output.width),
   )
-  yield* output.print(["", ...(lines.length === 0 ? [`interrupted; ${done}`] : lines)])
+  yield* output.print(["", ...(lines.length === 0 ? [`interrupted; ${done}`] : lines), ...atInterrupt])
   for (const each of underWay) {
-    if (each.phase === "exploring") scenarios.push(each.soFar(each.statistics, each.seconds))
+    if (each.phase === "exploring" && !each.isCited) scenarios.push(each.soFar(each.statistics, each.seconds))
   }
   yield* output.document({ ...reportOf(session), interrupted: true })
 })
+
+const doneText = ({ scenarios, planned, cited, underWay }: Session["Service"]): string => {
+  const ofComparisons = count(cited.length, "exploration")
+  if (planned === 0 && (cited.length > 0 || underWay.size > 0)) return `${ofComparisons} for comparisons were done`
+  const done = `${scenarios.length} of ${planned} explorations were done`
+  return cited.length === 0 ? done : `${done}, and ${ofComparisons} for comparisons`
+}
 
 const interruptedLines = (current: Exploring | Shrinking, done: string, width: number): ReadonlyArray<string> => {
   const { phase, what, statistics } = current

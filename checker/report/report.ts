@@ -90,6 +90,23 @@ export const ProtocolGaps = Schema.Struct({
 })
 export type ProtocolGaps = typeof ProtocolGaps.Type
 
+/** A comparison of designs, run: of `docs`. */
+export const ComparisonReport = Schema.Struct({
+  comparison: Schema.String,
+  /** The table: what the runs came to for each design at each point, as its page says it. */
+  rows: Schema.Array(
+    Schema.Struct({
+      point: Schema.String,
+      cells: Schema.Array(
+        Schema.Struct({ outcome: Schema.Array(Schema.String), finding: Schema.optionalKey(Schema.String) }),
+      ),
+    }),
+  ),
+  /** The explorations that it rests on. What is asked may be other than the scenario's own properties. */
+  runs: Schema.Array(ScenarioReport),
+})
+export type ComparisonReport = typeof ComparisonReport.Type
+
 /** What a run of the checker came to. */
 export const Report = Schema.Struct({
   formatVersion: Schema.Literal(1),
@@ -100,6 +117,8 @@ export const Report = Schema.Struct({
   replays: Schema.optionalKey(Schema.Array(ReplayReport)),
   /** Of the bare command: for each protocol all of whose scenarios hold, what none of them exercised or took. */
   gaps: Schema.optionalKey(Schema.Array(ProtocolGaps)),
+  /** Of `docs`: the comparisons that it explored for. Absent in the documents of older versions, and where there are none. */
+  comparisons: Schema.optionalKey(Schema.Array(ComparisonReport)),
 })
 export type Report = typeof Report.Type
 

@@ -1,36 +1,27 @@
 /** What comes out of explorations, in words: the cells of comparisons. Every one visits every state within its bound. */
-import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import {
   type Bound,
-  explore,
+  boundText,
+  exploreToEnd,
   type Program,
   type Protocol,
   protocolOf,
-  type SearchOptions,
-  type Setup,
+  type Result,
+  type Scenario,
   scenario,
-  strategies,
+  Unanswered,
 } from "../../checker/index.ts"
-
-/** An exploration did not come to its end, or there is nothing of that name. */
-export class Unanswered extends Data.TaggedError("Unanswered")<{ readonly message: string }> {}
-
-const options: SearchOptions = { maxSteps: 10_000, seed: 1 }
 
 const figure = (value: number): string => value.toLocaleString("en-US")
 
-const explored = Effect.fnUntraced(function* (program: Program) {
-  const states = strategies.find(({ name }) => name === "states")
-  if (states === undefined) return yield* new Unanswered({ message: "there is no strategy that visits states" })
-  const target = program.breaks === undefined ? {} : { target: program.breaks }
-  const result = yield* Effect.mapError(
-    explore(program, states, { ...options, ...target }),
-    ({ message }) => new Unanswered({ message }),
-  )
-  if (result.outcome !== "inconclusive") return result
-  return yield* new Unanswered({ message: `${program.scenario} was not explored to its end: ${result.reason}` })
-})
+/** What was explored, in words: `` `scenario` with `bug` at bound=1 ``. */
+export const askedInWords = (id: string, bound: Bound, bug?: string): string => {
+  const at = boundText(bound)
+  return [`\`${id}\``, ...(bug === undefined ? [] : [`with \`${bug}\``]), ...(at === "" ? [] : [`at ${at}`])].join(" ")
+}
+
+const nameOf = ({ scenario, bound, mutant }: Program): string => askedInWords(scenario, bound, mutant)
 
 const scenarioIn = (protocol: Protocol, id: string) => {
   const found = protocol.scenarios.find((each) => each.id === id)
@@ -51,42 +42,55 @@ export const comesOut = Effect.fnUntraced(function* (
   of: ReadonlyArray<string> = [],
 ) {
   const entry = yield* scenarioIn(protocol, id)
-  const { violation, statistics, exercised } = yield* explored(entry.program(bound))
-  if (violation !== undefined) return [`${id}: violated, ${violation.property}: ${violation.message}`]
-  const tested = of.map((property) => {
-    const times = exercised.filter((each) => each.id === property).reduce((sum, { times }) => sum + times, 0)
-    return `${property} holds in ${figure(times)} states in which it says something`
-  })
-  return [`${id}: holds in all ${figure(statistics.states)} states`, ...tested]
-})
-
-/** What comes of a seeded bug, in its scenario and at its bound. */
-export const breaks = Effect.fnUntraced(function* (protocol: Protocol, id: string) {
-  const bug = protocol.bugs.find((each) => each.id === id)
-  if (bug === undefined) return yield* new Unanswered({ message: `${protocol.id} has no seeded bug ${id}` })
-  const entry = yield* scenarioIn(protocol, bug.scenario)
-  const { violation, statistics } = yield* explored(entry.program(bug.bound ?? {}, bug.id))
-  return violation === undefined
-    ? [`with ${id}: holds in all ${figure(statistics.states)} states`]
-    : [`with ${id}: violated, ${violation.property}: ${violation.message}`]
+  const program = entry.program(bound)
+  const { violation, statistics, exercised } = yield* exploreToEnd(program)
+  if (violation !== undefined) return [`${nameOf(program)}: violated, \`${violation.property}\`: ${violation.message}`]
+  const tested = of.map((property) => testedIn(exercised, property))
+  return [`${nameOf(program)}: holds in all ${figure(statistics.states)} states`, ...tested]
 })
 
 /**
- * In which ways the runs of a program end, each once.
+ * What comes of a seeded bug at its bound.
+ *
+ * @param elsewhere another scenario, and the property that is asked there: the bug may break others, which do not count
+ */
+export const breaks = Effect.fnUntraced(function* (
+  protocol: Protocol,
+  id: string,
+  elsewhere?: { readonly scenario: string; readonly property: string },
+) {
+  const bug = protocol.bugs.find((each) => each.id === id)
+  if (bug === undefined) return yield* new Unanswered({ message: `${protocol.id} has no seeded bug ${id}` })
+  const { scenario, property } = elsewhere ?? { scenario: bug.scenario, property: bug.breaks }
+  const entry = yield* scenarioIn(protocol, scenario)
+  const program = entry.program(bug.bound ?? {}, bug.id)
+  const { violation, exercised } = yield* exploreToEnd(program, property)
+  if (violation !== undefined) return [`${nameOf(program)}: violated, \`${violation.property}\`: ${violation.message}`]
+  return [`${nameOf(program)}: holds, ${testedIn(exercised, property)}`]
+})
+
+/** How often a property was put to the test. */
+const testedIn = (exercised: Result["exercised"], property: string): string => {
+  const times = exercised.filter(({ id }) => id === property).reduce((sum, { times }) => sum + times, 0)
+  return `\`${property}\` in ${figure(times)} states in which it says something`
+}
+
+/**
+ * In which ways the runs of a scenario end, each once, where its properties hold.
  *
  * @param say an end in words, or nothing where it is none that matters
  */
 export const endings = Effect.fnUntraced(function* <World>(
-  setup: () => Setup<World>,
+  shows: Scenario<World>,
+  bound: Bound,
   say: (world: World) => string | undefined,
 ) {
   const seen = new Set<string>()
   const [entry] = protocolOf(
     scenario({
-      id: "endings",
-      summary: "collects what runs come to",
-      setup,
+      ...shows,
       properties: [
+        ...shows.properties,
         {
           kind: "atEnd",
           id: "END",
@@ -102,7 +106,12 @@ export const endings = Effect.fnUntraced(function* <World>(
     }),
   ).scenarios
   if (entry === undefined) return yield* new Unanswered({ message: "there is no scenario" })
-  const { violation } = yield* explored(entry.program())
+  const program = entry.program(bound)
+  const { violation, statistics } = yield* exploreToEnd(program)
   if (violation !== undefined) return yield* new Unanswered({ message: violation.message })
-  return [...seen].sort()
+  return {
+    asked: nameOf(program),
+    holds: `${nameOf(program)}: holds in all ${figure(statistics.states)} states`,
+    ends: [...seen].sort(),
+  }
 })

@@ -1,6 +1,8 @@
 /** Pages of a handbook: whatever specs and documents say is what is read, and nothing else comes of it. */
+import * as Effect from "effect/Effect"
 import { describe, expect, it } from "vitest"
 import { type About, cell, protocol, scenario, step } from "../../checker/index.ts"
+import { comparisonPage } from "../../checker/report/handbook/comparisonPage.ts"
 import { handbookPages } from "../../checker/report/handbook/pages.ts"
 import { htmlPage } from "../../checker/report/handbook/site.ts"
 import { fieldsText, stateKinds } from "../../checker/report/handbook/state.ts"
@@ -178,6 +180,44 @@ describe("what a protocol says of its parts", () => {
     ])
     const differ = "`list` says which is whose"
     expect([page, markdownOf({})].map((lines) => lines.join("\n").includes(differ))).toEqual([true, false])
+  })
+})
+
+describe("the page of a comparison", () => {
+  const made = comparisonPage(
+    {
+      comparison: {
+        id: "comparison/nasty",
+        title: nasty,
+        question: nasty,
+        source: nasty,
+        designs: ["one", "two"],
+        rows: Effect.succeed([]),
+        conclusion: [nasty],
+      },
+      rows: [
+        {
+          point: nasty,
+          cells: [
+            { outcome: ["`nasty/one/scenario` with `bug`: violated, `P|Q`", nasty], finding: "as `bug` shows" },
+            { outcome: ["`other`: holds"] },
+          ],
+        },
+      ],
+      runs: [],
+      tool: { name: "shootdown", version: "1.2.3" },
+    },
+    [subject],
+  )
+
+  it("leads to the seeded bugs and scenarios that its cells name, where they have a page", () => {
+    expect(made.markdown).toContain(
+      "[`nasty/one/scenario`](nasty-one.md#scenarios) with [`bug`](nasty-one.md#bug): violated, `P\\|Q`<br>",
+    )
+    expect(made.markdown).toContain("*as [`bug`](nasty-one.md#bug) shows*")
+    expect(made.markdown).toContain("| `other`: holds |")
+    expect(made.markdown).toContain("by shootdown 1.2.3.")
+    expect(htmlPage(made)).toContain('<a href="nasty-one.html#bug"><code>bug</code></a>')
   })
 })
 

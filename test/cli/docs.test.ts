@@ -22,6 +22,7 @@ const pages = ["lease/client", "lease/blocks", "guide/bug-zoo", "comparison/read
 const small = shootdownInTurn(join(repository, "test/cli/smallHandbook.ts"))
 
 const read = (name: string): string => readFileSync(join(directory, name), "utf8")
+const reported = (): Report => Schema.decodeUnknownSync(Report)(JSON.parse(readFileSync(document, "utf8")))
 const figure = (value: number): string => value.toLocaleString("en-US")
 
 /** The cells of the row of a Markdown table that begins with some text. */
@@ -80,7 +81,7 @@ describe("the handbook", () => {
   })
 
   it("has the figures of the run that it cites", () => {
-    const { scenarios } = Schema.decodeUnknownSync(Report)(JSON.parse(readFileSync(document, "utf8")))
+    const { scenarios } = reported()
     const exercised = new Map<string, number>()
     const taken = new Map<string, number>()
     expect(scenarios.length).toBeGreaterThan(5)
@@ -145,6 +146,45 @@ describe("the handbook", () => {
     for (const name of readdirSync(directory)) {
       expect(readFileSync(join(again, name), "utf8"), name).toBe(read(name))
     }
+  })
+
+  it("has the runs of a comparison in the document, and on its page with their bounds", () => {
+    const { comparisons: [compared = expect.fail(), ...others] = [] } = reported()
+    expect([compared.comparison, others]).toEqual(["comparison/read-faults", []])
+    const ids = ["for-writing", "read-only", "as-allowed"].map((way) => `device/seed003/faults-${way}`)
+    expect(compared.runs.map(({ id }) => id)).toEqual(ids)
+    for (const { id, states, outcome } of compared.runs) {
+      expect(outcome).toBe("holds")
+      expect(row("comparison-read-faults.md", `\`${id}\``).slice(-2)).toEqual(["holds", figure(states)])
+      expect(compared.rows.flatMap(({ cells }) => cells).flatMap(({ outcome: [first] }) => first)).toContain(
+        `\`${id}\`: holds in all ${figure(states)} states`,
+      )
+    }
+  })
+
+  it("takes comparisons from the document, and explores for those that it does not have", async () => {
+    const { comparisons: [compared = expect.fail()] = [], ...rest } = reported()
+    const runs = compared.runs.map((run) => ({ ...run, states: 4_711 }))
+    const out = join(put.directory, "compared")
+    const pageFrom = async (comparisons: Report["comparisons"]) => {
+      const from = put(
+        "compared.json",
+        JSON.stringify({ ...rest, ...(comparisons === undefined ? {} : { comparisons }) }),
+      )
+      const ran = await small(["docs", "comparison/read-faults", "--from", from, "--out", out])
+      const page = join(out, "comparison-read-faults.md")
+      return { ...ran, page: existsSync(page) ? readFileSync(page, "utf8") : "" }
+    }
+    expect((await pageFrom([{ ...compared, runs }])).page).toContain("| holds | 4,711 |")
+    expect((await pageFrom(undefined)).page).toBe(read("comparison-read-faults.md"))
+    const [first = expect.fail()] = compared.rows
+    const short = await pageFrom([{ ...compared, rows: [{ ...first, cells: first.cells.slice(1) }] }])
+    expect([short.status, short.stderr]).toEqual([
+      2,
+      expect.stringMatching(
+        /compared\.json has another table of comparison\/read-faults: not every row has 3 cells\n$/,
+      ),
+    ])
   })
 
   it("says what became of mutants, by the document of their run", async () => {

@@ -39,6 +39,8 @@ const table: ReadonlyArray<readonly [Event, Style, ReadonlyArray<string>]> = [
 
 describe("what a device costs", () => {
   it.each(table)("%s of a page that a device uses by way of a %s", async (event, style, expected) => {
-    expect(await Effect.runPromise(bills(style, event))).toEqual(expected)
+    const { holds, ends } = await Effect.runPromise(bills(style, event))
+    expect(holds).toMatch(/ at stores=1: holds in all /)
+    expect(ends).toEqual(expected)
   })
 })

@@ -18,7 +18,9 @@ export const docs = (registry: Registry, handbook: HandbookSource) =>
       ),
       from: Flag.String("from").pipe(
         Flag.withMetavar("FILE"),
-        Flag.withDescription("Take the figures from this document of --json, and check nothing"),
+        Flag.withDescription(
+          "Take the figures from this document of --json, and check nothing; only comparisons that it does not have are explored",
+        ),
         Flag.optional,
       ),
       mutants: Flag.String("mutants").pipe(
@@ -48,11 +50,14 @@ export const docs = (registry: Registry, handbook: HandbookSource) =>
   ).pipe(
     Command.withShortDescription("The protocol handbook, from the specs and a run"),
     Command.withDescription(
-      "Writes a page for each protocol, for each comparison of designs, and the guides, as Markdown and as a static HTML site. Every figure is one of a run: of the check that it carries out, or of a document that --json wrote.",
+      "Writes a page for each protocol, for each comparison of designs, and the guides, as Markdown and as a static HTML site. Every figure is one of a run: of the check that it carries out and of what it explores for comparisons, or of a document that docs --json wrote of them. A document of the bare command has no comparisons.",
     ),
     Command.withExamples([
       { command: "npm run check -- docs", description: "checks everything, then writes handbook/" },
-      { command: "npm run check -- docs --from report.json", description: "after npm run check -- --json report.json" },
+      {
+        command: "npm run check -- docs --from report.json",
+        description: "after npm run check -- docs --json report.json",
+      },
       {
         command: "npm run check -- docs --mutants mutants.json",
         description: "after npm run check -- mutants --json mutants.json",

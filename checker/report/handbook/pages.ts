@@ -1,18 +1,24 @@
 /** All pages of a handbook in Markdown. */
 import { propertiesOf } from "../../scenario/protocol.ts"
 import { countMutants, countsText, type MutantCounts, type MutantReport } from "../mutation.ts"
-import { count, figure } from "../text.ts"
+import { figure } from "../text.ts"
 import { cataloguePage } from "./cataloguePage.ts"
+import { comparisonPage } from "./comparisonPage.ts"
 import { code, table, text } from "./markdown.ts"
 import { protocolPage } from "./protocolPage.ts"
-import { type Compared, type HandbookSubject, type Hunted, isFound, type Page, pageName } from "./subject.ts"
+import { type HandbookSubject, type Hunted, isFound, type Page, pageName } from "./subject.ts"
 
 /** The pages, the index first. */
 export const handbookPages = (subject: HandbookSubject): ReadonlyArray<Page> => [
   indexPage(subject),
   ...subject.protocols.map((each) => protocolPage(each, subject)),
   ...subject.catalogues.map((each) => cataloguePage(each, subject)),
-  ...subject.comparisons.map(comparisonPage),
+  ...subject.comparisons.map((each) =>
+    comparisonPage(
+      each,
+      subject.protocols.map(({ protocol }) => protocol),
+    ),
+  ),
   ...subject.chapters.map(({ chapter, markdown }) => ({ name: pageName(chapter.id), title: chapter.title, markdown })),
 ]
 
@@ -35,6 +41,12 @@ const killedOf = (counts: MutantCounts | undefined): string =>
     ? "not made"
     : `${figure(counts.killed)} of ${figure(counts.killed + counts.survived + counts.inconclusive)}`
 
+/** What was explored besides the run. */
+const exploredFor = (comparisons: HandbookSubject["comparisons"]): string =>
+  comparisons.length === 0
+    ? ""
+    : ", and from the explorations that were made for the designs against each other, at bounds of their own: each of those pages lists them"
+
 const indexPage = ({ run, mutation, protocols, catalogues, comparisons, chapters }: HandbookSubject): Page => ({
   name: "index",
   title: "The protocol handbook",
@@ -43,7 +55,7 @@ const indexPage = ({ run, mutation, protocols, catalogues, comparisons, chapters
     "",
     "A page for each protocol that is checked: what it is for, who takes part, what they share, the steps with the functions that they model, what must hold and how often that was put to the test, the scenarios with their bounds and the sizes of their explorations, each seeded bug with the shortest run that shows it, and what is left out.",
     "",
-    `Everything here is generated from the specs and from one run of ${text(run.tool.name)} ${text(run.tool.version)}${run.interrupted === true ? ", which was interrupted" : ""}; no figure was written by hand.`,
+    `Everything here is generated from the specs and from one run of ${text(run.tool.name)} ${text(run.tool.version)}${run.interrupted === true ? ", which was interrupted" : ""}${exploredFor(comparisons)}; no figure was written by hand.`,
     "",
     ...(mutation === undefined
       ? []
@@ -113,36 +125,5 @@ const indexPage = ({ run, mutation, protocols, catalogues, comparisons, chapters
             chapters.map(({ chapter: { id, title, summary } }) => [link(text(title), id), text(summary)]),
           ),
         ]),
-  ].join("\n"),
-})
-
-const comparisonPage = ({ comparison, rows }: Compared): Page => ({
-  name: pageName(comparison.id),
-  title: comparison.title,
-  markdown: [
-    `# ${text(comparison.title)}`,
-    "",
-    "Designs against each other, of [the handbook](index.md).",
-    "",
-    text(comparison.question),
-    "",
-    `Source: ${text(comparison.source)}.`,
-    "",
-    "## What the runs came to",
-    "",
-    `Each cell is what came out of explorations that were made for this page; where one holds, it visited every state within its bound. There are ${count(rows.length, "point")} and ${count(comparison.designs.length, "design")}.`,
-    "",
-    ...table(
-      [{ title: "point" }, ...comparison.designs.map((title) => ({ title: text(title) }))],
-      rows.map(({ point, cells }) => [
-        text(point),
-        ...cells.map(({ outcome, finding }) =>
-          [...outcome.map(text), ...(finding === undefined ? [] : [`*${text(finding)}*`])].join("<br>"),
-        ),
-      ]),
-    ),
-    "## What to make of it",
-    "",
-    ...comparison.conclusion.flatMap((paragraph) => [text(paragraph), ""]),
   ].join("\n"),
 })

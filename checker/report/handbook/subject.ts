@@ -43,6 +43,9 @@ export const isFound = ({ bug, report }: Hunted): boolean => report?.property ==
 export interface Compared {
   readonly comparison: Comparison
   readonly rows: ReadonlyArray<ComparisonRow>
+  readonly runs: ReadonlyArray<ScenarioReport>
+  /** What explored: that of the run, or, where its document does not have them, this tool. */
+  readonly tool: Report["tool"]
 }
 
 /** A chapter, read. */

@@ -64,5 +64,6 @@ export const deviceMappings = {
     "DEVMAP-BAR",
     "DEVMAP-NO-FOREIGN-STORE",
   ),
+  foreignBlocks: asked(revoked, { ...oneRevoker, others: 1 }, "DEVMAP-NO-FOREIGN-STORE"),
   deviceFile: asked(deviceFile, { devices: 1, accesses: 1, revocations: 1 }, "DEVMAP-BAR", "DEVMAP-SAME-DATA"),
 }

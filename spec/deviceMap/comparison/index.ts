@@ -18,7 +18,7 @@ export interface Asked {
 
 /** What a design does about a point. */
 export interface Shown {
-  /** What was asked, of which the first decides; nothing where nothing can be. */
+  /** What was asked, of which the first decides. */
   readonly asked: ReadonlyArray<Asked>
   readonly outcome: Answer
   readonly finding: string
@@ -55,17 +55,18 @@ export const comparison = Effect.fnUntraced(function* (of: ReadonlyArray<Point> 
   return rows
 })
 
-const shown = Effect.fnUntraced(function* ({ questions, unsaid, finding }: Side, known: Known) {
-  const asked: Array<Asked> = []
-  for (const question of questions) {
-    const { scenario, bound, bug, asks } = question
-    const given = known.answers.get(question) ?? (yield* answer(question))
-    known.answers.set(question, given)
-    const key = JSON.stringify([scenario, bound, bug])
-    const costs = known.costs.get(key) ?? (yield* costsIn(question, given.steps))
-    known.costs.set(key, costs)
-    asked.push({ scenario, bound, bug, asks, answer: given.answer, costs })
-  }
-  const outcome: Answer = asked[0]?.answer ?? { kind: "cannot be said", why: unsaid ?? "nothing is asked" }
-  return { asked, outcome, finding } satisfies Shown
+const shown = Effect.fnUntraced(function* ({ questions: [first, ...others], finding }: Side, known: Known) {
+  const decides = yield* ask(first, known)
+  const asked = [decides, ...(yield* Effect.forEach(others, (question) => ask(question, known)))]
+  return { asked, outcome: decides.answer, finding } satisfies Shown
+})
+
+const ask = Effect.fnUntraced(function* (question: Question, known: Known) {
+  const { scenario, bound, bug, asks } = question
+  const given = known.answers.get(question) ?? (yield* answer(question))
+  known.answers.set(question, given)
+  const key = JSON.stringify([scenario, bound, bug])
+  const costs = known.costs.get(key) ?? (yield* costsIn(question, given.steps))
+  known.costs.set(key, costs)
+  return { scenario, bound, bug, asks, answer: given.answer, costs } satisfies Asked
 })

@@ -9,9 +9,7 @@ import type { Question } from "./question.ts"
 
 /** What a design is asked about a point, and what to make of the answers. */
 export interface Side {
-  readonly questions: ReadonlyArray<Question>
-  /** Why nothing is asked, where nothing is. */
-  readonly unsaid?: string
+  readonly questions: readonly [Question, ...ReadonlyArray<Question>]
   readonly finding: string
 }
 
@@ -25,7 +23,7 @@ export interface Point {
   readonly lease: Side
 }
 
-const side = (finding: string, ...questions: ReadonlyArray<Question>): Side => ({ questions, finding })
+const side = (finding: string, ...questions: Side["questions"]): Side => ({ questions, finding })
 
 const atATime =
   "nfsd recalls what others have before it gives out a layout: clients have the block in turn, never at once."
@@ -45,7 +43,7 @@ const objectives: ReadonlyArray<Omit<Point, "kind">> = [
     id: "virtual-addresses",
     says: "work on virtual addresses",
     deviceMap: side(
-      "A device faults on an address, and munmap takes it from the device as from the CPU. So munmap has to know the callbacks: leaving that out is a seeded bug, device-unmap-forgotten-by-munmap.",
+      "A device faults on an address, and munmap takes it from the device as from the CPU. So munmap has to know the callbacks: leaving that out is a seeded bug, `device-unmap-forgotten-by-munmap`.",
       deviceMappings.addresses,
     ),
     lease: side(
@@ -144,7 +142,7 @@ const shortcomings: ReadonlyArray<Omit<Point, "kind">> = [
     id: "burden-on-program",
     says: "program ie userspace is responsible for doing the right thing",
     deviceMap: side(
-      "Nobody outside the kernel has to do anything. As soon as revocation asks the holder to let go, one that does nothing keeps truncation waiting for ever (the seeded bug device-unmap-asks-holder). The burden is the driver's: it must end a transfer in bounded time.",
+      "Nobody outside the kernel has to do anything. As soon as revocation asks the holder to let go, one that does nothing keeps truncation waiting for ever (the seeded bug `device-unmap-asks-holder`). The burden is the driver's: it must end a transfer in bounded time.",
       deviceMappings.revocation,
     ),
     lease: side(
@@ -167,13 +165,10 @@ const shortcomings: ReadonlyArray<Omit<Point, "kind">> = [
   {
     id: "privileges",
     says: "lease may require privileges for the applications",
-    deviceMap: {
-      questions: [],
-      unsaid:
-        "The model of device mappings knows no users and no rights: nothing in the proposal asks who a process is, beyond its VMA.",
-      finding:
-        "A process is never told a block's number, and its device reaches no block of another file (DEVMAP-NO-FOREIGN-STORE, asked where it is revoked at any time). The kernel trusts the device's hardware to use its page table.",
-    },
+    deviceMap: side(
+      "What would need a privilege is to reach more than the VMA has: no device does. The model has no users and no rights, so that it shows nobody refused. A process is never told a block's number; the kernel trusts the device's hardware to use its page table.",
+      deviceMappings.foreignBlocks,
+    ),
     lease: side(
       "Who asks by fcntl has to own the file, or to have CAP_LEASE. A server of pNFS asks for its clients, and is not asked itself.",
       leases.privileges,

@@ -1,20 +1,18 @@
 /** A question that is put to a scenario of one of the designs, and its answer: what comes out when it is explored. */
-import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import {
   type Bound,
-  explore,
+  exploreToEnd,
   type Property,
   protocol,
   runMoves,
   type Scenario,
   type ScenarioEntry,
-  type SearchOptions,
   type SeededBug,
   scenario,
   shrink,
-  strategies,
   traceLines,
+  Unanswered,
 } from "../../../checker/index.ts"
 import { type Bill, billOf, costsOf, type Tariff } from "./cost.ts"
 
@@ -48,16 +46,8 @@ export type Answer =
       readonly preemptions: number
       readonly trace: ReadonlyArray<string>
     }
-  /** Nothing that could be run says so. */
-  | { readonly kind: "cannot be said"; readonly why: string }
 
-const options: SearchOptions = { maxSteps: 10_000, seed: 1 }
 const traceWidth = 100
-
-/** An exploration that did not come to its end, or to one that says nothing. */
-export class Unanswered extends Data.TaggedError("Unanswered")<{ readonly message: string }> {}
-
-const states = strategies.find(({ name }) => name === "states")
 
 /**
  * Asks a scenario something.
@@ -129,12 +119,7 @@ const entryOf = <World>(shown: Scenario<World>, bugs: ReadonlyArray<SeededBug<Wo
 
 const exploreAll = Effect.fnUntraced(function* (entry: ScenarioEntry, bound: Bound, bug: string | undefined) {
   const program = entry.program(bound, bug)
-  if (states === undefined) return yield* new Unanswered({ message: "there is no strategy that visits every state" })
-  const result = yield* explore(program, states, options)
-  if (result.outcome !== "inconclusive") return { program, result }
-  return yield* new Unanswered({
-    message: `${entry.id} was not explored to its end: ${result.reason ?? "unknown why"}`,
-  })
+  return { program, result: yield* exploreToEnd(program) }
 })
 
 /**

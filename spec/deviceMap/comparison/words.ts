@@ -11,8 +11,6 @@ export const answerInWords = (answer: Answer): string => {
       return `never arises: ${answer.property}`
     case "violated":
       return `violated: ${answer.property}, in ${answer.steps} steps with ${counted([answer.preemptions, answer.preemptions], "preemption")}`
-    case "cannot be said":
-      return "cannot be said"
   }
 }
 

@@ -4,6 +4,7 @@ import { notifier2008 } from "../../notifier/2008/index.ts"
 import { intervalNotifier } from "../../notifier/interval/index.ts"
 import { breaks, comesOut } from "../outcomes.ts"
 
+const comesAndGoes = { devices: 1, pages: 1, invalidations: 2, removals: 1 }
 const two = { pages: 1, invalidations: 2, devices: 1 }
 
 const kept = (protocol: Protocol, scenario: string, bound: Bound, finding?: string) =>
@@ -12,8 +13,8 @@ const kept = (protocol: Protocol, scenario: string, bound: Bound, finding?: stri
     (outcome): ComparisonCell => (finding === undefined ? { outcome } : { outcome, finding }),
   )
 
-const broken = (protocol: Protocol, bug: string, finding: string) =>
-  Effect.map(breaks(protocol, bug), (outcome): ComparisonCell => ({ outcome, finding }))
+const broken = (protocol: Protocol, bug: string, finding: string, elsewhere?: Parameters<typeof breaks>[2]) =>
+  Effect.map(breaks(protocol, bug, elsewhere), (outcome): ComparisonCell => ({ outcome, finding }))
 
 const points = [
   {
@@ -57,22 +58,44 @@ const points = [
     ],
   },
   {
-    point: "A device comes while an invalidation is under way.",
+    point: "A device comes while an invalidation is under way, and nothing keeps it out or tells it.",
     cells: [
       broken(
         notifier2008,
         "n08-end-without-begin-installs",
         "An end without its begin makes the count one too low: registration must keep invalidations out.",
       ),
-      {
-        outcome: [],
-        finding:
-          "No scenario registers a driver that keeps ranges; registration is one for both, and keeps invalidations out.",
-      },
+      broken(
+        notifier2008,
+        "n08-end-without-begin-installs",
+        "An end of a range that is not in the list takes nothing off it: what is breached is the rule that ends have begins, and the next invalidation keeps the device out all the same.",
+        { scenario: "notifier/2008/register-range-list", property: "N08-RANGE" },
+      ),
       broken(
         intervalNotifier,
         "insert-full-seq-minus-one",
         "It may come at any time, if its sequence says that it came during an invalidation.",
+      ),
+    ],
+  },
+  {
+    point: "A device comes while an invalidation is under way, as corrected.",
+    cells: [
+      kept(notifier2008, "notifier/2008/register", { pages: 1 }, "Registration keeps invalidations out."),
+      kept(notifier2008, "notifier/2008/register-range-list", { pages: 1 }, "Registration keeps invalidations out."),
+      kept(intervalNotifier, "notifier/interval/insert-remove", comesAndGoes, "It waits for nobody."),
+    ],
+  },
+  {
+    point: "A device goes while its pages are taken away.",
+    cells: [
+      kept(notifier2008, "notifier/2008/unregister-counter", {}),
+      kept(notifier2008, "notifier/2008/unregister", {}),
+      kept(
+        intervalNotifier,
+        "notifier/interval/insert-remove",
+        comesAndGoes,
+        "It goes at any time, and waits for the invalidation that is under way.",
       ),
     ],
   },
@@ -83,9 +106,9 @@ export const countRangeSequence: Comparison = {
   id: "comparison/count-range-sequence",
   title: "A count, a list of ranges, or a sequence: how a device learns that its look-up is stale",
   question:
-    "A device looks a page up, and by the time it installs what it found the page may be gone. GRU and KVM proposed to count the invalidations under way and install nothing while there are any, XPMEM to remember the ranges; today's interval notifier has a sequence. Each is shown as corrected, and with what it cannot do without taken away.",
+    "A device looks a page up, and by the time it installs what it found the page may be gone. GRU counted the invalidations under way and installed nothing while there were any, XPMEM remembered the ranges; today's interval notifier has a sequence. Each is shown as corrected, and with what it cannot do without taken away.",
   source: "Re: [patch 1/6] mmu_notifier: Core code, LKML, 16 February 2008; mm/mmu_notifier.c: mmu_interval_read_begin",
-  designs: ["a count (GRU, KVM in 2008)", "a list of ranges (XPMEM)", "a sequence (mmu_interval_notifier)"],
+  designs: ["a count (GRU in 2008)", "a list of ranges (XPMEM)", "a sequence (mmu_interval_notifier)"],
   rows: Effect.forEach(points, ({ point, cells }) =>
     Effect.map(
       Effect.forEach(cells, (cell) => (Effect.isEffect(cell) ? cell : Effect.succeed<ComparisonCell>(cell))),
@@ -93,6 +116,6 @@ export const countRangeSequence: Comparison = {
     ),
   ),
   conclusion: [
-    "What is under way is not enough for any of the three: each holds only with a number that goes on when an invalidation is over. With that number kept by the core, as the interval notifier does, a driver has nothing of its own to count, no range to remember, and may come and go at any time.",
+    "What is under way is not enough for any of the three: each is violated where that is all that the device asks for. Where the core keeps the number that goes on, as the interval notifier does, the driver counts nothing and remembers no range; it comes and goes while invalidations are under way.",
   ],
 }

@@ -2,18 +2,15 @@ import * as Effect from "effect/Effect"
 import type { Comparison, ComparisonCell } from "../../../checker/index.ts"
 import { comparison, type Shown } from "../../deviceMap/comparison/index.ts"
 import { answerInWords, costsInWords } from "../../deviceMap/comparison/words.ts"
+import { askedInWords } from "../outcomes.ts"
 
 /** What a design does about a point, and what exactly was asked. */
-export const cellOf = ({ asked, outcome, finding }: Shown): ComparisonCell => ({
-  outcome:
-    asked.length === 0
-      ? [answerInWords(outcome)]
-      : asked.map(({ scenario, bug, asks, answer, costs }) => {
-          const where = bug === undefined ? scenario : `${scenario} with ${bug}`
-          const decisive = "property" in answer ? asks.filter(({ id }) => id === answer.property) : asks
-          const sentences = decisive.map(({ statement }) => statement).join(" ")
-          return `${where}: ${answerInWords(answer)}; costs: ${costsInWords(costs)}; asked: ${sentences}`
-        }),
+export const cellOf = ({ asked, finding }: Shown): ComparisonCell => ({
+  outcome: asked.map(({ scenario, bug, bound, asks, answer, costs }) => {
+    const decisive = "property" in answer ? asks.filter(({ id }) => id === answer.property) : asks
+    const sentences = decisive.map(({ statement }) => statement).join(" ")
+    return `${askedInWords(scenario, bound, bug)}: ${answerInWords(answer)}; costs: ${costsInWords(costs)}; asked: ${sentences}`
+  }),
   finding,
 })
 

@@ -1,14 +1,16 @@
 import * as Effect from "effect/Effect"
 import type { Comparison } from "../../../checker/index.ts"
-import { accesses, costSetup, stories } from "../../deviceMemory/coherent/cost.ts"
+import { accesses, asAllowed, forWriting, readOnly, stories } from "../../deviceMemory/coherent/cost.ts"
 import { endings } from "../outcomes.ts"
 
-const ways = ["for writing", "read-only", "as allowed"] as const
+/** The scenario of each way, with every story and its accesses. */
+const ways = [forWriting, readOnly, asAllowed]
 
 /** Every story with its accesses, and what it costs: `forked; load: 1 fault, 1 copy`. */
 const costsOf = (way: (typeof ways)[number]) =>
   endings(
-    () => costSetup(way),
+    way,
+    {},
     ({ coherent: { cost } }) =>
       `${cost.story}; ${cost.accesses}: ${count(cost.faults, "fault")}, ${count(cost.copies, "copy", "copies")}`,
   )
@@ -35,9 +37,9 @@ export const readFaults: Comparison = {
     return stories.flatMap((story) =>
       accesses.map((done) => ({
         point: `${said[story]}, and the GPU does: ${done}`,
-        cells: costs.map((all) => {
+        cells: costs.map(({ holds, ends }) => {
           const head = `${story}; ${done}: `
-          return { outcome: all.filter((one) => one.startsWith(head)).map((one) => one.slice(head.length)) }
+          return { outcome: [holds, ...ends.flatMap((one) => (one.startsWith(head) ? [one.slice(head.length)] : []))] }
         }),
       })),
     )

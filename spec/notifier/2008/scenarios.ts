@@ -80,6 +80,31 @@ export const register = define(
   }),
 )
 
+/** The same of one that remembers ranges: it hears of the end of a range whose beginning it was not told. */
+export const registerRangeList = define(
+  "register-range-list",
+  "a device that remembers ranges registers while the file is truncated, and then faults",
+  { pages, invalidations: parameter("processors that invalidate beside the one that truncates", 1, 2, 0) },
+  (bound) => ({
+    pages: bound.pages,
+    accountsDirty: true,
+    rangeLists: 1,
+    registered: false,
+    fibers: ({ machine, rangeLists }) => ({
+      cpu0: truncate(machine, bound.pages - 1),
+      ...Object.fromEntries(
+        Array.from({ length: bound.invalidations }, (_, other) => [`cpu${other + 1}`, invalidator(machine, other + 1)]),
+      ),
+      ...Object.fromEntries(
+        rangeLists.map((device) => [
+          device.name,
+          Effect.andThen(mmuNotifierRegister(machine, device.name), rangeListVisit(device)),
+        ]),
+      ),
+    }),
+  }),
+)
+
 const both = {
   counters: parameter("devices that count", 1, 2, 0),
   rangeLists: parameter("devices that remember ranges", 1, 2, 0),
