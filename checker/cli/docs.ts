@@ -9,13 +9,14 @@ import type { Catalogue, Chapter, Comparison, HandbookSource } from "../report/h
 import { handbookPages } from "../report/handbook/pages.ts"
 import { htmlPage, stylesheet, stylesheetName } from "../report/handbook/site.ts"
 import type { SourceFile } from "../report/handbook/stepSources.ts"
-import type { Page } from "../report/handbook/subject.ts"
+import { type Page, pageName } from "../report/handbook/subject.ts"
+import type { Report } from "../report/report.ts"
 import { count, printable } from "../report/text.ts"
 import type { Registry } from "../scenario/protocol.ts"
 import { checkAll } from "./check.ts"
 import { comparedIn } from "./comparisons.ts"
 import { BadUsage, badInput, exitStatus } from "./errors.ts"
-import { prepareDirectory, writeHandbook } from "./handbookFiles.ts"
+import { prepareDirectory, refuseLoss, writeHandbook } from "./handbookFiles.ts"
 import { subjectOf } from "./handbookSubject.ts"
 import { Output } from "./output.ts"
 import { resolvePath, shownPath } from "./place.ts"
@@ -60,11 +61,19 @@ const makeHandbook = Effect.fnUntraced(function* (registry: Registry, source: Ha
     flags.mutants === undefined
       ? undefined
       : yield* readMutationReport(yield* resolvePath(flags.mutants), flags.mutants, registry)
+  yield* refuseLoss(
+    directory,
+    [...registry, ...source.comparisons, ...source.chapters].map(({ id }) => pageName(id)),
+    [...reportedIn(selected.protocols, read), ...selected.comparisons, ...selected.chapters].map(({ id }) =>
+      pageName(id),
+    ),
+  )
+  const stays = directory.missing.length > 0 ? "" : "; what was there stays"
+  session.atInterrupt = [`no page was written to ${printable(flags.out)}${stays}`]
   const status =
     read === undefined && selected.protocols.length > 0 ? yield* check(selected.protocols, flags) : exitStatus.well
   const report = read ?? reportOf(session)
-  const inReport = new Set(report.scenarios.map(({ id }) => id))
-  const reported = selected.protocols.filter(({ scenarios }) => scenarios.some(({ id }) => inReport.has(id)))
+  const reported = reportedIn(selected.protocols, report)
   const missing = selected.protocols.find((protocol) => !reported.includes(protocol))
   if (missing !== undefined && flags.targets.length > 0) {
     return yield* badInput(`${printable(flags.from ?? "the run")} has nothing of ${missing.id}`)
@@ -89,11 +98,23 @@ const makeHandbook = Effect.fnUntraced(function* (registry: Registry, source: Ha
   )
   const { catalogues } = selected
   const pages = handbookPages({ run: report, mutation, registry, protocols, catalogues, comparisons, chapters })
-  yield* writeHandbook(directory, contentsOf(pages))
   const where = printable(yield* shownPath(directory.path))
+  yield* Effect.uninterruptible(
+    Effect.tap(writeHandbook(directory, contentsOf(pages)), () => {
+      session.atInterrupt = [`${where} was written`]
+      return Effect.void
+    }),
+  )
   yield* output.print([`${where}: ${count(pages.length, "page")}, each as Markdown and as HTML; begin at index.html`])
   return status
 })
+
+/** The protocols that a document has something of; all of them, if there is none yet. */
+const reportedIn = (protocols: Registry, report: Report | undefined): Registry => {
+  if (report === undefined) return protocols
+  const inReport = new Set(report.scenarios.map(({ id }) => id))
+  return protocols.filter(({ scenarios }) => scenarios.some(({ id }) => inReport.has(id)))
+}
 
 const contentsOf = (pages: ReadonlyArray<Page>): ReadonlyMap<string, string> =>
   new Map([

@@ -10,7 +10,7 @@ import * as Path from "effect/Path"
 import { writeWhole } from "../counterexample/files.ts"
 import { noPaint, type Paint, paint, printable } from "../report/text.ts"
 import { type BadInput, badInput } from "./errors.ts"
-import { resolvePath } from "./place.ts"
+import { resolvePath, tryDirectory } from "./place.ts"
 
 /** The output of one run of a command. */
 export class Output extends Context.Service<
@@ -114,22 +114,30 @@ const documentWriter = Effect.fnUntraced(function* (json: string) {
   if (json === "-") return standardOutput()
   const file = yield* resolvePath(json)
   const cannot = (reason: string) => badInput(`--json ${printable(json)} cannot be written: ${reason}`)
-  const files = yield* FileSystem.FileSystem
   const { dirname } = yield* Path.Path
   if (yield* isDirectory(file)) return yield* cannot("it is a directory")
   if (!(yield* isDirectory(dirname(file)))) return yield* cannot("its directory does not exist")
-  yield* Effect.mapError(files.access(dirname(file), { writable: true }), ({ reason }) => cannot(reason._tag))
+  if (!(yield* isDevice(file))) {
+    yield* Effect.mapError(tryDirectory(dirname(file)), ({ reason }) =>
+      cannot(`nothing can be made there: ${reason._tag}`),
+    )
+  }
   const writer: DocumentWriter = (text) => Effect.mapError(writeWhole(file, text), ({ reason }) => cannot(reason._tag))
   return writer
 })
 
-const isDirectory = (path: string) =>
+const kindOf = (path: string) =>
   Effect.flatMap(FileSystem.FileSystem, (files) =>
     files.stat(path).pipe(
-      Effect.map(({ type }) => type === "Directory"),
-      Effect.orElseSucceed(() => false),
+      Effect.map(({ type }) => type),
+      Effect.orElseSucceed(() => undefined),
     ),
   )
+
+const isDirectory = (path: string) => Effect.map(kindOf(path), (kind) => kind === "Directory")
+
+/** What is written to as it is: a device, a pipe. */
+const isDevice = (path: string) => Effect.map(kindOf(path), (kind) => kind !== undefined && kind !== "File")
 
 /** Keeps standard output for the document: whatever else is written there, a program's own `console.log` too, moves. */
 const standardOutput = (): DocumentWriter => {

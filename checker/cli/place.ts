@@ -2,6 +2,7 @@
 import { fileURLToPath } from "node:url"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 
 /** The public entry, which programs import as `shootdown`. */
@@ -25,3 +26,10 @@ export const shownPath = (path: string) =>
     const shorter = relative(userDirectory(), path)
     return shorter === "" || shorter.startsWith("..") || isAbsolute(shorter) ? path : shorter
   })
+
+/** Makes something in a directory and removes it again: permissions do not tell whether one can, for root or in `/proc`. */
+export const tryDirectory = Effect.fnUntraced(function* (directory: string) {
+  const files = yield* FileSystem.FileSystem
+  const made = yield* files.makeTempDirectory({ directory, prefix: ".shootdown-" })
+  yield* files.remove(made, { recursive: true })
+})

@@ -115,20 +115,22 @@ const interrupted = Effect.fnUntraced(function* (session: Session["Service"], ou
   const done = doneText(session)
   const [first, ...others] = underWay
   const lines = [...others, ...(first === undefined ? [] : [first])].flatMap((each) =>
-    interruptedLines(each, each === first ? `; ${done}` : "", output.width),
+    interruptedLines(each, each === first ? done : "", output.width),
   )
-  yield* output.print(["", ...(lines.length === 0 ? [`interrupted; ${done}`] : lines), ...atInterrupt])
+  yield* output.print(["", ...(lines.length === 0 ? [`interrupted${done}`] : lines), ...atInterrupt])
   for (const each of underWay) {
     if (each.phase === "exploring" && !each.isCited) scenarios.push(each.soFar(each.statistics, each.seconds))
   }
   yield* output.document({ ...reportOf(session), interrupted: true })
 })
 
+/** What was done, as a sentence goes on; nothing where there was nothing to do. */
 const doneText = ({ scenarios, planned, cited, underWay }: Session["Service"]): string => {
-  const ofComparisons = count(cited.length, "exploration")
-  if (planned === 0 && (cited.length > 0 || underWay.size > 0)) return `${ofComparisons} for comparisons were done`
-  const done = `${scenarios.length} of ${planned} explorations were done`
-  return cited.length === 0 ? done : `${done}, and ${ofComparisons} for comparisons`
+  const isComparing = cited.length > 0 || [...underWay].some((each) => each.phase === "exploring" && each.isCited)
+  return [
+    ...(planned > 0 ? [`; ${scenarios.length} of ${planned} explorations were done`] : []),
+    ...(isComparing ? [`; ${count(cited.length, "exploration")} for comparisons done`] : []),
+  ].join("")
 }
 
 const interruptedLines = (current: Exploring | Shrinking, done: string, width: number): ReadonlyArray<string> => {

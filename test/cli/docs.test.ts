@@ -205,7 +205,8 @@ describe("the handbook", () => {
     expect(readFileSync(join(out, "index.md"), "utf8")).toMatch(
       /lease\/client.* \d+ of \d+ \|\n.*lease\/blocks.* not made \|/,
     )
-    const others = await small(["docs", "lease/blocks", "--from", document, "--mutants", mutants, "--out", out])
+    const elsewhere = join(put.directory, "elsewhere")
+    const others = await small(["docs", "lease/blocks", "--from", document, "--mutants", mutants, "--out", elsewhere])
     expect([others.status, others.stdout]).toEqual([2, ""])
     expect(others.stderr).toMatch(/mutants\.json is of none of the protocols that have a page\n$/)
     const wrong = await small(["docs", "lease/*", "--mutants", document, "--out", out])
@@ -213,11 +214,49 @@ describe("the handbook", () => {
     expect(wrong.stderr).toMatch(/report\.json is not a document of mutants --json: [^\n]*\n$/)
   })
 
-  it("replaces an earlier one, and leaves none of its pages behind", async () => {
+  it("replaces an earlier one, unless that has pages which would be lost", async () => {
     const out = join(put.directory, "again")
+    const before = readdirSync(out)
+    const ran = await small(["docs", "guide/new-protocol", "--out", out])
+    expect([ran.status, ran.stdout]).toEqual([2, ""])
+    expect(ran.stderr).toMatch(
+      /^shootdown: --out \S*again has a handbook with lease-client\.md and 2 other pages, which this one would not have; name another directory\n$/,
+    )
+    expect(readdirSync(out)).toEqual(before)
+    const stale = ["protocol-that-was.md", "protocol-that-was.html"]
+    const manifest = JSON.parse(readFileSync(join(out, "handbook.json"), "utf8"))
+    for (const name of stale) put(`again/${name}`, "")
+    put("again/handbook.json", JSON.stringify({ ...manifest, files: [...manifest.files, ...stale] }))
+    expect((await small(["docs", ...pages, "--from", document, "--out", out])).status).toBe(0)
+    expect(readdirSync(out)).toEqual(before)
+  })
+
+  it.skipIf(!existsSync("/proc/self")).each([
+    ["--out", "/proc/handbook", "/proc/handbook cannot take a handbook: nothing can be made in /proc: NotFound"],
+    ["--out", "/proc/a/b", "/proc/a/b cannot take a handbook: nothing can be made in /proc: NotFound"],
+    ["--json", "/proc/a.json", "/proc/a.json cannot be written: nothing can be made there: NotFound"],
+  ])("says before it checks anything that nothing can be written: %s %s", async (flag, place, sentence) => {
+    const ran = await small(["docs", "lease/client", ...(flag === "--out" ? [] : ["--out", directory]), flag, place])
+    expect(ran).toEqual({ status: 2, stdout: "", stderr: `shootdown: ${flag} ${sentence}\n` })
+  })
+
+  it("makes the directories on the way, and leaves none behind where it fails", async () => {
+    const out = join(put.directory, "far/away")
+    expect((await small(["docs", "guide/new-protocol", "--out", out, "--from", "/nowhere.json"])).status).toBe(2)
+    expect(existsSync(dirname(out))).toBe(false)
     expect((await small(["docs", "guide/new-protocol", "--out", out])).status).toBe(0)
-    const expected = ["guide-new-protocol.html", "guide-new-protocol.md", "handbook.json", "index.html", "index.md"]
-    expect(readdirSync(out).sort()).toEqual([...expected, "style.css"])
+    expect(readdirSync(out)).toContain("guide-new-protocol.html")
+  })
+
+  it("says when it is interrupted that nothing was written, and what was explored for comparisons", async () => {
+    const out = join(put.directory, "interrupted")
+    const script = join(repository, "test/cli/endlessHandbook.ts")
+    const ran = await shootdown(["docs", "--out", out], { script, signal: "SIGINT" })
+    expect(ran.status).toBe(130)
+    expect(ran.stdout).toMatch(
+      /^\ninterrupted in counters: [\d,]+ states, .*, and no violation; 0 explorations for comparisons done\nno page was written to \S*interrupted\n$/,
+    )
+    expect(existsSync(out)).toBe(false)
   })
 
   it("goes into no directory that has something else", async () => {

@@ -30,7 +30,9 @@ export const docs = (registry: Registry, handbook: HandbookSource) =>
       ),
       out: Flag.String("out").pipe(
         Flag.withMetavar("DIR"),
-        Flag.withDescription("Where the pages go: a directory with nothing else in it (default handbook)"),
+        Flag.withDescription(
+          "Where the pages go: a directory with nothing else in it, nor a handbook with more pages (default handbook)",
+        ),
         Flag.withDefault("handbook"),
       ),
       json,
