@@ -3,7 +3,10 @@ import type * as Effect from "effect/Effect"
 
 /** What came out for one design at one point. */
 export interface ComparisonCell {
-  /** What the runs came to, a line each. Empty where nothing could be run: `finding` says why. */
+  /**
+   * What the runs came to, a line each, with scenario and bound. What is between backquotes and the id of a scenario or of a
+   * seeded bug leads to the page that tells of it.
+   */
   readonly outcome: ReadonlyArray<string>
   /** What to make of it. */
   readonly finding?: string
@@ -26,7 +29,10 @@ export interface Comparison {
   /** Where the question comes from. */
   readonly source: string
   readonly designs: ReadonlyArray<string>
-  /** Explores, in a few seconds, and says what came out. Fails where an exploration does not come to its end. */
+  /**
+   * Explores, by `exploreToEnd`, which has the runs listed on the page, and says what came out. Fails where an exploration does
+   * not come to its end.
+   */
   readonly rows: Effect.Effect<ReadonlyArray<ComparisonRow>, { readonly message: string }>
   /** What it comes to, a paragraph each. */
   readonly conclusion: ReadonlyArray<string>
