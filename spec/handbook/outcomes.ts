@@ -110,7 +110,6 @@ export const endings = Effect.fnUntraced(function* <World>(
   const { violation, statistics } = yield* exploreToEnd(program)
   if (violation !== undefined) return yield* new Unanswered({ message: violation.message })
   return {
-    asked: nameOf(program),
     holds: `${nameOf(program)}: holds in all ${figure(statistics.states)} states`,
     ends: [...seen].sort(),
   }
