@@ -39,9 +39,16 @@ export const subjectOf = Effect.fnUntraced(function* (
   const explored = protocol.scenarios.filter(({ id }) => explorations.some((each) => each.id === id))
   const programs = yield* Effect.forEach(explored, (scenario) => checked(scenario, {}, undefined, badInput))
   const names = explorations.flatMap(({ steps }) => Object.keys(steps))
+  const met = new Set<string>()
   const origins = yield* Effect.forEach(programs, (program) => {
-    const wanted = explorations.filter(({ id }) => id === program.scenario).flatMap(({ steps }) => taken(steps))
-    return sources === undefined ? Effect.succeed([]) : attempt(() => originsIn(program, wanted, sources.root))
+    if (sources === undefined) return Effect.succeed([])
+    const taken = explorations.filter(({ id }) => id === program.scenario).flatMap(({ steps }) => takenOf(steps))
+    // What another scenario has shown need not be waited for.
+    const wanted = taken.filter((name) => !met.has(name))
+    return Effect.tap(
+      attempt(() => originsIn(program, wanted, sources.root)),
+      (made) => Effect.sync(() => made.forEach(({ name }) => void met.add(name))),
+    )
   })
   return {
     protocol,
@@ -55,7 +62,7 @@ export const subjectOf = Effect.fnUntraced(function* (
 })
 
 /** The names of the operations that an exploration took. */
-const taken = (steps: ScenarioReport["steps"]): ReadonlyArray<string> =>
+const takenOf = (steps: ScenarioReport["steps"]): ReadonlyArray<string> =>
   Object.entries(steps).flatMap(([name, times]) => (times > 0 ? [name] : []))
 
 const huntedOf = Effect.fnUntraced(function* (protocol: Protocol, bug: BugEntry, report: ScenarioReport | undefined) {

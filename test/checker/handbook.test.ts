@@ -307,12 +307,13 @@ describe("what a page is made of", () => {
       'other("one")',
     ]
     const all = [...files, { path: "model/f.ts", text: text.join("\n") }]
-    expect(where(["told", "listed", "page", "waits", "locked", "one"], [], all)).toEqual([
+    expect(where(["told", "listed", "page", "waits", "locked", "locked: rest", "one"], [], all)).toEqual([
       ["step", "told"],
       ["step", "listed"],
       ["choice", "page", "model/f.ts"],
       ["step", "waits", "model/f.ts"],
       ["step", "locked", "model/f.ts"],
+      ["step", "locked: rest", "model/f.ts"],
       ["step", "one", "model/a.ts", "model/c.ts"],
     ])
   })

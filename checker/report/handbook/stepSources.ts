@@ -118,7 +118,10 @@ const metIn = (name: string, through: ReadonlyArray<Written>, all: ReadonlyArray
   return through.slice(0, 1)
 }
 
-/** An operation that was not met is where a call has its name: one that makes operations, or else, for a step, any other. */
+/**
+ * An operation that was not met is where a call has its name: one that makes operations, or else, for a step, any other, which
+ * may have the name of the function of which it is a part.
+ */
 const unmet = (name: string, all: ReadonlyArray<Written>): OperationSource => {
   const where = (isMade: (literals: Literals) => boolean) =>
     all.flatMap(({ file, literals }) => (isMade(literals) ? [file] : []))
@@ -126,7 +129,9 @@ const unmet = (name: string, all: ReadonlyArray<Written>): OperationSource => {
   if (steps.length > 0) return { name, kind: "step", files: steps }
   const choices = where(({ isFirstFor }) => isFirstFor(name, "choose"))
   if (choices.length > 0) return { name, kind: "choice", files: choices }
-  return { name, kind: "step", files: where(({ isArgument }) => isArgument(name)) }
+  const [whole = name] = name.split(": ")
+  const handed = [name, whole].map((wanted) => where(({ isArgument }) => isArgument(wanted)))
+  return { name, kind: "step", files: handed.find((found) => found.length > 0) ?? [] }
 }
 
 /** The string literals of a file's code. */
