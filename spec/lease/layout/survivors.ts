@@ -15,6 +15,8 @@ export const layoutSurvivors: Survivors = {
   "swap nfs4_put_stid | pnfs_layoutreturn_done": later,
   "swap bl_end_io | pnfs_layoutcommit_inode":
     "a write that ends behind the commit is committed with the next one, at the latest when the layout is returned",
+  "split nfsd4_layoutget: fi_lo_recalls":
+    "a recall that comes in between is met where the layout is inserted, as one is that comes behind the look",
   "split nfsd4_layoutget: nfs4_put_stid": "a client that asks for a layout has no other request under way",
   "split nfsd4_layout_fence_worker: nfsd4_close_layout":
     "no lease is granted while another is pending, so that none is lost; one that is given back meanwhile goes when it is overdue",
