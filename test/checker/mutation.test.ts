@@ -8,56 +8,15 @@ import {
   choose,
   exploreHere,
   guardedStep,
-  type MutationBudget,
   MutationRun,
   type Parameters,
   type Plain,
   type Property,
   protocol,
-  type Setup,
-  type Survivors,
   scenario,
   step,
 } from "../../checker/index.ts"
-
-interface More {
-  readonly survivors?: Survivors
-  readonly steps?: ReadonlyArray<string>
-  readonly environment?: ReadonlyArray<string>
-  readonly parameters?: Parameters
-  readonly budget?: Partial<MutationBudget>
-}
-
-/** What becomes of all mutants of a program. */
-const mutate = async <World>(
-  setup: (bound: { readonly [name: string]: number }) => Setup<World>,
-  properties: ReadonlyArray<Property<World>> = [],
-  { parameters = {}, budget, ...more }: More = {},
-) => {
-  const only = scenario<World, Parameters>({ id: "test", summary: "a test", parameters, setup, properties })
-  const run = new MutationRun(protocol({ id: "test", title: "a test", scenarios: [only], ...more }))
-  const report = await Effect.runPromise(run.carryOut({ maxSteps: 500, maxStates: 10_000, ...budget }, exploreHere))
-  const verdicts = Object.fromEntries(
-    report.mutants.map(({ id, verdict, property, reason }) => [id, [verdict, property ?? reason].join(" ").trim()]),
-  )
-  return { ...report, verdicts }
-}
-
-const lock = (held: Cell<string>, name: string) =>
-  guardedStep(
-    "lock",
-    [],
-    () => held.value === "",
-    () => {
-      held.value = name
-    },
-    { on: "lock", kind: "lock", sleeps: false, hindrances: () => [] },
-  )
-
-const unlock = (held: Cell<string>) =>
-  step("unlock", () => {
-    held.value = ""
-  })
+import { lock, mutate, unlock } from "./mutating.ts"
 
 /** Increments under a lock. */
 const locked = () => {
