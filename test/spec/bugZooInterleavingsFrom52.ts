@@ -272,6 +272,12 @@ export const interleavingsFrom52 = `
 98 driver-close-leaves-device-pages: C = close, F = (that no entry is left that leads to the driver is asked at once)
 2 C dmirror_fops_release: kfree(card0.file)
 
+98 fault-follows-closed-driver: C = close, F = cpu0
+2 C dmirror_fops_release: kfree(card0.file)
+3 F user_store(parent, 0, cpu0)
+3 F do_swap_page: trylock_page(parent, 0)
+4 F page->zone_device_data(3)
+
 100 snapshot-commit-loses-hw-dirty: S = cpu1, T = cpu0, cpu2 (drops the page that looks clean)
 1 S ptep_modify_prot_start(parent, 0)
 2 T user_store(parent, 0, cpu0)

@@ -106,6 +106,15 @@ const evictUntilEmpty = Effect.fnUntraced(function* (world: LiveWorld) {
   }
 })
 
+/** The driver closes without a look at the pages in its memory, nor at the faults that are under way. */
+const closesAlone = (_: LiveWorld, fiber: string): Replacements =>
+  fiber !== "close"
+    ? {}
+    : {
+        "migrate_device_pfn_lock: folio_get_nontail_page": leaveOut(null),
+        "dmirror_fops_release: wait for faults": leaveOut(),
+      }
+
 export const liveBugs: ReadonlyArray<SeededBug<LiveWorld>> = [
   {
     id: "exclusive-ping-pong-unbounded",
@@ -264,13 +273,16 @@ export const liveBugs: ReadonlyArray<SeededBug<LiveWorld>> = [
     references: zoo(98),
     scenario: close.id,
     breaks: "DEV-PROVIDER",
-    at: (_, fiber) =>
-      fiber !== "close"
-        ? {}
-        : {
-            "migrate_device_pfn_lock: folio_get_nontail_page": leaveOut(null),
-            "dmirror_fops_release: wait for faults": leaveOut(),
-          },
+    at: closesAlone,
+  },
+  {
+    id: "fault-follows-closed-driver",
+    title: "the same, until a thread touches such a page: the handler of its fault follows a pointer to what was freed",
+    source: "commit 744dd97752ef (lib: test_hmm: evict device pages on file close to avoid use-after-free)",
+    references: zoo(98),
+    scenario: close.id,
+    breaks: "assertion",
+    at: closesAlone,
   },
   {
     id: "driver-close-passes-over-faults",
