@@ -37,7 +37,7 @@ export const nouveau = protocol({
     ],
   },
   steps: ["nouveau_*"],
-  environment: ["gpu_store", "nouveau_svmm_invalidate_range_start: -EAGAIN"],
+  environment: ["gpu_store"],
   scenarios: [faults, overlapping, oomReaper, lazyfree],
   bugs: nouveauBugs,
 })

@@ -37,7 +37,7 @@ export const fcntlLeases = protocol({
       "Memory is sequentially consistent: a barrier that is missing does not show.",
     ],
   },
-  environment: ["do_dentry_open", "sigwaitinfo", "exit"],
+  environment: ["sigwaitinfo", "exit"],
   scenarios: fcntlScenarios,
   bugs: fcntlBugs,
   survivors: fcntlSurvivors,

@@ -63,7 +63,7 @@ export const mmuNotifier = protocol({
       "Memory is sequentially consistent: a barrier that is missing does not show.",
     ],
   },
-  environment: ["device_load", "unmap_vmas", "free_module"],
+  environment: ["device_load"],
   scenarios: mmuNotifierScenarios,
   bugs: mmuNotifierBugs,
   survivors: mmuNotifierSurvivors,

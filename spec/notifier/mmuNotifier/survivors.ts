@@ -16,6 +16,9 @@ export const mmuNotifierSurvivors: Survivors = {
   "split mmu_interval_set_seq":
     "the driver's lock is held; who reads the sequence meanwhile without it finds in the end that it has changed, and begins again",
   "split mmu_interval_read_retry": "the driver's lock is held, without which nobody sets the sequence",
+  "leave-out unmap_vmas":
+    "it says that pages go from now on, which is what a rule about the order goes by; that they go is done behind it",
+  "leave-out free_module": "it says when the module's text is gone: one that stays harms nobody",
   "split device_unmap":
     "the driver's lock is held, without which nothing is mapped; what the device takes into its TLB meanwhile goes with the rest",
   "split xe_vm_invalidate_vma_submit":
