@@ -2,6 +2,8 @@ import type { Survivors } from "../../checker/index.ts"
 
 const nextPlace = "each entry is none until it is set, under the lock of its own page table, which is held for so long"
 const longerWindow = "a window that begins earlier bars what it is to bar, and more"
+const wokenLater =
+  "who waits for the end of an invalidation is woken a step later; the sequence says before that it is over"
 const keptUntilFlush =
   "what was gathered keeps its reference until the TLBs are flushed, wherever that comes behind the clearing"
 const dirtyBooks =
@@ -19,6 +21,12 @@ export const mmSurvivors: Survivors = {
   "swap try_to_unmap_one: folio_test_dirty | try_to_unmap_one: ptep_get_and_clear": nextPlace,
   "swap tlb_finish_mmu | mn_itree_inv_start_range": longerWindow,
   "swap free_pages_and_swap_cache | mn_itree_inv_start_range": longerWindow,
+  "swap khugepaged_exit | mn_itree_inv_start_range": longerWindow,
+  "swap wake_up_all | tlb_finish_mmu": wokenLater,
+  "swap wake_up_all | mmap_read_unlock": wokenLater,
+  "swap wake_up_all | collapse_pte_mapped_thp: folio_unlock": wokenLater,
+  "swap filemap_invalidate_lock | i_size_write":
+    "who faults in between finds the size that is coming; who has looked at the one before maps what is unmapped with the rest",
   "swap tlb_finish_mmu | i_mmap_unlock_read": keptUntilFlush,
   "swap tlb_finish_mmu | zap_pte_range": keptUntilFlush,
   "swap ptep_modify_prot_commit | tlb_finish_mmu":
