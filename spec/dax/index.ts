@@ -2,6 +2,7 @@ import { protocol } from "../../checker/index.ts"
 import { addressSpaceOf, memoryState } from "../described.ts"
 import { daxBugs } from "./bugs.ts"
 import { daxScenarios } from "./scenarios.ts"
+import { daxSurvivors } from "./survivors.ts"
 
 export const dax = protocol({
   id: "dax",
@@ -44,4 +45,5 @@ export const dax = protocol({
   steps: ["dax_*", "xfs_*", "grab_mapping_entry", "vmf_insert_*", "wait_page_idle*", "ib_umem_get"],
   scenarios: daxScenarios,
   bugs: daxBugs,
+  survivors: daxSurvivors,
 })
