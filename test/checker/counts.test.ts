@@ -11,7 +11,7 @@ import { long } from "../long.ts"
 import { run, survey } from "./support.ts"
 
 /** More states than these are counted in the long tests only; `npm run check -- bench` counts them too. */
-const manyStates = 60_000
+const manyStates = 20_000
 
 /** More schedules than these are run in the long tests only, and with the fibers in one order only. */
 const fewSchedules = 1_000

@@ -27,7 +27,7 @@ import { guardedProgram, interpretGuarded } from "./guardedPrograms.ts"
 import { programOf, run, survey } from "./support.ts"
 
 /** More executions than these are counted in the long tests only; `npm run check -- bench` counts them too. */
-const fewExecutions = 400
+const fewExecutions = 200
 
 /** The same threads in another order. */
 const shuffled = ({ fibers, ...threads }: Threads, seed: number): Threads => ({
