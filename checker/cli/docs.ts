@@ -63,10 +63,8 @@ const makeHandbook = Effect.fnUntraced(function* (registry: Registry, source: Ha
       : yield* readMutationReport(yield* resolvePath(flags.mutants), flags.mutants, registry)
   yield* refuseLoss(
     directory,
-    [...registry, ...source.comparisons, ...source.chapters].map(({ id }) => pageName(id)),
-    [...reportedIn(selected.protocols, read), ...selected.comparisons, ...selected.chapters].map(({ id }) =>
-      pageName(id),
-    ),
+    namesOf({ ...source, protocols: registry }),
+    namesOf({ ...selected, protocols: reportedIn(selected.protocols, read) }),
   )
   const stays = directory.missing.length > 0 ? "" : "; what was there stays"
   session.atInterrupt = [`no page was written to ${printable(flags.out)}${stays}`]
@@ -143,6 +141,16 @@ interface Selected {
   readonly chapters: ReadonlyArray<Chapter>
 }
 
+/** Everything that has a page of its own. */
+const pagesIn = ({
+  protocols,
+  catalogues = [],
+  comparisons,
+  chapters,
+}: Omit<Selected, "catalogues"> & Partial<Selected>) => [...protocols, ...catalogues, ...comparisons, ...chapters]
+
+const namesOf = (of: Parameters<typeof pagesIn>[0]): ReadonlyArray<string> => pagesIn(of).map(({ id }) => pageName(id))
+
 /** What the arguments name. */
 const select = Effect.fnUntraced(function* (
   registry: Registry,
@@ -150,7 +158,7 @@ const select = Effect.fnUntraced(function* (
   targets: ReadonlyArray<string>,
 ) {
   if (targets.length === 0) return { protocols: registry, catalogues, comparisons, chapters } satisfies Selected
-  const known = [...registry, ...catalogues, ...comparisons, ...chapters].map(({ id }) => id)
+  const known = pagesIn({ protocols: registry, catalogues, comparisons, chapters }).map(({ id }) => id)
   const chosen = new Set<string>()
   for (const target of targets) {
     const glob = Glob.make(target)

@@ -1,16 +1,14 @@
 /** Where the operations of a protocol are made, learnt from the program itself: its fibers run a little, and stacks are read. */
 import { fileURLToPath } from "node:url"
 import seedrandom from "seedrandom"
-import { Execution } from "../engine/execution.ts"
 import { withoutRealWorld } from "../engine/realWorld.ts"
 import { runtime } from "../program/runtime.ts"
 import type { Made } from "../report/handbook/stepSources.ts"
 import type { Program } from "../scenario/program.ts"
+import { follow } from "./follow.ts"
 
-/** A program is run no more often than this, */
+/** A program is run no more often than this. */
 const mostRuns = 100
-/** and each time no further. */
-const longestRun = 2_000
 /** Frames that are kept of a stack: the file is below those of the checker and of Effect. */
 const deepest = 60
 
@@ -34,7 +32,8 @@ export const originsIn = (program: Program, wanted: Iterable<string>, root: URL)
   }
   try {
     for (let run = 0; run < mostRuns && (run === 0 || missing.size > 0); run++) {
-      withoutRealWorld(() => follow(program, seedrandom.alea(`${run}`)))
+      const random = seedrandom.alea(`${run}`)
+      withoutRealWorld(() => follow(program, (moves) => Math.floor(random() * moves)))
     }
   } finally {
     runtime.made = undefined
@@ -42,17 +41,6 @@ export const originsIn = (program: Program, wanted: Iterable<string>, root: URL)
   }
   const inFile = pathsBelow(root)
   return [...met.values()].map(({ made, stack }) => ({ ...made, through: inFile(stack) }))
-}
-
-/** One run, in which no property is judged. */
-const follow = (program: Program, random: () => number): void => {
-  const execution = new Execution(program)
-  for (let step = 0; step < longestRun; step++) {
-    const moves = execution.moves()
-    const move = moves[Math.floor(random() * moves.length)]
-    if (move === undefined) return
-    execution.follow(move)
-  }
 }
 
 /** The files of a stack that are below a folder, the innermost first. */

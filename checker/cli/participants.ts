@@ -1,11 +1,8 @@
 /** Who takes part in programs, and what they share. */
-import { Execution } from "../engine/execution.ts"
 import { withoutRealWorld } from "../engine/realWorld.ts"
 import type { Actor } from "../report/handbook/subject.ts"
 import type { Program } from "../scenario/program.ts"
-
-/** One run of a scenario is followed no further than this to see who takes part. */
-const longestRun = 2_000
+import { follow } from "./follow.ts"
 
 /** The names of the cells with which programs begin, each once. */
 export const cellsOf = (programs: ReadonlyArray<Program>): ReadonlyArray<string> => [
@@ -25,13 +22,6 @@ export const actorsOf = (programs: ReadonlyArray<Program>): ReadonlyArray<Actor>
 /** The fibers of one run in which everybody gets on: each move is another of those that are possible. */
 const fibersIn = (program: Program): ReadonlySet<string> =>
   withoutRealWorld(() => {
-    const execution = new Execution(program)
-    execution.begin()
-    for (let step = 0; step < longestRun; step++) {
-      const moves = execution.moves()
-      const move = moves[step % moves.length]
-      if (move === undefined) break
-      execution.take(move)
-    }
-    return new Set(execution.fibers.map(({ name }) => name))
+    const { fibers } = follow(program, (moves, step) => step % moves)
+    return new Set(fibers.map(({ name }) => name))
   })

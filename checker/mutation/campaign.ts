@@ -43,8 +43,8 @@ export class MutationRun {
   /** How many mutants there are; 0 while the protocol is learnt. */
   planned = 0
   private readonly trouble: Array<string> = []
-  /** What correct programs break, of those that were asked once more; `null` where that is nothing. */
-  private readonly asTheyAre = new Map<Program, Violation | null>()
+  /** What correct programs break, of those that were asked once more. */
+  private readonly asTheyAre = new Map<Program, Violation | undefined>()
   /** By position among the mutants; absent until it is judged. */
   private readonly reports: Array<MutantReport | undefined> = []
 
@@ -104,8 +104,8 @@ export class MutationRun {
   })
 
   /**
-   * Whether the correct program breaks the property, too: learning asks no promises, and large programs in part. What it
-   * says of a program is kept.
+   * Whether the correct program does not hold either, where learning has not seen whether it keeps the property: it asks no
+   * promises, and large programs in part.
    */
   private readonly breaksItself = Effect.fnUntraced(function* (
     this: MutationRun,
@@ -115,9 +115,11 @@ export class MutationRun {
   ) {
     const isPromise = scenario.properties.some(({ id, kind }) => id === property && kind === "leadsTo")
     if (facts.isComplete && !isPromise) return false
-    const known = this.asTheyAre.get(program) ?? (yield* explore(program, states, options)).violation
-    this.asTheyAre.set(program, known ?? null)
-    if (known == null) return false
+    if (!this.asTheyAre.has(program)) {
+      this.asTheyAre.set(program, (yield* explore(program, states, options)).violation)
+    }
+    const known = this.asTheyAre.get(program)
+    if (known === undefined) return false
     const bound = boundTexts(program.bound).map((text) => `, at ${text},`)
     const message = `${scenario.id}${bound.join("")} breaks ${known.property} as it is: ${known.message}`
     if (!this.trouble.includes(message)) this.trouble.push(message)
@@ -127,7 +129,7 @@ export class MutationRun {
 
 interface Judgement<E, R, E2, R2> {
   readonly exploreAt: (rung: Rung) => Effect.Effect<Explored, E, R>
-  /** Whether the correct program breaks the property there, too. */
+  /** Whether the correct program does not hold there either. */
   readonly breaksItself: (rung: Rung, property: string) => Effect.Effect<boolean, E2, R2>
 }
 

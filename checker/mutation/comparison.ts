@@ -10,6 +10,7 @@ const keptBehaviours = 40
 
 export class Comparison {
   private readonly budget: LearnOptions
+  /** Of correct programs that were explored in full, which are small. */
   private readonly behaviours = new Map<Rung, Behaviour | undefined>()
   /** Of correct programs that were not explored in full: what more states of them have shown. */
   private readonly larger = new Map<Rung, Facts>()
@@ -54,7 +55,7 @@ export class Comparison {
       const program = programOf(mutant, rung)
       const moved = parted && (yield* samenessOf(program, parted, undefined, each))
       if (moved !== undefined && moved.kind !== "refuted") continue
-      const correct = yield* this.behaviourAt(rung)
+      const correct = yield* Behaviour.of(rung.program, maxStates)
       if (correct === undefined && moved === undefined) continue
       if (correct === undefined) return true
       if ((yield* samenessOf(program, undefined, correct, maxStates)).kind === "refuted") return true
@@ -70,7 +71,7 @@ export class Comparison {
 
   private readonly behaviourAt = Effect.fnUntraced(function* (this: Comparison, rung: Rung) {
     if (this.behaviours.has(rung)) return this.behaviours.get(rung)
-    const behaviour = yield* Behaviour.of(rung.program, this.budget.maxStates)
+    const behaviour = yield* Behaviour.of(rung.program)
     // Mutants of neighbouring steps are seen at the same bounds.
     const [oldest] = this.behaviours.keys()
     if (oldest !== undefined && this.behaviours.size >= keptBehaviours) this.behaviours.delete(oldest)

@@ -173,9 +173,9 @@ const mutantsOf = (rungs: ReadonlyArray<Rung>, all: Facts): ReadonlyArray<Mutant
         const applying = sorted.filter(({ facts }) => operator.applies(mutation, facts))
         const complete = applying.filter(({ facts }) => facts.isComplete)
         // What a large bound has shown so far proves nothing, but may well refute.
-        const reasons = [...complete, ...applying].map(({ facts }) => operator.equivalent(mutation, facts))
+        const reasons = applying.map(({ facts }) => operator.equivalent(mutation, facts))
         const isEvident = complete.length > 0 && reasons.every((reason) => reason !== undefined)
-        const equivalent = isEvident ? reasons[0] : undefined
+        const equivalent = isEvident ? reasons[applying.findIndex(({ facts }) => facts.isComplete)] : undefined
         const rungs = thoseWithNews(mutation, rungsOf(sorted, applying))
         return { id: mutationId(mutation), mutation, rungs, equivalent }
       }),

@@ -220,7 +220,7 @@ describe("the handbook", () => {
     const ran = await small(["docs", "guide/new-protocol", "--out", out])
     expect([ran.status, ran.stdout]).toEqual([2, ""])
     expect(ran.stderr).toMatch(
-      /^shootdown: --out \S*again has a handbook with lease-client\.md and 2 other pages, which this one would not have; name another directory\n$/,
+      /^shootdown: --out \S*again has a handbook with lease-client\.md and 3 other pages, which this one would not have; name another directory\n$/,
     )
     expect(readdirSync(out)).toEqual(before)
     const stale = ["protocol-that-was.md", "protocol-that-was.html"]

@@ -3,37 +3,29 @@ import type { BugEntry } from "../../scenario/protocol.ts"
 import { boundText, count, figure } from "../text.ts"
 import type { CatalogueEntry } from "./comparison.ts"
 import { anchor, code, table, text } from "./markdown.ts"
-import { type HandbookSubject, type Hunted, isFound, type Page, pageName } from "./subject.ts"
+import { type HandbookSubject, type Hunted, isFound, type Page, pageName, pageOf } from "./subject.ts"
 
 /** Lays out the page of a catalogue. */
 export const cataloguePage = (catalogue: HandbookSubject["catalogues"][number], subject: HandbookSubject): Page => {
   const rows = catalogue.entries.map((entry) => ({ entry, bugs: bugsOf(entry, subject) }))
   const modelled = rows.filter(({ bugs }) => bugs.length > 0)
-  return {
-    name: pageName(catalogue.id),
-    title: catalogue.title,
-    markdown: [
-      `# ${text(catalogue.title)}`,
-      "",
-      "A list of known bugs, of [the handbook](index.md).",
-      "",
-      text(catalogue.summary),
-      "",
-      `${figure(modelled.length)} of its ${figure(rows.length)} entries are seeded bugs; the figures are those of the run of the protocols that have a page here.`,
-      "",
-      "## The entries",
-      "",
-      ...table(
-        [{ title: "entry" }, { title: "what is wrong" }, { title: "known as" }, { title: "seeded bugs" }],
-        rows.map(({ entry, bugs }) => [
-          text(entry.reference),
-          text(entry.title),
-          entry.known.map(text).join("<br>"),
-          bugs.length === 0 ? "none" : bugs.map(bugText).join("<br>"),
-        ]),
-      ),
-    ].join("\n"),
-  }
+  return pageOf(catalogue, "A list of known bugs,", [
+    text(catalogue.summary),
+    "",
+    `${figure(modelled.length)} of its ${figure(rows.length)} entries are seeded bugs; the figures are those of the run of the protocols that have a page here.`,
+    "",
+    "## The entries",
+    "",
+    ...table(
+      [{ title: "entry" }, { title: "what is wrong" }, { title: "known as" }, { title: "seeded bugs" }],
+      rows.map(({ entry, bugs }) => [
+        text(entry.reference),
+        text(entry.title),
+        entry.known.map(text).join("<br>"),
+        bugs.length === 0 ? "none" : bugs.map(bugText).join("<br>"),
+      ]),
+    ),
+  ])
 }
 
 interface Placed {

@@ -3,7 +3,7 @@ import type { Protocol } from "../../scenario/protocol.ts"
 import type { ScenarioReport } from "../report.ts"
 import { boundText, count, figure } from "../text.ts"
 import { anchor, code, table, text } from "./markdown.ts"
-import { type Compared, type Page, pageName } from "./subject.ts"
+import { type Compared, type Page, pageName, pageOf } from "./subject.ts"
 
 /**
  * Lays a comparison's page out.
@@ -17,51 +17,43 @@ export const comparisonPage = (
   const places = placesIn(protocols)
   const said = (words: string): string =>
     text(words).replace(/`([^`]+)`/g, (name, id: string) => linked(name, places.get(id)))
-  return {
-    name: pageName(comparison.id),
-    title: comparison.title,
-    markdown: [
-      `# ${text(comparison.title)}`,
-      "",
-      "Designs against each other, of [the handbook](index.md).",
-      "",
-      text(comparison.question),
-      "",
-      `Source: ${text(comparison.source)}.`,
-      "",
-      "## What the runs came to",
-      "",
-      `Each cell is what came out of explorations that were made for this page, with the scenario and its bound; where one holds, it visited every state within that. What is made of it is in italics. There are ${count(rows.length, "point")} and ${count(comparison.designs.length, "design")}.`,
-      "",
-      ...table(
-        [{ title: "point" }, ...comparison.designs.map((title) => ({ title: text(title) }))],
-        rows.map(({ point, cells }) => [
-          text(point),
-          ...cells.map(({ outcome, finding }) =>
-            [...outcome.map(said), ...(finding === undefined ? [] : [`*${said(finding)}*`])].join("<br>"),
-          ),
-        ]),
-      ),
-      "## What to make of it",
-      "",
-      ...comparison.conclusion.flatMap((paragraph) => [text(paragraph), ""]),
-      "## The runs",
-      "",
-      `The explorations that the table rests on, by ${text(tool.name)} ${text(tool.version)}. Their bounds may be smaller than those on the pages of the protocols, and so the numbers of states; a question may be about other properties than the scenario's own, and \`BILL\` asks nothing, but collects what complete runs cost.`,
-      "",
-      ...table(
-        [
-          { title: "scenario" },
-          { title: "seeded bug" },
-          { title: "bound" },
-          { title: "asked" },
-          { title: "outcome" },
-          { title: "states", align: "right" },
-        ],
-        [...eachOnce(runs.map((run) => runCells(run, places)))],
-      ),
-    ].join("\n"),
-  }
+  return pageOf(comparison, "Designs against each other,", [
+    text(comparison.question),
+    "",
+    `Source: ${text(comparison.source)}.`,
+    "",
+    "## What the runs came to",
+    "",
+    `Each cell is what came out of explorations that were made for this page, with the scenario and its bound; where one holds, it visited every state within that. What is made of it is in italics. There are ${count(rows.length, "point")} and ${count(comparison.designs.length, "design")}.`,
+    "",
+    ...table(
+      [{ title: "point" }, ...comparison.designs.map((title) => ({ title: text(title) }))],
+      rows.map(({ point, cells }) => [
+        text(point),
+        ...cells.map(({ outcome, finding }) =>
+          [...outcome.map(said), ...(finding === undefined ? [] : [`*${said(finding)}*`])].join("<br>"),
+        ),
+      ]),
+    ),
+    "## What to make of it",
+    "",
+    ...comparison.conclusion.flatMap((paragraph) => [text(paragraph), ""]),
+    "## The runs",
+    "",
+    `The explorations that the table rests on, by ${text(tool.name)} ${text(tool.version)}. Their bounds may be smaller than those on the pages of the protocols, and so the numbers of states; a question may be about other properties than the scenario's own, and \`BILL\` asks nothing, but collects what complete runs cost.`,
+    "",
+    ...table(
+      [
+        { title: "scenario" },
+        { title: "seeded bug" },
+        { title: "bound" },
+        { title: "asked" },
+        { title: "outcome" },
+        { title: "states", align: "right" },
+      ],
+      [...eachOnce(runs.map((run) => runCells(run, places)))],
+    ),
+  ])
 }
 
 const runCells = (

@@ -8,34 +8,26 @@ import { mutantLines, survivorLines } from "./mutantSections.ts"
 import { operationLines } from "./operations.ts"
 import { actorLines, stateLines } from "./participants.ts"
 import { scenarioLines } from "./scenarios.ts"
-import { type HandbookSubject, type Hunted, isFound, type Page, type ProtocolSubject, pageName } from "./subject.ts"
+import { type HandbookSubject, type Hunted, isFound, type Page, type ProtocolSubject, pageOf } from "./subject.ts"
 
 /** Lays a protocol's page out. */
 export const protocolPage = (subject: ProtocolSubject, { run, mutation }: HandbookSubject): Page => {
   const { protocol } = subject
-  return {
-    name: pageName(protocol.id),
-    title: protocol.title,
-    markdown: [
-      `# ${text(protocol.title)}`,
-      "",
-      `Protocol ${code(protocol.id)} of [the handbook](index.md).`,
-      "",
-      ...(protocol.about === undefined ? [] : [text(protocol.about.purpose), ""]),
-      ...citation(subject, run),
-      ...actorLines(subject),
-      ...stateLines(subject),
-      ...operationLines(subject, totals(subject.explorations.map(({ steps }) => steps))),
-      ...propertyLines(subject),
-      ...scenarioLines(subject),
-      ...bugLines(subject),
-      ...mutantLines(subject, mutation),
-      ...survivorLines(subject),
-      "## What is not modelled",
-      "",
-      ...list((protocol.about?.notModelled ?? []).map(text)),
-    ].join("\n"),
-  }
+  return pageOf(protocol, `Protocol ${code(protocol.id)}`, [
+    ...(protocol.about === undefined ? [] : [text(protocol.about.purpose), ""]),
+    ...citation(subject, run),
+    ...actorLines(subject),
+    ...stateLines(subject),
+    ...operationLines(subject, totals(subject.explorations.map(({ steps }) => steps))),
+    ...propertyLines(subject),
+    ...scenarioLines(subject),
+    ...bugLines(subject),
+    ...mutantLines(subject, mutation),
+    ...survivorLines(subject),
+    "## What is not modelled",
+    "",
+    ...list((protocol.about?.notModelled ?? []).map(text)),
+  ])
 }
 
 const citation = ({ explorations, hunts }: ProtocolSubject, run: HandbookSubject["run"]): ReadonlyArray<string> => {

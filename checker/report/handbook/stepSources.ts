@@ -3,6 +3,7 @@
  * none was met, a call that makes it, in one of the files that the protocol's definition imports. And what the first comment
  * of each file says that it models.
  */
+import * as Arr from "effect/Array"
 import type { Operation } from "../../program/operation.ts"
 
 /** A file of the sources. */
@@ -66,11 +67,12 @@ export const sourcesOf = (
 ): ReadonlyArray<OperationSource> => {
   const written = files.map((file) => ({ file, literals: literalsIn(file.text) }))
   const byPath = new Map(written.map((each) => [each.file.path, each]))
-  const metAs = groupedBy(made, ({ name }) => name)
+  const metAs = new Map(Object.entries(Arr.groupBy(made, ({ name }) => name)))
   const sources = names.map((name): ReadonlyArray<OperationSource> => {
     const met = metAs.get(name)
     if (met === undefined) return [unmet(name, written)]
-    return [...groupedBy(met, ({ kind }) => kind)].map(([kind, times]) => {
+    return Object.values(Arr.groupBy(met, ({ kind }) => kind)).map((times) => {
+      const [{ kind }] = times
       const found = times.flatMap(({ through }) => {
         const known = through.flatMap((path) => byPath.get(path) ?? [])
         return isOwn(kind) ? known.slice(0, 1) : metIn(name, known, written)
@@ -79,16 +81,6 @@ export const sourcesOf = (
     })
   })
   return sources.flat()
-}
-
-const groupedBy = <A, K>(all: ReadonlyArray<A>, key: (one: A) => K): ReadonlyMap<K, ReadonlyArray<A>> => {
-  const groups = new Map<K, Array<A>>()
-  for (const one of all) {
-    const group = groups.get(key(one))
-    if (group === undefined) groups.set(key(one), [one])
-    else group.push(one)
-  }
-  return groups
 }
 
 /** Whether operations of that kind are called by the checker, so that no file has their name. */

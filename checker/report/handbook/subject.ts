@@ -3,6 +3,7 @@ import type { BugEntry, Protocol, Registry } from "../../scenario/protocol.ts"
 import type { MutatedProtocol, MutationReport } from "../mutation.ts"
 import type { Report, ScenarioReport } from "../report.ts"
 import type { Catalogue, Chapter, Comparison, ComparisonRow } from "./comparison.ts"
+import { text } from "./markdown.ts"
 import type { OperationSource } from "./stepSources.ts"
 
 /** A protocol, and what a run has of it. */
@@ -76,3 +77,14 @@ export interface Page {
 
 /** The name of the page about something with an id that reads like a path. */
 export const pageName = (id: string): string => id.replace(/[^A-Za-z0-9._-]/g, "-").replace(/^\./, "-")
+
+/** A page about something: its title, what it is of the handbook, and the rest. */
+export const pageOf = (
+  { id, title }: { readonly id: string; readonly title: string },
+  is: string,
+  lines: ReadonlyArray<string>,
+): Page => ({
+  name: pageName(id),
+  title,
+  markdown: [`# ${text(title)}`, "", `${is} of [the handbook](index.md).`, "", ...lines].join("\n"),
+})

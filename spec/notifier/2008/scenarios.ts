@@ -55,54 +55,48 @@ export const rangeList = define(
   }),
 )
 
-/** Who comes late. */
-export const register = define(
-  "register",
-  "a device registers while the file is truncated, and then faults",
-  { pages, invalidations: parameter("processors that invalidate beside the one that truncates", 1, 2, 0) },
-  (bound) => ({
-    pages: bound.pages,
-    accountsDirty: true,
-    counters: 1,
-    registered: false,
-    fibers: ({ machine, counters }) => ({
-      cpu0: truncate(machine, bound.pages - 1),
-      ...Object.fromEntries(
-        Array.from({ length: bound.invalidations }, (_, other) => [`cpu${other + 1}`, invalidator(machine, other + 1)]),
-      ),
-      ...Object.fromEntries(
-        counters.map((device) => [
-          device.name,
-          Effect.andThen(mmuNotifierRegister(machine, device.name), counterVisit(device)),
-        ]),
-      ),
+/** Who comes late: its device registers, and then faults. */
+const registering = (
+  name: string,
+  summary: string,
+  shape: { readonly counters?: number; readonly rangeLists?: number },
+) =>
+  define(
+    name,
+    summary,
+    { pages, invalidations: parameter("processors that invalidate beside the one that truncates", 1, 2, 0) },
+    (bound) => ({
+      ...shape,
+      pages: bound.pages,
+      accountsDirty: true,
+      registered: false,
+      fibers: (parts) => ({
+        cpu0: truncate(parts.machine, bound.pages - 1),
+        ...Object.fromEntries(
+          Array.from({ length: bound.invalidations }, (_, other) => [
+            `cpu${other + 1}`,
+            invalidator(parts.machine, other + 1),
+          ]),
+        ),
+        ...Object.fromEntries(
+          Object.entries(visitors(parts)).map(([device, visit]) => [
+            device,
+            Effect.andThen(mmuNotifierRegister(parts.machine, device), visit),
+          ]),
+        ),
+      }),
     }),
-  }),
-)
+  )
+
+export const register = registering("register", "a device registers while the file is truncated, and then faults", {
+  counters: 1,
+})
 
 /** The same of one that remembers ranges: it hears of the end of a range whose beginning it was not told. */
-export const registerRangeList = define(
+export const registerRangeList = registering(
   "register-range-list",
   "a device that remembers ranges registers while the file is truncated, and then faults",
-  { pages, invalidations: parameter("processors that invalidate beside the one that truncates", 1, 2, 0) },
-  (bound) => ({
-    pages: bound.pages,
-    accountsDirty: true,
-    rangeLists: 1,
-    registered: false,
-    fibers: ({ machine, rangeLists }) => ({
-      cpu0: truncate(machine, bound.pages - 1),
-      ...Object.fromEntries(
-        Array.from({ length: bound.invalidations }, (_, other) => [`cpu${other + 1}`, invalidator(machine, other + 1)]),
-      ),
-      ...Object.fromEntries(
-        rangeLists.map((device) => [
-          device.name,
-          Effect.andThen(mmuNotifierRegister(machine, device.name), rangeListVisit(device)),
-        ]),
-      ),
-    }),
-  }),
+  { rangeLists: 1 },
 )
 
 const both = {
