@@ -10,12 +10,8 @@ export { defaultStrategy, strategies } from "./explore/strategies.ts"
 export type { SearchOptions, Statistics, Strategy, Survey } from "./explore/strategy.ts"
 export { exploreToEnd, Unanswered } from "./explore/toTheEnd.ts"
 export { missedStateOdds } from "./explore/visited.ts"
-export {
-  type ExploreMutant,
-  exploreHere,
-  type MutationBudget,
-  MutationRun,
-} from "./mutation/campaign.ts"
+export { type ExploreMutant, exploreHere } from "./mutation/attempt.ts"
+export { type MutationBudget, MutationRun } from "./mutation/campaign.ts"
 export { learn, type Mutant, programOf as mutantAt, statesToLearn } from "./mutation/learn.ts"
 export * from "./program/index.ts"
 export type { Operation } from "./program/operation.ts"

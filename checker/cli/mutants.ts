@@ -4,7 +4,8 @@ import * as Effect from "effect/Effect"
 import { elsewhere } from "../campaign/elsewhere.ts"
 import { MemoryGuard } from "../campaign/memory.ts"
 import type { SearchOptions } from "../explore/strategy.ts"
-import { explorationsEach, exploreHere, isOpen, MutationRun, verdictTexts } from "../mutation/campaign.ts"
+import { explorationsEach, exploreHere, isOpen } from "../mutation/attempt.ts"
+import { MutationRun, secondAttempt, verdictTexts } from "../mutation/campaign.ts"
 import type { Mutant, Rung } from "../mutation/learn.ts"
 import { operators } from "../mutation/operators/index.ts"
 import {
@@ -30,7 +31,7 @@ export interface MutantsFlags {
   readonly targets: ReadonlyArray<string>
   /** Only the mutants that this glob matches. */
   readonly only: string | undefined
-  /** The most states of one exploration. */
+  /** The most states of one exploration, at the first attempt. */
   readonly states: number
   readonly workers: number
   /** In bytes. */
@@ -133,7 +134,7 @@ const reportOf = (protocols: ReadonlyArray<MutatedProtocol>, flags: MutantsFlags
   return {
     formatVersion: 1,
     tool,
-    budget: { exploration: flags.states, mutant: flags.states * explorationsEach },
+    budget: { exploration: flags.states, mutant: flags.states * explorationsEach, secondAttempt },
     operators: Object.fromEntries(operators.map(({ name, sentence }) => [name, sentence])),
     protocols,
     counts,

@@ -60,8 +60,11 @@ export const MutationReport = Schema.Struct({
   tool: Schema.Struct({ name: Schema.String, version: Schema.String }),
   /** True when the run was interrupted: the document then says what was reached. */
   interrupted: Schema.optionalKey(Schema.Boolean),
-  /** The most states of one exploration, and of all explorations of one mutant. */
-  budget: Schema.Struct({ exploration: Count, mutant: Count }),
+  /**
+   * The most states of one exploration, and of all explorations of one mutant, at the first attempt; and how many times
+   * that at the second, of mutants that were open then.
+   */
+  budget: Schema.Struct({ exploration: Count, mutant: Count, secondAttempt: Count }),
   /** The operators, by name, each in a sentence. */
   operators: Schema.Record(Schema.String, Schema.String),
   protocols: Schema.Array(MutatedProtocol),

@@ -143,4 +143,21 @@ export const hugetlbBugs: ReadonlyArray<SeededBug<HugetlbWorld>> = [
     breaks: "HUGETLB-FILLED",
     at: () => ({ mutex_lock: leaveOut(), mutex_unlock: leaveOut() }),
   },
+  {
+    id: "hugetlb-migration-not-waited-for",
+    title: "a fault that meets a page on the move does not wait: it takes the fault again and again until that is over",
+    source: "commit 30dad30922cc: mm: migration: add migrate_entry_wait_huge()",
+    scenario: migrate.id,
+    breaks: "HUGETLB-MIGRATION-WAIT",
+    at: () => ({ migration_entry_wait_huge: leaveOut() }),
+  },
+  {
+    id: "hugetlb-migration-leaves-mapped",
+    title:
+      "migration passes over a process that has the page table to itself: the page stays mapped there, and is not moved",
+    source: "mm/rmap.c: try_to_migrate_one, huge_ptep_clear_flush; by inference",
+    scenario: migrate.id,
+    breaks: "HUGETLB-MIGRATION-UNMAPS",
+    at: () => ({ "try_to_migrate_one: huge_ptep_clear_flush": leaveOut() }),
+  },
 ]

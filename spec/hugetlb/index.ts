@@ -27,7 +27,7 @@ export const hugetlb = protocol({
         "The mutex under which faults on huge page N of the file are handled (hugetlb_fault_mutex_table).",
     },
     monitors: {
-      seen: "What was last stored to the file, and the CPU that was sent SIGBUS, if any.",
+      seen: "What was last stored to the file; the CPU that was sent SIGBUS, if any; those that have met a page on the move.",
     },
     notModelled: [
       "The hugetlb VMA lock of later kernels: here i_mmap_rwsem keeps the sharing as it is, as in 5.16.",

@@ -130,6 +130,32 @@ export const hugetlbProperties: ReadonlyArray<Spec> = [
   },
 ]
 
+/** Where a page migrates. */
+export const migrationProperties: ReadonlyArray<Spec> = [
+  {
+    kind: "invariant",
+    id: "HUGETLB-MIGRATION-WAIT",
+    statement:
+      "A fault that meets a page on the move waits for the end of that: it does not come back to meet it again.",
+    source:
+      "mm/migrate.c: migration_entry_wait_huge; commit 30dad30922cc: mm: migration: add migrate_entry_wait_huge(), before which faults looped, up to soft lockups",
+    premise: ({ seen }) => seen.met.length > 0,
+    holds: ({ seen }) => seen.again === "",
+    explain: ({ seen }) =>
+      `${seen.again} has taken its fault again, and meets the same page, which is still on the move.`,
+  },
+  {
+    kind: "invariant",
+    id: "HUGETLB-MIGRATION-UNMAPS",
+    statement:
+      "When migration has walked the page tables that map a page, under the file's lock and the page's, none maps it.",
+    source:
+      "mm/migrate.c: unmap_and_move_huge_page; mm/rmap.c: try_to_migrate, which ends when the page is mapped no more",
+    premise: ({ seen }) => seen.walked !== "",
+    holds: ({ seen }) => seen.walked !== "mapped",
+  },
+]
+
 /** Where a device mirrors a process. */
 export const mirrorProperty: Spec = {
   kind: "invariant",

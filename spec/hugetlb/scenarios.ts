@@ -1,5 +1,5 @@
 import { parameter, scenariosOf } from "../define.ts"
-import { filledProperty, hugetlbProperties, mirrorProperty } from "./properties.ts"
+import { filledProperty, hugetlbProperties, migrationProperties, mirrorProperty } from "./properties.ts"
 import { hugetlbWorld } from "./world.ts"
 
 const define = scenariosOf("hugetlb", hugetlbWorld, hugetlbProperties)
@@ -40,7 +40,7 @@ export const migrate = define(
     migrates: true,
     mirrors: mirrors === 1,
   }),
-  [mirrorProperty],
+  [...migrationProperties, mirrorProperty],
 )
 
 export const migrateAndTake = define(
@@ -48,6 +48,7 @@ export const migrateAndTake = define(
   "a huge page migrates while one of two processes that share its page table goes, or a hole is punched",
   { pages: pages(1), stores: stores(1) },
   ({ pages, stores }) => ({ ...nothing, pages, stores: [stores, 0], migrates: true, takesAway: true }),
+  migrationProperties,
 )
 
 export const fill = define(

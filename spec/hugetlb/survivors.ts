@@ -1,12 +1,9 @@
 import type { Survivors } from "../../checker/index.ts"
 
-const asksAgain = "who does not wait takes the fault again, and again meets the migration, until that is over"
 const announced = "what is announced earlier, or until later, is announced"
 
 /** Why mutants of huge pages of shared page tables survive. */
 export const hugetlbSurvivors: Survivors = {
-  "leave-out try_to_migrate_one: huge_ptep_clear_flush": "the page stays where it is, as one does that somebody keeps",
-  "leave-out migration_entry_wait_huge": asksAgain,
   "swap i_mmap_lock_write | mmu_notifier_invalidate_range_start": announced,
   "swap free_pages_and_swap_cache | i_mmap_unlock_write":
     "the pages are in no page table and no TLB: when they are given back is seen by nobody",

@@ -14,8 +14,18 @@ import {
 /** What the properties and seeded bugs of huge pages see. */
 export interface HugetlbWorld {
   readonly file: HugeFile
+  readonly seen: Struct<Seen>
+}
+
+export type Seen = {
   /** What was stored last to the first page, and which CPU got a signal for its store; nothing yet is "". */
-  readonly seen: Struct<{ stored: string; killed: string }>
+  stored: string
+  killed: string
+  /** The CPUs that have met a page on the move, which it still was when they were last seen; and one that has met it again. */
+  met: ReadonlyArray<string>
+  again: string
+  /** How migration has found the page that it has unmapped everywhere: not yet, "unmapped", or "mapped" still. */
+  walked: "" | "unmapped" | "mapped"
 }
 
 export interface Shape {
@@ -37,7 +47,7 @@ export interface Shape {
 export const hugetlbWorld = (shape: Shape): Setup<HugetlbWorld> => {
   const file = hugeFile(shape.pages, { parent: ["cpu0"], child: ["cpu1"] }, shape.hole ? zeroes : "old", shape.hole)
   const [parent, child] = [hugeMm(file, "parent"), hugeMm(file, "child")]
-  const seen = struct("seen", { stored: "", killed: "" })
+  const seen = struct<Seen>("seen", { stored: "", killed: "", met: [], again: "", walked: "" })
   const stores = Effect.fnUntraced(function* (mm: HugeMm, cpu: string, count: number) {
     for (let i = 1; i <= count; i++) {
       const stored = yield* hugeStore(file, mm, tlbOf(mm, cpu), 0, `${cpu} ${i}`)
@@ -53,7 +63,7 @@ export const hugetlbWorld = (shape: Shape): Setup<HugetlbWorld> => {
     ...(shape.unmaps ? { munmap0: hugeMunmap(file, parent) } : {}),
     ...(shape.mirrors ? { gpu0: mirrorHugePage(file, parent, shape.pages - 1) } : {}),
   }
-  return { world: { file, seen }, fibers, monitors: [monitor(seen)] }
+  return { world: { file, seen }, fibers, monitors: [monitor(file, seen)] }
 }
 
 const sigbus = (seen: HugetlbWorld["seen"], cpu: string) =>
@@ -73,8 +83,25 @@ const tlbOf = ({ name, tlbs }: HugeMm, cpu: string): HugeTlb => {
   return tlb
 }
 
-const monitor = (seen: HugetlbWorld["seen"]): Monitor => ({
+const monitor = (file: HugeFile, seen: HugetlbWorld["seen"]): Monitor => ({
   user_store: ({ args: [, , content], result }) => {
     if (result === true) seen.stored = String(content)
+  },
+  hugetlb_no_page: ({ fiber, result }) => {
+    if (result !== "migrating") seen.met = seen.met.filter((cpu) => cpu !== fiber)
+    else if (seen.met.includes(fiber)) seen.again = fiber
+    else seen.met = [...seen.met, fiber].sort()
+  },
+  i_mmap_unlock_write: ({ fiber }) => {
+    const page = file.hugePages.slots.find(({ live, lock }) => live && lock === fiber)
+    if (!fiber.startsWith("kcompactd") || page === undefined) return
+    seen.walked = page.mapcount === 0 ? "unmapped" : "mapped"
+  },
+  // Of a page, and of a table, that are not there any more nobody waits for the end.
+  remove_migration_pte: () => {
+    seen.met = []
+  },
+  huge_pmd_unshare: ({ result }) => {
+    if (result === true) seen.met = []
   },
 })

@@ -22,6 +22,7 @@ interface More {
   readonly environment?: ReadonlyArray<string>
   readonly parameters?: Parameters
   readonly budget?: Partial<MutationBudget> | undefined
+  readonly exploreMutant?: typeof exploreHere
 }
 
 /** What becomes of all mutants of a program. */
@@ -37,10 +38,10 @@ export const mutate = async <World>(
 /** What becomes of all mutants of scenarios. */
 export const mutateAll = async <World>(
   scenarios: ReadonlyArray<Scenario<World>>,
-  { budget, ...more }: Omit<More, "parameters"> = {},
+  { budget, exploreMutant = exploreHere, ...more }: Omit<More, "parameters"> = {},
 ) => {
   const run = new MutationRun(protocol({ id: "test", title: "a test", scenarios, ...more }))
-  const report = await Effect.runPromise(run.carryOut({ maxSteps: 500, maxStates: 10_000, ...budget }, exploreHere))
+  const report = await Effect.runPromise(run.carryOut({ maxSteps: 500, maxStates: 10_000, ...budget }, exploreMutant))
   const verdicts = Object.fromEntries(
     report.mutants.map(({ id, verdict, property, reason }) => [id, [verdict, property ?? reason].join(" ").trim()]),
   )

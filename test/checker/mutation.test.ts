@@ -18,8 +18,8 @@ import {
 } from "../../checker/index.ts"
 import { lock, mutate, unlock } from "./mutating.ts"
 
-/** Increments under a lock. */
-const locked = () => {
+/** Increments of so many fibers, under a lock. */
+const increments = (fibers: number) => () => {
   const count = cell("count", 0)
   const held = cell("held", "")
   const increment = (name: string) =>
@@ -31,8 +31,11 @@ const locked = () => {
       })
       yield* unlock(held)
     })
-  return { world: { count }, fibers: { cpu0: increment("cpu0"), cpu1: increment("cpu1") } }
+  const names = Array.from({ length: fibers }, (_, i) => `cpu${i}`)
+  return { world: { count }, fibers: Object.fromEntries(names.map((name) => [name, increment(name)])) }
 }
+
+const locked = increments(2)
 
 const eachCounts: Property<{ readonly count: Cell<number> }> = {
   kind: "atEnd",
@@ -112,17 +115,31 @@ describe("survivors", () => {
 
   it("are inconclusive, with the reason, where the budget ends first", async () => {
     const only = "leave-out lock"
-    const { verdicts, counts } = await mutate(locked, [], { budget: { maxStates: 100, only } })
+    const { verdicts, counts } = await mutate(increments(3), [], { budget: { maxStates: 1_000, only } })
     expect([verdicts, counts.inconclusive]).toEqual([{ [only]: "survived" }, 0])
-    const cut = await mutate(locked, [], { budget: { maxStates: 12, only } })
-    expect(cut.verdicts).toEqual({ [only]: "inconclusive test: the budget of 12 states ran out" })
+    const cut = await mutate(increments(3), [], { budget: { maxStates: 12, only } })
+    expect(cut.verdicts).toEqual({ [only]: "inconclusive test: the budget of 60 states ran out" })
     expect([cut.counts.inconclusive, cut.killRate]).toEqual([1, 0])
+  })
+
+  it("are asked once more, at five times the states, where the budget ends first", async () => {
+    const only = "leave-out lock"
+    const asked: Array<number | undefined> = []
+    const budget = { maxStates: 12, only }
+    const { verdicts } = await mutate(locked, [eachCounts], {
+      budget,
+      exploreMutant: (mutant, rung, options) => {
+        asked.push(options.maxStates)
+        return exploreHere(mutant, rung, options)
+      },
+    })
+    expect([verdicts, asked]).toEqual([{ [only]: "killed no-lost-update" }, [12, 60]])
   })
 
   it("are asked at the larger bound too, and a mutant is made of what only that takes", async () => {
     const setup = ({ fibers = 0 }: { readonly [name: string]: number }) => {
-      const { world, fibers: both } = locked()
-      return { world: { ...world, fibers }, fibers: fibers === 1 ? { cpu0: both.cpu0 } : both }
+      const { world, fibers: all } = increments(fibers)()
+      return { world: { ...world, fibers }, fibers: all }
     }
     const counts: Property<{ readonly count: Cell<number>; readonly fibers: number }> = {
       ...eachCounts,

@@ -49,7 +49,7 @@ export const mutants = (registry: Registry) =>
       ),
       states: whole("states", 1).pipe(
         Flag.withDescription(
-          `The most states of one exploration (default ${defaultMutantStates}); all those of one mutant may visit five times as many`,
+          `The most states of one exploration (default ${defaultMutantStates}); all those of one mutant may visit five times as many; what is open then is asked once more with five times of both`,
         ),
         Flag.withDefault(defaultMutantStates),
       ),

@@ -17,7 +17,7 @@ export const mutantLines = ({ mutated }: ProtocolSubject, run: HandbookSubject["
     "## Its steps, changed one at a time",
     "",
     [
-      `Figures of a run of ${code("mutants")}, ${text(run.tool.name)} ${text(run.tool.version)}, with at most ${count(run.budget.exploration, "state")} for one exploration:`,
+      `Figures of a run of ${code("mutants")}, ${text(run.tool.name)} ${text(run.tool.version)}, with at most ${count(run.budget.exploration, "state")} for one exploration, and ${count(run.budget.exploration * run.budget.secondAttempt, "state")} where that left open what becomes of a mutant:`,
       `${countsText(counts)}.`,
       ...(run.interrupted === true ? ["**The run was interrupted: there may be more.**"] : []),
     ].join(" "),

@@ -9,7 +9,12 @@ import { hugetlbBugs, userfaultfdBugs } from "./lastBugs.ts"
 import { notModelled } from "./notModelled.ts"
 import { hugeOneAtATime, oneAtATime } from "./scenarios.ts"
 import { selftestSurvivors } from "./survivors.ts"
-import { readAgainstUnmap, readTwiceAgainstClose, readTwiceAgainstHandler } from "./userfaultfd.ts"
+import {
+  readAgainstUnmap,
+  readTwiceAgainstClose,
+  readTwiceAgainstHandler,
+  readTwiceAgainstUnmap,
+} from "./userfaultfd.ts"
 
 export const selftests = protocol({
   id: "device/selftests",
@@ -48,6 +53,7 @@ export const selftests = protocol({
     monitors: {
       outcome: "How many outcomes were as the test expects them, and the first that was not, in words.",
       window: driverMonitors.window,
+      waits: "Who has to wait for a page to be filled in and was not woken yet, and who has gone on without.",
     },
     notModelled: [...notModelled.map(({ id, what, why }) => `${id}: ${what}, for ${why}.`)],
   },
@@ -66,6 +72,7 @@ export const selftests = protocol({
     readAgainstUnmap,
     readTwiceAgainstHandler,
     readTwiceAgainstClose,
+    readTwiceAgainstUnmap,
   ],
   bugs: [...selftestBugs, ...hugeBugs, ...hugetlbBugs, ...userfaultfdBugs],
   survivors: selftestSurvivors,

@@ -61,6 +61,15 @@ export const userfaultfdBugs: ReadonlyArray<SeededBug<SelftestWorld>> = [
     at: () => ({ "UFFDIO_WAKE: wake_userfault": leaveOut() }),
   },
   {
+    id: "userfaultfd-does-not-sleep",
+    title:
+      "a fault that has to wait for the handler does not: it is taken again and again, and the handler told as often",
+    source: "fs/userfaultfd.c: handle_userfault, schedule; by inference",
+    scenario: readAgainstUnmap.id,
+    breaks: "USERFAULTFD-WAIT",
+    at: () => ({ "handle_userfault: schedule": leaveOut() }),
+  },
+  {
     id: "userfaultfd-registers-nothing",
     title: "UFFDIO_REGISTER does not mark the area: what is missing there is filled with zeroes",
     source: "fs/userfaultfd.c: userfaultfd_set_vm_flags, by inference",

@@ -1,13 +1,75 @@
 /** userfaultfd under every schedule: whoever waits for a page is woken, whatever becomes of it. */
 import * as Effect from "effect/Effect"
-import { choose, fork, join, scenario } from "../../../checker/index.ts"
+import {
+  choose,
+  fork,
+  join,
+  type Monitor,
+  type Property,
+  type Setup,
+  type Struct,
+  scenario,
+  struct,
+} from "../../../checker/index.ts"
 import { dmirrorRead } from "../../../model/driver/testHmm.ts"
 import { munmap } from "../../../model/mm/unmap.ts"
 import { userfaultfdRelease } from "../../../model/mm/userfaultfd.ts"
-import { comesTo, concurrently, concurrentProperties } from "./concurrent.ts"
+import { type ConcurrentWorld, comesTo, concurrently, concurrentProperties } from "./concurrent.ts"
 import { ctxOf, filled, handler, register } from "./userfaultfdCases.ts"
 import { mmap, pages, type Said, zero } from "./verbs.ts"
 import { type Bench, selftestWorld } from "./world.ts"
+
+/** What is asked of those who wait for pages to be filled in. */
+export interface UserfaultfdWorld extends ConcurrentWorld {
+  readonly waits: Struct<{
+    /** Who has to wait, and was not woken yet. */
+    waiting: ReadonlyArray<string>
+    /** Who has gone on without having been woken; nobody is "". */
+    unasked: string
+  }>
+}
+
+/** Keeps a record of who waits for what is missing. */
+const watched = ({ world, monitors = [], ...setup }: Setup<ConcurrentWorld>): Setup<UserfaultfdWorld> => {
+  const waits: UserfaultfdWorld["waits"] = struct("waits", { waiting: [], unasked: "" })
+  const leaves = (fiber: string) => {
+    waits.waiting = waits.waiting.filter((name) => name !== fiber)
+  }
+  const woken = () => {
+    for (const fiber of world.userfaultfd?.state.woken ?? []) leaves(fiber)
+  }
+  const monitor: Monitor = {
+    userfaultfd_must_wait: ({ fiber, result }) => {
+      if (result === true) waits.waiting = [...waits.waiting, fiber].sort()
+    },
+    "READ_ONCE(ctx->released)": ({ fiber, result }) => {
+      if (result === true) leaves(fiber)
+    },
+    "UFFDIO_COPY: wake_userfault": woken,
+    "UFFDIO_WAKE: wake_userfault": woken,
+    "userfaultfd_release: wake_userfault": woken,
+    "handle_userfault: schedule": woken,
+    "handle_userfault: list_del": ({ fiber }) => {
+      if (waits.waiting.includes(fiber)) waits.unasked = fiber
+      leaves(fiber)
+    },
+  }
+  return { ...setup, world: { ...world, waits }, monitors: [...monitors, monitor] }
+}
+
+const properties: ReadonlyArray<Property<UserfaultfdWorld>> = [
+  ...concurrentProperties,
+  {
+    kind: "invariant",
+    id: "USERFAULTFD-WAIT",
+    statement:
+      "A fault that finds a page missing, and the file open, goes on when it has been woken, and does not ask for the page over and over.",
+    source: "fs/userfaultfd.c: handle_userfault; Documentation/admin-guide/mm/userfaultfd.rst",
+    premise: ({ waits }) => waits.waiting.length > 0,
+    holds: ({ waits }) => waits.unasked === "",
+    explain: ({ waits }) => `Nobody has woken ${waits.unasked}.`,
+  },
+]
 
 const one = pages(0, 1)
 
@@ -35,23 +97,25 @@ export const readAgainstUnmap = scenario({
   summary:
     "the device has READ a page that a handler fills in, while it is unmapped or the userfaultfd closed. Expected: READ comes to 0 with what was filled in, or with zeroes where the file was closed first, or to -EFAULT; nobody sleeps for ever",
   setup: () =>
-    concurrently(
-      {
-        fixture: "hmm",
-        before: [mmap(one, "private"), register(one)],
-        atOnce: (bench) => ({ reader: reads(bench), handler: handler(ctxOf(bench)), other: unmapsOrCloses(bench) }),
-        behind: [],
-      },
-      selftestWorld({ pages: 1, devicePages: 1 }),
-      ["private"],
+    watched(
+      concurrently(
+        {
+          fixture: "hmm",
+          before: [mmap(one, "private"), register(one)],
+          atOnce: (bench) => ({ reader: reads(bench), handler: handler(ctxOf(bench)), other: unmapsOrCloses(bench) }),
+          behind: [],
+        },
+        selftestWorld({ pages: 1, devicePages: 1 }),
+        ["private"],
+      ),
     ),
-  properties: concurrentProperties,
+  properties,
 })
 
 /** Two READs at once, each of a page that nobody has touched. */
-const readsBoth = Effect.fnUntraced(function* (bench: Bench, expected: Said) {
+const readsBoth = Effect.fnUntraced(function* (bench: Bench, expected: Said, ...elseOfTheFirst: ReadonlyArray<Said>) {
   const second = yield* fork("second", readsOne(bench, 1, expected))
-  yield* readsOne(bench, 0, expected)
+  yield* readsOne(bench, 0, expected, ...elseOfTheFirst)
   yield* join(second)
 })
 
@@ -67,12 +131,14 @@ const readTwice = (
     id,
     summary,
     setup: () =>
-      concurrently(
-        { fixture: "hmm", before: [mmap(two, "private"), register(two)], atOnce, behind: [] },
-        selftestWorld({ pages: 2, devicePages: 1 }),
-        ["private"],
+      watched(
+        concurrently(
+          { fixture: "hmm", before: [mmap(two, "private"), register(two)], atOnce, behind: [] },
+          selftestWorld({ pages: 2, devicePages: 1 }),
+          ["private"],
+        ),
       ),
-    properties: concurrentProperties,
+    properties,
   })
 
 export const readTwiceAgainstHandler = readTwice(
@@ -88,4 +154,14 @@ export const readTwiceAgainstClose = readTwice(
   "device/selftests/userfaultfd_read+read+close",
   "the device has READ two pages at once, and the userfaultfd is closed. Expected: each READ comes to 0 with zeroes; nobody sleeps for ever",
   (bench) => ({ readers: readsBoth(bench, withoutHandler), other: userfaultfdRelease(ctxOf(bench)) }),
+)
+
+export const readTwiceAgainstUnmap = readTwice(
+  "device/selftests/userfaultfd_read+read+munmap",
+  "the device has READ two pages at once that one handler fills in, while the first is unmapped. Expected: READ comes to 0 with what was filled in, of the first to that or to -EFAULT; nobody sleeps for ever",
+  (bench) => ({
+    readers: Effect.andThen(readsBoth(bench, withHandler, "-EFAULT"), userfaultfdRelease(ctxOf(bench))),
+    handler: handler(ctxOf(bench)),
+    other: Effect.ignore(munmap(bench.world.parent, one)),
+  }),
 )

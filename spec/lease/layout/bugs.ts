@@ -227,6 +227,14 @@ export const layoutBugs: ReadonlyArray<SeededBug<LayoutWorld>> = [
     at: () => ({ "xfs_break_layouts: retry": leaveOut(false) }),
   },
   {
+    id: "dax-wait-does-not-sleep",
+    title: "who finds a page pinned drops the lock and takes it again at once: it spins as long as the pin lasts",
+    source: "fs/xfs/xfs_file.c: xfs_wait_dax_page, schedule; by inference",
+    scenario: twoKinds.id,
+    breaks: "DAX-WAIT",
+    at: () => ({ "xfs_wait_dax_page: schedule": leaveOut() }),
+  },
+  {
     id: "grant-path-leaks-inode-lock",
     title: "where the page cache could not be invalidated the inode stays locked",
     source: "commit 2bd3fa793aaa: xfs: fix a missing unlock on error in xfs_fs_map_blocks",

@@ -31,6 +31,7 @@ export const layouts = protocol({
       seen: "How often what is asked about has happened, such as accesses, grants and commits, and how often wrongly.",
       looked:
         "What the server's thread has looked for, and not found, since it took the IOLOCK: pinned pages, layouts.",
+      pinnedSince: "Who waits for a page that has been pinned ever since.",
       waiting: "When the first break began to wait and when it went on, in ticks; -1 before.",
       called: "The pins that there are, and the size that a commit has claimed, by what was called.",
       written: "What was written last, and whether anybody wrote by the server, or could not write at all.",

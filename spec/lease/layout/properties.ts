@@ -133,6 +133,13 @@ export const layoutProperties: ReadonlyArray<Property<LayoutWorld>> = [
     "withPins",
   ),
   never(
+    "DAX-WAIT",
+    "Who has to wait for a page that is pinned takes the lock again when it has been nobody's, and not before.",
+    "fs/xfs/xfs_file.c: xfs_wait_dax_page, xfs_break_dax_layouts: ___wait_var_event",
+    "waits",
+    "tooShort",
+  ),
+  never(
     "LEASE-PROCEED-DONE",
     "When the server drops the lock it has done what layouts were broken for: what was cut off has no pages and no blocks, a clone has them all, what was written is there.",
     "fs/xfs/xfs_iops.c: xfs_setattr_size; fs/xfs/xfs_bmap_util.c: xfs_free_file_space; fs/xfs/xfs_reflink.c",

@@ -41,6 +41,9 @@ export type Seen = {
   /** Layouts that were returned, and those of clients that had not committed what they had written. */
   returns: number
   uncommitted: number
+  /** Waits for a page that was pinned, and those that came to an end while it was pinned all the time. */
+  waits: number
+  tooShort: number
 }
 
 export interface LayoutRecord {
@@ -49,6 +52,8 @@ export interface LayoutRecord {
   readonly looked: Struct<{ dax: boolean; leases: boolean }>
   /** What is the case by what was called, whatever the file says: references by pins, and the size of a valid commit. */
   readonly called: Struct<{ pins: number; size: number }>
+  /** Who waits for pages that have been pinned ever since. */
+  readonly pinnedSince: Struct<{ waiters: ReadonlyArray<string> }>
   /** When the first break began to wait and when that thread went on, in ticks; -1 before. */
   readonly waiting: Struct<{ from: number; until: number; interrupted: boolean }>
   /** Where clients may write by the server as well: what was written last, and whether anybody did that, or could not write at all. */
@@ -94,6 +99,8 @@ const nothing: Seen = {
   ungrown: 0,
   returns: 0,
   uncommitted: 0,
+  waits: 0,
+  tooShort: 0,
 }
 
 /** The steps by which a thread of the server does what layouts are broken for. */
@@ -134,6 +141,7 @@ export const layoutRecord = ({
   const looked = struct("looked", { dax: false, leases: false })
   const waiting = struct("waiting", { from: -1, until: -1, interrupted: false })
   const called = struct("called", { pins: 0, size: 0 })
+  const pinnedSince = struct<{ waiters: ReadonlyArray<string> }>("pinnedSince", { waiters: [] })
   const written: Struct<Written> = struct("written", { last: zeroes, byServer: false, denied: false })
   const count = (...what: ReadonlyArray<keyof Seen>) => {
     for (const each of what) seen[each] = 1
@@ -195,9 +203,17 @@ export const layoutRecord = ({
     },
     unpin_user_page: () => {
       called.pins--
+      if (called.pins === 0) pinnedSince.waiters = []
     },
     "xfs_break_leased_layouts: xfs_iunlock": dropped,
-    "xfs_wait_dax_page: xfs_iunlock": dropped,
+    "xfs_wait_dax_page: xfs_iunlock": ({ fiber }) => {
+      dropped()
+      if (called.pins > 0) pinnedSince.waiters = [...pinnedSince.waiters, fiber].sort()
+    },
+    "xfs_wait_dax_page: xfs_ilock": ({ fiber }) => {
+      count("waits")
+      if (pinnedSince.waiters.includes(fiber)) count("tooShort")
+    },
     "break_lease: list_empty_careful": ({ fiber }) => {
       if (file.iolock.state.writer === fiber) looked.leases = true
     },
@@ -235,5 +251,5 @@ export const layoutRecord = ({
       if (woken === "interrupted") waiting.interrupted = true
     },
   }
-  return { record: { seen, looked, called, waiting, written }, monitor }
+  return { record: { seen, looked, called, pinnedSince, waiting, written }, monitor }
 }

@@ -1,12 +1,9 @@
 import type { Survivors } from "../../../checker/index.ts"
 
 const later = "a reference that is put a step later keeps the lease that much longer, and who breaks it waits for that"
-const busy = "who does not sleep takes the lock, finds the page still pinned, and begins again"
 
 /** Why mutants of layouts survive. */
 export const layoutSurvivors: Survivors = {
-  "leave-out xfs_wait_dax_page: schedule": busy,
-  "open-guard xfs_wait_dax_page: schedule": busy,
   "swap xfs_break_leased_layouts: xfs_iunlock | break_lease: list_empty_careful":
     "what is there is looked at once more under flc_lock, and all of it again with the IOLOCK",
   "swap mutex_unlock | pnfs_layout_process":
