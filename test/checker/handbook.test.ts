@@ -7,6 +7,7 @@ import { handbookPages } from "../../checker/report/handbook/pages.ts"
 import { htmlPage } from "../../checker/report/handbook/site.ts"
 import { fieldsText, stateKinds } from "../../checker/report/handbook/state.ts"
 import { filesOf, groupSteps, type Made, sourcesOf } from "../../checker/report/handbook/stepSources.ts"
+import type { ProtocolSubject } from "../../checker/report/handbook/subject.ts"
 
 const nasty = "a|b <script>alert(1)</script> *c* _d_ [e](javascript:f) `g|h` &amp; ~~i~~ ![j](k) www.l.m"
 
@@ -48,6 +49,7 @@ const [index, page] = handbookPages({
       actors: [{ name: "fiber`|", scenarios: ["nasty/one/scenario"] }],
       cells: ["a|b.c", "alone"],
       operations: [],
+      touches: new Map(),
     },
   ],
   comparisons: [],
@@ -109,7 +111,11 @@ describe("what a protocol says of its parts", () => {
   const scenarios = ["a", "b"].map((id) =>
     scenario({ id: `p/${id}`, summary: id, parameters: { devices }, setup, properties: [] }),
   )
-  const markdownOf = (about: Partial<About>, asked = scenarios) =>
+  const markdownOf = (
+    about: Partial<About>,
+    asked = scenarios,
+    seen: Partial<Pick<ProtocolSubject, "operations" | "touches">> = {},
+  ) =>
     handbookPages({
       run: { tool: { name: "tool", version: "1" } },
       protocols: [
@@ -129,6 +135,8 @@ describe("what a protocol says of its parts", () => {
           ],
           cells: ["lock", "seen0.at", "seen1.at"],
           operations: [],
+          touches: new Map(),
+          ...seen,
         },
       ],
       registry: [],
@@ -153,6 +161,30 @@ describe("what a protocol says of its parts", () => {
     const monitors = lines.findIndex((line) => line.startsWith("Monitors watch from outside"))
     expect(monitors).toBeGreaterThan(lines.findIndex((line) => line.startsWith("| `lock`")))
     expect(monitors).toBeLessThan(lines.findIndex((line) => line.startsWith("| `seen0`")))
+  })
+
+  it("tells of steps who takes them, and what they wait for, read and change", () => {
+    const touches = new Map([
+      [
+        "store",
+        {
+          by: new Set(["cpu0", "cpu1", "gpu0"]),
+          awaits: new Set(["lock.holder"]),
+          reads: new Set(["lock.holder", "mm.pte0", "mm.pte1"]),
+          changes: new Set(["folio0.dirty", "folio3.content", "mm.pte1"]),
+        },
+      ],
+    ])
+    const operations = ["store", "seldom"].map((name) => ({ name, kind: "step" as const, files: [] }))
+    const page = markdownOf({}, scenarios, { operations, touches })
+    const begin = page.findIndex((line) => line.startsWith("| step |"))
+    expect(page.slice(begin, begin + 4)).toEqual([
+      "| step | taken | by | waits for | reads | changes |",
+      "| --- | ---: | --- | --- | --- | --- |",
+      "| `store` | 0 | `cpuN`, `gpuN` | `lock`: `holder` | `mm`: `pteN` | `folioN`: `dirty`, `content`; `mm`: `pteN` |",
+      "| `seldom` | 0 |  |  |  |  |",
+    ])
+    expect(markdownOf({}, scenarios, { operations })).toContain("| step | taken |")
   })
 
   it("may be missing", () => {

@@ -2,8 +2,9 @@
 import { isNamed } from "../../scenario/names.ts"
 import { figure } from "../text.ts"
 import { code, table, text } from "./markdown.ts"
+import { kindsText, stateKinds, unnumbered } from "./state.ts"
 import { groupSteps, type OperationSource } from "./stepSources.ts"
-import type { ProtocolSubject } from "./subject.ts"
+import type { ProtocolSubject, Touches } from "./subject.ts"
 
 /**
  * Lays the operations of a protocol out.
@@ -11,7 +12,7 @@ import type { ProtocolSubject } from "./subject.ts"
  * @param taken how often the explorations took those of each name
  */
 export const operationLines = (
-  { protocol: { environment = [] }, operations }: ProtocolSubject,
+  { protocol: { environment = [] }, operations, touches }: ProtocolSubject,
   taken: ReadonlyMap<string, number>,
 ): ReadonlyArray<string> => {
   const of = (isWanted: (operation: OperationSource) => boolean) => operations.filter(isWanted)
@@ -23,9 +24,11 @@ export const operationLines = (
     "",
     `A step is atomic. It is called by the kernel function, or the part of it, that it models, or, where nothing of the kernel's is modelled, by what happens: a user stores, a device loads. It is listed under the file in which it is made, with how often the explorations took it.`,
     "",
+    ...(touches.size === 0 ? [] : [whatIsTouched, ""]),
     ...stepLines(
       steps.filter((step) => !isOutside(step)),
       times,
+      touches,
     ),
     ...section(
       "Steps of the environment",
@@ -33,6 +36,7 @@ export const operationLines = (
       "step",
       steps.filter(isOutside),
       times,
+      touches,
     ),
     ...section(
       "Choices",
@@ -58,28 +62,53 @@ const timesOf = (name: string, all: ReadonlyArray<OperationSource>, taken: Reado
   return kinds.length < 2 ? times : `${times} as ${kinds.toSorted().join(" and ")}`
 }
 
+const whatIsTouched =
+  "Who takes it, and which cells it waits for, reads and changes, was seen in a part of the explorations; `N` stands for a number. What a step waits for it reads, too."
+
+/** What is known of the steps that have been seen. */
+const touchColumns = [
+  { title: "by", of: ({ by }: Touches) => familiesText(by) },
+  { title: "waits for", of: ({ awaits }: Touches) => cellsText(awaits) },
+  { title: "reads", of: ({ awaits, reads }: Touches) => cellsText([...reads].filter((cell) => !awaits.has(cell))) },
+  { title: "changes", of: ({ changes }: Touches) => cellsText(changes) },
+]
+
+const familiesText = (fibers: Iterable<string>): string =>
+  [...new Set([...fibers].map(unnumbered))].sort().map(code).join(", ")
+
+const cellsText = (cells: Iterable<string>): string => kindsText(stateKinds([...cells].sort()))
+
 const stepLines = (
   steps: ReadonlyArray<OperationSource>,
   times: ReadonlyMap<string, string>,
-): ReadonlyArray<string> => {
-  const columns = [{ title: "step" }, { title: "taken", align: "right" }, { title: "also made in" }] as const
-  return groupSteps(steps).flatMap(({ file, steps: names }) => {
+  touches: ReadonlyMap<string, Touches>,
+): ReadonlyArray<string> =>
+  groupSteps(steps).flatMap(({ file, steps: names }) => {
     const isElsewhere = names.some(({ alsoIn }) => alsoIn.length > 0)
+    const isSeen = names.some(({ name }) => touches.has(name))
     return [
       `### ${file === undefined ? "Steps whose names are put together" : code(file.path)}`,
       "",
       ...(file === undefined || file.says === "" ? [] : [text(file.says), ""]),
       ...table(
-        isElsewhere ? columns : columns.slice(0, 2),
+        [
+          { title: "step" },
+          { title: "taken", align: "right" },
+          ...(isSeen ? touchColumns : []),
+          ...(isElsewhere ? [{ title: "also made in" }] : []),
+        ],
         names.map(({ name, alsoIn }) => [
           code(name),
           times.get(name) ?? "",
+          ...(isSeen ? touchedBy(touches.get(name)) : []),
           ...(isElsewhere ? [alsoIn.map(code).join(", ")] : []),
         ]),
       ),
     ]
   })
-}
+
+const touchedBy = (touches: Touches | undefined): ReadonlyArray<string> =>
+  touchColumns.map(({ of }) => (touches === undefined ? "" : of(touches)))
 
 /** A table of operations with the files in which they are made, if there are any. */
 const section = (
@@ -88,6 +117,7 @@ const section = (
   called: string,
   operations: ReadonlyArray<OperationSource>,
   times: ReadonlyMap<string, string>,
+  touches: ReadonlyMap<string, Touches> = new Map(),
 ): ReadonlyArray<string> =>
   operations.length === 0
     ? []
@@ -97,10 +127,16 @@ const section = (
         says,
         "",
         ...table(
-          [{ title: called }, { title: "taken", align: "right" }, { title: "made in" }],
+          [
+            { title: called },
+            { title: "taken", align: "right" },
+            ...(touches.size === 0 ? [] : touchColumns),
+            { title: "made in" },
+          ],
           operations.map(({ name, files }) => [
             code(name),
             times.get(name) ?? "",
+            ...(touches.size === 0 ? [] : touchedBy(touches.get(name))),
             files.map(({ path }) => code(path)).join(", "),
           ]),
         ),

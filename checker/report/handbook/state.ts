@@ -28,6 +28,12 @@ export const stateKinds = (cells: ReadonlyArray<string>): ReadonlyArray<StateKin
   return [...kinds].map(([name, { objects, fields }]) => ({ name, objects: [...objects], fields: [...fields] }))
 }
 
+/** Kinds of objects in a line, each with its fields. */
+export const kindsText = (kinds: ReadonlyArray<StateKind>): string =>
+  kinds
+    .map(({ name, fields }) => [code(name), ...(fields.length === 0 ? [] : [fields.map(code).join(", ")])].join(": "))
+    .join("; ")
+
 /** A name with `N` for each of its numbers: what those of one kind have in common. */
 export const unnumbered = (name: string): string => name.replace(/\d+/g, "N")
 

@@ -17,6 +17,8 @@ export interface ProtocolSubject {
   readonly cells: ReadonlyArray<string>
   /** What its fibers did, by names and kinds, and where each is made. */
   readonly operations: ReadonlyArray<OperationSource>
+  /** What its steps touch, by their names, as far as that was seen. */
+  readonly touches: ReadonlyMap<string, Touches>
   /** What became of its mutants, if they were made. */
   readonly mutated?: MutatedProtocol | undefined
 }
@@ -26,6 +28,15 @@ export interface Actor {
   readonly name: string
   /** The ids of the scenarios in which it takes part. */
   readonly scenarios: ReadonlyArray<string>
+}
+
+/** Who takes a step, and the cells that it touches: all by name. */
+export interface Touches {
+  readonly by: ReadonlySet<string>
+  /** What it waits for: those that its guard reads. */
+  readonly awaits: ReadonlySet<string>
+  readonly reads: ReadonlySet<string>
+  readonly changes: ReadonlySet<string>
 }
 
 /** A seeded bug, and what the run has of it. */

@@ -10,10 +10,10 @@ import { notModelled } from "./notModelled.ts"
 import { hugeOneAtATime, oneAtATime } from "./scenarios.ts"
 import { selftestSurvivors } from "./survivors.ts"
 import {
+  loadTwiceAgainstUnmap,
   readAgainstUnmap,
   readTwiceAgainstClose,
   readTwiceAgainstHandler,
-  readTwiceAgainstUnmap,
 } from "./userfaultfd.ts"
 
 export const selftests = protocol({
@@ -72,7 +72,7 @@ export const selftests = protocol({
     readAgainstUnmap,
     readTwiceAgainstHandler,
     readTwiceAgainstClose,
-    readTwiceAgainstUnmap,
+    loadTwiceAgainstUnmap,
   ],
   bugs: [...selftestBugs, ...hugeBugs, ...hugetlbBugs, ...userfaultfdBugs],
   survivors: selftestSurvivors,

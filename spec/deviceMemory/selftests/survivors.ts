@@ -1,12 +1,9 @@
 import type { Survivors } from "../../../checker/index.ts"
 
-const oneFaults =
-  "one waits where the area is unmapped: what the queue's lock keeps apart, two that come and go, is put to the test elsewhere"
 const leavesItself = "who is woken takes itself off the queue, too, before it takes the fault again"
 
 /** Why mutants of hugetlbfs and userfaultfd survive in the self tests. */
 export const selftestSurvivors: Survivors = {
-  "split UFFDIO_WAKE: wake_userfault": oneFaults,
   "split userfaultfd_release: wake_userfault":
     "the file is closed by then: who comes on a queue meanwhile looks at that once more, and does not sleep",
   "split userfaultfd_release": "who closes the file a second time finds nothing registered",
