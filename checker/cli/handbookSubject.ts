@@ -8,7 +8,6 @@ import type { MutationReport } from "../report/mutation.ts"
 import type { Report, ScenarioReport } from "../report/report.ts"
 import { noPaint, printable } from "../report/text.ts"
 import { violationLines } from "../report/violation.ts"
-import type { Program } from "../scenario/program.ts"
 import type { BugEntry, Protocol } from "../scenario/protocol.ts"
 import { badInput } from "./errors.ts"
 import { originsIn } from "./origins.ts"
@@ -42,19 +41,16 @@ export const subjectOf = Effect.fnUntraced(function* (
   const programs = yield* Effect.forEach(explored, (scenario) => checked(scenario, {}, undefined, badInput))
   const names = explorations.flatMap(({ steps }) => Object.keys(steps))
   const met = new Set<string>()
-  const takenIn = ({ scenario }: Program) =>
-    explorations.filter(({ id }) => id === scenario).flatMap(({ steps }) => takenOf(steps))
   const origins = yield* Effect.forEach(programs, (program) => {
     if (sources === undefined) return Effect.succeed([])
+    const taken = explorations.filter(({ id }) => id === program.scenario).flatMap(({ steps }) => takenOf(steps))
     // What another scenario has shown need not be waited for.
-    const wanted = takenIn(program).filter((name) => !met.has(name))
+    const wanted = taken.filter((name) => !met.has(name))
     return Effect.tap(
       attempt(() => originsIn(program, wanted, sources.root)),
       (made) => Effect.sync(() => made.forEach(({ name }) => void met.add(name))),
     )
   })
-  const operations = sourcesOf([...new Set(names)].sort(), origins.flat(), filesOf(protocol.id, sources?.files ?? []))
-  const isStep = new Set(operations.flatMap(({ name, kind }) => (kind === "step" ? [name] : [])))
   return {
     protocol,
     explorations,
@@ -62,8 +58,8 @@ export const subjectOf = Effect.fnUntraced(function* (
     actors: yield* attempt(() => actorsOf(programs)),
     cells: cellsOf(programs),
     mutated: mutation?.protocols.find((mutated) => mutated.protocol === protocol.id),
-    operations,
-    touches: yield* touchesIn(programs, (program) => takenIn(program).filter((name) => isStep.has(name))),
+    operations: sourcesOf([...new Set(names)].sort(), origins.flat(), filesOf(protocol.id, sources?.files ?? [])),
+    seen: yield* touchesIn(programs),
   } satisfies ProtocolSubject
 })
 

@@ -1,49 +1,46 @@
-/** What steps wait for, read and change: as a part of the explorations shows it, without monitors and properties. */
+/** What steps read and write: as a part of the explorations shows it, without monitors and properties. */
 import * as Effect from "effect/Effect"
-import { learnAnew } from "../mutation/learn.ts"
-import type { Touches } from "../report/handbook/subject.ts"
+import type { Observer } from "../engine/operations.ts"
+import { observe } from "../mutation/learn.ts"
+import type { Seen, Touches } from "../report/handbook/subject.ts"
 import type { Program } from "../scenario/program.ts"
 import { defaultSteps } from "./explore.ts"
 
-/** The states of a scenario that are visited for this, */
-export const statesSeen = 3_000
-/** and how many more where they do not take each of its steps. */
-const furtherStates = 100_000
+/** The most states of a program that are visited for this. */
+const maxStates = 100_000
 
-/**
- * What the steps of programs touch, by their names.
- *
- * @param wantedIn the steps that a program is known to take
- */
-export const touchesIn = Effect.fnUntraced(function* (
-  programs: ReadonlyArray<Program>,
-  wantedIn: (program: Program) => ReadonlyArray<string>,
-) {
+/** What the steps of programs touch, by their names: of those that were taken. */
+export const touchesIn = Effect.fnUntraced(function* (programs: ReadonlyArray<Program>) {
   const touches = new Map<string, MutableTouches>()
-  const look = Effect.fnUntraced(function* (program: Program, maxStates: number) {
-    const { steps } = yield* learnAnew(unwatched(program), { maxSteps: defaultSteps, maxStates })
-    for (const [name, { footprints, awaits }] of steps) {
-      const of = touches.get(name) ?? { by: new Set(), awaits: new Set(), reads: new Set(), changes: new Set() }
-      touches.set(name, of)
-      for (const cell of awaits) of.awaits.add(cell)
-      for (const [fiber, { reads, changes }] of footprints) {
-        of.by.add(fiber)
-        for (const cell of reads) of.reads.add(cell)
-        for (const cell of changes) of.changes.add(cell)
-      }
-    }
-  })
-  for (const program of programs.filter(({ inSteps }) => inSteps)) {
-    yield* look(program, statesSeen)
-    if (wantedIn(program).some((name) => !touches.has(name))) yield* look(program, furtherStates)
+  const of = (name: string): MutableTouches => {
+    const known = touches.get(name) ?? { by: new Set(), guards: new Set(), reads: new Set(), writes: new Set() }
+    touches.set(name, known)
+    return known
   }
-  return touches as ReadonlyMap<string, Touches>
+  const observer: Observer = {
+    outcome: ({ operation, fiber }, read, { cells: written }) => {
+      if (operation?.kind !== "step") return
+      const { by, reads, writes } = of(operation.name)
+      by.add(fiber.name)
+      for (const { name } of read) reads.add(name)
+      for (const { name } of written) writes.add(name)
+    },
+    guard: ({ operation }, read) => {
+      if (operation?.kind !== "step") return
+      const { guards } = of(operation.name)
+      for (const { name } of read) guards.add(name)
+    },
+  }
+  for (const program of programs.filter(({ inSteps }) => inSteps)) {
+    yield* observe(unwatched(program), observer, { maxSteps: defaultSteps, maxStates })
+  }
+  return { states: maxStates, touches: new Map([...touches].filter(([, { by }]) => by.size > 0)) } satisfies Seen
 })
 
 type MutableTouches = { readonly [what in keyof Touches]: Set<string> }
 
-/** The program alone: a monitor touches cells within the steps that it watches. */
+/** The program alone: a monitor touches cells within the steps that it watches. Names that could change places keep theirs. */
 const unwatched = (program: Program): Program => ({
   ...program,
-  start: () => ({ ...program.start(), monitors: [], properties: [] }),
+  start: () => ({ ...program.start(), monitors: [], properties: [], interchangeable: [] }),
 })

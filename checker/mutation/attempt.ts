@@ -49,11 +49,12 @@ export class Attempt<E, R> {
     this.comparison = new Comparison(budget)
   }
 
-  /** What becomes of a mutant. */
+  /** What becomes of a mutant, and whether more states could tell more of it: some that it has were not visited. */
   readonly judge = Effect.fnUntraced(function* (this: Attempt<E, R>, mutant: Mutant) {
-    const seen = yield* this.explored(mutant)
+    const { report: seen, hasMore } = yield* this.explored(mutant)
     const sameness = isOpen(seen) ? yield* this.comparison.proofFor(mutant, seen.verdict === "survived") : undefined
-    return sameness === undefined ? seen : { ...seen, verdict: "equivalent" as const, reason: sameness }
+    const report: MutantReport = sameness === undefined ? seen : { ...seen, verdict: "equivalent", reason: sameness }
+    return { report, hasMore }
   })
 
   /** Explores it until a property breaks or its explorations have visited so many states. */
@@ -67,18 +68,21 @@ export class Attempt<E, R> {
     } = mutant
     const isAnyComplete = rungs.some(({ facts }) => facts.isComplete)
     let visited = 0
+    let hasMore = false
     let cut: string | undefined
     let invalid: string | undefined
     for (const [position, rung] of rungs.entries()) {
       // A large program may kill; what the others say stands without it.
       const isDecisive = rung.facts.isComplete || !isAnyComplete
       if (visited >= maxStates) {
+        hasMore = true
         if (isDecisive)
           cut ??= `the budget of ${maxStates} states ran out after ${position} of ${rungs.length} explorations`
         break
       }
       const { outcome, violation, reason, statistics } = yield* this.exploreMutant(mutant, rung, options)
       visited += statistics.states
+      if (outcome === "inconclusive") hasMore = true
       if (violation === undefined) {
         if (outcome !== "holds" && isDecisive) cut ??= `${rung.scenario.id}: ${reason}`
       } else if (violation.property === builtIn.rules) invalid ??= violation.message
@@ -87,10 +91,10 @@ export class Attempt<E, R> {
         const { scenario, bound } = rung.program
         const { property, message } = violation
         const where = { property, message, scenario, bound }
-        return { id, operator, verdict: "killed", ...where, states: visited } satisfies MutantReport
+        return { report: { id, operator, verdict: "killed", ...where, states: visited } as const, hasMore }
       }
     }
-    return { id, operator, states: visited, ...verdictOf(equivalent, invalid, cut) } satisfies MutantReport
+    return { report: { id, operator, states: visited, ...verdictOf(equivalent, invalid, cut) }, hasMore }
   })
 
   /**

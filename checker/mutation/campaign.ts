@@ -68,9 +68,10 @@ export class MutationRun {
     const lane = Effect.gen(function* () {
       for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
         const [position, mutant] = next
-        const seen = yield* first.judge(mutant)
-        const again = isOpen(seen) ? yield* second.judge(mutant) : undefined
-        const judged: MutantReport = again === undefined ? seen : { ...again, states: seen.states + again.states }
+        const { report: seen, hasMore } = yield* first.judge(mutant)
+        const again = isOpen(seen) && hasMore ? yield* second.judge(mutant) : undefined
+        const judged: MutantReport =
+          again === undefined ? seen : { ...again.report, states: seen.states + again.report.states }
         const explanation = explanationOf(protocol, mutant.id)
         reports[position] = isOpen(judged) && explanation !== undefined ? { ...judged, explanation } : judged
       }

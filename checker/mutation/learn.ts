@@ -1,5 +1,6 @@
 /** Learns the steps of a protocol: explores its correct scenarios at small bounds and at their own. */
 import * as Effect from "effect/Effect"
+import type { Observer } from "../engine/operations.ts"
 import { attempt } from "../engine/supervised.ts"
 import { letOthersRun } from "../explore/explore.ts"
 import { StatesSearch } from "../explore/states.ts"
@@ -145,8 +146,21 @@ const explored = Effect.fnUntraced(function* (program: Program, facts: Facts, al
       all.guard(node, reads, holds)
     },
   }
+  const observed = yield* observe(telling(program, all.notes), observer, options)
+  if (observed === undefined) return undefined
+  const { search, ending } = observed
+  facts.conclude()
+  all.conclude()
+  facts.observed = search.observed
+  facts.hasInterrupts = search.steps.has("interrupt")
+  facts.states = search.statistics.states
+  return ending
+})
+
+/** Visits the states of a program and has an observer watch; `undefined` where it cannot be set up at its bound. */
+export const observe = Effect.fnUntraced(function* (program: Program, observer: Observer, options: LearnOptions) {
   const search = yield* Effect.catchIf(
-    attempt(() => new StatesSearch(telling(program, all.notes), { ...options, seed: 1, observer })),
+    attempt(() => new StatesSearch(program, { ...options, seed: 1, observer })),
     (error) => error instanceof SetupFailed,
     () => Effect.succeed(undefined),
   )
@@ -156,12 +170,7 @@ const explored = Effect.fnUntraced(function* (program: Program, facts: Facts, al
     ending = yield* attempt(() => search.advance(slice))
     yield* letOthersRun
   }
-  facts.conclude()
-  all.conclude()
-  facts.observed = search.observed
-  facts.hasInterrupts = search.steps.has("interrupt")
-  facts.states = search.statistics.states
-  return ending
+  return { search, ending }
 })
 
 const mutantsOf = (rungs: ReadonlyArray<Rung>, all: Facts): ReadonlyArray<Mutant> => {

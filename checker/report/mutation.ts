@@ -62,9 +62,9 @@ export const MutationReport = Schema.Struct({
   interrupted: Schema.optionalKey(Schema.Boolean),
   /**
    * The most states of one exploration, and of all explorations of one mutant, at the first attempt; and how many times
-   * that at the second, of mutants that were open then.
+   * that at the second, of mutants that were open then, if there was one.
    */
-  budget: Schema.Struct({ exploration: Count, mutant: Count, secondAttempt: Count }),
+  budget: Schema.Struct({ exploration: Count, mutant: Count, secondAttempt: Schema.optionalKey(Count) }),
   /** The operators, by name, each in a sentence. */
   operators: Schema.Record(Schema.String, Schema.String),
   protocols: Schema.Array(MutatedProtocol),

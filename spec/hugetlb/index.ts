@@ -33,6 +33,7 @@ export const hugetlb = protocol({
       "The hugetlb VMA lock of later kernels: here i_mmap_rwsem keeps the sharing as it is, as in 5.16.",
       "A process has one area, the whole file; a hole that is touched is filled in the scenario hugetlb/fill only: elsewhere a fault is given no page, whatever the pool has.",
       "Copy-on-write and reservations.",
+      "The look at an entry before the mutex is taken: a fault that meets a page on the move under the mutex is taken once more in the kernel, and waits then; here it waits at once. Nor the moments in which it cannot wait, as the page is nobody's, and is taken once more.",
       "Memory is sequentially consistent: a barrier that is missing does not show.",
     ],
   },

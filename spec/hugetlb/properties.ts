@@ -136,7 +136,7 @@ export const migrationProperties: ReadonlyArray<Spec> = [
     kind: "invariant",
     id: "HUGETLB-MIGRATION-WAIT",
     statement:
-      "A fault that meets a page on the move waits for the end of that: it does not come back to meet it again.",
+      "A fault that meets a page on the move waits for the end of that: it is not taken again and again meanwhile.",
     source:
       "mm/migrate.c: migration_entry_wait_huge; commit 30dad30922cc: mm: migration: add migrate_entry_wait_huge(), before which faults looped, up to soft lockups",
     premise: ({ seen }) => seen.met.length > 0,

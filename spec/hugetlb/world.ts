@@ -21,7 +21,7 @@ export type Seen = {
   /** What was stored last to the first page, and which CPU got a signal for its store; nothing yet is "". */
   stored: string
   killed: string
-  /** The CPUs that have met a page on the move, which it still was when they were last seen; and one that has met it again. */
+  /** The CPUs that have met a page that is still on the move, and one that has met it again. */
   met: ReadonlyArray<string>
   again: string
   /** How migration has found the page that it has unmapped everywhere: not yet, "unmapped", or "mapped" still. */
@@ -97,7 +97,7 @@ const monitor = (file: HugeFile, seen: HugetlbWorld["seen"]): Monitor => ({
     if (!fiber.startsWith("kcompactd") || page === undefined) return
     seen.walked = page.mapcount === 0 ? "unmapped" : "mapped"
   },
-  // Of a page, and of a table, that are not there any more nobody waits for the end.
+  // The migration is over, or the process has let go of the table in which it is met.
   remove_migration_pte: () => {
     seen.met = []
   },

@@ -19,8 +19,6 @@ export const mmSurvivors: Survivors = {
   "leave-out enter_lazy_tlb":
     "a CPU that does not say that it is lazy is interrupted for flushes that it could do without",
   "swap try_to_unmap_one: folio_test_dirty | try_to_unmap_one: ptep_get_and_clear": nextPlace,
-  "swap tlb_finish_mmu | mn_itree_inv_start_range": longerWindow,
-  "swap free_pages_and_swap_cache | mn_itree_inv_start_range": longerWindow,
   "swap khugepaged_exit | mn_itree_inv_start_range": longerWindow,
   "swap wake_up_all | tlb_finish_mmu": wokenLater,
   "swap wake_up_all | mmap_read_unlock": wokenLater,

@@ -49,7 +49,7 @@ const [index, page] = handbookPages({
       actors: [{ name: "fiber`|", scenarios: ["nasty/one/scenario"] }],
       cells: ["a|b.c", "alone"],
       operations: [],
-      touches: new Map(),
+      seen: { states: 0, touches: new Map() },
     },
   ],
   comparisons: [],
@@ -114,7 +114,7 @@ describe("what a protocol says of its parts", () => {
   const markdownOf = (
     about: Partial<About>,
     asked = scenarios,
-    seen: Partial<Pick<ProtocolSubject, "operations" | "touches">> = {},
+    seen: Partial<Pick<ProtocolSubject, "operations" | "seen">> = {},
   ) =>
     handbookPages({
       run: { tool: { name: "tool", version: "1" } },
@@ -135,7 +135,7 @@ describe("what a protocol says of its parts", () => {
           ],
           cells: ["lock", "seen0.at", "seen1.at"],
           operations: [],
-          touches: new Map(),
+          seen: { states: 0, touches: new Map() },
           ...seen,
         },
       ],
@@ -169,21 +169,22 @@ describe("what a protocol says of its parts", () => {
         "store",
         {
           by: new Set(["cpu0", "cpu1", "gpu0"]),
-          awaits: new Set(["lock.holder"]),
+          guards: new Set(["lock.holder"]),
           reads: new Set(["lock.holder", "mm.pte0", "mm.pte1"]),
-          changes: new Set(["folio0.dirty", "folio3.content", "mm.pte1"]),
+          writes: new Set(["folio0.dirty", "folio3.content", "mm.pte1"]),
         },
       ],
     ])
     const operations = ["store", "seldom"].map((name) => ({ name, kind: "step" as const, files: [] }))
-    const page = markdownOf({}, scenarios, { operations, touches })
+    const page = markdownOf({}, scenarios, { operations, seen: { states: 1000, touches } })
     const begin = page.findIndex((line) => line.startsWith("| step |"))
     expect(page.slice(begin, begin + 4)).toEqual([
-      "| step | taken | by | waits for | reads | changes |",
+      "| step | taken | by | waits for | reads | writes |",
       "| --- | ---: | --- | --- | --- | --- |",
       "| `store` | 0 | `cpuN`, `gpuN` | `lock`: `holder` | `mm`: `pteN` | `folioN`: `dirty`, `content`; `mm`: `pteN` |",
       "| `seldom` | 0 |  |  |  |  |",
     ])
+    expect(page.join("\n")).toContain("the first 1,000 states of each scenario")
     expect(markdownOf({}, scenarios, { operations })).toContain("| step | taken |")
   })
 

@@ -122,18 +122,21 @@ describe("survivors", () => {
     expect([cut.counts.inconclusive, cut.killRate]).toEqual([1, 0])
   })
 
-  it("are asked once more, at five times the states, where the budget ends first", async () => {
-    const only = "leave-out lock"
-    const asked: Array<number | undefined> = []
-    const budget = { maxStates: 12, only }
-    const { verdicts } = await mutate(locked, [eachCounts], {
-      budget,
-      exploreMutant: (mutant, rung, options) => {
-        asked.push(options.maxStates)
-        return exploreHere(mutant, rung, options)
-      },
-    })
-    expect([verdicts, asked]).toEqual([{ [only]: "killed no-lost-update" }, [12, 60]])
+  it("are asked once more, at five times the states, where the budget ends first, and nowhere else", async () => {
+    const askedAt = async (maxStates: number, only: string, properties = [eachCounts]) => {
+      const asked: Array<number | undefined> = []
+      const { verdicts } = await mutate(locked, properties, {
+        budget: { maxStates, only },
+        exploreMutant: (mutant, rung, options) => {
+          asked.push(options.maxStates)
+          return exploreHere(mutant, rung, options)
+        },
+      })
+      return [verdicts[only], asked]
+    }
+    expect(await askedAt(12, "leave-out lock")).toEqual(["killed no-lost-update", [12, 60]])
+    expect(await askedAt(100, "leave-out lock")).toEqual(["killed no-lost-update", [100]])
+    expect(await askedAt(100, "leave-out store", [])).toEqual(["survived", [100]])
   })
 
   it("are asked at the larger bound too, and a mutant is made of what only that takes", async () => {

@@ -5,6 +5,8 @@ import { count, figure } from "../text.ts"
 import { code, table, text } from "./markdown.ts"
 import type { HandbookSubject, ProtocolSubject } from "./subject.ts"
 
+type MutationRun = NonNullable<HandbookSubject["mutation"]>
+
 /** What became of a protocol's mutants, where a run of `mutants` says so. */
 export const mutantLines = ({ mutated }: ProtocolSubject, run: HandbookSubject["mutation"]): ReadonlyArray<string> => {
   if (mutated === undefined || run === undefined) return []
@@ -17,7 +19,7 @@ export const mutantLines = ({ mutated }: ProtocolSubject, run: HandbookSubject["
     "## Its steps, changed one at a time",
     "",
     [
-      `Figures of a run of ${code("mutants")}, ${text(run.tool.name)} ${text(run.tool.version)}, with at most ${count(run.budget.exploration, "state")} for one exploration, and ${count(run.budget.exploration * run.budget.secondAttempt, "state")} where that left open what becomes of a mutant:`,
+      `Figures of a run of ${code("mutants")}, ${text(run.tool.name)} ${text(run.tool.version)}, with at most ${count(run.budget.exploration, "state")} for one exploration${secondAttemptText(run)}:`,
       `${countsText(counts)}.`,
       ...(run.interrupted === true ? ["**The run was interrupted: there may be more.**"] : []),
     ].join(" "),
@@ -46,6 +48,11 @@ export const mutantLines = ({ mutated }: ProtocolSubject, run: HandbookSubject["
     ),
   ]
 }
+
+const secondAttemptText = ({ budget: { exploration, secondAttempt } }: MutationRun): string =>
+  secondAttempt === undefined
+    ? ""
+    : `, and ${count(exploration * secondAttempt, "state")} where that left open what becomes of a mutant`
 
 /** The mutants of a verdict, by what decided them, the most frequent first. */
 const groupLines = (

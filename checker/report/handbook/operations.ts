@@ -1,10 +1,10 @@
 /** What the fibers of a protocol do: its steps, its choices, and how it starts and ends fibers. */
 import { isNamed } from "../../scenario/names.ts"
-import { figure } from "../text.ts"
+import { count, figure } from "../text.ts"
 import { code, table, text } from "./markdown.ts"
 import { kindsText, stateKinds, unnumbered } from "./state.ts"
 import { groupSteps, type OperationSource } from "./stepSources.ts"
-import type { ProtocolSubject, Touches } from "./subject.ts"
+import type { ProtocolSubject, Seen, Touches } from "./subject.ts"
 
 /**
  * Lays the operations of a protocol out.
@@ -12,7 +12,7 @@ import type { ProtocolSubject, Touches } from "./subject.ts"
  * @param taken how often the explorations took those of each name
  */
 export const operationLines = (
-  { protocol: { environment = [] }, operations, touches }: ProtocolSubject,
+  { protocol: { environment = [] }, operations, seen }: ProtocolSubject,
   taken: ReadonlyMap<string, number>,
 ): ReadonlyArray<string> => {
   const of = (isWanted: (operation: OperationSource) => boolean) => operations.filter(isWanted)
@@ -24,11 +24,11 @@ export const operationLines = (
     "",
     `A step is atomic. It is called by the kernel function, or the part of it, that it models, or, where nothing of the kernel's is modelled, by what happens: a user stores, a device loads. It is listed under the file in which it is made, with how often the explorations took it.`,
     "",
-    ...(touches.size === 0 ? [] : [whatIsTouched, ""]),
+    ...(seen.touches.size === 0 ? [] : [whatIsTouched(seen), ""]),
     ...stepLines(
       steps.filter((step) => !isOutside(step)),
       times,
-      touches,
+      seen,
     ),
     ...section(
       "Steps of the environment",
@@ -36,7 +36,7 @@ export const operationLines = (
       "step",
       steps.filter(isOutside),
       times,
-      touches,
+      seen,
     ),
     ...section(
       "Choices",
@@ -44,6 +44,7 @@ export const operationLines = (
       "choice",
       of(({ kind }) => kind === "choice"),
       times,
+      seen,
     ),
     ...section(
       "Starting and ending fibers",
@@ -51,6 +52,7 @@ export const operationLines = (
       "operation",
       of(({ kind }) => kind !== "step" && kind !== "choice"),
       times,
+      seen,
     ),
   ]
 }
@@ -62,15 +64,14 @@ const timesOf = (name: string, all: ReadonlyArray<OperationSource>, taken: Reado
   return kinds.length < 2 ? times : `${times} as ${kinds.toSorted().join(" and ")}`
 }
 
-const whatIsTouched =
-  "Who takes it, and which cells it waits for, reads and changes, was seen in a part of the explorations; `N` stands for a number. What a step waits for it reads, too."
+const whatIsTouched = ({ states }: Seen): string =>
+  `Who takes it, and which cells it touches, was seen in the first ${count(states, "state")} of each scenario: where there are more, so may be these. A step waits until what it *waits for* lets it be taken; it reads the rest for what it does, and for its assertions. What it writes may be what was there before, as where a page is freed. \`N\` stands for a number.`
 
-/** What is known of the steps that have been seen. */
 const touchColumns = [
   { title: "by", of: ({ by }: Touches) => familiesText(by) },
-  { title: "waits for", of: ({ awaits }: Touches) => cellsText(awaits) },
-  { title: "reads", of: ({ awaits, reads }: Touches) => cellsText([...reads].filter((cell) => !awaits.has(cell))) },
-  { title: "changes", of: ({ changes }: Touches) => cellsText(changes) },
+  { title: "waits for", of: ({ guards }: Touches) => cellsText(guards) },
+  { title: "reads", of: ({ guards, reads }: Touches) => cellsText([...reads].filter((cell) => !guards.has(cell))) },
+  { title: "writes", of: ({ writes }: Touches) => cellsText(writes) },
 ]
 
 const familiesText = (fibers: Iterable<string>): string =>
@@ -78,14 +79,24 @@ const familiesText = (fibers: Iterable<string>): string =>
 
 const cellsText = (cells: Iterable<string>): string => kindsText(stateKinds([...cells].sort()))
 
+/** The columns of a table that tell what steps touch: none where none of them has been seen. */
+const columnsOf = (steps: ReadonlyArray<{ readonly name: string }>, { touches }: Seen) => {
+  const titles = steps.some(({ name }) => touches.has(name)) ? touchColumns : []
+  const cells = (name: string): ReadonlyArray<string> => {
+    const touched = touches.get(name)
+    return titles.map(({ of }) => (touched === undefined ? "" : of(touched)))
+  }
+  return { titles, cells }
+}
+
 const stepLines = (
   steps: ReadonlyArray<OperationSource>,
   times: ReadonlyMap<string, string>,
-  touches: ReadonlyMap<string, Touches>,
+  seen: Seen,
 ): ReadonlyArray<string> =>
   groupSteps(steps).flatMap(({ file, steps: names }) => {
     const isElsewhere = names.some(({ alsoIn }) => alsoIn.length > 0)
-    const isSeen = names.some(({ name }) => touches.has(name))
+    const columns = columnsOf(names, seen)
     return [
       `### ${file === undefined ? "Steps whose names are put together" : code(file.path)}`,
       "",
@@ -94,21 +105,18 @@ const stepLines = (
         [
           { title: "step" },
           { title: "taken", align: "right" },
-          ...(isSeen ? touchColumns : []),
+          ...columns.titles,
           ...(isElsewhere ? [{ title: "also made in" }] : []),
         ],
         names.map(({ name, alsoIn }) => [
           code(name),
           times.get(name) ?? "",
-          ...(isSeen ? touchedBy(touches.get(name)) : []),
+          ...columns.cells(name),
           ...(isElsewhere ? [alsoIn.map(code).join(", ")] : []),
         ]),
       ),
     ]
   })
-
-const touchedBy = (touches: Touches | undefined): ReadonlyArray<string> =>
-  touchColumns.map(({ of }) => (touches === undefined ? "" : of(touches)))
 
 /** A table of operations with the files in which they are made, if there are any. */
 const section = (
@@ -117,27 +125,23 @@ const section = (
   called: string,
   operations: ReadonlyArray<OperationSource>,
   times: ReadonlyMap<string, string>,
-  touches: ReadonlyMap<string, Touches> = new Map(),
-): ReadonlyArray<string> =>
-  operations.length === 0
-    ? []
-    : [
-        `## ${title}`,
-        "",
-        says,
-        "",
-        ...table(
-          [
-            { title: called },
-            { title: "taken", align: "right" },
-            ...(touches.size === 0 ? [] : touchColumns),
-            { title: "made in" },
-          ],
-          operations.map(({ name, files }) => [
-            code(name),
-            times.get(name) ?? "",
-            ...(touches.size === 0 ? [] : touchedBy(touches.get(name))),
-            files.map(({ path }) => code(path)).join(", "),
-          ]),
-        ),
-      ]
+  seen: Seen,
+): ReadonlyArray<string> => {
+  if (operations.length === 0) return []
+  const columns = columnsOf(operations, seen)
+  return [
+    `## ${title}`,
+    "",
+    says,
+    "",
+    ...table(
+      [{ title: called }, { title: "taken", align: "right" }, ...columns.titles, { title: "made in" }],
+      operations.map(({ name, files }) => [
+        code(name),
+        times.get(name) ?? "",
+        ...columns.cells(name),
+        files.map(({ path }) => code(path)).join(", "),
+      ]),
+    ),
+  ]
+}

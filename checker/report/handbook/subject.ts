@@ -17,8 +17,8 @@ export interface ProtocolSubject {
   readonly cells: ReadonlyArray<string>
   /** What its fibers did, by names and kinds, and where each is made. */
   readonly operations: ReadonlyArray<OperationSource>
-  /** What its steps touch, by their names, as far as that was seen. */
-  readonly touches: ReadonlyMap<string, Touches>
+  /** What its steps touch, as far as that was seen. */
+  readonly seen: Seen
   /** What became of its mutants, if they were made. */
   readonly mutated?: MutatedProtocol | undefined
 }
@@ -30,13 +30,22 @@ export interface Actor {
   readonly scenarios: ReadonlyArray<string>
 }
 
+/** What a part of the explorations shows of steps. */
+export interface Seen {
+  /** The most states of a scenario that were visited for it. */
+  readonly states: number
+  /** By the names of the steps. */
+  readonly touches: ReadonlyMap<string, Touches>
+}
+
 /** Who takes a step, and the cells that it touches: all by name. */
 export interface Touches {
   readonly by: ReadonlySet<string>
-  /** What it waits for: those that its guard reads. */
-  readonly awaits: ReadonlySet<string>
+  /** Those that its guard reads, which says whether it can be taken. */
+  readonly guards: ReadonlySet<string>
   readonly reads: ReadonlySet<string>
-  readonly changes: ReadonlySet<string>
+  /** Those that it writes, be it with what they held before. */
+  readonly writes: ReadonlySet<string>
 }
 
 /** A seeded bug, and what the run has of it. */

@@ -55,7 +55,10 @@ export const selftests = protocol({
       window: driverMonitors.window,
       waits: "Who has to wait for a page to be filled in and was not woken yet, and who has gone on without.",
     },
-    notModelled: [...notModelled.map(({ id, what, why }) => `${id}: ${what}, for ${why}.`)],
+    notModelled: [
+      ...notModelled.map(({ id, what, why }) => `${id}: ${what}, for ${why}.`),
+      "Signals: a fault that waits for the handler sleeps until it is woken.",
+    ],
   },
   // hugetlbfs and userfaultfd as model/mm/hugetlb.ts, model/hmm/rangeFaultHugetlb.ts and model/mm/userfaultfd.ts have them.
   steps: ["*hugetlb*", "__unmap_hugepage_range", "*userfault*", "mfill_atomic*", "READ_ONCE(ctx->released)"],

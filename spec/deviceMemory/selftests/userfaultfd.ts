@@ -49,6 +49,7 @@ const watched = ({ world, monitors = [], ...setup }: Setup<ConcurrentWorld>): Se
     "UFFDIO_COPY: wake_userfault": woken,
     "UFFDIO_WAKE: wake_userfault": woken,
     "userfaultfd_release: wake_userfault": woken,
+    // By now it may have been woken before it was seen that it has to wait.
     "handle_userfault: schedule": woken,
     "handle_userfault: list_del": ({ fiber }) => {
       if (waits.waiting.includes(fiber)) waits.unasked = fiber
@@ -122,11 +123,12 @@ const readsBoth = Effect.fnUntraced(function* (bench: Bench, expected: Said) {
 
 const two = pages(0, 2)
 
-/** A device that waits for two pages at once, beside somebody else. */
-const readTwice = (
+/** Two pages that are waited for at once, beside somebody else. */
+const twoPages = (
   id: string,
   summary: string,
   atOnce: (bench: Bench) => Readonly<Record<string, Effect.Effect<unknown>>>,
+  cpus?: ReadonlyArray<string>,
 ) =>
   scenario({
     id,
@@ -135,14 +137,14 @@ const readTwice = (
       watched(
         concurrently(
           { fixture: "hmm", before: [mmap(two, "private"), register(two)], atOnce, behind: [] },
-          selftestWorld({ pages: 2, devicePages: 1 }, ["cpu0", "cpu1"]),
+          selftestWorld({ pages: 2, devicePages: 1 }, cpus),
           ["private"],
         ),
       ),
     properties,
   })
 
-export const readTwiceAgainstHandler = readTwice(
+export const readTwiceAgainstHandler = twoPages(
   "device/selftests/userfaultfd_read+read",
   "the device has READ two pages at once that one handler fills in. Expected: each READ comes to 0 with what was filled in; nobody sleeps for ever",
   (bench) => ({
@@ -151,7 +153,7 @@ export const readTwiceAgainstHandler = readTwice(
   }),
 )
 
-export const readTwiceAgainstClose = readTwice(
+export const readTwiceAgainstClose = twoPages(
   "device/selftests/userfaultfd_read+read+close",
   "the device has READ two pages at once, and the userfaultfd is closed. Expected: each READ comes to 0 with zeroes; nobody sleeps for ever",
   (bench) => ({ readers: readsBoth(bench, withoutHandler), other: userfaultfdRelease(ctxOf(bench)) }),
@@ -177,7 +179,7 @@ const loadsBoth = Effect.fnUntraced(function* (bench: Bench) {
 })
 
 /** Nobody but processors: with a device that reads there are many times as many states. */
-export const loadTwiceAgainstUnmap = readTwice(
+export const loadTwiceAgainstUnmap = twoPages(
   "device/selftests/userfaultfd_load+load+munmap",
   "two threads load a page each that one handler fills in, while the first page is unmapped; not in the kernel's file. Expected: what was filled in, or of the first SIGSEGV; nobody sleeps for ever",
   (bench) => ({
@@ -185,4 +187,5 @@ export const loadTwiceAgainstUnmap = readTwice(
     handler: handler(ctxOf(bench)),
     other: Effect.ignore(munmap(bench.world.parent, one)),
   }),
+  ["cpu0", "cpu1"],
 )

@@ -8,6 +8,4 @@ export const odpSurvivors: Survivors = {
     "the child has left the parent's children before either, and what the entry is put to is read there: a last fault on the child, with a reference of its own, changes nothing of that",
   "swap cache_ent_find_and_store | ib_umem_odp_release":
     "the device has forgotten the key: what becomes of that and of the umem are two things",
-  "swap mlx5r_deref_odp_mkey | mutex_unlock":
-    "who waits for the reference, to deregister the parent, waits a step longer",
 }

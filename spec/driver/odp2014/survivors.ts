@@ -5,8 +5,6 @@ export const odpSurvivors2014: Survivors = {
   "open-guard wait_for_completion_timeout": "the wait has an end by itself, and what woke up too early tries again",
   "swap ib_umem_notifier_start_account | ib_umem_notifier_release_trampoline":
     "faults that wait look first whether the umem is dying, and others have no user of the memory left to look a page up with",
-  "swap up_read: umem_rwsem | try_to_unmap_one: ptep_get_and_clear":
-    "who waits for umem_rwsem changes counters and the tree, and nothing that reclaim looks at",
   "wake-early ib_ucontext_notifier_end_account: mn_counters_active":
     "a fault that is woken finds a umem without counters, and tries again",
   "lose-wake-up ib_umem_notifier_start_account":

@@ -37,6 +37,7 @@ export const layouts = protocol({
       written: "What was written last, and whether anybody wrote by the server, or could not write at all.",
     },
     notModelled: [
+      "Signals, but for those that end the wait for a layout: who waits for a page that is pinned sleeps until nobody has it pinned.",
       "The network: a callback and its reply are steps.",
       "The kernel's giving up of a callback after the client's own lease time.",
       "Blocks are pages; the journal, and crashes, but for what a commit makes lasting.",

@@ -134,7 +134,7 @@ export const layoutProperties: ReadonlyArray<Property<LayoutWorld>> = [
   ),
   never(
     "DAX-WAIT",
-    "Who has to wait for a page that is pinned takes the lock again when it has been nobody's, and not before.",
+    "Who has to wait for a page that is pinned takes the lock again only after a moment at which nobody had it pinned.",
     "fs/xfs/xfs_file.c: xfs_wait_dax_page, xfs_break_dax_layouts: ___wait_var_event",
     "waits",
     "tooShort",

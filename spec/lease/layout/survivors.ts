@@ -6,15 +6,11 @@ const later = "a reference that is put a step later keeps the lease that much lo
 export const layoutSurvivors: Survivors = {
   "swap xfs_break_leased_layouts: xfs_iunlock | break_lease: list_empty_careful":
     "what is there is looked at once more under flc_lock, and all of it again with the IOLOCK",
-  "swap mutex_unlock | pnfs_layout_process":
-    "the client was given nothing: that ls_mutex is held a step longer keeps others waiting, and no more",
-  "swap nfsd4_layoutget: nfs4_put_stid | mutex_unlock": later,
   "swap nfs4_put_stid | pnfs_layoutreturn_done": later,
   "swap bl_end_io | pnfs_layoutcommit_inode":
     "a write that ends behind the commit is committed with the next one, at the latest when the layout is returned",
   "split nfsd4_layoutget: fi_lo_recalls":
     "a recall that comes in between is met where the layout is inserted, as one is that comes behind the look",
-  "split nfsd4_layoutget: nfs4_put_stid": "a client that asks for a layout has no other request under way",
   "split nfsd4_layout_fence_worker: nfsd4_close_layout":
     "no lease is granted while another is pending, so that none is lost; one that is given back meanwhile goes when it is overdue",
 }

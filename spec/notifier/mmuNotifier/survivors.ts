@@ -7,8 +7,6 @@ const lastUser =
 export const mmuNotifierSurvivors: Survivors = {
   "swap mn_hlist_release: hlist_del_init_rcu | srcu_read_unlock":
     "the section is there for the callbacks, which have returned; what is unlinked is looked up under the lock of the subscriptions",
-  "swap srcu_read_unlock | vma_unlock_read":
-    "the last callback has returned: who registers meanwhile finds a section in which nobody is called any more",
   "swap mmu_interval_set_seq | xe_vm_invalidate_vma_submit":
     "the driver's lock is held, under which everybody else looks at the sequence and maps",
   "swap xe_tlb_inval_batch_wait | mutex_unlock":
