@@ -1,7 +1,5 @@
 import type { Survivors } from "../../../checker/index.ts"
 
-const leavesItself = "who is woken takes itself off the queue, too, before it takes the fault again"
-
 /** Why mutants of hugetlbfs and userfaultfd survive in the self tests. */
 export const selftestSurvivors: Survivors = {
   "split userfaultfd_release: wake_userfault":
@@ -11,6 +9,6 @@ export const selftestSurvivors: Survivors = {
     "mm/userfaultfd.c: mfill_atomic_hugetlb takes the two in that order: who faults only reads under the area's lock, and whoever has that for writing takes no such mutex",
   "wake-early hugetlb_vma_lock_write":
     "who faults already has found nothing mapped, so that whoever zaps meanwhile has nothing to give back",
-  "wake-early UFFDIO_WAKE: wake_userfault": leavesItself,
-  "wake-early userfaultfd_release: wake_userfault": leavesItself,
+  "wake-early userfaultfd_release: wake_userfault":
+    "who is woken takes itself off the queue, too, before it takes the fault again",
 }
