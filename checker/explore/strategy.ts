@@ -203,7 +203,7 @@ export const tooLong = (maxSteps: number, system: System, move: Move): Ending =>
   const name = system.fibers[fiberOf(move)]?.name
   const remedy =
     system.instance.plain === undefined
-      ? "a loop that need not end wants a checkpoint at its head (strategy states then closes it), or raise the limit with --steps"
+      ? "a loop that need not end wants a checkpoint at its head (strategy states then closes it), and a procedure that calls itself wants to be such a loop; or raise the limit with --steps"
       : "let the program end, or raise the limit with --steps"
   return {
     kind: "cut",

@@ -149,6 +149,8 @@ export const enterLoop = (label: string): Effect.Effect<(...live: ReadonlyArray<
  * same fall together.
  *
  * The result is made immutable. Without that promise a function is one of `Effect.fnUntraced`: correct, in more states.
+ * One that calls itself to try again is in itself once more each time: as a loop with a checkpoint it comes back to where
+ * it was.
  *
  * @example
  * const folioReferenced = procedure(function* (frame: number) {
