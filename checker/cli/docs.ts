@@ -83,7 +83,11 @@ const makeHandbook = Effect.fnUntraced(function* (registry: Registry, source: Ha
     return yield* badInput(`${printable(flags.mutants ?? "")} is of none of the protocols that have a page`)
   }
   const sources = yield* sourceFiles(source.sources)
-  const protocols = yield* Effect.forEach(reported, (protocol) => subjectOf(protocol, report, mutation, sources))
+  const protocols = yield* Effect.forEach(reported, (protocol, done) =>
+    subjectOf(protocol, report, mutation, sources, (scenario) =>
+      output.status(() => `the page of ${protocol.id}, ${done + 1} of ${reported.length}: the steps of ${scenario}`),
+    ),
+  )
   const comparisons = yield* Effect.forEach(selected.comparisons, (comparison) =>
     comparedIn(comparison, read, flags.from ?? ""),
   )

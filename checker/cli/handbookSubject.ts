@@ -18,12 +18,17 @@ import { touchesIn } from "./touches.ts"
 /** The columns of a trace on a page. */
 const traceWidth = 110
 
-/** Gathers what there is of a protocol. Fails where a counterexample of the document does not show what it says. */
+/**
+ * Gathers what there is of a protocol. Fails where a counterexample of the document does not show what it says.
+ *
+ * @param looking told of each scenario before its steps are looked at
+ */
 export const subjectOf = Effect.fnUntraced(function* (
   protocol: Protocol,
   report: Report,
   mutation: MutationReport | undefined,
   sources: { readonly root: URL; readonly files: ReadonlyArray<SourceFile> } | undefined,
+  looking: (scenario: string) => Effect.Effect<void>,
 ) {
   const order = new Map(protocol.scenarios.map(({ id }, position) => [id, position]))
   const own = report.scenarios
@@ -59,7 +64,7 @@ export const subjectOf = Effect.fnUntraced(function* (
     cells: cellsOf(programs),
     mutated: mutation?.protocols.find((mutated) => mutated.protocol === protocol.id),
     operations: sourcesOf([...new Set(names)].sort(), origins.flat(), filesOf(protocol.id, sources?.files ?? [])),
-    seen: yield* touchesIn(programs),
+    seen: yield* touchesIn(programs, looking),
   } satisfies ProtocolSubject
 })
 

@@ -9,8 +9,15 @@ import { defaultSteps } from "./explore.ts"
 /** The most states of a program that are visited for this. */
 const maxStates = 100_000
 
-/** What the steps of programs touch, by their names: of those that were taken. */
-export const touchesIn = Effect.fnUntraced(function* (programs: ReadonlyArray<Program>) {
+/**
+ * What the steps of programs touch, by their names: of those that were taken.
+ *
+ * @param looking told of each program's scenario before its states are visited
+ */
+export const touchesIn = Effect.fnUntraced(function* (
+  programs: ReadonlyArray<Program>,
+  looking: (scenario: string) => Effect.Effect<void> = () => Effect.void,
+) {
   const touches = new Map<string, MutableTouches>()
   const of = (name: string): MutableTouches => {
     const known = touches.get(name) ?? { by: new Set(), guards: new Set(), reads: new Set(), writes: new Set() }
@@ -32,6 +39,7 @@ export const touchesIn = Effect.fnUntraced(function* (programs: ReadonlyArray<Pr
     },
   }
   for (const program of programs.filter(({ inSteps }) => inSteps)) {
+    yield* looking(program.scenario)
     yield* observe(unwatched(program), observer, { maxSteps: defaultSteps, maxStates })
   }
   return { states: maxStates, touches: new Map([...touches].filter(([, { by }]) => by.size > 0)) } satisfies Seen
