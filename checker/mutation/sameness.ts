@@ -76,7 +76,11 @@ class Movers {
         if (isEnd || node.interrupted) this.refute()
         else if (this.second) this.second = this.mayComeEarlier({ node, option: 0 })
       }
-      if (node.operation?.kind === "step" && node.operation.name === this.parted.first) this.lookAtFirst(node)
+      if (node.operation?.kind === "step" && node.operation.name === this.parted.first) {
+        // Who waits here for ever has not taken the other one, which in the protocol comes before.
+        if (isEnd && this.parted.isSwapped) this.refute()
+        else this.lookAtFirst(node)
+      }
     }
   }
 
