@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import {
   type Cell,
+  type ExploreMutant,
   exploreHere,
   guardedStep,
   type MutationBudget,
@@ -22,8 +23,17 @@ interface More {
   readonly environment?: ReadonlyArray<string>
   readonly parameters?: Parameters
   readonly budget?: Partial<MutationBudget> | undefined
-  readonly exploreMutant?: typeof exploreHere
+  readonly exploreMutant?: ExploreMutant<Effect.Error<ReturnType<typeof exploreHere>>, never>
 }
+
+/** As if no property killed any, so that whatever can be proved is. */
+export const killsNothing: ExploreMutant<never, never> = () =>
+  Effect.succeed({
+    outcome: "holds",
+    violation: undefined,
+    reason: undefined,
+    statistics: { states: 1, executions: 0, blocked: 0, transitions: 0, maxDepth: 0 },
+  })
 
 /** What becomes of all mutants of a program. */
 export const mutate = async <World>(

@@ -18,7 +18,7 @@ import {
   self,
   step,
 } from "../../checker/index.ts"
-import { lock, mutate, mutateAll, unlock } from "./mutating.ts"
+import { killsNothing, lock, mutate, mutateAll, unlock } from "./mutating.ts"
 
 const upTo = (max: number, min: number, description = "how many") => ({ description, default: max, min, max })
 
@@ -131,6 +131,23 @@ describe("a mutant of which the small bounds show that it does the same", () => 
       scenarioOf("three", two(3), [lockOrder(["a", "b"], "test")]),
     ])
     expect(verdicts["swap take a | take b"]).toBe("killed lock-order")
+  })
+
+  it("is not proved to do the same if it may wait for ever before what the protocol does first", async () => {
+    const setup = () => {
+      const noted = cell("noted", false)
+      const note = step("note", () => {
+        noted.value = true
+      })
+      const wait = guardedStep(
+        "wait",
+        () => noted.value,
+        () => 0,
+      )
+      return { world: {}, fibers: { cpu: Effect.andThen(note, wait) } }
+    }
+    const { verdicts } = await mutate(setup, [], { exploreMutant: killsNothing, budget: { only: "swap *" } })
+    expect(verdicts).toEqual({ "swap note | wait": "survived" })
   })
 
   it("is not proved to do the same by what fibers see, where a property was not asked everywhere", async () => {

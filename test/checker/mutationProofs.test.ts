@@ -2,18 +2,11 @@
 import * as Effect from "effect/Effect"
 import fc from "fast-check"
 import { expect, it } from "vitest"
-import {
-  type ExploreMutant,
-  learn,
-  MutationRun,
-  mutantAt,
-  type Protocol,
-  type ScenarioEntry,
-  statesToLearn,
-} from "../../checker/index.ts"
+import { learn, MutationRun, mutantAt, type Protocol, type ScenarioEntry, statesToLearn } from "../../checker/index.ts"
 import { long } from "../long.ts"
 import { guardedProgram, interpretGuarded } from "./guardedPrograms.ts"
 import { interpretLocked, lockedProgram } from "./lockedPrograms.ts"
+import { killsNothing } from "./mutating.ts"
 import { randomProgram } from "./programArbitrary.ts"
 import { interpret } from "./randomProgram.ts"
 import { survey } from "./support.ts"
@@ -55,15 +48,6 @@ it("mutants that are proved equivalent end as the correct program does, and brea
   await fc.assert(compare, { numRuns: wanted, seed: 9 })
   for (const operator of ["swap", "split", "open-guard"]) expect(proved.get(operator)).toBeGreaterThan(0)
 })
-
-/** As if no property killed any, so that whatever can be proved is. */
-const killsNothing: ExploreMutant<never, never> = () =>
-  Effect.succeed({
-    outcome: "holds",
-    violation: undefined,
-    reason: undefined,
-    statistics: { states: 1, executions: 0, blocked: 0, transitions: 0, maxDepth: 0 },
-  })
 
 const byMovers = /\bcommutes?\b/
 
