@@ -1,7 +1,7 @@
 /** What steps read and write: as a part of the explorations shows it, without monitors and properties. */
 import * as Effect from "effect/Effect"
 import type { Observer } from "../engine/operations.ts"
-import { observe } from "../mutation/learn.ts"
+import { observe } from "../explore/observe.ts"
 import type { Seen, Touches } from "../report/handbook/subject.ts"
 import type { Program } from "../scenario/program.ts"
 import { defaultSteps } from "./explore.ts"

@@ -1,4 +1,4 @@
-/** The mutants of a protocol, one after the other: each explored where its step is taken until a property breaks. */
+/** The mutants of a protocol, one after the other; those that stay open are asked once more, with more states. */
 import * as Effect from "effect/Effect"
 import * as Glob from "effect/Glob"
 import { countMutants, killRateOf, type MutantReport, type MutatedProtocol } from "../report/mutation.ts"

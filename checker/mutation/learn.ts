@@ -1,14 +1,9 @@
 /** Learns the steps of a protocol: explores its correct scenarios at small bounds and at their own. */
 import * as Effect from "effect/Effect"
-import type { Observer } from "../engine/operations.ts"
-import { attempt } from "../engine/supervised.ts"
-import { letOthersRun } from "../explore/explore.ts"
-import { StatesSearch } from "../explore/states.ts"
-import type { Ending } from "../explore/strategy.ts"
+import { observe } from "../explore/observe.ts"
 import { boundText } from "../report/text.ts"
 import { isNamed } from "../scenario/names.ts"
 import type { Program } from "../scenario/program.ts"
-import { SetupFailed } from "../scenario/program.ts"
 import type { Protocol, ScenarioEntry } from "../scenario/protocol.ts"
 import { BadBound, type Bound } from "../scenario/scenario.ts"
 import { Facts } from "./facts.ts"
@@ -60,9 +55,6 @@ const growth = 8
 
 /** The most states of one exploration of a correct program, where a mutant may have so many. */
 export const statesToLearn = (maxStates: number): number => Math.ceil(maxStates / growth)
-
-/** States between two looks at whether somebody wants to stop. */
-const slice = 5_000
 
 /**
  * Explores the scenarios of a protocol, and makes its mutants.
@@ -155,22 +147,6 @@ const explored = Effect.fnUntraced(function* (program: Program, facts: Facts, al
   facts.hasInterrupts = search.steps.has("interrupt")
   facts.states = search.statistics.states
   return ending
-})
-
-/** Visits the states of a program and has an observer watch; `undefined` where it cannot be set up at its bound. */
-export const observe = Effect.fnUntraced(function* (program: Program, observer: Observer, options: LearnOptions) {
-  const search = yield* Effect.catchIf(
-    attempt(() => new StatesSearch(program, { ...options, seed: 1, observer })),
-    (error) => error instanceof SetupFailed,
-    () => Effect.succeed(undefined),
-  )
-  if (search === undefined) return undefined
-  let ending: Ending | undefined
-  while (ending === undefined) {
-    ending = yield* attempt(() => search.advance(slice))
-    yield* letOthersRun
-  }
-  return { search, ending }
 })
 
 const mutantsOf = (rungs: ReadonlyArray<Rung>, all: Facts): ReadonlyArray<Mutant> => {

@@ -6,7 +6,9 @@
  * they do before it, then each run of the mutant is a run of the protocol, up to the order of steps that commute. No fiber
  * can tell them apart. It may have fewer runs: who takes a lock a step earlier keeps others out of that step. Whether steps
  * commute is computed in each state, with what cells hold there: both orders are possible, return the same and leave the
- * same behind. That is sameness to fibers: what a property sees between the two steps is asked by exploring the mutant.
+ * same behind. That is sameness to fibers: what a property sees between the two steps is asked by exploring the mutant. And
+ * it is of runs that end: who waits for ever at the first of two that are swapped, while others go round without an end, has
+ * not taken the other. Stated promises ask for that, and those are asked by exploring, too.
  *
  * By memory, for any mutant: if each state of the cells and of which fibers have ended, each change of them by each fiber
  * and each end is one of the protocol's, then no invariant of these can be stated that holds of the protocol and breaks in

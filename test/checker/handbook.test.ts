@@ -175,16 +175,20 @@ describe("what a protocol says of its parts", () => {
         },
       ],
     ])
-    const operations = ["store", "seldom"].map((name) => ({ name, kind: "step" as const, files: [] }))
+    const operations = [
+      ...["store", "seldom"].map((name) => ({ name, kind: "step" as const, files: [] })),
+      { name: "store", kind: "choice" as const, files: [] },
+    ]
     const page = markdownOf({}, scenarios, { operations, seen: { states: 1000, touches } })
     const begin = page.findIndex((line) => line.startsWith("| step |"))
     expect(page.slice(begin, begin + 4)).toEqual([
       "| step | taken | by | waits for | reads | writes |",
       "| --- | ---: | --- | --- | --- | --- |",
-      "| `store` | 0 | `cpuN`, `gpuN` | `lock`: `holder` | `mm`: `pteN` | `folioN`: `dirty`, `content`; `mm`: `pteN` |",
+      "| `store` | 0 as choice and step | `cpuN`, `gpuN` | `lock`: `holder` | `mm`: `pteN` | `folioN`: `dirty`, `content`; `mm`: `pteN` |",
       "| `seldom` | 0 |  |  |  |  |",
     ])
     expect(page.join("\n")).toContain("the first 1,000 states of each scenario")
+    expect(page).toContain("| choice | taken | made in |")
     expect(markdownOf({}, scenarios, { operations })).toContain("| step | taken |")
   })
 

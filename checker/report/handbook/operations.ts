@@ -44,7 +44,6 @@ export const operationLines = (
       "choice",
       of(({ kind }) => kind === "choice"),
       times,
-      seen,
     ),
     ...section(
       "Starting and ending fibers",
@@ -52,7 +51,6 @@ export const operationLines = (
       "operation",
       of(({ kind }) => kind !== "step" && kind !== "choice"),
       times,
-      seen,
     ),
   ]
 }
@@ -80,7 +78,8 @@ const familiesText = (fibers: Iterable<string>): string =>
 const cellsText = (cells: Iterable<string>): string => kindsText(stateKinds([...cells].sort()))
 
 /** The columns of a table that tell what steps touch: none where none of them has been seen. */
-const columnsOf = (steps: ReadonlyArray<{ readonly name: string }>, { touches }: Seen) => {
+const columnsOf = (steps: ReadonlyArray<{ readonly name: string }>, seen: Seen | undefined) => {
+  const touches = seen?.touches ?? new Map<string, Touches>()
   const titles = steps.some(({ name }) => touches.has(name)) ? touchColumns : []
   const cells = (name: string): ReadonlyArray<string> => {
     const touched = touches.get(name)
@@ -118,14 +117,18 @@ const stepLines = (
     ]
   })
 
-/** A table of operations with the files in which they are made, if there are any. */
+/**
+ * A table of operations with the files in which they are made, if there are any.
+ *
+ * @param seen of steps; what is no step may have the name of one
+ */
 const section = (
   title: string,
   says: string,
   called: string,
   operations: ReadonlyArray<OperationSource>,
   times: ReadonlyMap<string, string>,
-  seen: Seen,
+  seen?: Seen,
 ): ReadonlyArray<string> => {
   if (operations.length === 0) return []
   const columns = columnsOf(operations, seen)
